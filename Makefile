@@ -1,0 +1,42 @@
+# Every target makes .venv itself when it is missing or older than pyproject.toml.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+FUZZ_SECONDS ?= 60
+
+.PHONY: prove test lint fuzz corpus bench clean
+.DEFAULT_GOAL := prove
+
+prove: $(STAMP)  ## the corpus through the running kernel, then through the reference
+	$(BIN)/tunproof kernel
+	$(BIN)/tunproof check reference
+
+test: $(STAMP)  ## unit, property, lab and repository tests
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(STAMP)  ## ruff and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fuzz: $(STAMP)  ## the property tests with fresh random seeds for about FUZZ_SECONDS
+	$(BIN)/python -m tunfuzz --seconds $(FUZZ_SECONDS)
+
+corpus: $(STAMP)  ## record the golden cases from the running kernel
+	$(BIN)/tunproof corpus build
+
+bench: $(STAMP)  ## rates side by side with the floor
+	$(BIN)/tunproof bench
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis tunproof-findings
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo "tunproof needs Python 3.11 or newer with venv (Debian, Ubuntu: apt-get install python3-venv)." >&2; \
+	    echo "Another interpreter: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 3; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
