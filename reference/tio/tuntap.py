@@ -16,8 +16,8 @@ import sys
 
 __all__ = [
     "DEVICE",
-    "Interface",
     "Iff",
+    "Interface",
     "Offload",
     "attach",
     "get_interface",

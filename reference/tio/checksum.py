@@ -1,0 +1,69 @@
+"""The Internet checksum: RFC 1071 (the sum), RFC 1624 (changing it), RFC 768 and virtio 5.1.6 (partial and complete).
+
+Three values are easy to confuse, so they have three names here:
+
+- the **sum** of some bytes: their 16-bit big-endian words added up in one's complement, folded to 16 bits, *not*
+  inverted; an odd last byte counts as the high half of a word (RFC 1071, section 4.1);
+- the **partial**: the sum of the pseudo-header alone. A packet with `NEEDS_CSUM` carries it in its checksum field;
+- the **checksum**: the inverted sum of pseudo-header, transport header and data. A complete packet carries this.
+
+One's complement has two zeros. Folding can give 0x0000 only when every word was zero; any other sum that is
+divisible by 0xFFFF folds to 0xFFFF. The functions below keep to that, as the kernel's `csum_fold` does. It shows at
+the end: the checksum of a sum of 0xFFFF is 0x0000, which for UDP would mean "no checksum" and must be sent as 0xFFFF.
+"""
+
+from tio.errors import HeaderError
+
+__all__ = ["Buffer", "adjust", "checksum", "complete_checksum", "finish", "pseudo_header_sum"]
+
+Buffer = bytes | bytearray | memoryview
+
+
+def checksum(data: Buffer, initial: int = 0) -> int:
+    """Return the folded one's-complement sum of `data`, plus `initial` (any sum or partial), not inverted.
+
+    A 16-bit one's-complement sum is the remainder modulo 0xFFFF, because 2**16 is 1 there; so the whole of the
+    data can be read as one large number.
+    """
+    number = int.from_bytes(data, "big")
+    total = number % 0xFFFF * (0x100 if len(data) % 2 else 1) + initial
+    return total % 0xFFFF or (0xFFFF if number or initial else 0)
+
+
+def pseudo_header_sum(addresses: Buffer, protocol: int, length: int) -> int:
+    """Return the partial: the sum of the pseudo-header (RFC 9293 3.1, RFC 768, RFC 8200 8.1).
+
+    `addresses` are source and destination (8 bytes for IPv4, 32 for IPv6), `length` the bytes of the transport
+    header and data. The two layouts add up to the same words, so one function serves both.
+    """
+    return checksum(addresses, protocol + length)
+
+
+def adjust(partial: int, old: int, new: int) -> int:
+    """Return `partial` as if the word `old` in it had been `new` (RFC 1624, equation 3, on an uninverted sum).
+
+    A wrong partial stays wrong by the same amount, as in the kernel's `tcp_gso_segment`.
+    """
+    total = partial + (~old & 0xFFFF) + new
+    return total % 0xFFFF or 0xFFFF
+
+
+def finish(total: int, *, zero: int = 0) -> int:
+    """Return the checksum of a folded sum; `zero` is what to send instead of 0x0000 (UDP: 0xFFFF)."""
+    return ~total & 0xFFFF or zero
+
+
+def complete_checksum(packet: Buffer, csum_start: int, csum_offset: int) -> bytes:
+    """Return the packet with the checksum completed that `NEEDS_CSUM` asks for (virtio 5.1.6.2).
+
+    The sum of everything from `csum_start`, the partial in the checksum field included, is inverted and stored
+    `csum_offset` bytes further. Zero is stored as 0xFFFF whatever the protocol, as `skb_checksum_help` does: both
+    are right for TCP, and only 0xFFFF is for UDP.
+
+    Raises `HeaderError` (R3) where the field would lie outside the packet.
+    """
+    field = csum_start + csum_offset
+    if csum_start < 0 or csum_offset < 0 or field + 2 > len(packet):
+        raise HeaderError("R3", "vnet.csum_start", 6, csum_start, "the checksum field must lie inside the packet")
+    value = finish(checksum(packet[csum_start:]), zero=0xFFFF)
+    return b"".join((packet[:field], value.to_bytes(2, "big"), packet[field + 2 :]))

@@ -1,0 +1,191 @@
+"""Joining: from packets, in the order they came, to superpackets that the kernel cuts into the same packets again.
+
+This is the writer's other half, the coalescer of the contract. It is **transparent**: cutting the output gives the
+input back, each packet exactly once, byte for byte, with one freedom (a TCP checksum of 0x0000 may come back as 0xFFFF
+or the other way round; they are the same number). Within a flow nothing overtakes anything.
+
+A packet can be joined to others only if the headers that `segment` would make for it are the headers it has:
+
+C1  it is whole: its IP length field, and that of UDP, say how long it is, and all headers are there;
+C2  it is TCP or UDP over IPv4 without options, or over IPv6 with any extension headers that `ip` walks; no fragment;
+C3  its IPv4 header checksum is right, and so is its transport checksum; UDP has one;
+C4  it has payload, and not under 8 bytes if it is to be the first (`geometry`, G13);
+C5  it is no TCP SYN, RST or URG: a socket that is handed the superpacket whole sees one such flag where there were
+    many.
+
+A packet continues a superpacket of its flow if
+
+C6  the headers agree in every field that cutting copies (addresses, ports, DSCP and ECN, TTL, DF, flow label, extension
+    headers, acknowledgment, window, urgent pointer, TCP options and the other flags);
+C7  IPv4: its identification is the first's plus its position, modulo 2**16;
+C8  TCP: its sequence number continues where the last payload ended, modulo 2**32, and it has no CWR;
+C9  its payload is not longer than the first's;
+C10 the whole stays within 65535 bytes, 1021 fragments (IOV_MAX) and, for UDP, 128.
+
+A superpacket is complete after a payload shorter than the first, or a packet with FIN or PSH. It is also complete as
+soon as a packet of its flow comes that cannot continue it. A flow is addresses, protocol and ports; a packet whose
+ports cannot be read (a fragment, another protocol, a header cut off) belongs to every flow between its addresses.
+"""
+
+from collections.abc import Iterable
+
+from tio.checksum import Buffer, checksum
+from tio.errors import PacketError
+from tio.geometry import MAX_FRAGMENTS, MIN_GSO_SIZE
+from tio.ip import MAX_PACKET, IPv4, Protocol, parse_ip
+from tio.segment import MAX_UDP_SEGMENTS
+from tio.superpacket import Plain, Superpacket
+from tio.tcp import Tcp, TcpFlag
+from tio.transport import Layers, parse_transport
+
+__all__ = ["coalesce"]
+
+# Plain ints: arithmetic on an IntFlag is some ten times slower.
+_NEVER_JOINED = int(TcpFlag.SYN | TcpFlag.RST | TcpFlag.URG)  # C5
+_COMPLETES = int(TcpFlag.FIN | TcpFlag.PSH)
+_CWR = int(TcpFlag.CWR)
+
+_Pair = bytes  # both addresses
+_Flow = tuple[_Pair, int, bytes]  # with protocol and ports
+
+
+def coalesce(packets: Iterable[Buffer]) -> list[Superpacket | Plain]:
+    """Return superpackets and plain packets that stand for `packets`, in the order of the first packet of each.
+
+    Payloads and plain packets are borrowed: the buffers must stay unchanged until the result has been written.
+    """
+    result: list[_Train | Plain] = []
+    open_trains: dict[_Flow, _Train] = {}
+    for packet in packets:
+        pair, flow, layers = _read(packet)
+        if flow is None or layers is None:
+            _close(open_trains, pair, flow)
+            result.append(Plain(packet))
+            continue
+        train = open_trains.pop(flow, None)
+        if train is not None and train.takes(layers, packet):
+            train.add(layers, packet)
+        else:
+            train = _Train(layers, packet)
+            result.append(train)
+        if train.is_open:
+            open_trains[flow] = train
+    return [item.result() if isinstance(item, _Train) else item for item in result]
+
+
+def _close(open_trains: dict[_Flow, "_Train"], pair: _Pair | None, flow: _Flow | None) -> None:
+    """Complete every superpacket whose flow a packet may belong to, so that nothing behind it overtakes it."""
+    if flow:
+        open_trains.pop(flow, None)
+    else:
+        for other in [key for key in open_trains if key[0] == pair]:
+            del open_trains[other]
+
+
+def _read(packet: Buffer) -> tuple[_Pair | None, _Flow | None, Layers | None]:
+    """Return what can be read of a packet: its address pair, its flow, and its layers if it can be joined."""
+    try:
+        ip = parse_ip(packet)
+    except PacketError:
+        return _addresses(packet), None, None
+    try:
+        transport = parse_transport(ip, packet)
+    except PacketError:
+        return ip.addresses, None, None
+    if ip.is_fragment:
+        return ip.addresses, None, None
+    layers = Layers(ip, transport, ip.header_length, ip.header_length + transport.header_length)
+    flow = (ip.addresses, ip.protocol, transport.ports)
+    return ip.addresses, flow, layers if _can_be_joined(layers, packet) else None
+
+
+def _addresses(packet: Buffer) -> _Pair | None:
+    """Return the addresses of a packet whose headers are damaged, if they at least are there."""
+    version = packet[0] >> 4 if len(packet) else 0
+    if version == 4 and len(packet) >= 20:
+        return bytes(packet[12:20])
+    if version == 6 and len(packet) >= 40:
+        return bytes(packet[8:40])
+    return None
+
+
+def _can_be_joined(layers: Layers, packet: Buffer) -> bool:
+    """Test C1 to C5; what was parsed is known to be TCP or UDP and no fragment."""
+    ip, transport = layers.ip, layers.transport
+    length = len(packet) - layers.transport_offset
+    if ip.stated_length != len(packet) or transport.stated_length not in {None, length}:
+        return False
+    if len(packet) == layers.payload_offset:
+        return False
+    if isinstance(ip, IPv4) and (ip.has_options or ip.resized(len(packet)) != ip.header):
+        return False
+    if isinstance(transport, Tcp) and transport.flags & _NEVER_JOINED:
+        return False
+    if ip.protocol == Protocol.UDP and not transport.checksum:
+        return False
+    return checksum(packet[layers.transport_offset :], layers.partial(length)) == 0xFFFF
+
+
+class _Train:
+    """Packets of one flow that follow each other: a superpacket in the making, or a single packet.
+
+    I1  All payloads have the size of the first, but the last may be shorter.
+    I2  `is_open` is true only if a further packet could be taken without breaking I1.
+    """
+
+    __slots__ = ("_first", "_flags", "_layers", "_next_sequence", "_payloads", "_shared", "_total", "is_open")
+
+    def __init__(self, layers: Layers, packet: Buffer) -> None:
+        self._first = packet
+        self._layers = layers
+        self._shared = _shared(layers)
+        self._payloads: list[Buffer] = []
+        self._total = layers.payload_offset
+        self._flags = self._next_sequence = 0
+        self.is_open = True
+        self.add(layers, packet)
+        self.is_open = self.is_open and len(self._payloads[0]) >= MIN_GSO_SIZE
+
+    def takes(self, layers: Layers, packet: Buffer) -> bool:
+        """Test C6 to C10."""
+        size = len(packet) - layers.payload_offset
+        transport = layers.transport
+        if isinstance(transport, Tcp) and (transport.sequence != self._next_sequence or transport.flags & _CWR):
+            return False
+        limit = MAX_FRAGMENTS if isinstance(transport, Tcp) else MAX_UDP_SEGMENTS
+        return (
+            size <= len(self._payloads[0])
+            and self._total + size <= MAX_PACKET
+            and len(self._payloads) < limit
+            and layers.ip.identification == self._layers.ip.identification_at(len(self._payloads))
+            and _shared(layers) == self._shared
+        )
+
+    def add(self, layers: Layers, packet: Buffer) -> None:
+        """Take a packet that `takes` accepted, or the first one."""
+        payload = memoryview(packet)[layers.payload_offset :]
+        self._payloads.append(payload)
+        self._total += len(payload)
+        self.is_open = len(payload) == len(self._payloads[0])
+        if isinstance(layers.transport, Tcp):
+            self._next_sequence = (layers.transport.sequence + len(payload)) & 0xFFFFFFFF
+            self._flags |= layers.transport.flags
+            self.is_open = self.is_open and not self._flags & _COMPLETES
+
+    def result(self) -> Superpacket | Plain:
+        """Return the superpacket; a train of one packet is that packet, untouched."""
+        layers = self._layers
+        if len(self._payloads) == 1:
+            return Plain(self._first)
+        length = self._total - layers.transport_offset
+        head = layers.transport.for_segment(0, length, last=True)
+        if isinstance(layers.transport, Tcp):
+            head[13] = self._flags
+        at = layers.transport.checksum_offset
+        head[at : at + 2] = layers.partial(length).to_bytes(2, "big")
+        return Superpacket(layers.ip.resized(self._total), bytes(head), self._payloads)
+
+
+def _shared(layers: Layers) -> tuple[bytes, bytes]:
+    """Return all that cutting copies from the first packet's headers to the others' (C6)."""
+    return layers.ip.shared, layers.transport.shared

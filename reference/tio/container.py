@@ -1,0 +1,223 @@
+"""What both backends share: taking fds, lending packets, closing everything.
+
+Rules of `add`, in this order; a fd that breaks one stays the caller's, open and with its flags unchanged:
+
+A1  The container is open.
+A2  The fd is open, and not one of the container's own.
+A3  A TUN (`TUNGETIFF` answers) is attached to a device, is IFF_TUN and not IFF_TAP, and has IFF_NO_PI: frames begin
+    with the vnet header or the packet, and with nothing else. A fd that answers ENOTTY is no TUN but a wire, a socket
+    that takes its place; it is trusted to be what the backend says.
+A4  IFF_VNET_HDR is set if and only if the backend expects vnet headers. The flags belong to the device: a fd opened
+    without IFF_VNET_HDR has it if the device's first queue had (multi-queue, persistent devices).
+A5  The vnet header has 10, 12 or 24 bytes, in the byte order that the device says.
+A6  The device's offloads become what the backend can read. They are one mask for all queues of a device: a later `add`
+    must not lower it. So the widest mask is asked for first, and a narrower one only when the kernel refuses the wide
+    one, which leaves the old mask alone. A kernel without USO (before 6.2) still gets TSO. The backend without vnet
+    headers asks for none: a mask left by a former user of a persistent device would otherwise hand it superpackets.
+A7  Last, O_NONBLOCK is set. It lives on the open file, so whoever else holds the fd sees it too.
+"""
+
+import abc
+import contextlib
+import errno
+import fcntl
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tio import tuntap
+from tio.checksum import Buffer
+from tio.endpoint import Endpoint
+from tio.errors import AddRefused, Closed, CloseFailed, ConcurrentRead, FrameError, Geometry, PacketError
+from tio.ip import MAX_PACKET, version_of
+from tio.queue import Container, GSOWriter, Queue
+from tio.superpacket import Superpacket
+
+__all__ = ["BaseContainer", "BaseQueue", "Interface", "RejectCallback"]
+
+RejectCallback = Callable[[bytes, FrameError], None]
+"""Called with a frame that `read` dropped and the reason; vnet header included where there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """What `add` found out about a fd; a wire has no `name`."""
+
+    name: str | None
+    multi_queue: bool
+
+
+class Lending:
+    """A buffer whose contents are lent out (W1)."""
+
+    def __init__(self, size: int) -> None:
+        self.buffer = bytearray(size)
+        self._lent: list[memoryview] = []
+
+    def lend(self, packets: list[Buffer]) -> list[memoryview]:
+        """Return read-only views of `packets`, to be released by `reclaim`."""
+        for packet in packets:
+            with memoryview(packet) as view:
+                self._lent.append(view.toreadonly())
+        return list(self._lent)
+
+    def reclaim(self) -> None:
+        """Release every view, and leave the buffer to slices of them that somebody still looks at."""
+        for view in self._lent:
+            with contextlib.suppress(BufferError):  # somebody exported the view itself
+                view.release()
+        self._lent.clear()
+        try:  # a bytearray with exports cannot change its size
+            self.buffer.append(0)
+            del self.buffer[-1]
+        except BufferError:
+            self.buffer = bytearray(len(self.buffer))
+
+
+class BaseQueue(Queue, GSOWriter):
+    """A queue on an `Endpoint`; the backends say what a frame is.
+
+    Attributes:
+        interface: the device, as `add` found it.
+        rejected: frames that `read` dropped, counted by rule.
+    """
+
+    def __init__(self, fd: int, interface: Interface, on_reject: RejectCallback | None, *, buffer_size: int) -> None:
+        """Take over a non-blocking fd; raises `OSError` and leaves it alone if there is no room for an eventfd."""
+        self.interface = interface
+        self.rejected: dict[str, int] = {}
+        self._endpoint = Endpoint(fd)
+        self._on_reject = on_reject
+        self._lending = Lending(buffer_size)
+        self._reading = threading.Lock()
+
+    def read(self) -> list[memoryview]:
+        """See `Queue.read`."""
+        if not self._reading.acquire(blocking=False):
+            raise ConcurrentRead("another read is under way on this queue")
+        try:
+            self._lending.reclaim()
+            while True:
+                packets = self._receive()
+                if packets:
+                    return self._lending.lend(packets)
+        finally:
+            self._reading.release()
+
+    def write(self, packet: Buffer) -> int:
+        """See `Queue.write`."""
+        if not len(packet):
+            return 0
+        version_of(packet)
+        if len(packet) > MAX_PACKET:
+            raise PacketError("W9", "ip", 0, len(packet), "a packet has at most 65535 bytes")
+        self._send(packet, Geometry(header=0, payload=len(packet), gso_size=0, segments=1))
+        return len(packet)
+
+    def write_segments(self, superpacket: Superpacket) -> None:
+        """See `GSOWriter.write_segments`."""
+        for packet in superpacket.packets():
+            self.write(packet)
+
+    def close(self) -> None:
+        """See `Queue.close`."""
+        self._endpoint.close()
+        # A reader that was waiting has left by now. One that is still cutting is let finish: its views are released by
+        # its next `read`, which raises `Closed`.
+        if self._reading.acquire(blocking=False):
+            try:
+                self._lending.reclaim()
+            finally:
+                self._reading.release()
+
+    def _reject(self, frame: bytes, error: FrameError) -> None:
+        """Count a frame that could not be read, and show it to whoever asked (W8)."""
+        self.rejected[error.rule] = self.rejected.get(error.rule, 0) + 1
+        if self._on_reject is not None:
+            self._on_reject(frame, error)
+
+    @property
+    def fd(self) -> int | None:
+        """The fd, until it is closed."""
+        return self._endpoint.fd
+
+    @abc.abstractmethod
+    def _receive(self) -> list[Buffer]:
+        """Read one frame and return its packets; none if it was rejected."""
+
+    @abc.abstractmethod
+    def _send(self, packet: Buffer, geometry: Geometry) -> None:
+        """Write one packet as a frame."""
+
+
+class BaseContainer(Container):
+    """The bookkeeping of a container; the backends say how a fd becomes a queue."""
+
+    vnet_header: bool
+
+    def __init__(self, *, on_reject: RejectCallback | None = None) -> None:
+        """Make an empty container. `on_reject(frame, error)` is called by `read` for each frame that it drops."""
+        self._on_reject = on_reject
+        self._queues: list[BaseQueue] = []
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def add(self, fd: int) -> None:
+        """See `Container.add` and A1 to A7."""
+        with self._lock:
+            if self._closed:
+                raise Closed("A1: the container was closed")
+            try:
+                flags = fcntl.fcntl(fd, fcntl.F_GETFL)
+            except (OSError, ValueError, OverflowError) as error:
+                raise AddRefused("A2", f"fd {fd} is not open: {error}") from error
+            if fd in (queue.fd for queue in self._queues):
+                raise AddRefused("A2", f"fd {fd} was added before")
+            make_queue = self._prepare(fd, self._examine(fd))
+            fcntl.fcntl(fd, fcntl.F_SETFL, flags | os.O_NONBLOCK)
+            try:
+                self._queues.append(make_queue())
+            except OSError as error:
+                fcntl.fcntl(fd, fcntl.F_SETFL, flags)
+                raise AddRefused("A7", f"no eventfd for fd {fd}: {error}") from error
+
+    def queues(self) -> tuple[BaseQueue, ...]:
+        """See `Container.queues`."""
+        return tuple(self._queues)
+
+    def close(self) -> None:
+        """See `Container.close`."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        failures: list[Exception] = []
+        for queue in self._queues:
+            try:
+                queue.close()
+            except Exception as error:  # noqa: BLE001  (whatever one queue says, the others are closed too)
+                failures.append(error)
+        if failures:
+            raise CloseFailed(f"{len(failures)} of {len(self._queues)} queues") from ExceptionGroup("close", failures)
+
+    def _examine(self, fd: int) -> Interface:
+        """Check A3 and A4."""
+        try:
+            found = tuntap.get_interface(fd)
+        except OSError as error:
+            if error.errno == errno.ENOTTY:
+                return Interface(name=None, multi_queue=False)
+            raise AddRefused("A3", f"TUNGETIFF: {error.strerror}: attach the fd to a device first") from error
+        if found.flags & tuntap.Iff.TAP:
+            raise AddRefused("A3", f"{found.name} is a TAP: its frames are Ethernet")
+        if not found.flags & tuntap.Iff.NO_PI:
+            raise AddRefused("A3", f"{found.name} has no IFF_NO_PI: four bytes of packet information come first")
+        if bool(found.flags & tuntap.Iff.VNET_HDR) != self.vnet_header:
+            have = "has" if not self.vnet_header else "has no"
+            raise AddRefused("A4", f"{found.name} {have} IFF_VNET_HDR, which {type(self).__name__} does not expect")
+        return Interface(name=found.name, multi_queue=bool(found.flags & tuntap.Iff.MULTI_QUEUE))
+
+    @abc.abstractmethod
+    def _prepare(self, fd: int, interface: Interface) -> Callable[[], BaseQueue]:
+        """Check A5, do A6, and return what makes the queue. Raises `AddRefused`."""

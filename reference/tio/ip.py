@@ -1,0 +1,221 @@
+"""IPv4 (RFC 791) and IPv6 (RFC 8200) headers as lossless views.
+
+A view is made by `parse`, which checks once; after that no accessor can fail. Views do not copy: a view is valid as
+long as the buffer under it is not changed. Both versions answer the questions that cutting and joining ask
+(`header_length`, `protocol`, `addresses`, `stated_length`, `is_fragment`, `resized`), so nothing above this module
+needs to know which one it has.
+
+    IPv4  0      version, IHL            8  time to live
+          1      DSCP, ECN               9  protocol
+          2..3   total length           10..11  header checksum
+          4..5   identification         12..15  source
+          6..7   flags, fragment offset 16..19  destination, then options up to IHL * 4
+
+    IPv6  0..3   version, traffic class, flow label    7       hop limit
+          4..5   payload length                        8..23   source
+          6      next header                          24..39   destination, then extension headers
+
+P1  the packet is not empty and its version nibble is 4 or 6;
+P2  the fixed header is all there (20 or 40 bytes);
+P3  IPv4: IHL is at least 5, and IHL * 4 bytes are there;
+P4  IPv6: each extension header that is walked is all there.
+
+The walk goes through hop-by-hop options, routing headers and destination options, in any order, and stops at anything
+else: that is what `ipv6_gso_segment` can cut behind (`ipv6_gso_pull_exthdrs`). A Fragment or AH header is therefore
+reported as the protocol, and no TCP or UDP is found behind it.
+"""
+
+import enum
+import struct
+from typing import Final
+
+from tio.checksum import Buffer, checksum, finish
+from tio.errors import PacketError
+
+__all__ = ["MAX_PACKET", "IPv4", "IPv6", "Protocol", "parse_ip", "version_of"]
+
+MAX_PACKET: Final = 0xFFFF
+
+
+class Protocol(enum.IntEnum):
+    """IP protocol and next-header numbers that the reference tells apart."""
+
+    HOP_BY_HOP = 0
+    TCP = 6
+    UDP = 17
+    ROUTING = 43
+    FRAGMENT = 44
+    AH = 51
+    DESTINATION_OPTIONS = 60
+
+
+_WORD = struct.Struct(">H")
+_WORDS = struct.Struct(">HH")
+_WALKED = frozenset({Protocol.HOP_BY_HOP, Protocol.ROUTING, Protocol.DESTINATION_OPTIONS})
+
+
+class IPv4:
+    """A checked view of an IPv4 header.
+
+    I1  `header_length` is IHL * 4, options included, and that many bytes are there.
+    I2  `stated_length` is what the header says, not how long the packet is.
+    """
+
+    __slots__ = ("_packet", "header_length")
+    version: Final = 4
+    min_length: Final = 20
+
+    def __init__(self, packet: Buffer) -> None:
+        """Check P2 and P3."""
+        if len(packet) < self.min_length:
+            raise PacketError("P2", "ipv4", 0, len(packet), "an IPv4 header has at least 20 bytes")
+        self._packet = packet
+        self.header_length = (packet[0] & 0x0F) * 4
+        if not self.min_length <= self.header_length <= len(packet):
+            raise PacketError("P3", "ipv4.ihl", 0, self.header_length // 4, "at least 5, and that many words are there")
+
+    @property
+    def header(self) -> bytes:
+        """The header, options included."""
+        return bytes(self._packet[: self.header_length])
+
+    @property
+    def stated_length(self) -> int:
+        """How long the packet is, by its header: total length (bytes 2..3)."""
+        return int.from_bytes(self._packet[2:4], "big")
+
+    @property
+    def identification(self) -> int:
+        """Identification (bytes 4..5)."""
+        return int.from_bytes(self._packet[4:6], "big")
+
+    def identification_at(self, index: int) -> int:
+        """Return the identification of the segment `index`: one more for each, modulo 2**16, whatever DF says."""
+        return (self.identification + index) & 0xFFFF
+
+    @property
+    def is_fragment(self) -> bool:
+        """Whether more fragments follow or the fragment offset is not zero (bytes 6..7)."""
+        return bool(int.from_bytes(self._packet[6:8], "big") & 0x3FFF)
+
+    @property
+    def has_options(self) -> bool:
+        """Whether there is more than the fixed header."""
+        return self.header_length > self.min_length
+
+    @property
+    def protocol(self) -> int:
+        """What follows the header (byte 9)."""
+        return self._packet[9]
+
+    @property
+    def addresses(self) -> bytes:
+        """Source and destination, as the pseudo-header wants them."""
+        return bytes(self._packet[12:20])
+
+    @property
+    def shared(self) -> bytes:
+        """The fields that all segments of one superpacket have in common."""
+        header = bytearray(self._packet[: self.header_length])
+        del header[10:12], header[2:6]  # header checksum, total length and identification
+        return bytes(header)
+
+    def resized(self, length: int, index: int = 0) -> bytes:
+        """Return the header of the segment `index` for a packet of `length` bytes.
+
+        Identification is `identification_at` the index; the header checksum is computed from scratch; everything else
+        is copied, options and fragment bits included (`inet_gso_segment`).
+        """
+        header = bytearray(self._packet[: self.header_length])
+        _WORDS.pack_into(header, 2, length, self.identification_at(index))
+        _WORD.pack_into(header, 10, 0)
+        _WORD.pack_into(header, 10, finish(checksum(header)))
+        return bytes(header)
+
+
+class IPv6:
+    """A checked view of an IPv6 header and the extension headers behind it.
+
+    I1  `header_length` counts the extension headers that were walked, and that many bytes are there.
+    I2  `protocol` is what follows them: a transport, or whatever ended the walk.
+    I3  `stated_length` is what the header says, not how long the packet is.
+    """
+
+    __slots__ = ("_packet", "header_length", "protocol")
+    version: Final = 6
+    min_length: Final = 40
+
+    def __init__(self, packet: Buffer) -> None:
+        """Check P2 and P4."""
+        if len(packet) < self.min_length:
+            raise PacketError("P2", "ipv6", 0, len(packet), "an IPv6 header has 40 bytes")
+        self._packet = packet
+        self.header_length: int = self.min_length
+        self.protocol = packet[6]
+        while self.protocol in _WALKED:
+            start = self.header_length
+            end = start + (packet[start + 1] + 1) * 8 if start + 2 <= len(packet) else len(packet) + 1
+            if end > len(packet):
+                raise PacketError("P4", "ipv6.extension", start, len(packet) - start, "the extension header is cut off")
+            self.protocol = packet[start]
+            self.header_length = end
+
+    @property
+    def header(self) -> bytes:
+        """The header, walked extension headers included."""
+        return bytes(self._packet[: self.header_length])
+
+    @property
+    def stated_length(self) -> int:
+        """How long the packet is, by its header: payload length (bytes 4..5) and the fixed 40."""
+        return int.from_bytes(self._packet[4:6], "big") + self.min_length
+
+    @property
+    def identification(self) -> int:
+        """IPv6 has none outside the Fragment header."""
+        return 0
+
+    def identification_at(self, index: int) -> int:
+        """Return the identification of the segment `index`."""
+        return 0
+
+    @property
+    def is_fragment(self) -> bool:
+        """Whether a Fragment header ended the walk."""
+        return self.protocol == Protocol.FRAGMENT
+
+    @property
+    def has_options(self) -> bool:
+        """IPv6 options live in extension headers, which are copied to every segment and harmless to join."""
+        return False
+
+    @property
+    def addresses(self) -> bytes:
+        """Source and destination, as the pseudo-header wants them."""
+        return bytes(self._packet[8:40])
+
+    @property
+    def shared(self) -> bytes:
+        """The fields that all segments of one superpacket have in common."""
+        header = bytearray(self._packet[: self.header_length])
+        del header[4:6]  # payload length
+        return bytes(header)
+
+    def resized(self, length: int, index: int = 0) -> bytes:
+        """Return the header for a packet of `length` bytes: a new payload length, all else copied."""
+        header = bytearray(self._packet[: self.header_length])
+        header[4:6] = (length - self.min_length).to_bytes(2, "big")
+        return bytes(header)
+
+
+def version_of(packet: Buffer) -> int:
+    """Return 4 or 6. Raises `PacketError` (P1), as `tun_get_user` refuses such a packet with EINVAL."""
+    version = packet[0] >> 4 if len(packet) else None
+    if version not in {4, 6}:
+        raise PacketError("P1", "ip.version", 0, version, "a packet begins with the version nibble 4 or 6")
+    return version
+
+
+def parse_ip(packet: Buffer) -> IPv4 | IPv6:
+    """Return the view of the packet's IP header. Raises `PacketError` (P1 to P4)."""
+    return IPv4(packet) if version_of(packet) == 4 else IPv6(packet)

@@ -1,0 +1,118 @@
+"""The backend with offload: a TUN with vnet headers, superpackets in both directions."""
+
+import errno
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tio import tuntap
+from tio.checksum import Buffer
+from tio.container import BaseContainer, BaseQueue, Interface, RejectCallback
+from tio.errors import AddRefused, DeviceError, FrameError, Geometry, HeaderError, Unsupported
+from tio.geometry import check_geometry
+from tio.ip import MAX_PACKET, Protocol
+from tio.segment import segment
+from tio.virtio import HEADER_SIZES, ByteOrder, VnetHeader
+
+__all__ = ["OffloadContainer", "OffloadQueue"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    """What vnet headers look like on a device, and whether the kernel knows UDP_L4."""
+
+    size: int = 10
+    byte_order: ByteOrder = ByteOrder.HOST
+    uso: bool = True
+
+
+class OffloadQueue(BaseQueue):
+    """A queue whose frames are a vnet header and a packet. `read` cuts, `write_gso` emits a superpacket whole."""
+
+    def __init__(self, fd: int, interface: Interface, on_reject: RejectCallback | None, *, layout: _Format) -> None:
+        """See `BaseQueue`. The buffer has room for the header too, or the largest packet would lose its tail unseen."""
+        super().__init__(fd, interface, on_reject, buffer_size=layout.size + MAX_PACKET)
+        self._layout = layout
+        self._plain_header = self._emit(VnetHeader())
+
+    def gso_supported(self) -> bool:
+        """Yes: writing TCP superpackets needs nothing but the vnet header."""
+        return True
+
+    def uso_supported(self) -> bool:
+        """Whether the kernel took the USO offloads, and so knows the type UDP_L4; a wire is taken to know it."""
+        return self._layout.uso
+
+    def write_gso(self, hdr: Buffer, transport_hdr: Buffer, pays: Sequence[Buffer]) -> None:
+        """See `GSOWriter.write_gso`."""
+        shape = check_geometry(hdr, transport_hdr, pays)
+        if shape.protocol is Protocol.UDP and len(pays) > 1 and not self._layout.uso:
+            raise Unsupported("this kernel does not know UDP superpackets (UDP_L4 came with Linux 6.2)")
+        geometry = Geometry(
+            header=len(hdr) + len(transport_hdr),
+            payload=sum(map(len, pays)),
+            gso_size=shape.header.gso_size,
+            segments=len(pays),
+        )
+        self._endpoint.writev((self._emit(shape.header), hdr, transport_hdr, *pays), geometry)
+
+    def _receive(self) -> list[Buffer]:
+        try:
+            size = self._endpoint.readv(self._lending.buffer)
+        except DeviceError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            # virtio_net_hdr_from_skb: a packet of a kind that the header cannot express was dropped by this very read.
+            because = "the kernel dropped a packet that a vnet header cannot express"
+            self._reject(b"", HeaderError("R4", "vnet.gso_type", 1, None, because))
+            return []
+        with memoryview(self._lending.buffer) as whole, whole[:size] as frame:
+            try:
+                return list(segment(frame, header_size=self._layout.size, byte_order=self._layout.byte_order))
+            except FrameError as error:
+                self._reject(bytes(frame), error)
+                return []
+
+    def _send(self, packet: Buffer, geometry: Geometry) -> None:
+        self._endpoint.writev((self._plain_header, packet), geometry)
+
+    def _emit(self, header: VnetHeader) -> bytes:
+        return header.emit(size=self._layout.size, byte_order=self._layout.byte_order)
+
+
+class OffloadContainer(BaseContainer):
+    """Queues on TUN devices with vnet headers."""
+
+    vnet_header = True
+
+    def _prepare(self, fd: int, interface: Interface) -> Callable[[], BaseQueue]:
+        layout = _Format() if interface.name is None else _format_of(fd, interface.name)
+        return functools.partial(OffloadQueue, fd, interface, self._on_reject, layout=layout)
+
+
+def _format_of(fd: int, name: str) -> _Format:
+    """Check A5 and do A6 for a TUN."""
+    try:
+        size = tuntap.get_vnet_header_size(fd)
+        byte_order = ByteOrder.BIG if tuntap.is_big_endian(fd) else ByteOrder.LITTLE
+    except OSError as error:
+        raise AddRefused("A5", f"the vnet header of {name}: {error.strerror}") from error
+    if size not in HEADER_SIZES:
+        raise AddRefused("A5", f"the vnet header of {name} has {size} bytes, not one of {HEADER_SIZES}")
+    return _Format(size, byte_order, uso=_ask_for_offloads(fd, name))
+
+
+def _ask_for_offloads(fd: int, name: str) -> bool:
+    """Do A6 and return whether USO is among what the kernel gave."""
+    try:
+        tuntap.set_offload(fd, tuntap.Offload.TSO | tuntap.Offload.USO)
+    except OSError as wide:
+        if wide.errno != errno.EINVAL:
+            raise AddRefused("A6", f"TUNSETOFFLOAD on {name}: {wide.strerror}") from wide
+    else:
+        return True
+    try:
+        tuntap.set_offload(fd, tuntap.Offload.TSO)
+    except OSError as narrow:
+        raise AddRefused("A6", f"TUNSETOFFLOAD on {name} refuses TSO too: {narrow.strerror}") from narrow
+    return False

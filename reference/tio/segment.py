@@ -1,0 +1,157 @@
+"""Cutting: from one frame, as read from a TUN, to the packets that it stands for.
+
+A frame is trusted as far as its headers prove, and no further; `hdr_len` proves nothing (it is the linear size of a
+kernel buffer, `virtio_net_hdr_from_skb`) and is never looked at.
+
+R1  The frame begins with a whole vnet header (H1), and a packet with version nibble 4 or 6 follows (P1).
+R2  A frame without a type is one packet. With `NEEDS_CSUM` its checksum is completed, without it not a byte is touched.
+R3  `NEEDS_CSUM`: the checksum field lies inside the packet, and summing starts behind the fixed IP header. Kernels
+    before 6.12 wrote into the IP header instead (49d14b54a527); for IPv6 all of them still can.
+R4  The type is TCPV4, TCPV6 or UDP_L4. The ECN bit may stand on the TCP types. Readers are never handed UFO.
+R5  gso_size is at least 1.
+R6  A superpacket is at most 65535 bytes long.
+R7  The IP version is the one that a TCP type names.
+R8  The IP header and the walked extension headers are all there (P2 to P4).
+R9  What follows is the protocol that the type names, so no Fragment or AH header is in the way.
+R10 The IP length field says how long the packet is, and so does the UDP length field.
+R11 The transport header is all there (P5, P6).
+R12 `NEEDS_CSUM`: csum_start is where the transport header begins, and csum_offset is that of the protocol
+    (enforced by kernels since 89add40066f9).
+R13 UDP_L4 has `NEEDS_CSUM` and is cut into at most 128 segments (`virtio_net_hdr_to_skb`, UDP_MAX_SEGMENTS).
+
+A superpacket whose payload is not longer than gso_size is one packet after all and treated as such (R2), as the kernel
+does (`virtio_net_hdr_to_skb` since 7c6d2ecbda83).
+
+Each segment has the headers of the superpacket with these fields changed, and no others:
+
+    IPv4  total length; identification + i; header checksum            `IPv4.resized`
+    IPv6  payload length                                               `IPv6.resized`
+    TCP   sequence + i * gso_size; CWR first only; FIN, PSH last only  `Tcp.for_segment`
+    UDP   length                                                       `Udp.for_segment`
+    both  checksum, from the given partial adjusted to the segment's length; without `NEEDS_CSUM` from a fresh one
+
+The functions here are pure: bytes in, values out; any input gives packets or a `FrameError`.
+"""
+
+from tio.checksum import Buffer, adjust, checksum, complete_checksum, finish
+from tio.errors import HeaderError, PacketError
+from tio.ip import MAX_PACKET, IPv4, IPv6, Protocol, parse_ip, version_of
+from tio.transport import Layers, parse_transport
+from tio.virtio import ByteOrder, GsoType, VnetHeader
+
+__all__ = ["MAX_UDP_SEGMENTS", "cut", "segment"]
+
+MAX_UDP_SEGMENTS = 128
+
+# Type, ECN bit included: protocol, and the IP version if the type names one (R4, R7, R9).
+_TYPES: dict[int, tuple[int, int | None]] = {
+    GsoType.TCPV4: (Protocol.TCP, 4),
+    GsoType.TCPV4 | GsoType.ECN: (Protocol.TCP, 4),
+    GsoType.TCPV6: (Protocol.TCP, 6),
+    GsoType.TCPV6 | GsoType.ECN: (Protocol.TCP, 6),
+    GsoType.UDP_L4: (Protocol.UDP, None),
+}
+_FIXED_HEADER = {4: IPv4.min_length, 6: IPv6.min_length}
+
+
+def segment(frame: Buffer, *, header_size: int = 10, byte_order: str = ByteOrder.HOST) -> list[bytes]:
+    """Return the packets that a frame stands for, in order: one, or the segments of a superpacket.
+
+    Raises `HeaderError` or `PacketError` (R1 to R13, P1 to P6, H1).
+    """
+    header = VnetHeader.parse(frame, size=header_size, byte_order=byte_order)
+    return cut(header, frame[header_size:])
+
+
+def cut(header: VnetHeader, packet: Buffer) -> list[bytes]:
+    """Return the packets that a vnet header and the packet behind it stand for. Raises as `segment` does."""
+    version = version_of(packet)
+    if header.gso_type == GsoType.NONE:
+        return [_single(header, packet, version)]
+    layers = _check_superpacket(header, packet, version)
+    if len(packet) - layers.payload_offset <= header.gso_size:
+        return [_single(header, packet, version)]
+    return _segments(header, layers, packet)
+
+
+def _single(header: VnetHeader, packet: Buffer, version: int) -> bytes:
+    """One packet: complete its checksum if that is asked for (R2, R3)."""
+    if not header.needs_csum:
+        return bytes(packet)
+    if header.csum_start < _FIXED_HEADER[version]:
+        raise HeaderError("R3", "vnet.csum_start", 6, header.csum_start, "summing must not start in the IP header")
+    return complete_checksum(packet, header.csum_start, header.csum_offset)
+
+
+def _segments(header: VnetHeader, layers: Layers, packet: Buffer) -> list[bytes]:
+    """Cut a checked superpacket."""
+    ip, transport = layers.ip, layers.transport
+    whole = len(packet) - layers.transport_offset
+    partial = transport.checksum if header.needs_csum else layers.partial(whole)
+    at = transport.checksum_offset
+
+    packets = []
+    starts = range(0, len(packet) - layers.payload_offset, header.gso_size)
+    for index, start in enumerate(starts):
+        begin = layers.payload_offset + start
+        payload = packet[begin : begin + header.gso_size]
+        length = transport.header_length + len(payload)
+        body = transport.for_segment(start, length, last=index == len(starts) - 1)
+        body[at : at + 2] = adjust(partial, whole, length).to_bytes(2, "big")
+        body += payload
+        body[at : at + 2] = finish(checksum(body), zero=transport.zero_checksum).to_bytes(2, "big")
+        packets.append(ip.resized(ip.header_length + length, index) + body)
+    return packets
+
+
+def _check_superpacket(header: VnetHeader, packet: Buffer, version: int) -> Layers:
+    """Return the layers of a superpacket that keeps R4 to R13."""
+    if header.gso_type not in _TYPES:
+        raise HeaderError("R4", "vnet.gso_type", 1, header.gso_type, "not TCPV4, TCPV6 (ECN allowed) or UDP_L4")
+    protocol, version_of_type = _TYPES[header.gso_type]
+    if header.gso_size < 1:
+        raise HeaderError("R5", "vnet.gso_size", 4, header.gso_size, "a superpacket has segments of at least 1 byte")
+    if len(packet) > MAX_PACKET:
+        raise PacketError("R6", "ip", 0, len(packet), "a superpacket has at most 65535 bytes")
+    if version_of_type not in (None, version):
+        raise PacketError("R7", "ip.version", 0, version, f"the type is for IPv{version_of_type}")
+    layers = _check_layers(parse_ip(packet), packet, protocol)
+    if header.needs_csum:
+        _check_csum_fields(header, layers)
+    if protocol == Protocol.UDP:
+        _check_udp(header, len(packet) - layers.payload_offset)
+    return layers
+
+
+def _check_layers(ip: IPv4 | IPv6, packet: Buffer, protocol: int) -> Layers:
+    """Return the layers of a packet whose protocol and lengths are right (R9 to R11)."""
+    if ip.protocol != protocol:
+        because = f"the type is for protocol {protocol}"
+        raise PacketError("R9", f"ipv{ip.version}.protocol", ip.header_length, ip.protocol, because)
+    if ip.stated_length != len(packet):
+        because = f"the packet has {len(packet)} bytes"
+        raise PacketError("R10", f"ipv{ip.version}.length", 2 if ip.version == 4 else 4, ip.stated_length, because)
+    transport = parse_transport(ip, packet)
+    length = len(packet) - ip.header_length
+    if transport.stated_length not in {None, length}:
+        because = f"the datagram has {length} bytes"
+        raise PacketError("R10", "udp.length", ip.header_length + 4, transport.stated_length, because)
+    return Layers(ip, transport, ip.header_length, ip.header_length + transport.header_length)
+
+
+def _check_csum_fields(header: VnetHeader, layers: Layers) -> None:
+    """Check R12."""
+    if header.csum_start != layers.transport_offset:
+        because = f"the transport header begins at byte {layers.transport_offset}"
+        raise HeaderError("R12", "vnet.csum_start", 6, header.csum_start, because)
+    if header.csum_offset != layers.transport.checksum_offset:
+        because = f"the checksum field is {layers.transport.checksum_offset} bytes into the transport header"
+        raise HeaderError("R12", "vnet.csum_offset", 8, header.csum_offset, because)
+
+
+def _check_udp(header: VnetHeader, payload: int) -> None:
+    """Check R13."""
+    if not header.needs_csum:
+        raise HeaderError("R13", "vnet.flags", 0, header.flags, "UDP_L4 needs NEEDS_CSUM")
+    if payload > header.gso_size * MAX_UDP_SEGMENTS:
+        raise HeaderError("R13", "vnet.gso_size", 4, header.gso_size, f"{payload} bytes would be over 128 segments")

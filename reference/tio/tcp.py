@@ -1,0 +1,106 @@
+"""TCP headers (RFC 9293 3.1) as lossless views, and what becomes of them when a superpacket is cut.
+
+    0..1   source port        12     data offset, reserved, AE    16..17  checksum
+    2..3   destination port   13     CWR ECE URG ACK PSH RST SYN FIN
+    4..7   sequence number    14..15 window                       18..19  urgent pointer
+    8..11  acknowledgment                                         20..    options
+
+P5  the fixed 20 bytes are there, the data offset is at least 5, and that many words are there.
+"""
+
+import enum
+from typing import Final
+
+from tio.checksum import Buffer
+from tio.errors import PacketError
+
+__all__ = ["Tcp", "TcpFlag"]
+
+
+class TcpFlag(enum.IntFlag):
+    """Bits of byte 13."""
+
+    FIN = 0x01
+    SYN = 0x02
+    RST = 0x04
+    PSH = 0x08
+    ACK = 0x10
+    URG = 0x20
+    ECE = 0x40
+    CWR = 0x80
+
+
+_FIRST_ONLY = int(TcpFlag.CWR)
+_LAST_ONLY = int(TcpFlag.FIN | TcpFlag.PSH)
+
+
+class Tcp:
+    """A checked view of a TCP header; `segment` is all of the packet from the TCP header on."""
+
+    __slots__ = ("_segment", "header_length")
+    min_length: Final = 20
+    checksum_offset: Final = 16
+    zero_checksum: Final = 0x0000  # a completed checksum of zero is sent as it is
+
+    def __init__(self, segment: Buffer, offset: int = 0) -> None:
+        """Check P5; `offset` is where the header stands in the packet, for the error."""
+        if len(segment) < self.min_length:
+            raise PacketError("P5", "tcp", offset, len(segment), "a TCP header has at least 20 bytes")
+        self._segment = segment
+        self.header_length = (segment[12] >> 4) * 4
+        if not self.min_length <= self.header_length <= len(segment):
+            found = self.header_length // 4
+            raise PacketError("P5", "tcp.data_offset", offset + 12, found, "at least 5, and that many words are there")
+
+    @property
+    def header(self) -> bytes:
+        """The header, options included."""
+        return bytes(self._segment[: self.header_length])
+
+    @property
+    def ports(self) -> bytes:
+        """Source and destination port, four bytes."""
+        return bytes(self._segment[0:4])
+
+    @property
+    def sequence(self) -> int:
+        """Sequence number (bytes 4..7)."""
+        return int.from_bytes(self._segment[4:8], "big")
+
+    @property
+    def flags(self) -> int:
+        """CWR to FIN (byte 13)."""
+        return self._segment[13]
+
+    @property
+    def checksum(self) -> int:
+        """Checksum or partial (bytes 16..17)."""
+        return int.from_bytes(self._segment[16:18], "big")
+
+    @property
+    def stated_length(self) -> int | None:
+        """TCP has no length field of its own."""
+        return None
+
+    @property
+    def shared(self) -> bytes:
+        """The fields that all segments of one superpacket have in common."""
+        header = bytearray(self._segment[: self.header_length])
+        header[13] &= ~(_FIRST_ONLY | _LAST_ONLY)
+        del header[16:18], header[4:8]  # checksum, sequence number
+        return bytes(header)
+
+    def for_segment(self, offset: int, length: int, *, last: bool) -> bytearray:
+        """Return, in a fresh buffer, the header of the segment that begins at `offset` of the payload.
+
+        The sequence number advances modulo 2**32; CWR stays on the first segment only, FIN and PSH on the last only
+        (`tcp_gso_segment`); all else is copied. `length` is unused: TCP states none. The checksum field is left.
+        """
+        del length
+        header = bytearray(self._segment[: self.header_length])
+        header[4:8] = ((self.sequence + offset) & 0xFFFFFFFF).to_bytes(4, "big")
+        if offset:
+            header[13] &= ~_FIRST_ONLY
+        if not last:
+            header[13] &= ~_LAST_ONLY
+        return header

@@ -1,0 +1,45 @@
+"""The transport header behind an IP header: which one it is, where it stands, where the payload begins."""
+
+from dataclasses import dataclass
+
+from tio.checksum import Buffer, pseudo_header_sum
+from tio.errors import PacketError
+from tio.ip import IPv4, IPv6, Protocol, parse_ip
+from tio.tcp import Tcp
+from tio.udp import Udp
+
+__all__ = ["Layers", "parse_layers", "parse_transport"]
+
+_VIEWS: dict[int, type[Tcp] | type[Udp]] = {Protocol.TCP: Tcp, Protocol.UDP: Udp}
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """A packet's checked views. Offsets are bytes from the packet's first."""
+
+    ip: IPv4 | IPv6
+    transport: Tcp | Udp
+    transport_offset: int
+    payload_offset: int
+
+    def partial(self, length: int) -> int:
+        """Return the partial for a transport header and data of `length` bytes."""
+        return pseudo_header_sum(self.ip.addresses, self.ip.protocol, length)
+
+
+def parse_transport(ip: IPv4 | IPv6, packet: Buffer) -> Tcp | Udp:
+    """Return the view of the TCP or UDP header behind `ip`.
+
+    Raises `PacketError`: R9 if something else follows the IP header, P5 or P6 if the header is not all there.
+    """
+    view = _VIEWS.get(ip.protocol)
+    if view is None:
+        raise PacketError("R9", f"ipv{ip.version}.protocol", ip.header_length, ip.protocol, "neither TCP nor UDP")
+    return view(packet[ip.header_length :], ip.header_length)
+
+
+def parse_layers(packet: Buffer) -> Layers:
+    """Return the views of a TCP or UDP packet. Raises `PacketError` (P1 to P6, R9)."""
+    ip = parse_ip(packet)
+    transport = parse_transport(ip, packet)
+    return Layers(ip, transport, ip.header_length, ip.header_length + transport.header_length)
