@@ -1,0 +1,121 @@
+"""Making the corpus: record every draft, and put all files in place at once.
+
+Building twice on one kernel gives the same bytes. On another kernel it adds that kernel's release to `confirmed` of the
+cases it confirms, and changes nothing else, or stops.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from itertools import groupby
+from pathlib import Path
+
+import msgspec
+
+from tunproof import lab, reference
+from tunproof.corpus.authoring import Draft
+from tunproof.corpus.authors import drafts
+from tunproof.corpus.flags import FLAGS
+from tunproof.corpus.load import CORPORA, load_file
+from tunproof.corpus.model import FORMAT, Case, CorpusFile
+from tunproof.corpus.record import record
+from tunproof.errors import CorpusError, UsageError
+from tunproof.traits import probe
+
+__all__ = ["build", "checkout", "differing", "write"]
+
+
+def checkout() -> Path:
+    """Return the folder of the corpus in this checkout. Raises `UsageError` in an installed wheel."""
+    if not CORPORA.is_symlink():
+        raise UsageError("the corpus is made in a checkout of the repository only; this is an installed tunproof")
+    return CORPORA.resolve()
+
+
+def build(root: Path, *, progress: Callable[[int, int], None] = lambda *_: None) -> dict[Path, bytes]:
+    """Return the content of every corpus file, recorded from the running kernel.
+
+    `progress` is called with how many drafts are done, and of how many. Raises `DisagreementError`,
+    `EnvironmentProblem`, `CorpusError`.
+    """
+    written = drafts()
+    _check_ids(written)
+    traits = probe()
+    old = _old_cases(root)
+    cases: dict[str, Case] = {}
+    with lab.redirect() as pair, reference.Wire() as wire:
+        exchange = lab.Exchange(pair)
+        for index, draft in enumerate(written):
+            cases[draft.id] = _record(draft, old.get(draft.id), traits, exchange, wire)
+            progress(index + 1, len(written))
+    return {
+        root / op / f"{topic}.json": _encode(topic, [cases[draft.id] for draft in group])
+        for (op, topic), group in groupby(written, key=lambda draft: (draft.op, draft.topic))
+    }
+
+
+def differing(files: dict[Path, bytes], root: Path) -> list[Path]:
+    """Return the files that are not on disk as they would be built, surplus files included."""
+    surplus = [path for path in sorted(root.glob("*/*.json")) if path not in files]
+    return surplus + [path for path, content in files.items() if not path.exists() or path.read_bytes() != content]
+
+
+def write(files: dict[Path, bytes], root: Path) -> None:
+    """Put all files in place, each by one rename, after every one of them was written: a kill leaves them whole."""
+    staging = Path(tempfile.mkdtemp(prefix=".building-", dir=root))
+    try:
+        for number, content in enumerate(files.values()):
+            (staging / str(number)).write_bytes(content)
+        surplus = [path for path in differing(files, root) if path not in files]
+        for number, path in enumerate(files):
+            path.parent.mkdir(exist_ok=True)
+            (staging / str(number)).rename(path)
+        for path in surplus:
+            path.unlink()
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _record(
+    draft: Draft, old: Case | None, traits: frozenset[str], exchange: lab.Exchange, wire: reference.Wire
+) -> Case:
+    """Record a draft, keeping the kernels that confirmed the same bytes before."""
+    missing = sorted(set(draft.traits) - traits)
+    if missing:
+        if old is None:
+            reason = f"this kernel lacks {', '.join(missing)}, so it cannot be recorded here for the first time"
+            raise CorpusError("(new)", draft.id, "traits", reason)
+        return old
+    case = record(draft, exchange, wire)
+    if old is None or old.digest != case.digest:
+        return case
+    return msgspec.structs.replace(case, confirmed=tuple(sorted({*old.confirmed, *case.confirmed})))
+
+
+def _old_cases(root: Path) -> dict[str, Case]:
+    return {case.id: case for path in sorted(root.glob("*/*.json")) for case in load_file(path).cases}
+
+
+def _check_ids(written: list[Draft]) -> None:
+    seen: set[str] = set()
+    for draft in written:
+        if draft.id in seen:
+            raise CorpusError("(authors)", draft.id, "id", "is used twice")
+        seen.add(draft.id)
+    for draft in written:
+        if draft.sibling is not None and draft.sibling not in seen:
+            raise CorpusError("(authors)", draft.id, "sibling", f"{draft.sibling} does not exist")
+        for flag in draft.flags:
+            if flag not in FLAGS:
+                raise CorpusError("(authors)", draft.id, "flags", f"{flag} is not in flags.py")
+
+
+def _encode(topic: str, cases: list[Case]) -> bytes:
+    used = sorted({flag for case in cases for flag in case.flags})
+    file = CorpusFile(
+        format=FORMAT,
+        topic=topic,
+        flags={name: FLAGS[name] for name in used},
+        cases=tuple(cases),
+    )
+    return msgspec.json.format(msgspec.json.encode(file), indent=1) + b"\n"
