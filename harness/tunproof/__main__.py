@@ -1,0 +1,5 @@
+"""`python -m tunproof`: the command."""
+
+from tunproof.cli import main
+
+main()

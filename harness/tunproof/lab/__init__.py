@@ -1,0 +1,43 @@
+"""The lab: real TUN devices in throw-away network namespaces, and what the kernel does between them.
+
+privilege   may this process make namespaces and TUNs, and if not, why not
+namespace   an anonymous network namespace held by a fd
+device      opening, counting and describing one TUN
+links       links, addresses, routes and traffic control over netlink
+ground      a namespace and all that must be closed with it
+wiring      the four labs: redirect, readback, forward, socket
+exchange    one frame in, its outcome out
+outcome     refused, lost or delivered
+
+>>> from tunproof import lab
+>>> lab.ensure()
+>>> with lab.redirect() as pair:
+...     outcome = lab.Exchange(pair).send(frame, 3)
+"""
+
+from tunproof.lab.device import Counters
+from tunproof.lab.exchange import Exchange
+from tunproof.lab.namespace import Namespace
+from tunproof.lab.outcome import Delivered, Lost, Outcome, Refused
+from tunproof.lab.privilege import ensure
+from tunproof.lab.wiring import FAR, NEAR, Addresses, Pair, SocketLab, forward, readback, redirect, socket
+
+__all__ = [
+    "FAR",
+    "NEAR",
+    "Addresses",
+    "Counters",
+    "Delivered",
+    "Exchange",
+    "Lost",
+    "Namespace",
+    "Outcome",
+    "Pair",
+    "Refused",
+    "SocketLab",
+    "ensure",
+    "forward",
+    "readback",
+    "redirect",
+    "socket",
+]

@@ -1,0 +1,155 @@
+"""Write one frame, read everything the kernel made of it: the synchronous heart of every test of a kernel.
+
+How an outcome is decided, without a timer:
+
+1. Delivery happens inside the `write` (`wiring`, rule 2), so after it an empty ring means that nothing more comes.
+2. When exactly as many packets came as the caller expected and the ring is empty, that is it: the short way. It
+   costs one write, one read a packet and one `poll` that does not wait.
+3. In any other case a *sentinel* follows: a plain packet of a kind nobody else sends, with a number of its own. It
+   takes the same way and the ring keeps order, so what came before it belongs to the frame, and if nothing did, the
+   frame is lost. Again nothing waits unless the sentinel itself is missing.
+4. A ring that may have been full proves nothing: that, a missing sentinel, a link that is down, packets out of a frame
+   that was refused, are problems of the environment and never an outcome.
+
+An exchange is for one thread, and nobody else may read or write the lab's fds meanwhile.
+"""
+
+import errno
+import itertools
+import os
+import select
+from collections.abc import Iterator
+
+from tio.checksum import checksum, finish
+from tunproof.errors import EnvironmentProblem
+from tunproof.lab.outcome import Delivered, Lost, Outcome, Refused
+from tunproof.lab.wiring import IN, OUT, Pair
+
+__all__ = ["SENTINEL_PATIENCE", "Exchange"]
+
+SENTINEL_PATIENCE = 2.0
+"""Seconds to wait for a sentinel, which comes at once or not at all."""
+
+_GROWTH = 64
+"""What comes out is never longer than what went in by more than this: a vnet header, or an IPv6 fragment header."""
+
+_RING_SLACK = 64
+"""A ring of n entries can be full with a few less than n: the reader gives them back in batches (`ptr_ring`)."""
+
+_ENVIRONMENT = {
+    errno.EIO: "the link is down",
+    errno.EBADFD: "the TUN has no device any more",
+    errno.EBADF: "the lab is closed",
+    errno.EAGAIN: "the kernel had no memory for it just now",
+}
+"""What a write answers for reasons that lie outside the frame. Any other errno is the kernel's word on the frame."""
+
+
+_SENTINEL_TTL = 64
+
+
+class Exchange:
+    """One frame in, its outcome out, over a `redirect`, `readback` or `forward` lab, which it does not own."""
+
+    __slots__ = ("_lab", "_poll", "_reader", "_ring", "_sentinels", "_writer")
+
+    def __init__(self, lab: Pair) -> None:
+        poll = select.poll()
+        poll.register(lab.reader, select.POLLIN)
+        self._lab = lab
+        self._poll = poll.poll
+        self._reader = lab.reader
+        self._ring = max(lab.queue_length - _RING_SLACK, 1)
+        self._sentinels = _sentinels(lab)
+        self._writer = lab.writer
+
+    def send(self, frame: bytes, hint: int) -> Outcome:
+        """Write `frame` (vnet header and packet) and return what became of it.
+
+        `hint` is how many packets are expected: a wrong one costs time and changes nothing, 0 means "none, or I do not
+        know". Raises `EnvironmentProblem` where the outcome cannot be known; the ring is empty again then.
+        """
+        size = len(frame)
+        try:
+            written = os.write(self._writer, frame)
+        except OSError as error:
+            return self._refused(error)
+        if written != size:
+            raise EnvironmentProblem(f"a write of {size} bytes took {written}", cure="a TUN takes all or nothing")
+        packets = []
+        # A read that may be as long as the frame needs no buffer of the largest size, and cannot cut a packet off.
+        size += _GROWTH
+        read, reader = os.read, self._reader
+        try:
+            for _ in range(hint):
+                packets.append(read(reader, size))  # noqa: PERF401 - what came before EAGAIN must not be lost
+        except BlockingIOError:
+            return self._decide(packets, size)
+        if not 0 < hint < self._ring or self._poll(0):
+            return self._decide(packets, size)
+        return Delivered(tuple(packets))
+
+    def settle(self) -> Outcome:
+        """Return what comes out of the lab when nothing goes in: `Lost()`, in a lab that works and is quiet."""
+        return self._decide([], 1 << 16)
+
+    def _decide(self, packets: list[bytes], size: int) -> Outcome:
+        """Read the rest, have a sentinel prove that it was the rest, and tell lost from delivered."""
+        self._drain(packets, size)
+        sentinel, arrival = next(self._sentinels)
+        os.write(self._writer, sentinel)
+        while (packet := self._await(size)) != arrival:
+            packets.append(packet)
+        return Delivered(tuple(packets)) if packets else Lost()
+
+    def _drain(self, packets: list[bytes], size: int) -> None:
+        while self._poll(0):
+            packets.append(os.read(self._reader, size))
+        if len(packets) >= self._ring:
+            dropped = self._lab.counters(OUT).tx_dropped
+            raise EnvironmentProblem(
+                f"{len(packets)} packets came out of one frame and filled the ring of {self._lab.queue_length} entries:"
+                f" the kernel may have dropped more without a word (tx_dropped is {dropped})",
+                cure="make the lab with a larger queue_length",
+            )
+
+    def _await(self, size: int) -> bytes:
+        if not self._poll(SENTINEL_PATIENCE * 1000):
+            raise EnvironmentProblem(
+                f"a plain packet did not come through the lab in {SENTINEL_PATIENCE:g} s:"
+                f" {self._lab.counters(IN)}, {self._lab.counters(OUT)}",
+                cure="make sure that nothing else reads this lab or filters in it; `tunproof doctor` tries each wiring",
+            )
+        return os.read(self._reader, size)
+
+    def _refused(self, error: OSError) -> Refused:
+        number = error.errno or 0
+        if number in _ENVIRONMENT:
+            raise EnvironmentProblem(f"the lab took no frame: {_ENVIRONMENT[number]}", cure="make a new lab") from error
+        packets: list[bytes] = []
+        self._drain(packets, 1 << 16)
+        if packets:
+            what = f"{len(packets)} packets came out although the write was refused: {error.strerror}"
+            raise EnvironmentProblem(what, cure="make sure that nothing else writes to this lab")
+        return Refused(number)
+
+
+def _sentinels(lab: Pair) -> Iterator[tuple[bytes, bytes]]:
+    """Yield frames that no test sends by accident, each with what must come out of `lab` for it.
+
+    IPv4, because every wiring has it; protocol 253 is for experiments (RFC 3692); never the same twice.
+    """
+    start = bytes(lab.header_size) + _sentinel_header(_SENTINEL_TTL)
+    end = bytes(lab.reader_header_size) + _sentinel_header(_SENTINEL_TTL - lab.hops)
+    tag = os.urandom(8)
+    for number in itertools.count():
+        payload = tag + number.to_bytes(8, "big")
+        yield start + payload, end + payload
+
+
+def _sentinel_header(ttl: int) -> bytes:
+    """Return an IPv4 header from 192.0.2.1 to 198.51.100.1 (RFC 5737: for documentation) for 16 bytes of payload."""
+    header = bytearray.fromhex("45000024000000000000 0000 c0000201 c6336401")
+    header[8], header[9] = ttl, 253
+    header[10:12] = finish(checksum(header)).to_bytes(2, "big")
+    return bytes(header)

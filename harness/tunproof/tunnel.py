@@ -1,0 +1,214 @@
+"""The real thing: a tunnel between two kernels' TCP, with the reference in the middle as a VPN would use it.
+
+    sockets | TUN  --read, cut-->  packets  --carry-->  packets  --coalesce, write_gso-->  TUN | sockets
+      near namespace                                                          far namespace
+
+Both directions run at once, each in a thread. "Carrying" is a copy: what a VPN would encrypt, send and decrypt. A
+superpacket that the kernel refuses is sent again as single packets, so a broken kernel makes the tunnel slow and loses
+nothing.
+"""
+
+import hashlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+import tio
+from tio.container import BaseContainer, BaseQueue
+from tio.tuntap import Offload
+from tunproof import lab
+from tunproof.lab import FAR, NEAR, SocketLab
+
+__all__ = ["Carried", "Flow", "Tunnel", "carry"]
+
+PATIENCE = 60.0
+"""Seconds that a TCP connection may stand still before the transfer is given up."""
+
+_CHUNK = 1 << 20
+
+
+@dataclass(slots=True)
+class Flow:
+    """What one direction carried. `largest_*` count segments; `fallbacks` superpackets that a kernel refused."""
+
+    packets: int = 0
+    largest_read: int = 0
+    largest_written: int = 0
+    superpackets_read: int = 0
+    superpackets_written: int = 0
+    fallbacks: int = 0
+    lost: int = 0
+    failure: BaseException | None = field(default=None, repr=False)
+
+
+class Tunnel:
+    """Two namespaces with a TUN each, and the reference between them. A context manager.
+
+    `outward` is what went from near to far, `homeward` the other way. With `offload` the TUNs have vnet headers and the
+    reference cuts and joins; without, packets go one by one.
+    """
+
+    def __init__(self, *, offload: bool) -> None:
+        """Set the tunnel up. Raises `EnvironmentProblem`."""
+        self.outward = Flow()
+        self.homeward = Flow()
+        self._containers: list[BaseContainer] = []
+        self._threads: list[threading.Thread] = []
+        mask = Offload.NONE if offload else None
+        self.near = lab.socket(offload=mask, addresses=NEAR)
+        try:
+            self.far = lab.socket(offload=mask, addresses=FAR)
+            near, far = self._queue(self.near, offload=offload), self._queue(self.far, offload=offload)
+            self._start("outward", near, far, self.outward)
+            self._start("homeward", far, near, self.homeward)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Stop both directions and take everything down. Raises what a direction failed with, if one did."""
+        for container in self._containers:
+            container.close()
+        for thread in self._threads:
+            thread.join()
+        self.near.close()
+        if hasattr(self, "far"):
+            self.far.close()
+        failures = [flow.failure for flow in (self.outward, self.homeward) if flow.failure is not None]
+        if failures:
+            raise failures[0]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _queue(self, end: SocketLab, *, offload: bool) -> BaseQueue:
+        container: BaseContainer = tio.OffloadContainer() if offload else tio.PollContainer()
+        self._containers.append(container)
+        fd = end.take()
+        try:
+            container.add(fd)
+        except BaseException:
+            os.close(fd)
+            raise
+        return container.queues()[0]
+
+    def _start(self, name: str, source: BaseQueue, target: BaseQueue, flow: Flow) -> None:
+        thread = threading.Thread(target=_relay, args=(source, target, flow), name=f"tunnel {name}")
+        thread.start()
+        self._threads.append(thread)
+
+
+def _relay(source: BaseQueue, target: BaseQueue, flow: Flow) -> None:
+    """Carry packets until a queue is closed; keep what went wrong for whoever closes the tunnel."""
+    try:
+        while True:
+            packets = [bytes(packet) for packet in source.read()]
+            flow.packets += len(packets)
+            flow.largest_read = max(flow.largest_read, len(packets))
+            flow.superpackets_read += len(packets) > 1
+            _deliver(target, packets, flow)
+    except tio.Closed:
+        pass
+    except BaseException as error:  # noqa: BLE001 (a thread has nobody to raise to)
+        flow.failure = error
+
+
+def _deliver(target: BaseQueue, packets: Sequence[bytes], flow: Flow) -> None:
+    if not target.gso_supported():
+        for packet in packets:
+            _write(target, packet, flow)
+        return
+    for item in tio.coalesce(packets):
+        if isinstance(item, tio.Plain):
+            _write(target, item.packet, flow)
+            continue
+        try:
+            target.write_gso(item.hdr, item.transport_hdr, item.pays)
+        except tio.KernelRefused:
+            flow.fallbacks += 1
+            target.write_segments(item)
+        except tio.LinkDown:
+            flow.lost += len(item.pays)
+        else:
+            flow.superpackets_written += 1
+            flow.largest_written = max(flow.largest_written, len(item.pays))
+
+
+def _write(target: BaseQueue, packet: tio.Buffer, flow: Flow) -> None:
+    try:
+        target.write(packet)
+    except (tio.KernelRefused, tio.LinkDown):  # as a router: what cannot be delivered is dropped and counted
+        flow.lost += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A finished transfer: `size` bytes in `seconds`, and the SHA-256 of what was sent and of what arrived."""
+
+    size: int
+    seconds: float
+    sent: str
+    received: str
+
+    @property
+    def intact(self) -> bool:
+        """Whether what arrived is what was sent."""
+        return self.sent == self.received
+
+    @property
+    def mbit_s(self) -> float:
+        """Payload throughput in Mbit/s, from the first byte sent until the last was received."""
+        return self.size * 8 / self.seconds / 1e6
+
+
+def carry(sender: SocketLab, receiver: SocketLab, data: bytes, *, family: int) -> Carried:
+    """Send `data` over a real TCP connection of the kernel's, and return what arrived.
+
+    Raises `TimeoutError` where the connection stands still for `PATIENCE` seconds, `OSError` where it breaks.
+    """
+    address = receiver.addresses.ipv4 if family == socket.AF_INET else receiver.addresses.ipv6
+    if address is None:
+        raise ValueError("the receiver has no address of this family")
+    with receiver.socket(family, socket.SOCK_STREAM) as listener, sender.socket(family, socket.SOCK_STREAM) as client:
+        for end in (listener, client):
+            end.settimeout(PATIENCE)
+        listener.bind((address.partition("/")[0], 0))
+        listener.listen(1)
+        client.connect(listener.getsockname())
+        server, _ = listener.accept()
+        with server:
+            server.settimeout(PATIENCE)
+            started = time.perf_counter()
+            feeder = threading.Thread(target=_feed, args=(client, data), name="tunnel sender")
+            feeder.start()
+            try:
+                received = _drain(server)
+            finally:
+                client.close()
+                feeder.join()
+            seconds = time.perf_counter() - started
+    return Carried(len(data), seconds, hashlib.sha256(data).hexdigest(), received)
+
+
+def _feed(client: socket.socket, data: bytes) -> None:
+    """Send everything; an error shows at the other end, as too few bytes."""
+    try:
+        client.sendall(data)
+        client.shutdown(socket.SHUT_WR)
+    except OSError:
+        client.close()
+
+
+def _drain(server: socket.socket) -> str:
+    digest = hashlib.sha256()
+    buffer = bytearray(_CHUNK)
+    while size := server.recv_into(buffer):
+        digest.update(memoryview(buffer)[:size])
+    return digest.hexdigest()
