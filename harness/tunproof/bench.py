@@ -56,8 +56,7 @@ class Rates:
 
 
 def measure(*, progress: Callable[[str], None] = lambda _: None) -> Rates:
-    """Measure everything; takes some seconds. `progress` is called with what comes next. Raises
-    `EnvironmentProblem`."""
+    """Measure everything, in some seconds. `progress` is told what comes next. Raises `EnvironmentProblem`."""
     questions, _ = prepare([load().cases[CASE]], frozenset())
     (question,) = questions
     progress("bare and replay")

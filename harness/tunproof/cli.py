@@ -1,4 +1,4 @@
-"""The command. It parses, calls, prints, and turns errors into exit codes:
+"""The command: it parses, calls, prints, and turns errors into exit codes.
 
 0 as expected; 1 a kernel, implementation or case disagrees; 2 usage, also a selection that matches nothing; 3 the
 environment does not allow it.

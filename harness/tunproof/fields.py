@@ -6,8 +6,8 @@ For people who look at a difference. Nothing here decides anything, and damaged 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tio.ip import IPv6, parse_ip
 from tio.errors import PacketError
+from tio.ip import IPv6, parse_ip
 
 __all__ = ["Field", "field_at", "packet_fields", "vnet_fields"]
 

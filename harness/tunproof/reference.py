@@ -52,7 +52,7 @@ class Wire:
         frames = []
         with contextlib.suppress(BlockingIOError):
             while True:
-                frames.append(self._far.recv(_LARGEST_FRAME + 1))  # noqa: PERF401 (ends with an exception)
+                frames.append(self._far.recv(_LARGEST_FRAME + 1))
         return frames
 
     def close(self) -> None:
@@ -93,12 +93,9 @@ def write_gso(wire: Wire, hdr: bytes, transport_hdr: bytes, pays: Sequence[bytes
     try:
         wire.queue.write_gso(hdr, transport_hdr, pays)
     except tio.FrameError as error:
-        refused = error
-    else:
-        refused = None
+        frames = wire.written()
+        return Refused(rule=error.rule if not frames else f"{error.rule}, but {len(frames)} frames were written")
     frames = wire.written()
-    if refused is not None:
-        return Refused(rule=refused.rule if not frames else f"{refused.rule}, but {len(frames)} frames were written")
     if len(frames) != 1 or frames[0][10:] != b"".join((hdr, transport_hdr, *pays)):
         return Written(header="", segments=tuple(frame.hex() for frame in frames))
     header = tio.VnetHeader.parse(frames[0]).emit(byte_order=tio.ByteOrder.LITTLE)

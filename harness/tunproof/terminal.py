@@ -165,7 +165,7 @@ class Terminal:
             self.out.print(f"\nframe, {len(frame)} bytes (vnet header: the first 10)\n{escape(hexdump(shown))}{more}")
 
     def _cut(self, packet: bytes, segments: list[bytes]) -> None:
-        self.out.print(picture.cut(packet, segments, width=min(self.out.width, 100)))
+        self.out.print(escape(picture.cut(packet, segments, width=min(self.out.width, 100))))
         changes = picture.changes(segments)
         if not changes:
             self.out.print()

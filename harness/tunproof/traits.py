@@ -1,7 +1,10 @@
 """What the running kernel can do, found out by asking it, never by its version."""
 
-from tio import tuntap
+import os
+
+from tio.tuntap import Offload, set_offload
 from tunproof.lab import Namespace
+from tunproof.lab.device import open_queue
 
 __all__ = ["TRAITS", "probe"]
 
@@ -16,10 +19,11 @@ def probe() -> frozenset[str]:
 
 
 def _probe_here() -> frozenset[str]:
-    fd = tuntap.open_tun("probe", tuntap.Iff.TUN | tuntap.Iff.NO_PI | tuntap.Iff.VNET_HDR)
-    with open(fd, "rb", buffering=0):
-        try:
-            tuntap.set_offload(fd, tuntap.Offload.TSO | tuntap.Offload.USO)
-        except OSError:
-            return frozenset()
-        return frozenset({"uso"})
+    fd = open_queue("probe", offload=Offload.NONE)
+    try:
+        set_offload(fd, Offload.TSO | Offload.USO)
+    except OSError:
+        return frozenset()
+    finally:
+        os.close(fd)
+    return frozenset({"uso"})

@@ -72,7 +72,7 @@ def plain(headers: Packet, data: bytes, **vnet: int) -> bytes:
     return frame(packet, **({"flags": _NEEDS_CSUM, "csum_start": at, "csum_offset": _CSUM_OFFSET[protocol]} | vnet))
 
 
-def frame(
+def frame(  # noqa: PLR0913 (the fields of the vnet header)
     packet: bytes,
     *,
     flags: int = 0,
@@ -111,7 +111,8 @@ def _with_partial(packet: bytes, at: int, protocol: int) -> bytes:
     addresses = packet[12:20] if packet[0] >> 4 == 4 else packet[8:40]
     partial = ~rfc1071(addresses + struct.pack(">HH", protocol, len(packet) - at)) & 0xFFFF
     field = at + _CSUM_OFFSET[protocol]
-    return packet[:field] + partial.to_bytes(2, "big") + packet[field + 2 :]
+    finished: bytes = packet[:field] + partial.to_bytes(2, "big") + packet[field + 2 :]
+    return finished
 
 
 def _gso_type(packet: bytes, at: int, protocol: int) -> int:

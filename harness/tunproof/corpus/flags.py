@@ -70,7 +70,7 @@ FLAGS = {
         links=(_NEBULA,),
     ),
     "Ipv4Header": Flag(
-        description="IPv4 header fields and options are copied to every segment; lengths and checksum are computed anew.",
+        description="IPv4 header fields and options are copied to every segment; length and checksum are new.",
         effect="Segments are dropped by the first router, or lose their marking.",
     ),
     "Ipv6Header": Flag(
@@ -131,7 +131,7 @@ FLAGS = {
         links=(_NEBULA,),
     ),
     "BadCsumFields": Flag(
-        description="csum_start or csum_offset points outside the packet, into the IP header, or past the transport header.",
+        description="csum_start or csum_offset points outside the packet or into the IP header.",
         effect="A checksum is written over addresses or payload.",
         links=(_LINUX + "49d14b54a527", _LINUX + "89add40066f9"),
     ),
@@ -146,8 +146,8 @@ FLAGS = {
         links=("https://github.com/microsoft/openvmm/pull/3729",),
     ),
     "OptionsTrap": Flag(
-        description="Payload not longer than gso_size, but longer together with the TCP options: kernels take the frame "
-        "for a superpacket and then find nothing to cut.",
+        description="Payload not longer than gso_size, but longer together with the TCP options: kernels take the "
+        "frame for a superpacket and then find nothing to cut.",
         effect="A write succeeds and the packet never arrives.",
     ),
     "SmallSuperpacket": Flag(

@@ -1,4 +1,4 @@
-"""Reading the corpus. A file that is not exactly right is refused, with the file, the case, the field and the reason."""
+"""Reading the corpus: a file that is not exactly right is refused, with file, case, field and reason."""
 
 import fnmatch
 from pathlib import Path

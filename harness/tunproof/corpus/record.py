@@ -27,7 +27,6 @@ from tunproof.corpus.model import (
     Packets,
     ReadCase,
     ReadInput,
-    Refused,
     Rejected,
     WriteGsoCase,
     Written,

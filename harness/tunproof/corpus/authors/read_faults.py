@@ -5,7 +5,7 @@ from scapy.layers.inet6 import IPv6ExtHdrFragment
 from scapy.packet import Raw
 
 from tunproof.corpus.authoring import Topic, kernel, rfc, virtio
-from tunproof.corpus.builder import frame, ip4, ip6, packet_bytes, payload, plain, superpacket
+from tunproof.corpus.builder import frame, ip4, ip6, packet_bytes, payload, superpacket
 
 vnet = Topic("read", "vnet-faults", basis=(kernel("virtio_net_hdr_to_skb", "include/linux/virtio_net.h"),))
 packets = Topic("read", "packet-faults", basis=(kernel("tun_get_user", "drivers/net/tun.c"),))

@@ -147,8 +147,8 @@ for _name, _header, _layer, _traits in _TYPED:
 for _name, _header in (("tcp4", ip4()), ("tcp6", ip6())):
     small.add(
         f"{_name}-options-trap",
-        "12 bytes of TCP options and a payload of gso_size: one segment. The kernel counts the options as payload when it "
-        "decides whether this is a superpacket, and not when it cuts.",
+        "12 bytes of TCP options and a payload of gso_size: one segment. The kernel counts the options as payload when "
+        "it decides whether this is a superpacket, and not when it cuts.",
         superpacket(
             _header / TCP(flags="A", options=[("NOP", None), ("NOP", None), ("Timestamp", (1, 2))]),
             payload(24),

@@ -51,7 +51,7 @@ for _name, (_length, _gso_size, _about) in _SIZES.items():
 for _topic, _ip, _headers in ((tcp4, ip4(), 40), (tcp6, ip6(), 60)):
     _topic.add(
         "largest",
-        "A superpacket of 65535 bytes, headers included. A read buffer of 65535 bytes, vnet header included, loses its end.",
+        "A superpacket of 65535 bytes. A read buffer of 65535 bytes has no room for its vnet header and loses the end.",
         superpacket(_ip / tcp(), payload(65535 - _headers), gso_size=1024),
         flags=("MaximumSize", "ManySegments"),
         importance="critical",
@@ -164,7 +164,7 @@ for _topic, _ip in ((tcp4, ip4()), (tcp6, ip6())):
 
 # The IPv4 header.
 
-_IPV4 = {
+_IPV4: dict[str, tuple[dict[str, object], str, str]] = {
     "identification-wraps": ({"id": 0xFFFF}, "IdWrap", "The second segment's identification is zero."),
     "identification-without-df": ({"id": 7, "flags": 0}, "IdIncrement", "DF clear: each segment needs its own."),
     "identification-with-df": ({"id": 7}, "IdIncrement", "DF set: identification grows all the same."),

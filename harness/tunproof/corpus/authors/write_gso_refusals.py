@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from scapy.layers.inet import ICMP, TCP, UDP
+from scapy.layers.inet import ICMP, UDP
 from scapy.layers.inet6 import IPv6ExtHdrFragment
 
 from tunproof.corpus.authoring import Topic, bug, uapi, virtio
@@ -46,12 +46,13 @@ _refuse("empty-hdr", "No IP header.", replace(_GOOD, hdr=b""), "EmptyHeader")
 _refuse("empty-transport-hdr", "No transport header.", replace(_GOOD, transport_hdr=b""), "EmptyHeader")
 _refuse("no-fragments", "No payload at all.", replace(_GOOD, pays=()), "EmptyHeader")
 
-for _name, _sizes in (
+_EMPTY: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("alone", (0,)),
     ("first", (0, 100, 100)),
     ("in-the-middle", (100, 0, 100)),
     ("last", (100, 100, 0)),
-):
+)
+for _name, _sizes in _EMPTY:
     _refuse(
         f"empty-fragment-{_name}",
         "A fragment of no bytes would be a datagram of its own, or nothing.",
@@ -59,12 +60,13 @@ for _name, _sizes in (
         "EmptyFragment",
     )
 
-for _name, _sizes in (
+_UNEQUAL: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("short-in-the-middle", (100, 50, 100)),
     ("growing", (50, 100)),
     ("long-last", (100, 100, 101)),
     ("short-first", (99, 100, 100)),
-):
+)
+for _name, _sizes in _UNEQUAL:
     _refuse(
         f"fragments-{_name}",
         "All fragments but the last have the size of the first, and the last is not longer.",
