@@ -3,7 +3,7 @@
 Deliberately clear rather than fast, with no dependency but the standard library. Where to read what:
 
 - `queue`: the contract, W1 to W9; `container`: taking a fd, A1 to A7;
-- `virtio`: the vnet header, and V1 to V13, what one must say when it is written;
+- `virtio`: the vnet header, and V1 to V13, what one must say when it is written; `vnet_rules` tests that;
 - `segment`: cutting a frame into packets, R1 to R13; `coalesce`: joining packets again, C1 to C10;
 - `geometry`: the arguments of `write_gso`, G1 to G15;
 - `checksum`, `ip`, `tcp`, `udp`: the arithmetic and the headers, P1 to P6;
@@ -37,6 +37,7 @@ from tio.queue import Container, GSOWriter, Queue
 from tio.segment import MAX_UDP_SEGMENTS, segment
 from tio.superpacket import Plain, Superpacket
 from tio.virtio import ByteOrder, GsoType, VnetFlag, VnetHeader
+from tio.vnet_rules import Violation, violations
 
 __all__ = [
     "MAX_FRAGMENTS",
@@ -70,6 +71,7 @@ __all__ = [
     "Superpacket",
     "TioError",
     "Unsupported",
+    "Violation",
     "VnetFlag",
     "VnetHeader",
     "adjust",
@@ -80,4 +82,5 @@ __all__ = [
     "finish",
     "pseudo_header_sum",
     "segment",
+    "violations",
 ]

@@ -86,9 +86,11 @@ def _check_headers(hdr: Buffer, transport_hdr: Buffer) -> Layers:
         if ip.header_length != len(hdr):
             because = f"its own length is {ip.header_length} bytes"
             raise GeometryError("G6", "hdr", ip.header_length, len(hdr), because)
-        if ip.protocol not in {Protocol.TCP, Protocol.UDP} or ip.is_fragment:
-            because = "neither TCP nor UDP follows" if not ip.is_fragment else "a fragment is no superpacket"
-            raise GeometryError("G7", f"ipv{ip.version}.protocol", 0, ip.protocol, because)
+        if ip.protocol not in {Protocol.TCP, Protocol.UDP}:
+            because = "neither TCP nor UDP follows"
+            raise GeometryError("G7", f"ipv{ip.version}.protocol", ip.protocol_offset, ip.protocol, because)
+        if ip.is_fragment:  # IPv4: a Fragment header of IPv6 is the protocol
+            raise GeometryError("G7", "ipv4.fragment", 6, bytes(hdr[6:8]).hex(), "a fragment is no superpacket")
         transport = parse_transport(ip, b"".join((hdr, transport_hdr)))
     except PacketError as error:
         rule = "G6" if error.rule in {"P1", "P2", "P3", "P4"} else "G8"

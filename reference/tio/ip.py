@@ -64,6 +64,7 @@ class IPv4:
     __slots__ = ("_packet", "header_length")
     version: Final = 4
     min_length: Final = 20
+    protocol_offset: Final = 9
 
     def __init__(self, packet: Buffer) -> None:
         """Check P2 and P3."""
@@ -137,11 +138,11 @@ class IPv6:
     """A checked view of an IPv6 header and the extension headers behind it.
 
     I1  `header_length` counts the extension headers that were walked, and that many bytes are there.
-    I2  `protocol` is what follows them: a transport, or whatever ended the walk.
+    I2  `protocol` is what follows them: a transport, or whatever ended the walk; it stands at `protocol_offset`.
     I3  `stated_length` is what the header says, not how long the packet is.
     """
 
-    __slots__ = ("_packet", "header_length", "protocol")
+    __slots__ = ("_packet", "header_length", "protocol", "protocol_offset")
     version: Final = 6
     min_length: Final = 40
 
@@ -151,12 +152,14 @@ class IPv6:
             raise PacketError("P2", "ipv6", 0, len(packet), "an IPv6 header has 40 bytes")
         self._packet = packet
         self.header_length: int = self.min_length
+        self.protocol_offset = 6
         self.protocol = packet[6]
         while self.protocol in _WALKED:
             start = self.header_length
             end = start + (packet[start + 1] + 1) * 8 if start + 2 <= len(packet) else len(packet) + 1
             if end > len(packet):
                 raise PacketError("P4", "ipv6.extension", start, len(packet) - start, "the extension header is cut off")
+            self.protocol_offset = start
             self.protocol = packet[start]
             self.header_length = end
 

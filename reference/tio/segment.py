@@ -127,7 +127,7 @@ def _check_layers(ip: IPv4 | IPv6, packet: Buffer, protocol: int) -> Layers:
     """Return the layers of a packet whose protocol and lengths are right (R9 to R11)."""
     if ip.protocol != protocol:
         because = f"the type is for protocol {protocol}"
-        raise PacketError("R9", f"ipv{ip.version}.protocol", ip.header_length, ip.protocol, because)
+        raise PacketError("R9", f"ipv{ip.version}.protocol", ip.protocol_offset, ip.protocol, because)
     if ip.stated_length != len(packet):
         because = f"the packet has {len(packet)} bytes"
         raise PacketError("R10", f"ipv{ip.version}.length", 2 if ip.version == 4 else 4, ip.stated_length, because)

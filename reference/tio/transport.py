@@ -34,7 +34,7 @@ def parse_transport(ip: IPv4 | IPv6, packet: Buffer) -> Tcp | Udp:
     """
     view = _VIEWS.get(ip.protocol)
     if view is None:
-        raise PacketError("R9", f"ipv{ip.version}.protocol", ip.header_length, ip.protocol, "neither TCP nor UDP")
+        raise PacketError("R9", f"ipv{ip.version}.protocol", ip.protocol_offset, ip.protocol, "neither TCP nor UDP")
     return view(packet[ip.header_length :], ip.header_length)
 
 

@@ -128,6 +128,8 @@ class VnetHeader:
         for name, offset, value, limit in zip(_FIELDS, _OFFSETS, values, _LIMITS, strict=True):
             if not 0 <= value <= limit:
                 raise HeaderError("H2", f"vnet.{name}", offset, value, f"must be 0..{limit}")
+        if len(self.rest) != 12:
+            raise HeaderError("H2", "vnet.rest", 12, len(self.rest), "must be 12 bytes")
         return (_LAYOUT[byte_order].pack(*values) + self.rest)[:size]
 
     def with_(self, **changes: int) -> "VnetHeader":

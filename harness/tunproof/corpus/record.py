@@ -12,6 +12,7 @@ from scapy.compat import raw
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 
+import tio
 from tunproof import reference
 from tunproof.corpus.authoring import Draft
 from tunproof.corpus.builder import GsoPieces
@@ -66,6 +67,9 @@ def _record_write_gso(draft: Draft, built: GsoPieces, exchange: Exchange, wire: 
     kernel: KernelExpectation = KernelNotAsked()
     if isinstance(expect, Written):
         frame = bytes.fromhex(expect.header) + b"".join((built.hdr, built.transport_hdr, *built.pays))
+        broken = tio.violations(frame, byte_order=tio.ByteOrder.LITTLE)
+        if broken:
+            raise DisagreementError(f"{draft.id}: the reference wrote an illegal header\n{'; '.join(map(str, broken))}")
         kernel = _ask_kernel(draft, exchange, frame, expect.segments)
     else:
         _demand_sibling(draft)
