@@ -4,6 +4,7 @@
 environment does not allow it.
 """
 
+import contextlib
 import errno
 import json
 import os
@@ -12,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from tunproof.discard import discard_output
 from tunproof.errors import EnvironmentProblem, TunproofError, UsageError
 from tunproof.version import __version__
 
@@ -25,6 +27,9 @@ app = typer.Typer(
 )
 corpus_app = typer.Typer(help="The golden cases.", no_args_is_help=True)
 app.add_typer(corpus_app, name="corpus")
+
+INTERRUPTED = 130
+"""What the shell's convention and typer make of Ctrl-C: 128 and the signal's number."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
 Select = Annotated[
@@ -195,22 +200,30 @@ def version() -> None:
 
 def main() -> None:
     """Run the command and exit: the console script."""
+    _open_standard_streams()
     try:
-        app(standalone_mode=True)
+        app()
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            _complain("interrupted; nothing is left behind")
+        raise
     except TunproofError as error:
         _complain(str(error))
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough. Python would complain once more when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except KeyboardInterrupt:
-        _complain("interrupted; nothing is left behind")
-        sys.exit(130)
     except OSError as error:
-        cure = "free some space" if error.errno == errno.ENOSPC else "see errno(3); `tunproof doctor` tries the machine"
+        cure = "free some space" if error.errno == errno.ENOSPC else "`tunproof doctor` tries what this machine allows"
         _complain(str(EnvironmentProblem(str(error), cure=cure)))
         sys.exit(EnvironmentProblem.exit_code)
+
+
+def _open_standard_streams() -> None:
+    """Put /dev/null where a standard stream is closed, before a TUN gets its number and is printed to."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            with contextlib.suppress(OSError):
+                os.close(number)
+            os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
 
 
 def _complain(text: str) -> None:
@@ -218,7 +231,11 @@ def _complain(text: str) -> None:
 
 
 def _print_json(value: object) -> None:
-    print(json.dumps(value, indent=2 if sys.stdout.isatty() else None))
+    """Print one object. A reader that has gone away changes nothing about the verdict, so neither the exit code."""
+    try:
+        print(json.dumps(value, indent=2 if sys.stdout.isatty() else None), flush=True)
+    except BrokenPipeError:
+        discard_output()
 
 
 def _no_such_case(case_id: str, ids: list[str]) -> str:

@@ -27,6 +27,7 @@ from tunproof.corpus.model import (
     WriteGsoCase,
     Written,
 )
+from tunproof.discard import discard_output
 from tunproof.doctor import Check, Status
 from tunproof.judge import hexdump
 from tunproof.kernel import KernelReport
@@ -39,12 +40,20 @@ _MOST_BYTES = 256  # of a frame, in `show`
 _MOST_SEGMENTS = 4  # columns of the table of changes
 
 
+class _Console(Console):
+    """A console that goes on in silence when its reader has gone away: the exit code is still wanted."""
+
+    def on_broken_pipe(self) -> None:
+        discard_output()
+        self.quiet = True
+
+
 class Terminal:
     """Everything goes to one console, which knows whether it is a terminal. Errors and progress go to stderr."""
 
     def __init__(self) -> None:
-        self.out = Console(highlight=False, soft_wrap=True)
-        self.err = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.out = _Console(highlight=False, soft_wrap=True)
+        self.err = _Console(stderr=True, highlight=False, soft_wrap=True)
 
     @contextmanager
     def progress(self, what: str, total: int) -> Iterator["Ticker"]:

@@ -1,0 +1,134 @@
+"""`tunproof kernel`: the corpus through the running kernel."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tunproof import lab
+from tunproof.corpus.load import load
+from tunproof.corpus.model import KernelLost, KernelRefused, Packets, ReadCase
+from tunproof.kernel import prepare, replay, verify
+from tunproof.lab import Exchange
+from tunproof.traits import probe
+
+pytestmark = pytest.mark.lab
+
+RUN = [sys.executable, "-m", "tunproof"]
+
+
+def test_the_running_kernel_agrees_with_every_case() -> None:
+    cases = list(load().cases.values())
+    report = verify(cases)
+    assert [f"{item.case.id}: {item.explain()}" for item in report.disagreements] == []
+    assert report.agree + len(report.not_applicable) == report.cases == len(cases)
+    assert report.kernel == os.uname().release
+
+
+def test_the_json_has_the_promised_keys_and_exit_code_0() -> None:
+    done = subprocess.run([*RUN, "kernel", "--json"], capture_output=True, text=True, timeout=60, check=False)
+    result = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert set(result) == {"kernel", "cases", "agree", "disagree", "not_applicable", "seconds"}
+    assert result["disagree"] == []
+    assert result["agree"] + result["not_applicable"] == result["cases"] >= 80
+
+
+def planted(case_id: str, **changes: object) -> ReadCase:
+    case = load().cases[case_id]
+    assert isinstance(case, ReadCase)
+    return msgspec.structs.replace(case, **changes)
+
+
+def explained(case: ReadCase) -> str:
+    questions, _ = prepare([case], probe())
+    with lab.redirect() as pair:
+        (disagreement,) = replay(Exchange(pair), questions)
+    return disagreement.explain()
+
+
+def test_a_wrong_byte_is_found_and_named() -> None:
+    case = load().cases["read/tcp4/two-segments"]
+    assert isinstance(case.expect, Packets)
+    first, second = case.expect.packets
+    wrong = second[: 2 * 24] + "deadbeef" + second[2 * 28 :]
+    text = explained(planted(case.id, expect=Packets(packets=(first, wrong))))
+    assert text.startswith("packet 1, tcp.sequence at byte 24: expected 3735928559, got 16909068")
+    assert "[de][ad][be][ef]" in text
+
+
+def test_a_missing_and_an_extra_segment_are_found() -> None:
+    case = load().cases["read/tcp6/two-segments"]
+    assert isinstance(case.expect, Packets)
+    first, second = case.expect.packets
+    assert "number of packets" in explained(planted(case.id, expect=Packets(packets=(first,))))
+    assert "number of packets" in explained(planted(case.id, expect=Packets(packets=(first, second, second))))
+
+
+def test_other_outcomes_are_told_apart() -> None:
+    refused = explained(planted("read/tcp4/two-segments", kernel=KernelRefused(errno="EINVAL")))
+    assert refused == "expected write refused with EINVAL, got 2 packets (48, 48 bytes)"
+    lost = explained(planted("read/vnet-faults/gso-size-zero-tcp4", kernel=KernelLost()))
+    assert lost == "expected accepted and lost, got write refused with EINVAL"
+
+
+def test_a_wrong_answer_does_not_taint_the_next_case() -> None:
+    case = load().cases["read/tcp4/two-segments"]
+    assert isinstance(case.expect, Packets)
+    wrong = planted(case.id, expect=Packets(packets=case.expect.packets[:1]))
+    questions, _ = prepare([wrong, case, wrong, case], probe())
+    with lab.redirect() as pair:
+        assert [item.case.expect for item in replay(Exchange(pair), questions)] == [wrong.expect, wrong.expect]
+
+
+def test_a_case_whose_trait_the_kernel_lacks_does_not_apply() -> None:
+    case = load().cases["read/udp4/two-datagrams"]
+    questions, not_applicable = prepare([case], frozenset())
+    assert questions == []
+    assert not_applicable == {case.id: "this kernel lacks uso"}
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
+def test_a_run_that_is_ended_leaves_nothing_behind(ending: signal.Signals, tmp_path: Path) -> None:
+    """No process, no thread, no file; its namespace goes with its fds (`test_lab_namespace` counts those)."""
+    with subprocess.Popen([*RUN, "bench"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        deadline = time.monotonic() + 30
+        while not tun_fds(running.pid) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert tun_fds(running.pid)
+        running.send_signal(ending)
+        _, complaint = running.communicate(timeout=30)
+    assert running.returncode == (130 if ending is signal.SIGINT else -signal.SIGKILL)
+    assert complaint == (b"tunproof: interrupted; nothing is left behind\n" if ending is signal.SIGINT else b"")
+    assert list(tmp_path.iterdir()) == []
+    assert children_of(running.pid) == []
+
+
+def tun_fds(pid: int) -> list[str]:
+    found = []
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            target = str(link.readlink())
+        except OSError:
+            continue
+        if target == "/dev/net/tun":
+            found.append(link.name)
+    return found
+
+
+def children_of(pid: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+        except (OSError, IndexError):
+            continue
+        if parent == pid:
+            found.append(int(stat.parent.name))
+    return found

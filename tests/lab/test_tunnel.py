@@ -1,0 +1,74 @@
+"""The real thing: real TCP connections of the kernel through the reference."""
+
+import os
+import socket
+
+import pytest
+
+from support import open_fds
+from tio.errors import Geometry, KernelRefused
+from tio.offload import OffloadQueue
+from tunproof.tunnel import Tunnel, carry
+
+pytestmark = pytest.mark.lab
+
+MIB = 1 << 20
+FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
+
+
+@pytest.mark.parametrize("direction", ["outward", "homeward"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_64_mib_arrive_intact_in_superpackets(family: str, direction: str) -> None:
+    """Superpackets of more than ten segments pass on both sides: read whole from one kernel, taken whole by the other.
+
+    The kernels' own counters prove it: each counts one packet where the reference counted more than ten.
+    """
+    data = os.urandom(64 * MIB)
+    with Tunnel(offload=True) as tunnel:
+        sender, receiver = (tunnel.near, tunnel.far) if direction == "outward" else (tunnel.far, tunnel.near)
+        flow = tunnel.outward if direction == "outward" else tunnel.homeward
+        carried = carry(sender, receiver, data, family=FAMILIES[family])
+        given, taken = sender.counters(), receiver.counters()
+    assert carried.intact
+    assert carried.size == 64 * MIB
+    assert flow.largest_read > 10
+    assert flow.largest_written > 10
+    assert flow.packets > 10 * given.tx_packets
+    assert flow.packets > 10 * taken.rx_packets
+    assert (flow.lost, flow.fallbacks) == (0, 0)
+    assert (taken.rx_dropped, taken.rx_frame_errors, given.tx_dropped) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_without_offload_every_packet_goes_by_itself(family: str) -> None:
+    data = os.urandom(4 * MIB)
+    with Tunnel(offload=False) as tunnel:
+        carried = carry(tunnel.near, tunnel.far, data, family=FAMILIES[family])
+        assert tunnel.near.counters().tx_packets >= tunnel.outward.packets > 4 * MIB // 1500
+    assert carried.intact
+    assert (tunnel.outward.largest_read, tunnel.outward.superpackets_written) == (1, 0)
+
+
+def test_superpackets_that_a_kernel_refuses_are_sent_singly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel like Linux 6.6.44 makes the tunnel slower and loses nothing."""
+
+    def refuse(self: OffloadQueue, *_: object) -> None:
+        raise KernelRefused("write", 22, Geometry(header=40, payload=2800, gso_size=1400, segments=2))
+
+    monkeypatch.setattr(OffloadQueue, "write_gso", refuse)
+    data = os.urandom(4 * MIB)
+    with Tunnel(offload=True) as tunnel:
+        carried = carry(tunnel.near, tunnel.far, data, family=socket.AF_INET)
+    assert carried.intact
+    assert tunnel.outward.fallbacks > 0
+    assert tunnel.outward.superpackets_written == tunnel.outward.lost == 0
+
+
+def test_a_tunnel_that_is_closed_leaves_no_fd() -> None:
+    with Tunnel(offload=True):
+        pass
+    before = open_fds()
+    for _ in range(5):
+        with Tunnel(offload=True):
+            pass
+    assert open_fds() == before

@@ -1,0 +1,204 @@
+"""The golden corpus as files: what is in it, and what is refused when somebody edits it badly."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scapy.compat import raw
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.inet6 import IPv6
+
+import tio
+from tunproof import reference
+from tunproof.corpus.load import CORPORA, load, load_file
+from tunproof.corpus.model import Packets, ReadCase, Refused, Rejected, WriteGsoCase, Written
+from tunproof.errors import CorpusError, UsageError
+
+CORPUS = load()
+CASES = list(CORPUS.cases.values())
+
+
+def expected_packets(case: ReadCase | WriteGsoCase) -> list[bytes]:
+    match case.expect:
+        case Packets(packets=packets) | Written(segments=packets):
+            return [bytes.fromhex(packet) for packet in packets]
+    return []
+
+
+def test_there_are_at_least_80_cases_over_both_operations_and_ip_versions() -> None:
+    assert len(CASES) >= 80
+    for op in (ReadCase, WriteGsoCase):
+        versions = {packet[0] >> 4 for case in CASES if isinstance(case, op) for packet in expected_packets(case)}
+        assert versions == {4, 6}
+
+
+def test_every_fault_names_a_valid_sibling() -> None:
+    for case in CASES:
+        if isinstance(case.expect, Rejected | Refused):
+            assert case.sibling is not None, case.id
+            assert isinstance(CORPUS.cases[case.sibling].expect, Packets | Written), case.id
+
+
+def test_no_verdict_rests_on_the_reference_alone() -> None:
+    for case in CASES:
+        assert case.basis, case.id
+        assert all("reference" not in basis.ref for basis in case.basis), case.id
+
+
+def test_every_kernel_outcome_was_confirmed_on_a_kernel() -> None:
+    assert all(case.confirmed for case in CASES)
+
+
+def test_every_flag_explains_itself_and_is_carried_by_a_case() -> None:
+    carried = {flag for case in CASES for flag in case.flags}
+    assert carried == set(CORPUS.flags)
+    assert all(flag.description and flag.effect for flag in CORPUS.flags.values())
+
+
+def test_the_reference_gives_every_expected_byte() -> None:
+    report = reference.check(CASES)
+    assert [failure.case.id + ": " + failure.difference for failure in report.failures] == []
+
+
+@pytest.mark.parametrize("flag", sorted(CORPUS.flags))
+def test_scapy_finds_lengths_and_checksums_of_the_expected_packets_right(flag: str) -> None:
+    """But for the cases that carry a wrong checksum on purpose, and the two spellings of zero in TCP."""
+    if flag in {"WrongPartialCarried", "ChecksumUntouched"}:
+        carriers = [case for case in CASES if flag in case.flags]
+        assert carriers
+        return
+    for case in CASES:
+        if flag != case.flags[0]:
+            continue
+        for packet in expected_packets(case)[:40]:
+            assert rebuilt_by_scapy(packet) in {packet, with_tcp_zero_spelled_otherwise(packet)}, case.id
+
+
+def rebuilt_by_scapy(packet: bytes) -> bytes:
+    layers = (IP if packet[0] >> 4 == 4 else IPv6)(packet)
+    for layer, fields in ((IP, ("len", "chksum")), (IPv6, ("plen",)), (TCP, ("chksum",)), (UDP, ("len", "chksum"))):
+        if layer in layers:
+            for field in fields:
+                layers[layer].delfieldval(field)
+    data: bytes = raw(layers)
+    return data
+
+
+def with_tcp_zero_spelled_otherwise(packet: bytes) -> bytes:
+    layers = (IP if packet[0] >> 4 == 4 else IPv6)(packet)
+    if TCP not in layers:
+        return packet
+    at = len(packet) - len(raw(layers[TCP])) + 16
+    swapped = {b"\0\0": b"\xff\xff", b"\xff\xff": b"\0\0"}.get(packet[at : at + 2], packet[at : at + 2])
+    return packet[:at] + swapped + packet[at + 2 :]
+
+
+def test_every_written_header_keeps_the_header_rules() -> None:
+    for case in CASES:
+        if isinstance(case, WriteGsoCase) and case.frame is not None:
+            assert tio.violations(case.frame, byte_order=tio.ByteOrder.LITTLE) == [], case.id
+
+
+def test_a_selection_that_matches_nothing_is_a_usage_error() -> None:
+    assert [case.id for case in CORPUS.select("read/tcp4/largest")] == ["read/tcp4/largest"]
+    with pytest.raises(UsageError, match="no case matches 'read/tcp5"):
+        CORPUS.select("read/tcp5/*")
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A corpus of one small file, to be damaged."""
+    (tmp_path / "read").mkdir()
+    shutil.copy(CORPORA / "read" / "csum.json", tmp_path / "read" / "csum.json")
+    return tmp_path
+
+
+def edit(root: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    path = root / "read" / "csum.json"
+    document = json.loads(path.read_bytes())
+    change(document)
+    path.write_text(json.dumps(document))
+
+
+def damage_frame(document: dict[str, Any]) -> None:
+    document["cases"][2]["input"]["frame"] += "00"
+
+
+def odd_hex(document: dict[str, Any]) -> None:
+    document["cases"][2]["input"]["frame"] += "0"
+
+
+def upper_case(document: dict[str, Any]) -> None:
+    document["cases"][2]["input"]["frame"] += "AB"
+
+
+def unknown_key(document: dict[str, Any]) -> None:
+    document["cases"][2]["comment"] = "hello"
+
+
+def newer_version(document: dict[str, Any]) -> None:
+    document["format"] = "tunproof-corpus/2"
+
+
+def unexplained_flag(document: dict[str, Any]) -> None:
+    document["flags"] = {}
+
+
+def duplicate_id(document: dict[str, Any]) -> None:
+    document["cases"][3] = document["cases"][2]
+
+
+def foreign_id(document: dict[str, Any]) -> None:
+    document["topic"] = "other"
+
+
+def bad_level(document: dict[str, Any]) -> None:
+    document["cases"][2]["level"] = "maybe"
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "reason"),
+    [
+        (damage_frame, "digest", "the bytes give"),
+        (odd_hex, "$.cases[2].input.frame", "regex"),
+        (upper_case, "$.cases[2].input.frame", "regex"),
+        (unknown_key, "$.cases[2]", "unknown field `comment`"),
+        (newer_version, "format", "tunproof-corpus/2"),
+        (unexplained_flag, "flags", "not explained"),
+        (duplicate_id, "id", "stands in"),
+        (foreign_id, "id", "does not begin with"),
+        (bad_level, "$.cases[2].level", "maybe"),
+    ],
+)
+def test_a_damaged_file_is_refused_with_file_field_and_reason(
+    copy: Path, change: Callable[[dict[str, Any]], None], field: str, reason: str
+) -> None:
+    edit(copy, change)
+    with pytest.raises(CorpusError, match=reason) as caught:
+        load(copy)
+    assert caught.value.field == field
+    assert caught.value.file == str(copy / "read" / "csum.json")
+    if change in {damage_frame, unknown_key, bad_level, duplicate_id}:
+        assert caught.value.case == "read/csum/tcp4-without-payload"
+
+
+def test_a_truncated_file_is_refused(copy: Path) -> None:
+    path = copy / "read" / "csum.json"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(CorpusError, match="cut off"):
+        load_file(path)
+
+
+def test_an_empty_folder_is_no_corpus(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="no cases"):
+        load(tmp_path)
+
+
+def test_the_same_id_in_two_files_is_refused(copy: Path) -> None:
+    (copy / "again").mkdir()
+    shutil.copy(copy / "read" / "csum.json", copy / "read" / "csum2.json")
+    with pytest.raises(CorpusError, match=r"stands in .*csum\.json too"):
+        load(copy)
