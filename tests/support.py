@@ -206,7 +206,7 @@ def broken_rule(error: type[Exception], call: Callable[..., object], *args: obje
     """Return the number of the rule that a call is refused for."""
     with pytest.raises(error) as caught:
         call(*args, **kwargs)
-    rule: str = caught.value.rule  # type: ignore[attr-defined]
+    rule: str = caught.value.rule
     return rule
 
 

@@ -36,6 +36,7 @@ from tunproof.reference import ReferenceReport
 __all__ = ["Terminal"]
 
 _STATUS = {Status.OK: "green", Status.WARN: "yellow", Status.MISSING: "red"}
+_PIPE_WIDTH = 160  # nobody looks at a pipe, so do not break lines that a program may search
 _MOST_BYTES = 256  # of a frame, in `show`
 _MOST_SEGMENTS = 4  # columns of the table of changes
 
@@ -53,6 +54,8 @@ class Terminal:
 
     def __init__(self) -> None:
         self.out = _Console(highlight=False, soft_wrap=True)
+        if not self.out.is_terminal:
+            self.out.width = _PIPE_WIDTH
         self.err = _Console(stderr=True, highlight=False, soft_wrap=True)
 
     @contextmanager

@@ -4,12 +4,16 @@ What needs a process of its own runs in a forked child, without exec: everything
 has given up its privileges need not be able to read the interpreter or the checkout.
 """
 
+import contextlib
 import ctypes
 import errno
+import io
+import json
 import os
 import signal
 import socket
 import stat
+import sys
 import threading
 import time
 import traceback
@@ -22,7 +26,8 @@ from scapy.packet import Raw
 
 from tio import tuntap
 from tio.tuntap import Offload
-from tunproof import lab
+from tunproof import cli, lab
+from tunproof.corpus import load
 from tunproof.errors import EnvironmentProblem
 from tunproof.lab import links, namespace, privilege
 from tunproof.lab.libc import unshare
@@ -37,6 +42,7 @@ CLONE_NEWNS = 0x00020000
 MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 0x1, 0x20, 0x1000, 0x4000, 0x40000
 PR_SET_DUMPABLE = 4
 ORDINARY = 54321
+CORPUS = load.load()
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -242,6 +248,49 @@ def test_a_closed_node_is_named_with_its_mode_and_cure(tmp_path: Path) -> None:
         assert "chmod 666 /dev/net/tun" in problem.value.cure
         assert privilege.userns_obstacle() is None  # one obstacle, named once
         assert os.geteuid() == ORDINARY
+
+    in_child(child)
+
+
+def command(*arguments: str) -> tuple[object, str, str]:
+    """Run the command in this process; return its exit code and what it printed to stdout and stderr."""
+    out, err = io.StringIO(), io.StringIO()
+    sys.argv = ["tunproof", *arguments]
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
+        cli.main()
+    return end.value.code, out.getvalue(), err.getvalue()
+
+
+def become_ordinary_with_everything_loaded(directory: Path, *, mode: int) -> None:
+    """Become an ordinary user, who may have no way into a checkout and an interpreter that are root's."""
+    for arguments in (("doctor",), ("kernel", "--json"), ("kernel",)):
+        assert command(*arguments)[0] == 0
+    load.load = lambda: CORPUS
+    become_ordinary(directory, mode=mode)
+
+
+def test_an_ordinary_user_asks_the_kernel(tmp_path: Path) -> None:
+    def child() -> None:
+        become_ordinary_with_everything_loaded(tmp_path, mode=0o666)
+        code, out, err = command("kernel", "--json")
+        assert (code, err) == (0, "")
+        assert json.loads(out)["disagree"] == []
+        assert json.loads(out)["agree"] > 0
+
+    in_child(child)
+
+
+def test_the_command_exits_3_and_names_what_an_ordinary_user_lacks(tmp_path: Path) -> None:
+    def child() -> None:
+        become_ordinary_with_everything_loaded(tmp_path, mode=0o600)
+        for arguments in (("kernel",), ("kernel", "--json")):
+            code, out, err = command(*arguments)
+            assert (code, out) == (3, "")
+            assert "mode 0600" in err
+            assert "cure: chmod 666 /dev/net/tun" in err
+        code, out, _ = command("doctor")
+        assert code == 3
+        assert "mode 0600" in out
 
     in_child(child)
 

@@ -430,7 +430,7 @@ def test_threads_that_add_and_close_leave_nothing_open(container: BaseContainer,
         barrier.wait(PATIENCE)
         container.close()
 
-    threads = [Background(lambda start=start: add_ten(start)) for start in range(0, 40, 10)]  # type: ignore[misc]
+    threads = [Background(lambda start=start: add_ten(start)) for start in range(0, 40, 10)]
     threads.append(Background(close))
     for thread in threads:
         thread.result()

@@ -5,10 +5,12 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import ICMP
 from scapy.layers.inet6 import IPv6ExtHdrFragment
+from scapy.packet import Packet
 
 from support import (
     STACKS,
     Vnet,
+    Wire,
     broken_rule,
     build,
     csum_offset,
@@ -40,16 +42,16 @@ MORE = text(LENGTH)
 Pieces = tuple[bytes, bytes, list[bytes]]
 
 
-def whole(stack: object, length: int = LENGTH, size: int = SIZE) -> Pieces:
-    return pieces(stack, text(length), size)  # type: ignore[arg-type]
+def whole(stack: Packet, length: int = LENGTH, size: int = SIZE) -> Pieces:
+    return pieces(stack, text(length), size)
 
 
-def patched_ip(stack: object, offset: int, value: bytes) -> Pieces:
+def patched_ip(stack: Packet, offset: int, value: bytes) -> Pieces:
     hdr, transport, pays = whole(stack)
     return patched(hdr, offset, value), transport, pays
 
 
-def patched_transport(stack: object, offset: int, value: bytes) -> Pieces:
+def patched_transport(stack: Packet, offset: int, value: bytes) -> Pieces:
     hdr, transport, pays = whole(stack)
     return hdr, patched(transport, offset, value), pays
 
@@ -60,20 +62,20 @@ def resummed(parts: Pieces) -> Pieces:
     return patched(hdr, 10, word(0xFFFF - word_sum(hdr))), parts[1], parts[2]
 
 
-def resized(stack: object, sizes: list[int]) -> Pieces:
+def resized(stack: Packet, sizes: list[int]) -> Pieces:
     """Return pieces that are right but for the sizes of the fragments."""
     hdr, transport, _ = whole(stack, sum(sizes), 1 << 20)
     data, starts = text(sum(sizes)), [sum(sizes[:index]) for index in range(len(sizes))]
     return hdr, transport, [data[start : start + size] for start, size in zip(starts, sizes, strict=True)]
 
 
-def inverted(stack: object) -> Pieces:
+def inverted(stack: Packet) -> Pieces:
     hdr, transport, pays = whole(stack)
-    at = csum_offset(stack)  # type: ignore[arg-type]
+    at = csum_offset(stack)
     return hdr, patched(transport, at, bytes(byte ^ 0xFF for byte in transport[at : at + 2])), pays
 
 
-def unfolded(stack: object) -> Pieces:
+def unfolded(stack: Packet) -> Pieces:
     """Return pieces whose partial has its carries cut off instead of added."""
     hdr, transport, pays = whole(stack)
     words = hdr[12:20] + word(6) + word(len(transport) + LENGTH)
@@ -151,11 +153,11 @@ def test_one_fault_is_refused_by_its_rule_field_and_offset(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_w4_nothing_of_a_refused_superpacket_is_written(name: str, offload: object) -> None:
+def test_w4_nothing_of_a_refused_superpacket_is_written(name: str, offload: Wire) -> None:
     with pytest.raises(GeometryError):
-        offload.queue.write_gso(*FAULTS[name][-1]())  # type: ignore[attr-defined]
+        offload.queue.write_gso(*FAULTS[name][-1]())
     with pytest.raises(BlockingIOError):
-        offload.peer.recv(1)  # type: ignore[attr-defined]
+        offload.peer.recv(1)
 
 
 def test_g6_and_g7_an_ipv6_fragment_header_is_refused() -> None:
@@ -195,11 +197,11 @@ def test_one_fragment_is_no_superpacket_but_needs_its_checksum(name: str, length
 
 
 @pytest.mark.parametrize(("ip", "kind"), [(ip4(), 0x81), (ip6(), 0x84)])
-def test_ecn_bit_stands_on_a_superpacket_with_cwr_only(ip: object, kind: int) -> None:
-    stack = ip / tcp(flags="CEA")  # type: ignore[operator]
+def test_ecn_bit_stands_on_a_superpacket_with_cwr_only(ip: Packet, kind: int) -> None:
+    stack = ip / tcp(flags="CEA")
     assert vnet(whole(stack)).gso_type == kind
     assert vnet(whole(stack, 10)).gso_type == 0
-    assert vnet(whole(ip / tcp(flags="EA"))).gso_type == kind & 0x7F  # type: ignore[operator]
+    assert vnet(whole(ip / tcp(flags="EA"))).gso_type == kind & 0x7F
 
 
 def test_g9_65535_bytes_are_a_superpacket() -> None:

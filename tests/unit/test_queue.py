@@ -205,10 +205,10 @@ def test_w1_a_slice_that_survives_keeps_showing_its_packet(wire: Wire, survivor:
         held.append(SURVIVORS[survivor](view))
         del view
         for one, kept in zip(packets, held, strict=False):
-            assert bytes(kept) in (one, one[1:])  # type: ignore[call-overload]
+            assert bytes(kept) in (one, one[1:])
     wire.close()
     for one, kept in zip(packets, held, strict=True):
-        assert bytes(kept) in (one, one[1:])  # type: ignore[call-overload]
+        assert bytes(kept) in (one, one[1:])
 
 
 def test_w1_a_buffer_that_nobody_looks_at_is_used_again() -> None:
@@ -284,7 +284,7 @@ def test_w3_several_threads_write_whole_frames_each_in_its_order(wire: Wire) -> 
         for packet in packets[writer]:
             wire.queue.write(packet)
 
-    writers = [Background(lambda writer=writer: write(writer)) for writer in range(threads)]  # type: ignore[misc]
+    writers = [Background(lambda writer=writer: write(writer)) for writer in range(threads)]
     wire.peer.settimeout(PATIENCE)
     received = [wire.peer.recv(1 << 17)[len(wire.header) :] for _ in range(count * threads)]
     for thread in writers:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from scapy.layers.inet import ICMP
 from scapy.layers.inet6 import IPv6ExtHdrFragment
+from scapy.packet import Packet
 
 from support import (
     STACKS,
@@ -62,8 +63,8 @@ def test_longest_superpacket_is_cut(name: str) -> None:
 @pytest.mark.parametrize("flags", [0x10, 0x18, 0x11, 0x90, 0xD0, 0xFF])
 @pytest.mark.parametrize("ecn", [0, 0x80])
 @pytest.mark.parametrize("ip", [ip4(), ip6()])
-def test_cwr_stays_on_the_first_segment_fin_and_psh_on_the_last(ip: object, ecn: int, flags: int) -> None:
-    stack = ip / tcp(flags=flags)  # type: ignore[operator]
+def test_cwr_stays_on_the_first_segment_fin_and_psh_on_the_last(ip: Packet, ecn: int, flags: int) -> None:
+    stack = ip / tcp(flags=flags)
     kind = vnet_for(stack, 1)[1] | ecn
     segments = segment(superframe(stack, text(30), 10, gso_type=kind))
     assert segments == cut(stack, text(30), 10)
@@ -209,8 +210,8 @@ def test_r2_needs_csum_completes_the_checksum_of_one_packet(name: str) -> None:
 
 
 @pytest.mark.parametrize(("stack", "floor"), [(UDP4, 20), (UDP6, 40)])
-def test_r3_summing_starts_behind_the_fixed_ip_header(stack: object, floor: int) -> None:
-    packet = build(stack, text(20))  # type: ignore[arg-type]
+def test_r3_summing_starts_behind_the_fixed_ip_header(stack: Packet, floor: int) -> None:
+    packet = build(stack, text(20))
     for start in (0, 10, floor - 1):
         assert broken_rule(FrameError, segment, Vnet(flags=1, csum_start=start, csum_offset=6).pack() + packet) == "R3"
     assert len(segment(Vnet(flags=1, csum_start=floor, csum_offset=6).pack() + packet)) == 1
@@ -227,15 +228,15 @@ def test_r3_the_checksum_field_lies_inside_the_packet(start: int, offset: int) -
 # R4 to R13: one fault each, in a superpacket that is right but for it.
 
 
-def fault(stack: object, patch: tuple[int, bytes] | None = None, length: int = 25, **vnet: int) -> bytes:
+def fault(stack: Packet, patch: tuple[int, bytes] | None = None, length: int = 25, **vnet: int) -> bytes:
     """Return a superframe with a changed vnet header, and `patch` (offset, bytes) written over its packet."""
-    frame = superframe(stack, text(length), 10, **vnet)  # type: ignore[arg-type]
+    frame = superframe(stack, text(length), 10, **vnet)
     return patched(frame, 10 + patch[0], patch[1]) if patch else frame
 
 
-def short(stack: object, length: int) -> bytes:
+def short(stack: Packet, length: int) -> bytes:
     """Return a superframe whose packet ends after `length` bytes, and says so."""
-    frame = superframe(stack, text(25), 10)[: 10 + length]  # type: ignore[arg-type]
+    frame = superframe(stack, text(25), 10)[: 10 + length]
     return patched(frame, 12, word(length)) if frame[10] >> 4 == 4 else patched(frame, 14, word(max(0, length - 40)))
 
 

@@ -3,6 +3,7 @@
 import pytest
 from scapy.compat import raw
 from scapy.layers.inet import ICMP, TCP
+from scapy.packet import Packet
 
 from support import STACKS, TIMESTAMPS, broken_rule, build, header_lengths, ip4, ip6, partial_sum, patched, tcp, text
 from tio.errors import PacketError
@@ -118,8 +119,8 @@ def test_layers_stand_where_scapy_put_them(name: str) -> None:
 
 
 @pytest.mark.parametrize("ip", [ip4(), ip6()])
-def test_r9_no_transport_is_found_behind_another_protocol(ip: object) -> None:
-    packet = build(ip / ICMP())  # type: ignore[operator]
+def test_r9_no_transport_is_found_behind_another_protocol(ip: Packet) -> None:
+    packet = build(ip / ICMP())
     assert broken_rule(PacketError, parse_layers, packet) == "R9"
     assert broken_rule(PacketError, parse_transport, parse_ip(packet), packet) == "R9"
 

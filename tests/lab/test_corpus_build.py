@@ -1,0 +1,151 @@
+"""Making the corpus: what authors, kernel, reference and scapy agree on, and nothing else."""
+
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from scapy.layers.inet import TCP
+
+from tunproof import lab, reference
+from tunproof.corpus import build as building
+from tunproof.corpus.authoring import Draft
+from tunproof.corpus.authors import drafts
+from tunproof.corpus.builder import frame, ip4, packet_bytes, payload
+from tunproof.corpus.load import CORPORA, load
+from tunproof.corpus.model import KernelDelivers, KernelSame
+from tunproof.corpus.record import DisagreementError, record
+from tunproof.errors import CorpusError
+from tunproof.lab import Exchange
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, bytes]:
+    root = tmp_path_factory.mktemp("corpora")
+    shutil.copytree(CORPORA, root, dirs_exist_ok=True)
+    return building.build(root)
+
+
+def test_what_is_committed_is_what_the_authors_say(built: dict[Path, bytes]) -> None:
+    root = CORPORA.resolve()
+    made = {root / path.parent.name / path.name: content for path, content in built.items()}
+    assert building.differing(made, root) == []
+
+
+def test_building_twice_gives_the_same_bytes(built: dict[Path, bytes]) -> None:
+    root = next(iter(built)).parent.parent
+    assert building.build(root) == built
+
+
+def test_files_are_put_in_place_and_surplus_ones_go(built: dict[Path, bytes], tmp_path: Path) -> None:
+    files = {tmp_path / path.parent.name / path.name: content for path, content in built.items()}
+    (tmp_path / "read").mkdir()
+    (tmp_path / "read" / "retired.json").write_text("{}")
+    assert len(building.differing(files, tmp_path)) == len(files) + 1
+    building.write(files, tmp_path)
+    assert building.differing(files, tmp_path) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["read", "write_gso"]
+    assert len(load(tmp_path).cases) == len(load().cases)
+
+
+def test_a_folder_that_cannot_be_written_leaves_the_old_corpus_whole(
+    built: dict[Path, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(CORPORA, tmp_path, dirs_exist_ok=True)
+    before = {path: path.read_bytes() for path in tmp_path.glob("*/*.json")}
+    files = {tmp_path / path.parent.name / path.name: b"{}" for path in built}
+    real = Path.write_bytes
+
+    def full(self: Path, data: bytes) -> int:
+        if self.name == "7":
+            raise OSError(28, "No space left on device")
+        return real(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        building.write(files, tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.glob("*/*.json")} == before
+    assert not list(tmp_path.glob(".building-*"))
+
+
+@pytest.fixture(scope="module")
+def exchange() -> Iterator[Exchange]:
+    with lab.redirect() as pair:
+        yield Exchange(pair)
+
+
+@pytest.fixture
+def wire() -> Iterator[reference.Wire]:
+    with reference.Wire() as made:
+        yield made
+
+
+def draft(case_id: str) -> Draft:
+    (found,) = (one for one in drafts() if one.id == case_id)
+    return found
+
+
+def test_a_difference_that_nobody_declared_stops_the_build(exchange: Exchange, wire: reference.Wire) -> None:
+    undeclared = replace(draft("read/packet-faults/ipv4-total-length-one-more"), differs=None)
+    with pytest.raises(DisagreementError, match=r"kernel and reference differ\n.*turns the frame down\n.*3 packets"):
+        record(undeclared, exchange, wire)
+
+
+def test_a_declared_difference_that_is_none_stops_the_build(exchange: Exchange, wire: reference.Wire) -> None:
+    with pytest.raises(DisagreementError, match="they agree"):
+        record(replace(draft("read/tcp4/two-segments"), differs="no reason"), exchange, wire)
+
+
+def test_a_declared_difference_is_recorded_with_both_outcomes(exchange: Exchange, wire: reference.Wire) -> None:
+    case = record(draft("read/packet-faults/ipv4-total-length-one-more"), exchange, wire)
+    assert isinstance(case.kernel, KernelDelivers)
+    assert len(case.kernel.packets) == 3
+    assert isinstance(record(draft("read/tcp4/two-segments"), exchange, wire).kernel, KernelSame)
+
+
+def test_scapy_has_a_say(exchange: Exchange, wire: reference.Wire) -> None:
+    wrong = frame(packet_bytes(ip4() / TCP(chksum=0x1234) / payload(9)))
+    with pytest.raises(DisagreementError, match=r"scapy disagrees about packet 0\npacket 0, tcp.checksum"):
+        record(replace(draft("read/plain/tcp4"), built=wrong, sound=True), exchange, wire)
+
+
+def test_a_fault_without_a_valid_sibling_stops_the_build(exchange: Exchange, wire: reference.Wire) -> None:
+    with pytest.raises(DisagreementError, match="must name its valid sibling"):
+        record(replace(draft("read/vnet-faults/unknown-type-2"), sibling=None), exchange, wire)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [({"sibling": "read/tcp4/nobody"}, "does not exist"), ({"flags": ("NoSuchFlag",)}, "not in flags.py")],
+)
+def test_what_authors_refer_to_must_exist(
+    change: dict[str, object], reason: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    one = replace(draft("read/tcp4/two-segments"), **change)  # type: ignore[arg-type]
+    monkeypatch.setattr(building, "drafts", lambda: [one])
+    with pytest.raises(CorpusError, match=reason):
+        building.build(tmp_path)
+
+
+def test_an_id_that_is_used_twice_stops_the_build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    one = draft("read/tcp4/two-segments")
+    monkeypatch.setattr(building, "drafts", lambda: [one, one])
+    with pytest.raises(CorpusError, match="used twice"):
+        building.build(tmp_path)
+
+
+def test_a_build_that_is_killed_leaves_the_corpus_as_it_was(tmp_path: Path) -> None:
+    """Killed while it records: nothing is written before everything is known."""
+    before = {path: path.stat().st_mtime_ns for path in CORPORA.glob("*/*.json")}
+    with subprocess.Popen([sys.executable, "-m", "tunproof", "corpus", "build"], cwd=tmp_path) as running:
+        with pytest.raises(subprocess.TimeoutExpired):
+            running.wait(timeout=1)
+        running.send_signal(signal.SIGKILL)
+    assert {path: path.stat().st_mtime_ns for path in CORPORA.glob("*/*.json")} == before
+    assert not list(CORPORA.resolve().glob(".building-*"))
