@@ -64,7 +64,7 @@ def is_tcp(stack: Packet) -> bool:
 
 def header_lengths(stack: Packet) -> tuple[int, int]:
     """Return the bytes before the transport header, and those of the transport header."""
-    transport = len(raw(stack[TCP] if is_tcp(stack) else stack[UDP]))
+    transport = len(raw(stack[TCP])) if is_tcp(stack) else 8
     return len(raw(stack)) - transport, transport
 
 

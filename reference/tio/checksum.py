@@ -17,6 +17,7 @@ from tio.errors import HeaderError
 __all__ = ["Buffer", "adjust", "checksum", "complete_checksum", "finish", "pseudo_header_sum"]
 
 Buffer = bytes | bytearray | memoryview
+"""Bytes. A memoryview must be one of single bytes (format "B"), because its `len` counts items."""
 
 
 def checksum(data: Buffer, initial: int = 0) -> int:
@@ -64,6 +65,9 @@ def complete_checksum(packet: Buffer, csum_start: int, csum_offset: int) -> byte
     """
     field = csum_start + csum_offset
     if csum_start < 0 or csum_offset < 0 or field + 2 > len(packet):
-        raise HeaderError("R3", "vnet.csum_start", 6, csum_start, "the checksum field must lie inside the packet")
+        because = f"the checksum field must lie inside the packet of {len(packet)} bytes"
+        if not 0 <= csum_start <= len(packet) - 2:
+            raise HeaderError("R3", "vnet.csum_start", 6, csum_start, because)
+        raise HeaderError("R3", "vnet.csum_offset", 8, csum_offset, because)
     value = finish(checksum(packet[csum_start:]), zero=0xFFFF)
     return b"".join((packet[:field], value.to_bytes(2, "big"), packet[field + 2 :]))

@@ -43,7 +43,6 @@ __all__ = ["coalesce"]
 # Plain ints: arithmetic on an IntFlag is some ten times slower.
 _NEVER_JOINED = int(TcpFlag.SYN | TcpFlag.RST | TcpFlag.URG)  # C5
 _COMPLETES = int(TcpFlag.FIN | TcpFlag.PSH)
-_CWR = int(TcpFlag.CWR)
 
 _Pair = bytes  # both addresses
 _Flow = tuple[_Pair, int, bytes]  # with protocol and ports
@@ -55,31 +54,32 @@ def coalesce(packets: Iterable[Buffer]) -> list[Superpacket | Plain]:
     Payloads and plain packets are borrowed: the buffers must stay unchanged until the result has been written.
     """
     result: list[_Train | Plain] = []
-    open_trains: dict[_Flow, _Train] = {}
+    trains: dict[_Flow, _Train] = {}  # the latest of each flow
+    latest: _Train | None = None
     for packet in packets:
+        if latest is not None and latest.takes(packet):  # most packets follow the one before: not parsed again
+            latest.add(packet)
+            continue
         pair, flow, layers = _read(packet)
         if flow is None or layers is None:
-            _close(open_trains, pair, flow)
+            _close(trains, pair, flow)
             result.append(Plain(packet))
             continue
-        train = open_trains.pop(flow, None)
-        if train is not None and train.takes(layers, packet):
-            train.add(layers, packet)
+        train = trains.get(flow)
+        if train is not None and train.takes(packet):
+            train.add(packet)
         else:
-            train = _Train(layers, packet)
+            train = trains[flow] = _Train(layers, packet)
             result.append(train)
-        if train.is_open:
-            open_trains[flow] = train
+        latest = train
     return [item.result() if isinstance(item, _Train) else item for item in result]
 
 
-def _close(open_trains: dict[_Flow, "_Train"], pair: _Pair | None, flow: _Flow | None) -> None:
+def _close(trains: dict[_Flow, "_Train"], pair: _Pair | None, flow: _Flow | None) -> None:
     """Complete every superpacket whose flow a packet may belong to, so that nothing behind it overtakes it."""
-    if flow:
-        open_trains.pop(flow, None)
-    else:
-        for other in [key for key in open_trains if key[0] == pair]:
-            del open_trains[other]
+    for key, train in trains.items():
+        if key == flow or (flow is None and key[0] == pair):
+            train.is_open = False
 
 
 def _read(packet: Buffer) -> tuple[_Pair | None, _Flow | None, Layers | None]:
@@ -117,13 +117,20 @@ def _can_be_joined(layers: Layers, packet: Buffer) -> bool:
         return False
     if len(packet) == layers.payload_offset:
         return False
-    if isinstance(ip, IPv4) and (ip.has_options or ip.resized(len(packet)) != ip.header):
+    if isinstance(ip, IPv4) and (ip.has_options or not ip.checksum_is_right):
         return False
     if isinstance(transport, Tcp) and transport.flags & _NEVER_JOINED:
         return False
-    if ip.protocol == Protocol.UDP and not transport.checksum:
+    return _checksum_is_right(layers, packet)
+
+
+def _checksum_is_right(layers: Layers, packet: Buffer) -> bool:
+    """Test the transport checksum of a packet that has such layers; UDP must have one."""
+    at = layers.transport_offset
+    field = at + layers.transport.checksum_offset
+    if layers.ip.protocol == Protocol.UDP and packet[field : field + 2] == b"\0\0":
         return False
-    return checksum(packet[layers.transport_offset :], layers.partial(length)) == 0xFFFF
+    return checksum(packet[at:], layers.partial(len(packet) - at)) == 0xFFFF
 
 
 class _Train:
@@ -133,43 +140,46 @@ class _Train:
     I2  `is_open` is true only if a further packet could be taken without breaking I1.
     """
 
-    __slots__ = ("_first", "_flags", "_layers", "_next_sequence", "_payloads", "_shared", "_total", "is_open")
+    __slots__ = ("_first", "_flags", "_layers", "_limit", "_payloads", "_total", "is_open")
 
     def __init__(self, layers: Layers, packet: Buffer) -> None:
         self._first = packet
         self._layers = layers
-        self._shared = _shared(layers)
+        self._limit = MAX_FRAGMENTS if isinstance(layers.transport, Tcp) else MAX_UDP_SEGMENTS
         self._payloads: list[Buffer] = []
         self._total = layers.payload_offset
-        self._flags = self._next_sequence = 0
+        self._flags = 0
         self.is_open = True
-        self.add(layers, packet)
+        self.add(packet)
         self.is_open = self.is_open and len(self._payloads[0]) >= MIN_GSO_SIZE
 
-    def takes(self, layers: Layers, packet: Buffer) -> bool:
-        """Test C6 to C10."""
-        size = len(packet) - layers.payload_offset
-        transport = layers.transport
-        if isinstance(transport, Tcp) and (transport.sequence != self._next_sequence or transport.flags & _CWR):
-            return False
-        limit = MAX_FRAGMENTS if isinstance(transport, Tcp) else MAX_UDP_SEGMENTS
-        return (
-            size <= len(self._payloads[0])
-            and self._total + size <= MAX_PACKET
-            and len(self._payloads) < limit
-            and layers.ip.identification == self._layers.ip.identification_at(len(self._payloads))
-            and _shared(layers) == self._shared
-        )
+    def takes(self, packet: Buffer) -> bool:
+        """Test C3 and C6 to C10: whether the packet has the headers that cutting would make for the next segment.
 
-    def add(self, layers: Layers, packet: Buffer) -> None:
+        That is the definition of transparent, and it needs no look at what the packet says of itself.
+        """
+        ip, transport, at, end = self._layers
+        size = len(packet) - end
+        index = len(self._payloads)
+        if not self.is_open or index == self._limit or not 0 < size <= len(self._payloads[0]):
+            return False
+        if self._total + size > MAX_PACKET or packet[:at] != ip.resized(len(packet), index):
+            return False
+        head = transport.for_segment(self._total - end, len(packet) - at, last=False)
+        if isinstance(transport, Tcp):
+            head[13] |= packet[at + 13] & _COMPLETES
+        field = transport.checksum_offset
+        head[field : field + 2] = packet[at + field : at + field + 2]
+        return packet[at:end] == head and _checksum_is_right(self._layers, packet)
+
+    def add(self, packet: Buffer) -> None:
         """Take a packet that `takes` accepted, or the first one."""
-        payload = memoryview(packet)[layers.payload_offset :]
+        payload = memoryview(packet)[self._layers.payload_offset :]
         self._payloads.append(payload)
         self._total += len(payload)
         self.is_open = len(payload) == len(self._payloads[0])
-        if isinstance(layers.transport, Tcp):
-            self._next_sequence = (layers.transport.sequence + len(payload)) & 0xFFFFFFFF
-            self._flags |= layers.transport.flags
+        if isinstance(self._layers.transport, Tcp):
+            self._flags |= packet[self._layers.transport_offset + 13]
             self.is_open = self.is_open and not self._flags & _COMPLETES
 
     def result(self) -> Superpacket | Plain:
@@ -184,8 +194,3 @@ class _Train:
         at = layers.transport.checksum_offset
         head[at : at + 2] = layers.partial(length).to_bytes(2, "big")
         return Superpacket(layers.ip.resized(self._total), bytes(head), self._payloads)
-
-
-def _shared(layers: Layers) -> tuple[bytes, bytes]:
-    """Return all that cutting copies from the first packet's headers to the others' (C6)."""
-    return layers.ip.shared, layers.transport.shared

@@ -29,7 +29,17 @@ from dataclasses import dataclass
 from tio import tuntap
 from tio.checksum import Buffer
 from tio.endpoint import Endpoint
-from tio.errors import AddRefused, Closed, CloseFailed, ConcurrentRead, FrameError, Geometry, PacketError
+from tio.errors import (
+    AddRefused,
+    Closed,
+    CloseFailed,
+    ConcurrentRead,
+    DeviceError,
+    FrameError,
+    Geometry,
+    HeaderError,
+    PacketError,
+)
 from tio.ip import MAX_PACKET, version_of
 from tio.queue import Container, GSOWriter, Queue
 from tio.superpacket import Superpacket
@@ -37,7 +47,10 @@ from tio.superpacket import Superpacket
 __all__ = ["BaseContainer", "BaseQueue", "Interface", "RejectCallback"]
 
 RejectCallback = Callable[[bytes, FrameError], None]
-"""Called with a frame that `read` dropped and the reason; vnet header included where there is one."""
+"""Called with a frame that `read` dropped, vnet header included where there is one, and the reason.
+
+What it raises comes out of `read`.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +100,16 @@ class BaseQueue(Queue, GSOWriter):
         """Take over a non-blocking fd; raises `OSError` and leaves it alone if there is no room for an eventfd."""
         self.interface = interface
         self.rejected: dict[str, int] = {}
-        self._endpoint = Endpoint(fd)
         self._on_reject = on_reject
         self._lending = Lending(buffer_size)
         self._reading = threading.Lock()
+        self._endpoint = Endpoint(fd)  # last: nothing can fail any more that would have to close its eventfd
 
     def read(self) -> list[memoryview]:
         """See `Queue.read`."""
         if not self._reading.acquire(blocking=False):
+            if self.fd is None:  # `close` holds the lock too, while it releases what was lent
+                raise Closed("the queue was closed")
             raise ConcurrentRead("another read is under way on this queue")
         try:
             self._lending.reclaim()
@@ -122,20 +137,44 @@ class BaseQueue(Queue, GSOWriter):
 
     def close(self) -> None:
         """See `Queue.close`."""
-        self._endpoint.close()
-        # A reader that was waiting has left by now. One that is still cutting is let finish: its views are released by
-        # its next `read`, which raises `Closed`.
-        if self._reading.acquire(blocking=False):
-            try:
+        try:
+            self._endpoint.close()
+        except OSError as error:
+            raise DeviceError("close", error.errno or 0) from error
+        finally:
+            # A reader that was waiting has left by now. One that is still cutting is let finish: its views are
+            # released by its next `read`, which raises `Closed`.
+            if self._reading.acquire(blocking=False):
                 self._lending.reclaim()
-            finally:
                 self._reading.release()
 
+    def _receive(self) -> list[Buffer]:
+        """Read one frame and return its packets; none if it was rejected (W8)."""
+        buffer = self._lending.buffer
+        try:
+            size = self._endpoint.readv(buffer)
+        except DeviceError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            # virtio_net_hdr_from_skb: a packet of a kind that the header cannot express was dropped by this very read.
+            because = "the kernel dropped a packet that a vnet header cannot express"
+            self._reject(b"", HeaderError("R4", "vnet.gso_type", 1, None, because))
+            return []
+        frame = memoryview(buffer)[:size]
+        try:
+            if size > len(buffer):
+                raise PacketError("R6", "ip", 0, f"over {MAX_PACKET}", "a packet has at most 65535 bytes")
+            return self._packets(frame)
+        except FrameError as error:
+            self._reject(bytes(frame), error)
+            return []
+
     def _reject(self, frame: bytes, error: FrameError) -> None:
-        """Count a frame that could not be read, and show it to whoever asked (W8)."""
+        """Count a frame that could not be read, and show it to whoever asked."""
         self.rejected[error.rule] = self.rejected.get(error.rule, 0) + 1
         if self._on_reject is not None:
-            self._on_reject(frame, error)
+            # A kept error would otherwise keep, through its traceback, the buffer that the frame was read into.
+            self._on_reject(frame, error.with_traceback(None))
 
     @property
     def fd(self) -> int | None:
@@ -143,8 +182,8 @@ class BaseQueue(Queue, GSOWriter):
         return self._endpoint.fd
 
     @abc.abstractmethod
-    def _receive(self) -> list[Buffer]:
-        """Read one frame and return its packets; none if it was rejected."""
+    def _packets(self, frame: memoryview) -> list[Buffer]:
+        """Return the packets of a frame. Raises `FrameError`."""
 
     @abc.abstractmethod
     def _send(self, packet: Buffer, geometry: Geometry) -> None:
@@ -160,7 +199,7 @@ class BaseContainer(Container):
         """Make an empty container. `on_reject(frame, error)` is called by `read` for each frame that it drops."""
         self._on_reject = on_reject
         self._queues: list[BaseQueue] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may close while its thread is in `add`
         self._closed = False
 
     def add(self, fd: int) -> None:
@@ -177,10 +216,19 @@ class BaseContainer(Container):
             make_queue = self._prepare(fd, self._examine(fd))
             fcntl.fcntl(fd, fcntl.F_SETFL, flags | os.O_NONBLOCK)
             try:
-                self._queues.append(make_queue())
-            except OSError as error:
+                queue = make_queue()
+            except BaseException as error:
                 fcntl.fcntl(fd, fcntl.F_SETFL, flags)
-                raise AddRefused("A7", f"no eventfd for fd {fd}: {error}") from error
+                if isinstance(error, OSError):
+                    raise AddRefused("A7", f"no eventfd for fd {fd}: {error}") from error
+                raise
+            self._queues.append(queue)
+            self._close_if_closed(queue)
+
+    def _close_if_closed(self, queue: BaseQueue) -> None:
+        """Close a queue that was added while a signal handler closed the container, as if it had come later."""
+        if self._closed:
+            queue.close()
 
     def queues(self) -> tuple[BaseQueue, ...]:
         """See `Container.queues`."""
@@ -189,8 +237,6 @@ class BaseContainer(Container):
     def close(self) -> None:
         """See `Container.close`."""
         with self._lock:
-            if self._closed:
-                return
             self._closed = True
         failures: list[Exception] = []
         for queue in self._queues:
@@ -204,19 +250,19 @@ class BaseContainer(Container):
     def _examine(self, fd: int) -> Interface:
         """Check A3 and A4."""
         try:
-            found = tuntap.get_interface(fd)
+            name, device_flags = tuntap.get_interface(fd)
         except OSError as error:
             if error.errno == errno.ENOTTY:
                 return Interface(name=None, multi_queue=False)
             raise AddRefused("A3", f"TUNGETIFF: {error.strerror}: attach the fd to a device first") from error
-        if found.flags & tuntap.Iff.TAP:
-            raise AddRefused("A3", f"{found.name} is a TAP: its frames are Ethernet")
-        if not found.flags & tuntap.Iff.NO_PI:
-            raise AddRefused("A3", f"{found.name} has no IFF_NO_PI: four bytes of packet information come first")
-        if bool(found.flags & tuntap.Iff.VNET_HDR) != self.vnet_header:
+        if device_flags & tuntap.Iff.TAP:
+            raise AddRefused("A3", f"{name} is a TAP: its frames are Ethernet")
+        if not device_flags & tuntap.Iff.NO_PI:
+            raise AddRefused("A3", f"{name} has no IFF_NO_PI: four bytes of packet information come first")
+        if bool(device_flags & tuntap.Iff.VNET_HDR) != self.vnet_header:
             have = "has" if not self.vnet_header else "has no"
-            raise AddRefused("A4", f"{found.name} {have} IFF_VNET_HDR, which {type(self).__name__} does not expect")
-        return Interface(name=found.name, multi_queue=bool(found.flags & tuntap.Iff.MULTI_QUEUE))
+            raise AddRefused("A4", f"{name} {have} IFF_VNET_HDR, which {type(self).__name__} does not expect")
+        return Interface(name=name, multi_queue=bool(device_flags & tuntap.Iff.MULTI_QUEUE))
 
     @abc.abstractmethod
     def _prepare(self, fd: int, interface: Interface) -> Callable[[], BaseQueue]:

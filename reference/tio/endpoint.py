@@ -14,15 +14,19 @@ What the kernel answers, and what becomes of it:
 | EINTR | a signal | repeated (by Python, PEP 475) |
 | EIO | the interface is down (`tun_get_user`) | `LinkDown` |
 | EBADFD | the device is gone (`ip link del`) | `Closed` |
-| EPIPE, ECONNRESET, ENOTCONN | the other end of a wire is gone | `Closed` |
+| EPIPE, ECONNRESET, ENOTCONN | the other end of a wire is gone | `Closed` on write |
+| ECONNRESET | the same, said once, before the frames that came earlier | another read |
 | EINVAL, EMSGSIZE, ENOBUFS, ENOMEM | a frame was turned down | `KernelRefused` on write |
 | any other | | `DeviceError` |
 """
 
 import contextlib
 import errno
+import fcntl
 import os
 import select
+import sys
+import termios
 import threading
 from collections.abc import Iterator, Sequence
 
@@ -45,11 +49,13 @@ class Endpoint:
     def __init__(self, fd: int) -> None:
         """Take over `fd`, which must be non-blocking. Raises `OSError` (EMFILE) and leaves it alone then."""
         self._fd = fd
+        self._spill = bytearray(1)  # shows that a frame was longer than the reader's buffer
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._changed = threading.Condition()
         self._inside: list[int] = []  # thread identifiers, one entry per operation
         self._closing = False
         self._close_on_leaving = False
+        self._released = False
 
     @property
     def fd(self) -> int | None:
@@ -57,14 +63,19 @@ class Endpoint:
         return None if self._closing else self._fd
 
     def readv(self, buffer: bytearray) -> int:
-        """Read one frame into `buffer`, waiting for it, and return its length. Raises `Closed`, `DeviceError`."""
+        """Read one frame into `buffer`, waiting for it, and return its length; it was cut if that is more than fits.
+
+        Raises `Closed`, `DeviceError`.
+        """
         with self._operation():
             while True:
                 self._check_open()
                 try:
-                    return os.readv(self._fd, (buffer,)) or self._empty_read()
+                    return os.readv(self._fd, (buffer, self._spill)) or self._empty_read()
                 except BlockingIOError:
                     self._wait(select.POLLIN)
+                except ConnectionResetError:
+                    continue
                 except OSError as error:
                     raise _translate("read", error) from error
 
@@ -85,10 +96,9 @@ class Endpoint:
     def close(self) -> None:
         """Close the fd as the theory above says. Raises `OSError` if `close(2)` complains."""
         with self._changed:
-            if self._closing:
-                return
-            self._closing = True
-            os.eventfd_write(self._wake, 1)
+            if not self._closing:
+                self._closing = True
+                os.eventfd_write(self._wake, 1)
             if threading.get_ident() in self._inside:
                 self._close_on_leaving = True
                 return
@@ -112,19 +122,25 @@ class Endpoint:
                     self._release()
 
     def _release(self) -> None:
-        """Close what is held; I1 and I2 see to it that this happens once."""
-        os.close(self._wake)
-        os.close(self._fd)
+        """Close what is held, once (I1); a `close` that was interrupted is made good by the next one."""
+        if self._released:
+            return
+        self._released = True
+        try:
+            os.close(self._wake)
+        finally:
+            os.close(self._fd)
 
     def _check_open(self) -> None:
         if self._closing:
             raise Closed("the queue was closed")
 
     def _empty_read(self) -> int:
-        """Tell an empty datagram from the end of a wire: both read as zero bytes."""
+        """Tell an empty datagram from the end of a wire: both read as zero bytes, but nothing comes after the end."""
         poller = select.poll()
-        poller.register(self._fd, 0)
-        if poller.poll(0):
+        poller.register(self._fd, select.POLLRDHUP)
+        pending = int.from_bytes(fcntl.ioctl(self._fd, termios.FIONREAD, bytes(4)), sys.byteorder)
+        if poller.poll(0) and not pending:
             raise Closed("the other end of the wire was closed")
         return 0
 

@@ -55,12 +55,16 @@ class FrameError(TioError):
     """
 
     def __init__(self, rule: str, field: str, offset: int, found: object, because: str) -> None:
-        super().__init__(f"{rule}: {field} at byte {offset} is {found!r}: {because}")
+        super().__init__(rule, field, offset, found, because)  # what pickle makes it again from
         self.rule = rule
         self.field = field
         self.offset = offset
         self.found = found
         self.because = because
+
+    def __str__(self) -> str:
+        """Return the error in one line."""
+        return f"{self.rule}: {self.field} at byte {self.offset} is {self.found!r}: {self.because}"
 
 
 class HeaderError(FrameError):
@@ -95,8 +99,13 @@ class AddRefused(QueueError):
     """The container did not take the fd, which stays open and the caller's. `rule` is A1.. of `container`."""
 
     def __init__(self, rule: str, because: str) -> None:
-        super().__init__(f"{rule}: {because}")
+        super().__init__(rule, because)
         self.rule = rule
+        self.because = because
+
+    def __str__(self) -> str:
+        """Return the error in one line."""
+        return f"{self.rule}: {self.because}"
 
 
 class CloseFailed(QueueError):
@@ -107,9 +116,13 @@ class DeviceError(QueueError):
     """A system call on the fd failed. `errno` is the kernel's answer, `call` what was asked."""
 
     def __init__(self, call: str, errno: int) -> None:
-        super().__init__(f"{call}: {os.strerror(errno)} (errno {errno})")
+        super().__init__(call, errno)
         self.call = call
         self.errno = errno
+
+    def __str__(self) -> str:
+        """Return the error in one line."""
+        return f"{self.call}: {os.strerror(self.errno)} (errno {self.errno})"
 
 
 class LinkDown(DeviceError):
@@ -136,4 +149,8 @@ class KernelRefused(DeviceError):
     def __init__(self, call: str, errno: int, geometry: Geometry) -> None:
         super().__init__(call, errno)
         self.geometry = geometry
-        self.args = (f"{self.args[0]}: {geometry}",)
+        self.args = (call, errno, geometry)
+
+    def __str__(self) -> str:
+        """Return the error in one line."""
+        return f"{super().__str__()}: {self.geometry}"

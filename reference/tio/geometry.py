@@ -9,9 +9,10 @@ G2  `transport_hdr` is not empty.
 G3  `pays` is not empty.
 G4  No fragment is empty: it would be an empty datagram, or the end of the kernel's segments.
 G5  All fragments but the last have the size of the first, and the last is not larger.
-G6  `hdr` begins with version nibble 4 or 6 (P1), and is exactly one IP header with its extension headers (P2 to P4).
+G6  `hdr` begins with an IP header (P1 to P4).
 G7  `hdr` says that TCP or UDP follows, and that the packet is not a fragment.
-G8  `transport_hdr` is exactly one TCP or UDP header, so it holds its checksum field (P5, P6).
+G8  `hdr` is exactly that header and its extension headers, `transport_hdr` exactly one TCP or UDP header (P5, P6), so
+    it holds its checksum field.
 G9  The whole is at most 65535 bytes long.
 G10 The IP length field, and that of UDP, give the length of the whole.
 G11 The IPv4 header checksum is right.
@@ -83,14 +84,14 @@ def _check_headers(hdr: Buffer, transport_hdr: Buffer) -> Layers:
     """Return the layers of the two headers (G6 to G8)."""
     try:
         ip = parse_ip(hdr)
-        if ip.header_length != len(hdr):
-            because = f"its own length is {ip.header_length} bytes"
-            raise GeometryError("G6", "hdr", ip.header_length, len(hdr), because)
         if ip.protocol not in {Protocol.TCP, Protocol.UDP}:
             because = "neither TCP nor UDP follows"
             raise GeometryError("G7", f"ipv{ip.version}.protocol", ip.protocol_offset, ip.protocol, because)
         if ip.is_fragment:  # IPv4: a Fragment header of IPv6 is the protocol
             raise GeometryError("G7", "ipv4.fragment", 6, bytes(hdr[6:8]).hex(), "a fragment is no superpacket")
+        if ip.header_length != len(hdr):
+            because = f"its own length is {ip.header_length} bytes"
+            raise GeometryError("G8", "hdr", ip.header_length, len(hdr), because)
         transport = parse_transport(ip, b"".join((hdr, transport_hdr)))
     except PacketError as error:
         rule = "G6" if error.rule in {"P1", "P2", "P3", "P4"} else "G8"
@@ -117,7 +118,7 @@ def _check_lengths(layers: Layers, total: int) -> None:
 def _check_sums(layers: Layers, hdr: Buffer, length: int) -> None:
     """Check G11 and G12."""
     ip, transport = layers.ip, layers.transport
-    if isinstance(ip, IPv4) and ip.resized(ip.stated_length) != hdr:
+    if isinstance(ip, IPv4) and not ip.checksum_is_right:
         found = bytes(hdr[10:12]).hex()
         raise GeometryError("G11", "ipv4.checksum", 10, found, "the header checksum is wrong")
     partial = layers.partial(length)

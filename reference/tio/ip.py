@@ -1,6 +1,6 @@
 """IPv4 (RFC 791) and IPv6 (RFC 8200) headers as lossless views.
 
-A view is made by `parse`, which checks once; after that no accessor can fail. Views do not copy: a view is valid as
+A view is made by `parse_ip`, which checks once; after that no accessor can fail. Views do not copy: a view is valid as
 long as the buffer under it is not changed. Both versions answer the questions that cutting and joining ask
 (`header_length`, `protocol`, `addresses`, `stated_length`, `is_fragment`, `resized`), so nothing above this module
 needs to know which one it has.
@@ -23,6 +23,9 @@ P4  IPv6: each extension header that is walked is all there.
 The walk goes through hop-by-hop options, routing headers and destination options, in any order, and stops at anything
 else: that is what `ipv6_gso_segment` can cut behind (`ipv6_gso_pull_exthdrs`). A Fragment or AH header is therefore
 reported as the protocol, and no TCP or UDP is found behind it.
+
+Known limit: with segments left in a routing header the pseudo-header should name the final destination (RFC 8200 8.1).
+`addresses` gives the one in the fixed header, as the kernel's cut does; a host that routes by source does not offload.
 """
 
 import enum
@@ -115,11 +118,10 @@ class IPv4:
         return bytes(self._packet[12:20])
 
     @property
-    def shared(self) -> bytes:
-        """The fields that all segments of one superpacket have in common."""
-        header = bytearray(self._packet[: self.header_length])
-        del header[10:12], header[2:6]  # header checksum, total length and identification
-        return bytes(header)
+    def checksum_is_right(self) -> bool:
+        """Whether the header checksum (bytes 10..11) is what `resized` would write: 0xFFFF verifies, but is not."""
+        header = self.header
+        return checksum(header) == 0xFFFF and header[10:12] != b"\xff\xff"
 
     def resized(self, length: int, index: int = 0) -> bytes:
         """Return the header of the segment `index` for a packet of `length` bytes.
@@ -196,13 +198,6 @@ class IPv6:
     def addresses(self) -> bytes:
         """Source and destination, as the pseudo-header wants them."""
         return bytes(self._packet[8:40])
-
-    @property
-    def shared(self) -> bytes:
-        """The fields that all segments of one superpacket have in common."""
-        header = bytearray(self._packet[: self.header_length])
-        del header[4:6]  # payload length
-        return bytes(header)
 
     def resized(self, length: int, index: int = 0) -> bytes:
         """Return the header for a packet of `length` bytes: a new payload length, all else copied."""

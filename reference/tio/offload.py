@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tio import tuntap
 from tio.checksum import Buffer
 from tio.container import BaseContainer, BaseQueue, Interface, RejectCallback
-from tio.errors import AddRefused, DeviceError, FrameError, Geometry, HeaderError, Unsupported
+from tio.errors import AddRefused, Geometry, Unsupported
 from tio.geometry import check_geometry
 from tio.ip import MAX_PACKET, Protocol
 from tio.segment import segment
@@ -56,22 +56,8 @@ class OffloadQueue(BaseQueue):
         )
         self._endpoint.writev((self._emit(shape.header), hdr, transport_hdr, *pays), geometry)
 
-    def _receive(self) -> list[Buffer]:
-        try:
-            size = self._endpoint.readv(self._lending.buffer)
-        except DeviceError as error:
-            if error.errno != errno.EINVAL:
-                raise
-            # virtio_net_hdr_from_skb: a packet of a kind that the header cannot express was dropped by this very read.
-            because = "the kernel dropped a packet that a vnet header cannot express"
-            self._reject(b"", HeaderError("R4", "vnet.gso_type", 1, None, because))
-            return []
-        with memoryview(self._lending.buffer) as whole, whole[:size] as frame:
-            try:
-                return list(segment(frame, header_size=self._layout.size, byte_order=self._layout.byte_order))
-            except FrameError as error:
-                self._reject(bytes(frame), error)
-                return []
+    def _packets(self, frame: memoryview) -> list[Buffer]:
+        return list(segment(frame, header_size=self._layout.size, byte_order=self._layout.byte_order))
 
     def _send(self, packet: Buffer, geometry: Geometry) -> None:
         self._endpoint.writev((self._plain_header, packet), geometry)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from tio import tuntap
 from tio.checksum import Buffer
 from tio.container import BaseContainer, BaseQueue, Interface
-from tio.errors import AddRefused, Geometry, PacketError, Unsupported
+from tio.errors import AddRefused, Geometry, Unsupported
 from tio.ip import MAX_PACKET, version_of
 
 __all__ = ["PollContainer", "PollQueue"]
@@ -29,15 +29,9 @@ class PollQueue(BaseQueue):
         """Raise `Unsupported`, whatever the arguments."""
         raise Unsupported("this device has no vnet header, so a superpacket cannot be written to it")
 
-    def _receive(self) -> list[Buffer]:
-        size = self._endpoint.readv(self._lending.buffer)
-        view = memoryview(self._lending.buffer)[:size]
-        try:
-            version_of(view)
-        except PacketError as error:
-            self._reject(bytes(view), error)
-            return []
-        return [view]
+    def _packets(self, frame: memoryview) -> list[Buffer]:
+        version_of(frame)
+        return [frame]
 
     def _send(self, packet: Buffer, geometry: Geometry) -> None:
         self._endpoint.writev((packet,), geometry)

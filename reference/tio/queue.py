@@ -87,7 +87,8 @@ class GSOWriter(abc.ABC):
     def write_segments(self, superpacket: Superpacket) -> None:
         """Send the data of a superpacket as single packets: what to do when `write_gso` raised `KernelRefused`.
 
-        Raises `GeometryError` with nothing written, otherwise as `write` does.
+        Raises `GeometryError` with nothing written. Where a `write` fails halfway its error comes out, and the segments
+        before it are sent: W4 is about one call of `write`.
         """
 
 

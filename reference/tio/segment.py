@@ -9,7 +9,7 @@ R3  `NEEDS_CSUM`: the checksum field lies inside the packet, and summing starts 
     before 6.12 wrote into the IP header instead (49d14b54a527); for IPv6 all of them still can.
 R4  The type is TCPV4, TCPV6 or UDP_L4. The ECN bit may stand on the TCP types. Readers are never handed UFO.
 R5  gso_size is at least 1.
-R6  A superpacket is at most 65535 bytes long.
+R6  A packet is at most 65535 bytes long.
 R7  The IP version is the one that a TCP type names.
 R8  The IP header and the walked extension headers are all there (P2 to P4).
 R9  What follows is the protocol that the type names, so no Fragment or AH header is in the way.
@@ -66,6 +66,8 @@ def segment(frame: Buffer, *, header_size: int = 10, byte_order: str = ByteOrder
 def cut(header: VnetHeader, packet: Buffer) -> list[bytes]:
     """Return the packets that a vnet header and the packet behind it stand for. Raises as `segment` does."""
     version = version_of(packet)
+    if len(packet) > MAX_PACKET:
+        raise PacketError("R6", "ip", 0, len(packet), "a packet has at most 65535 bytes")
     if header.gso_type == GsoType.NONE:
         return [_single(header, packet, version)]
     layers = _check_superpacket(header, packet, version)
@@ -91,16 +93,16 @@ def _segments(header: VnetHeader, layers: Layers, packet: Buffer) -> list[bytes]
     at = transport.checksum_offset
 
     packets = []
-    starts = range(0, len(packet) - layers.payload_offset, header.gso_size)
+    size = header.gso_size
+    starts = range(layers.payload_offset, len(packet), size)
     for index, start in enumerate(starts):
-        begin = layers.payload_offset + start
-        payload = packet[begin : begin + header.gso_size]
+        payload = packet[start : start + size]
         length = transport.header_length + len(payload)
-        body = transport.for_segment(start, length, last=index == len(starts) - 1)
-        body[at : at + 2] = adjust(partial, whole, length).to_bytes(2, "big")
-        body += payload
-        body[at : at + 2] = finish(checksum(body), zero=transport.zero_checksum).to_bytes(2, "big")
-        packets.append(ip.resized(ip.header_length + length, index) + body)
+        head = transport.for_segment(index * size, length, last=index == len(starts) - 1)
+        head[at : at + 2] = adjust(partial, whole, length).to_bytes(2, "big")
+        total = checksum(payload, checksum(head))  # a header has an even length, so the sums add up
+        head[at : at + 2] = finish(total, zero=transport.zero_checksum).to_bytes(2, "big")
+        packets.append(ip.resized(ip.header_length + length, index) + head + payload)
     return packets
 
 
@@ -111,8 +113,6 @@ def _check_superpacket(header: VnetHeader, packet: Buffer, version: int) -> Laye
     protocol, version_of_type = _TYPES[header.gso_type]
     if header.gso_size < 1:
         raise HeaderError("R5", "vnet.gso_size", 4, header.gso_size, "a superpacket has segments of at least 1 byte")
-    if len(packet) > MAX_PACKET:
-        raise PacketError("R6", "ip", 0, len(packet), "a superpacket has at most 65535 bytes")
     if version_of_type not in (None, version):
         raise PacketError("R7", "ip.version", 0, version, f"the type is for IPv{version_of_type}")
     layers = _check_layers(parse_ip(packet), packet, protocol)

@@ -82,14 +82,6 @@ class Tcp:
         """TCP has no length field of its own."""
         return None
 
-    @property
-    def shared(self) -> bytes:
-        """The fields that all segments of one superpacket have in common."""
-        header = bytearray(self._segment[: self.header_length])
-        header[13] &= ~(_FIRST_ONLY | _LAST_ONLY)
-        del header[16:18], header[4:8]  # checksum, sequence number
-        return bytes(header)
-
     def for_segment(self, offset: int, length: int, *, last: bool) -> bytearray:
         """Return, in a fresh buffer, the header of the segment that begins at `offset` of the payload.
 

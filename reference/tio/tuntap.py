@@ -9,6 +9,7 @@ its queues, and they never limit what may be *written*: that needs `IFF_VNET_HDR
 """
 
 import enum
+import errno
 import fcntl
 import os
 import struct
@@ -17,7 +18,6 @@ import sys
 __all__ = [
     "DEVICE",
     "Iff",
-    "Interface",
     "Offload",
     "attach",
     "get_interface",
@@ -39,6 +39,7 @@ _TUNGETVNETLE = 0x800454DD
 _TUNGETVNETBE = 0x800454DF
 
 _IFREQ = struct.Struct("16sH22x")  # struct ifreq: ifr_name, ifr_flags
+_IFNAMSIZ = 16
 _INT = struct.Struct("i")
 
 
@@ -70,16 +71,6 @@ class Offload(enum.IntFlag):
     USO = USO4 | USO6
 
 
-class Interface:
-    """What `TUNGETIFF` says about a fd: the device's `name` and its `flags`."""
-
-    __slots__ = ("flags", "name")
-
-    def __init__(self, name: str, flags: Iff) -> None:
-        self.name = name
-        self.flags = flags
-
-
 def open_tun(name: str, flags: Iff) -> int:
     """Open `/dev/net/tun` and attach it to the device `name` ("" or "tun%d" lets the kernel choose a name).
 
@@ -96,14 +87,19 @@ def open_tun(name: str, flags: Iff) -> int:
 
 
 def attach(fd: int, name: str, flags: Iff) -> None:
-    """Attach an open `/dev/net/tun` to the device `name` (`TUNSETIFF`)."""
+    """Attach an open `/dev/net/tun` to the device `name`, of at most 15 bytes (`TUNSETIFF`). Raises `OSError`."""
+    if len(name.encode()) >= _IFNAMSIZ:
+        raise OSError(errno.EINVAL, f"a device name has at most {_IFNAMSIZ - 1} bytes", name)
     fcntl.ioctl(fd, _TUNSETIFF, _IFREQ.pack(name.encode(), flags & 0xFFFF))
 
 
-def get_interface(fd: int) -> Interface:
-    """Return the device behind `fd` (`TUNGETIFF`). ENOTTY: no TUN at all; EBADFD: a TUN without a device."""
+def get_interface(fd: int) -> tuple[str, Iff]:
+    """Return name and flags of the device behind `fd` (`TUNGETIFF`).
+
+    Raises `OSError`: ENOTTY, no TUN at all; EBADFD, a TUN without a device.
+    """
     name, flags = _IFREQ.unpack(fcntl.ioctl(fd, _TUNGETIFF, bytes(_IFREQ.size)))
-    return Interface(name.rstrip(b"\0").decode(errors="replace"), Iff(flags))
+    return name.rstrip(b"\0").decode(errors="replace"), Iff(flags)
 
 
 def set_offload(fd: int, offload: Offload) -> None:

@@ -47,11 +47,6 @@ class Udp:
         """Header and data, by the length field (bytes 4..5)."""
         return int.from_bytes(self._datagram[4:6], "big")
 
-    @property
-    def shared(self) -> bytes:
-        """The fields that all segments of one superpacket have in common: the ports."""
-        return self.ports
-
     def for_segment(self, offset: int, length: int, *, last: bool) -> bytearray:
         """Return, in a fresh buffer, the header of a datagram of `length` bytes (`__udp_gso_segment`).
 

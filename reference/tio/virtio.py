@@ -30,16 +30,17 @@ V7  with NEEDS_CSUM the checksum field holds the pseudo-header partial, folded a
 V8  hdr_len of a superpacket covers all headers and is not more than the packet.
 V9  the ECN bit stands only on TCP types, and only on a packet with CWR.
 V10 a UDP superpacket has at most 128 segments (UDP_MAX_SEGMENTS since Linux 6.9).
-V11 the IP length field says how long the packet is, which is at most 65535 bytes; an IPv4 header checksum is right.
+V11 the IP length field, and that of UDP, say how long the packet is, which is at most 65535 bytes; an IPv4 header
+    checksum is right.
 V12 DATA_VALID and RSC_INFO are not set (should: virtio 5.1.6.2.1; Linux ignores them on TUN).
-V13 fields that nothing uses are zero: all of them without NEEDS_CSUM and GSO, hdr_len without GSO (should).
+V13 fields that nothing uses are zero: csum_start and csum_offset without NEEDS_CSUM, hdr_len without a type, and
+    whatever a longer header has beyond 10 bytes (should).
 """
 
 import enum
 import struct
 import sys
-from dataclasses import dataclass, replace
-from typing import Self
+from typing import NamedTuple, Self
 
 from tio.checksum import Buffer
 from tio.errors import HeaderError
@@ -83,8 +84,7 @@ _OFFSETS = (0, 1, 2, 4, 6, 8, 10)
 _LIMITS = (0xFF, 0xFF, 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF)
 
 
-@dataclass(frozen=True, slots=True)
-class VnetHeader:
+class VnetHeader(NamedTuple):  # made for every frame, and a frozen dataclass takes several times as long to make
     """A vnet header as numbers. `num_buffers` stands in headers of 12 bytes and more, `rest` in those of 24."""
 
     flags: int = 0
@@ -118,8 +118,7 @@ class VnetHeader:
         if len(data) < size:
             raise HeaderError("H1", "vnet", 0, len(data), f"a frame begins with {size} bytes of vnet header")
         padded = bytes(data[:size]).ljust(24, b"\0")
-        numbers, rest = _LAYOUT[byte_order].unpack_from(padded), padded[12:]
-        return cls(numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5], numbers[6], rest)
+        return cls._make((*_LAYOUT[byte_order].unpack_from(padded), padded[12:]))
 
     def emit(self, *, size: int = 10, byte_order: str = ByteOrder.HOST) -> bytes:
         """Return the header as `size` bytes. Raises `HeaderError` (H1, H2)."""
@@ -134,7 +133,7 @@ class VnetHeader:
 
     def with_(self, **changes: int) -> "VnetHeader":
         """Return a copy with some fields changed."""
-        return replace(self, **changes)  # type: ignore[arg-type]  # `rest` is the one field that is no int
+        return self._replace(**changes)  # type: ignore[arg-type]  # `rest` is the one field that is no int
 
 
 def _check_size(size: int) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from tio.checksum import Buffer, checksum
+from tio.checksum import Buffer
 from tio.errors import HeaderError, PacketError
 from tio.ip import MAX_PACKET, IPv4, IPv6, Protocol, parse_ip
 from tio.segment import MAX_UDP_SEGMENTS
@@ -33,7 +33,7 @@ class Violation:
 
     rule: str
     field: str
-    found: int
+    found: object
     because: str
 
     @property
@@ -53,14 +53,14 @@ def violations(frame: Buffer, *, header_size: int = 10, byte_order: str = ByteOr
         packet = frame[header_size:]
         ip = parse_ip(packet)
     except (HeaderError, PacketError) as error:
-        return [Violation("V1", error.field, len(frame), error.because)]
+        return [Violation("V1", error.field, error.found, error.because)]
     try:
         transport = parse_transport(ip, packet)
     except PacketError:
         layers = None
     else:
         layers = Layers(ip, transport, ip.header_length, ip.header_length + transport.header_length)
-    found = [*_plain(header, ip, packet)]
+    found = [*_plain(header, ip, packet), *_udp_length(layers, packet)]
     if header.gso_type != GsoType.NONE:
         found += _superpacket(header, ip, layers, packet)
     if header.needs_csum:
@@ -76,14 +76,23 @@ def _plain(header: VnetHeader, ip: IPv4 | IPv6, packet: Buffer) -> Iterator[Viol
     if ip.stated_length != len(packet) or len(packet) > MAX_PACKET:
         because = f"the packet has {len(packet)} bytes, of at most 65535"
         yield Violation("V11", f"ipv{ip.version}.length", ip.stated_length, because)
-    if isinstance(ip, IPv4) and checksum(ip.header) != 0xFFFF:
-        yield Violation("V11", "ipv4.checksum", int.from_bytes(ip.header[10:12], "big"), "it does not verify")
+    if isinstance(ip, IPv4) and not ip.checksum_is_right:
+        yield Violation("V11", "ipv4.checksum", int.from_bytes(ip.header[10:12], "big"), "the header checksum is wrong")
     if header.flags & _UNWANTED:
         yield Violation("V12", "vnet.flags", header.flags, "only NEEDS_CSUM is a writer's to set")
     if single and header.hdr_len:
         yield Violation("V13", "vnet.hdr_len", header.hdr_len, "unused without a type")
     if not header.needs_csum and (header.csum_start or header.csum_offset):
         yield Violation("V13", "vnet.csum_start", header.csum_start, "unused without NEEDS_CSUM")
+    if header.num_buffers or any(header.rest):
+        yield Violation("V13", "vnet.num_buffers", header.num_buffers, "unused by a writer, and so is what follows")
+
+
+def _udp_length(layers: Layers | None, packet: Buffer) -> Iterator[Violation]:
+    """Test V11 for UDP: `__udp_gso_segment` computes with the length field."""
+    stated = layers.transport.stated_length if layers is not None and not layers.ip.is_fragment else None
+    if layers is not None and stated not in {None, len(packet) - layers.transport_offset}:
+        yield Violation("V11", "udp.length", stated, f"the datagram has {len(packet) - layers.transport_offset} bytes")
 
 
 def _superpacket(header: VnetHeader, ip: IPv4 | IPv6, layers: Layers | None, packet: Buffer) -> Iterator[Violation]:

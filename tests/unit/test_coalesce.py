@@ -83,7 +83,7 @@ def mended(packet: bytes, offset: int, value: bytes) -> bytes:
 # What is joined.
 
 
-@pytest.mark.parametrize("sizes", [(10, 10), (10, 10, 10), (10, 10, 9), (10, 1), (8, 8), (1448,) * 44 + (7,)])
+@pytest.mark.parametrize("sizes", [(10, 10), (10, 10, 10), (10, 10, 9), (10, 1), (8, 8), (9,) * 20 + (7,)])
 @pytest.mark.parametrize("name", JOINABLE)
 def test_a_train_becomes_one_superpacket(name: str, sizes: tuple[int, ...]) -> None:
     assert joined(train(STACKS[name], *sizes)) == [len(sizes)]
@@ -185,12 +185,23 @@ def test_a_udp_checksum_of_ffff_comes_back() -> None:
     assert joined([first, train(UDP4, 20, 20)[1]]) == [2]
 
 
+def with_udp_length(packet: bytes, length: int) -> bytes:
+    """Return the IPv4 packet with another UDP length, and the checksum that belongs to the bytes as they are."""
+    parsed = IP(packet)
+    parsed[UDP].len = length
+    del parsed[UDP].chksum
+    return bytes(parsed)
+
+
 # What is not: each pair would be joined but for one fault, in its first or in its second packet.
 
 STRANGERS: dict[str, tuple[Packet, Callable[[bytes], bytes]]] = {
     "C1 bytes behind the packet": (TCP4, lambda packet: packet + b"\0"),
     "C1 bytes behind an IPv6 packet": (TCP6, lambda packet: packet + b"\0"),
     "C1 packet cut off": (TCP4, lambda packet: packet[:-1]),
+    "C1 IPv6 length one less": (TCP6, lambda packet: patched(packet, 4, word(29))),
+    "C1 IPv6 length one more": (UDP6, lambda packet: patched(packet, 4, word(19))),
+    "C1 UDP length one less, checksum right": (UDP4, lambda packet: with_udp_length(packet, 17)),
     "C1 UDP length one less": (UDP4, lambda packet: patched(packet, 24, word(17))),
     "C1 UDP length 0": (UDP6, lambda packet: patched(packet, 44, word(0))),
     "C1 half a TCP header": (TCP4, lambda packet: patched(packet, 2, word(39))[:39]),
@@ -228,6 +239,12 @@ def test_c2_ipv4_options_are_not_even_joined_when_all_agree() -> None:
 @pytest.mark.parametrize("name", ["tcp6-extensions", "udp6-extensions"])
 def test_c2_extension_headers_are_joined(name: str) -> None:
     assert joined(train(STACKS[name], 10, 10)) == [2]
+
+
+def test_c3_udp_without_checksum_is_not_joined_even_if_its_checksum_would_be_zero() -> None:
+    first, second = build(UDP4, zero_checksum_payload(UDP4, text(20))), train(UDP4, 20, 20)[1]
+    assert joined([first, second]) == [2]
+    assert joined([patched(first, 26, b"\0\0"), second]) == [1, 1]
 
 
 def test_c4_a_packet_without_payload_is_not_joined_and_closes_its_flow() -> None:

@@ -104,10 +104,10 @@ FAULTS: dict[str, tuple[str, str, int, Callable[[], Pieces]]] = {
     "G6 version 5": ("G6", "ip.version", 0, lambda: patched_ip(TCP4, 0, b"\x55")),
     "G6 IHL 4": ("G6", "ipv4.ihl", 0, lambda: patched_ip(TCP4, 0, b"\x44")),
     "G6 IHL beyond hdr": ("G6", "ipv4.ihl", 0, lambda: patched_ip(TCP4, 0, b"\x46")),
-    "G6 IHL before the end of hdr": ("G6", "hdr", 24, lambda: resummed(patched_ip(OPTIONS4, 0, b"\x46"))),
+    "G8 IHL before the end of hdr": ("G8", "hdr", 24, lambda: resummed(patched_ip(OPTIONS4, 0, b"\x46"))),
     "G6 hdr too short": ("G6", "ipv4", 0, lambda: (whole(TCP4)[0][:19], *whole(TCP4)[1:])),
-    "G6 hdr with more than headers": ("G6", "hdr", 40, lambda: (whole(TCP6)[0] + b"\0", *whole(TCP6)[1:])),
-    "G6 hdr with the transport header": ("G6", "hdr", 20, lambda: (b"".join(whole(TCP4)[:2]), *whole(TCP4)[1:])),
+    "G8 hdr with more than headers": ("G8", "hdr", 40, lambda: (whole(TCP6)[0] + b"\0", *whole(TCP6)[1:])),
+    "G8 hdr with the transport header": ("G8", "hdr", 20, lambda: (b"".join(whole(TCP4)[:2]), *whole(TCP4)[1:])),
     "G6 extension cut off": ("G6", "ipv6.extension", 72, lambda: (whole(EXTENDED)[0][:-1], *whole(EXTENDED)[1:])),
     "G7 ICMP": ("G7", "ipv4.protocol", 9, icmp),
     "G7 next header 59": ("G7", "ipv6.protocol", 6, lambda: patched_ip(TCP6, 6, b"\x3b")),
@@ -160,9 +160,9 @@ def test_w4_nothing_of_a_refused_superpacket_is_written(name: str, offload: Wire
         offload.peer.recv(1)
 
 
-def test_g6_and_g7_an_ipv6_fragment_header_is_refused() -> None:
+def test_g7_an_ipv6_fragment_header_is_refused() -> None:
     stack = ip6() / IPv6ExtHdrFragment() / tcp()
-    assert broken_rule(GeometryError, check_geometry, *whole(stack)) == "G6"
+    assert broken_rule(GeometryError, check_geometry, *whole(stack)) == "G7"
     hdr, transport, pays = whole(TCP6)
     assert broken_rule(GeometryError, check_geometry, patched(hdr, 6, b"\x2c"), transport, pays) == "G7"
 

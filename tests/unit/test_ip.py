@@ -124,6 +124,22 @@ def test_ipv4_resized_mends_a_wrong_header_checksum() -> None:
     assert IPv4(wrong).resized(len(PACKET4)) == PACKET4[:20]
 
 
+@pytest.mark.parametrize("name", [name for name in STACKS if "4" in name])
+def test_ipv4_header_checksum_is_right_if_it_is_scapys(name: str) -> None:
+    packet = build(STACKS[name])
+    right = int.from_bytes(packet[10:12], "big")
+    for value in (0, 0xFFFF, right ^ 1, ~right & 0xFFFF, right):
+        assert IPv4(patched(packet, 10, word(value))).checksum_is_right == (value == right)
+
+
+def test_ipv4_header_checksum_of_zero_is_written_0000_and_not_ffff() -> None:
+    missing = int.from_bytes(build(ip4(id=0) / tcp())[10:12], "big")
+    packet = build(ip4(id=missing) / tcp())
+    assert packet[10:12] == b"\0\0"
+    assert IPv4(packet).checksum_is_right
+    assert not IPv4(patched(packet, 10, b"\xff\xff")).checksum_is_right
+
+
 def test_ipv4_identification_wraps() -> None:
     view = IPv4(build(ip4(id=0xFFFE) / tcp()))
     assert [view.identification_at(index) for index in range(4)] == [0xFFFE, 0xFFFF, 0, 1]
@@ -142,28 +158,28 @@ def test_ipv6_resized_has_a_new_payload_length_and_nothing_else(packet: bytes) -
     assert [view.identification_at(index) for index in range(3)] == [0, 0, 0]
 
 
-def changes_of_shared(packet: bytes) -> set[int]:
-    """Return the offsets of header bytes whose change shows in `shared`."""
+def changes_that_are_copied(packet: bytes) -> set[int]:
+    """Return the offsets of header bytes whose change shows in the header of a segment."""
     view = parse_ip(packet)
     changed = set()
     for offset in range(1, view.header_length):
         other = bytearray(packet)
         other[offset] ^= 1
         try:
-            if parse_ip(other).shared != view.shared:
+            if parse_ip(other).resized(99) != view.resized(99):
                 changed.add(offset)
         except PacketError:  # a length that now points beyond the packet
             changed.add(offset)
     return changed
 
 
-def test_ipv4_segments_share_all_but_length_identification_and_checksum() -> None:
+def test_ipv4_segments_share_all_but_length_and_checksum() -> None:
     packet = build(STACKS["tcp4-ip-options"])
-    assert changes_of_shared(packet) == set(range(1, 28)) - {2, 3, 4, 5, 10, 11}
+    assert changes_that_are_copied(packet) == set(range(1, 28)) - {2, 3, 10, 11}
 
 
 def test_ipv6_segments_share_all_but_the_payload_length() -> None:
-    assert changes_of_shared(EXTENDED) == set(range(1, 80)) - {4, 5}
+    assert changes_that_are_copied(EXTENDED) == set(range(1, 80)) - {4, 5}
 
 
 @pytest.mark.parametrize("kind", [bytearray, memoryview])
@@ -172,5 +188,5 @@ def test_views_take_every_kind_of_buffer_and_leave_it_unchanged(kind: type) -> N
         buffer = kind(bytearray(packet))
         view = parse_ip(buffer)
         assert isinstance(view.header, bytes)
-        assert (view.shared, view.resized(99, 1)) == (parse_ip(packet).shared, parse_ip(packet).resized(99, 1))
+        assert view.resized(99, 1) == parse_ip(packet).resized(99, 1)
         assert bytes(buffer) == packet

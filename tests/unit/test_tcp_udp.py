@@ -91,21 +91,26 @@ def test_header_of_a_segment_is_fresh() -> None:
         assert data == before
 
 
-def test_tcp_segments_share_all_but_sequence_checksum_cwr_fin_and_psh() -> None:
-    shared, changed = Tcp(SEGMENT).shared, set()
+def middle(segment: bytes | bytearray) -> bytearray:
+    """Return the header of a segment that is neither the first nor the last."""
+    return Tcp(segment).for_segment(10, 42, last=False)
+
+
+def test_a_middle_tcp_segment_has_all_bits_but_cwr_fin_and_psh() -> None:
+    changed = set()
     for bit in range(32 * 8):
         other = bytearray(SEGMENT[:32])
         other[bit // 8] ^= 0x80 >> bit % 8
         if 12 * 8 <= bit < 12 * 8 + 4:
             continue  # the data offset
-        if Tcp(other).shared != shared:
+        if middle(other) != middle(SEGMENT):
             changed.add(bit)
-    free = set(range(4 * 8, 8 * 8)) | set(range(16 * 8, 18 * 8)) | {13 * 8, 13 * 8 + 4, 13 * 8 + 7}
-    assert changed == set(range(32 * 8)) - free - set(range(12 * 8, 12 * 8 + 4))
+    cleared = {13 * 8, 13 * 8 + 4, 13 * 8 + 7}
+    assert changed == set(range(32 * 8)) - cleared - set(range(12 * 8, 12 * 8 + 4))
 
 
-def test_udp_segments_share_the_ports() -> None:
-    assert Udp(DATAGRAM).shared == DATAGRAM[:4]
+def test_udp_segments_have_ports_and_checksum() -> None:
+    assert Udp(DATAGRAM).for_segment(10, 99, last=False) == DATAGRAM[:4] + b"\0\x63" + DATAGRAM[6:8]
 
 
 @pytest.mark.parametrize("name", STACKS)
