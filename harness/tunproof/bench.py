@@ -55,18 +55,18 @@ class Rates:
         }
 
 
-def measure(*, progress: Callable[[str], None] = lambda _: None) -> Rates:
+def measure(*, progress: Callable[[int, int, str], None] = lambda *_: None) -> Rates:
     """Measure everything, in some seconds. `progress` is told what comes next. Raises `EnvironmentProblem`."""
     questions, _ = prepare([load().cases[CASE]], frozenset())
     (question,) = questions
-    progress("bare and replay")
+    progress(0, 4, "bare and replay")
     with lab.redirect() as pair:
         bare, replayed = _interleaved(pair, question)
-    progress("segment")
+    progress(1, 4, "segment")
     cut = statistics.median(_rate(lambda: _cut(question.frame)) for _ in range(_ROUNDS))
-    progress("tunnel with offload")
+    progress(2, 4, "tunnel with offload")
     gso = _tunnel(offload=True)
-    progress("tunnel without offload")
+    progress(3, 4, "tunnel without offload")
     return Rates(bare, replayed, cut, gso, _tunnel(offload=False))
 
 

@@ -4,17 +4,16 @@
 environment does not allow it.
 """
 
-import contextlib
 import errno
 import json
-import os
 import sys
-from typing import Annotated
+import traceback
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunproof.discard import discard_output
 from tunproof.errors import EnvironmentProblem, TunproofError, UsageError
+from tunproof.streams import discard_output, prepare_streams
 from tunproof.version import __version__
 
 __all__ = ["app", "main"]
@@ -30,6 +29,9 @@ app.add_typer(corpus_app, name="corpus")
 
 INTERRUPTED = 130
 """What the shell's convention and typer make of Ctrl-C: 128 and the signal's number."""
+
+if TYPE_CHECKING:
+    from tunproof.kernel import KernelReport
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
 Select = Annotated[
@@ -65,8 +67,10 @@ def kernel(*, select: Select = "*", as_json: AsJson = False) -> None:
     lab.ensure()
     cases = load().select(select)
     terminal = Terminal()
-    with terminal.progress("cases", len(cases)) as tick:
+    with terminal.progress("cases") as tick:
         report = verify(cases, progress=tick)
+    if len(report.not_applicable) == report.cases:
+        raise UsageError(f"{select!r} selects no case that can be put to this kernel: {_reasons(report)}")
     if as_json:
         _print_json(
             {
@@ -113,7 +117,7 @@ def check(
             }
         )
     else:
-        Terminal().reference_report(report)
+        Terminal().reference_report(report, cases)
     if report.failures:
         raise typer.Exit(1)
 
@@ -143,9 +147,8 @@ def bench(*, as_json: AsJson = False) -> None:
 
     lab.ensure()
     terminal = Terminal()
-    with terminal.progress("bench", 4) as tick:
-        steps = iter(range(5))
-        rates = measure(progress=lambda what: tick(next(steps), note=what))
+    with terminal.progress("bench") as tick:
+        rates = measure(progress=lambda done, total, what: tick(done, total, note=what))
     if as_json:
         _print_json(rates.as_json())
     else:
@@ -180,8 +183,8 @@ def build_corpus(
     root = checkout()
     lab.ensure()
     terminal = Terminal()
-    with terminal.progress("cases", 0) as tick:
-        files = build(root, progress=lambda done, total: tick(done, note=f"of {total}"))
+    with terminal.progress("cases") as tick:
+        files = build(root, confirm=not check_only, progress=tick)
     changed = [path.relative_to(root) for path in differing(files, root)]
     for path in changed:
         terminal.out.print(f"{'would change' if check_only else 'changed'}: {path}")
@@ -200,7 +203,7 @@ def version() -> None:
 
 def main() -> None:
     """Run the command and exit: the console script."""
-    _open_standard_streams()
+    prepare_streams()
     try:
         app()
     except SystemExit as end:
@@ -214,16 +217,10 @@ def main() -> None:
         cure = "free some space" if error.errno == errno.ENOSPC else "`tunproof doctor` tries what this machine allows"
         _complain(str(EnvironmentProblem(str(error), cure=cure)))
         sys.exit(EnvironmentProblem.exit_code)
-
-
-def _open_standard_streams() -> None:
-    """Put /dev/null where a standard stream is closed, before a TUN gets its number and is printed to."""
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        if getattr(sys, name) is None:
-            with contextlib.suppress(OSError):
-                os.close(number)
-            os.open(os.devnull, os.O_RDWR)
-            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
+    except Exception:  # noqa: BLE001 (exit code 1 is a verdict, and a crash of ours is none)
+        traceback.print_exc()
+        _complain("this is a bug of tunproof, not a verdict: please report what stands above")
+        sys.exit(EnvironmentProblem.exit_code)
 
 
 def _complain(text: str) -> None:
@@ -236,6 +233,10 @@ def _print_json(value: object) -> None:
         print(json.dumps(value, indent=2 if sys.stdout.isatty() else None), flush=True)
     except BrokenPipeError:
         discard_output()
+
+
+def _reasons(report: "KernelReport") -> str:
+    return "; ".join(sorted(set(report.not_applicable.values())))
 
 
 def _no_such_case(case_id: str, ids: list[str]) -> str:

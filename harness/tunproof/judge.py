@@ -71,7 +71,7 @@ def hexdump(data: bytes, *, start: int = 0, mark: range = range(0)) -> str:
             f"[{byte:02x}]" if start + at + index in mark else f" {byte:02x} "
             for index, byte in enumerate(data[at : at + 16])
         ]
-        lines.append(f"{start + at:6d} {''.join(cells)}")
+        lines.append(f"{start + at:6d} {''.join(cells)}".rstrip())
     return "\n".join(lines)
 
 

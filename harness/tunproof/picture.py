@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tio import VnetHeader
 from tunproof.fields import Field, packet_fields, vnet_fields
 
-__all__ = ["Change", "changes", "cut", "vnet_summary"]
+__all__ = ["Change", "changes", "cut", "fields_of", "vnet_summary"]
 
 _TYPES = {0: "NONE", 1: "TCPV4", 3: "UDP", 4: "TCPV6", 5: "UDP_L4"}
 _FLAGS = {1: "NEEDS_CSUM", 2: "DATA_VALID", 4: "RSC_INFO"}
@@ -28,14 +28,15 @@ class Change:
 
 
 def vnet_summary(header: VnetHeader) -> str:
-    """Return a vnet header in one line."""
+    """Return a vnet header in two lines."""
     flags = [name for bit, name in _FLAGS.items() if header.flags & bit]
     unknown = header.flags & ~sum(_FLAGS)
     if unknown:
         flags.append(f"0x{unknown:02x}")
     kind = _TYPES.get(header.base_type, f"0x{header.base_type:02x}") + ("|ECN" if header.ecn else "")
     return (
-        f"flags {'|'.join(flags) or '0'}, type {kind}, hdr_len {header.hdr_len}, gso_size {header.gso_size}, "
+        f"  flags {'|'.join(flags) or '0'}, type {kind}\n"
+        f"  hdr_len {header.hdr_len}, gso_size {header.gso_size}, "
         f"csum_start {header.csum_start}, csum_offset {header.csum_offset}"
     )
 
@@ -45,7 +46,7 @@ def cut(packet: bytes, segments: Sequence[bytes], *, width: int = 78) -> str:
     headers = _header_length(packet)
     total = max(len(packet) - headers, 1)
     room = max(width - _HEAD - 12, 20)
-    lines = [_bar("superpacket", headers, len(packet) - headers, room)]
+    lines = [_bar("superpacket" if len(segments) > 1 else "packet", headers, len(packet) - headers, room)]
     if len(segments) > 1:
         lines.append(_ruler(segments, total, room))
     lines.append("")

@@ -1,7 +1,7 @@
 """What the command prints for people: tables and pictures on a terminal, the same as plain text in a pipe."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 
 from rich import box
@@ -27,15 +27,16 @@ from tunproof.corpus.model import (
     WriteGsoCase,
     Written,
 )
-from tunproof.discard import discard_output
 from tunproof.doctor import Check, Status
-from tunproof.judge import hexdump
+from tunproof.judge import describe_packets, hexdump
 from tunproof.kernel import KernelReport
 from tunproof.reference import ReferenceReport
+from tunproof.streams import discard_output
 
 __all__ = ["Terminal"]
 
 _STATUS = {Status.OK: "green", Status.WARN: "yellow", Status.MISSING: "red"}
+_VNET_SIZE = 10
 _PIPE_WIDTH = 160  # nobody looks at a pipe, so do not break lines that a program may search
 _MOST_BYTES = 256  # of a frame, in `show`
 _MOST_SEGMENTS = 4  # columns of the table of changes
@@ -59,11 +60,11 @@ class Terminal:
         self.err = _Console(stderr=True, highlight=False, soft_wrap=True)
 
     @contextmanager
-    def progress(self, what: str, total: int) -> Iterator["Ticker"]:
+    def progress(self, what: str) -> Iterator["Ticker"]:
         """Show a bar on a terminal, and nothing in a pipe."""
         columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
         with Progress(*columns, console=self.err, transient=True, disable=not self.err.is_terminal) as bar:
-            yield Ticker(bar, bar.add_task(what, total=total, note=""))
+            yield Ticker(bar, bar.add_task(what, total=None, note=""))
 
     def table(self, *columns: str, numbers: Iterable[str] = ()) -> Table:
         """Return an empty table: lines on a terminal, blanks in a pipe."""
@@ -74,30 +75,33 @@ class Terminal:
 
     def kernel_report(self, report: KernelReport, cases: Iterable[Case]) -> None:
         """Print what a kernel said: a line per topic, then every disagreement."""
-        wrong = {item.case.id for item in report.disagreements}
-        counts: dict[str, Counter[str]] = defaultdict(Counter)
-        for case in cases:
-            verdict = "disagree" if case.id in wrong else "n/a" if case.id in report.not_applicable else "agree"
-            counts[_topic(case.id)][verdict] += 1
-        columns = ("agree", "disagree", "n/a")
-        table = self.table("topic", "cases", *columns, numbers=("cases", *columns))
-        for topic, count in counts.items():
-            table.add_row(topic, str(count.total()), *(_tally(count[name], name) for name in columns))
         self.out.print(f"[bold]Linux {escape(report.kernel)}[/bold], cut by the kernel between two TUN devices\n")
-        self.out.print(table)
+        self._topics(cases, {item.case.id for item in report.disagreements}, report.not_applicable)
         for reason, number in Counter(report.not_applicable.values()).most_common():
             self.out.print(f"n/a, {number}: {escape(reason)}", style="dim")
         for item in report.disagreements:
             self.out.print(f"\n[red]{item.case.id}[/red]  (tunproof show {item.case.id})\n{escape(item.explain())}")
         self._summary(report.agree, len(report.disagreements), len(report.not_applicable), report.seconds)
 
-    def reference_report(self, report: ReferenceReport) -> None:
-        """Print what the reference said."""
-        self.out.print("\n[bold]the reference[/bold] (tio), on a wire\n")
+    def reference_report(self, report: ReferenceReport, cases: Iterable[Case]) -> None:
+        """Print what the reference said: a line per topic, then every failure."""
+        self.out.print("[bold]the reference[/bold] (tio), reading frames and writing to a wire\n")
+        self._topics(cases, {failure.case.id for failure in report.failures}, ())
         for failure in report.failures:
-            self.out.print(f"[red]{failure.case.id}[/red]  (tunproof show {failure.case.id})")
-            self.out.print(escape(failure.difference) + "\n")
+            self.out.print(f"\n[red]{failure.case.id}[/red]  (tunproof show {failure.case.id})")
+            self.out.print(escape(failure.difference))
         self._summary(report.cases - len(report.failures), len(report.failures), 0, report.seconds)
+
+    def _topics(self, cases: Iterable[Case], wrong: Container[str], not_applicable: Container[str]) -> None:
+        counts: dict[str, Counter[str]] = defaultdict(Counter)
+        for case in cases:
+            verdict = "disagree" if case.id in wrong else "n/a" if case.id in not_applicable else "agree"
+            counts[_topic(case.id)][verdict] += 1
+        columns = ("agree", "disagree", "n/a")
+        table = self.table("topic", "cases", *columns, numbers=("cases", *columns))
+        for topic, count in counts.items():
+            table.add_row(topic, str(count.total()), *(_tally(count[name], name) for name in columns))
+        self.out.print(table)
 
     def _summary(self, agree: int, disagree: int, not_applicable: int, seconds: float) -> None:
         style = "red" if disagree else "green"
@@ -113,9 +117,12 @@ class Terminal:
             colour = _STATUS[check.status]
             table.add_row(f"[{colour}]{check.status.value}[/{colour}]", escape(check.name), escape(check.detail))
         self.out.print(table)
+        cures: dict[str, list[str]] = defaultdict(list)
         for check in found:
             if check.cure:
-                self.out.print(f"\n[bold]{escape(check.name)}[/bold]: {escape(check.cure)}")
+                cures[check.cure].append(check.name)
+        for cure, names in cures.items():
+            self.out.print(f"\n[bold]{escape(', '.join(names))}[/bold]: {escape(cure)}")
 
     def rates(self, rates: Rates) -> None:
         """Print the bench."""
@@ -141,9 +148,9 @@ class Terminal:
         frame = case.frame
         if isinstance(case, WriteGsoCase):
             self._pieces(case)
-        if frame is not None and len(frame) >= 10:
+        if frame is not None and len(frame) >= _VNET_SIZE:
             header = VnetHeader.parse(frame, byte_order=ByteOrder.LITTLE)
-            self.out.print(f"vnet header: {picture.vnet_summary(header)}\n")
+            self.out.print(f"vnet header\n{picture.vnet_summary(header)}\n")
         self._outcome(case, frame or b"")
         self._why(case, corpus)
 
@@ -164,17 +171,29 @@ class Terminal:
                 self.out.print(f"must be refused (the reference's rule {rule}), with nothing written")
         match case.kernel:
             case KernelRefused(errno=errno, because=because):
-                self.out.print(f"a kernel refuses the write: {errno}" + (f"; {because}" if because else ""))
+                self._kernel(f"a kernel refuses the write: {errno}", because)
             case KernelLost(because=because):
-                self.out.print("a kernel accepts the write and loses it" + (f"; {because}" if because else ""))
+                self._kernel("a kernel accepts the write and loses it", because)
             case KernelDelivers(packets=packets, because=because):
-                self.out.print(f"a kernel delivers {len(packets)} packets; {because}")
+                self._kernel(f"a kernel delivers {describe_packets(tuple(map(bytes.fromhex, packets)))}", because)
             case KernelNotAsked():
                 pass
+        if isinstance(case.expect, Rejected) and len(frame) > _VNET_SIZE:
+            self._fields(frame)
         if frame:
             shown = frame[:_MOST_BYTES]
             more = f"\n… {len(frame) - _MOST_BYTES} more bytes" if len(frame) > _MOST_BYTES else ""
             self.out.print(f"\nframe, {len(frame)} bytes (vnet header: the first 10)\n{escape(hexdump(shown))}{more}")
+
+    def _kernel(self, does: str, because: str | None) -> None:
+        self.out.print(does + (f"\n  why the two may differ: {escape(because)}" if because else ""))
+
+    def _fields(self, frame: bytes) -> None:
+        table = self.table("field", "byte", "value", numbers=("byte",))
+        for name, offset, value in picture.fields_of(frame):
+            table.add_row(name, str(offset), value)
+        self.out.print()
+        self.out.print(table)
 
     def _cut(self, packet: bytes, segments: list[bytes]) -> None:
         self.out.print(escape(picture.cut(packet, segments, width=min(self.out.width, 100))))
@@ -219,9 +238,9 @@ class Ticker:
         self._bar = bar
         self._task = task
 
-    def __call__(self, done: int, *_: object, note: str = "") -> None:
-        """Say how much is done."""
-        self._bar.update(self._task, completed=done, note=note)  # type: ignore[arg-type]
+    def __call__(self, done: int, total: int, *, note: str = "") -> None:
+        """Say how much is done, and of how much."""
+        self._bar.update(self._task, completed=done, total=total, note=note)  # type: ignore[arg-type]
 
 
 def _topic(case_id: str) -> str:

@@ -8,17 +8,18 @@ superpacket that the kernel refuses is sent again as single packets, so a broken
 nothing.
 """
 
+import contextlib
 import hashlib
 import os
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
 import tio
-from tio.container import BaseContainer, BaseQueue
+from tio.container import BaseQueue
 from tio.tuntap import Offload
 from tunproof import lab
 from tunproof.lab import FAR, NEAR, SocketLab
@@ -56,28 +57,24 @@ class Tunnel:
         """Set the tunnel up. Raises `EnvironmentProblem`."""
         self.outward = Flow()
         self.homeward = Flow()
-        self._containers: list[BaseContainer] = []
-        self._threads: list[threading.Thread] = []
         mask = Offload.NONE if offload else None
-        self.near = lab.socket(offload=mask, addresses=NEAR)
-        try:
-            self.far = lab.socket(offload=mask, addresses=FAR)
-            near, far = self._queue(self.near, offload=offload), self._queue(self.far, offload=offload)
-            self._start("outward", near, far, self.outward)
-            self._start("homeward", far, near, self.homeward)
-        except BaseException:
-            self.close()
-            raise
+        with contextlib.ExitStack() as stack:
+            self.near = stack.enter_context(lab.socket(offload=mask, addresses=NEAR))
+            self.far = stack.enter_context(lab.socket(offload=mask, addresses=FAR))
+            threads: list[threading.Thread] = []
+            stack.callback(_join, threads)  # after the containers were closed, which ends the threads
+            near, far = (stack.enter_context(_queue(end, offload=offload)) for end in (self.near, self.far))
+            for name, source, target in (("outward", near, far), ("homeward", far, near)):
+                thread = threading.Thread(
+                    target=_relay, args=(source, target, getattr(self, name)), name=f"tunnel {name}"
+                )
+                thread.start()
+                threads.append(thread)
+            self._stack = stack.pop_all()
 
     def close(self) -> None:
         """Stop both directions and take everything down. Raises what a direction failed with, if one did."""
-        for container in self._containers:
-            container.close()
-        for thread in self._threads:
-            thread.join()
-        self.near.close()
-        if hasattr(self, "far"):
-            self.far.close()
+        self._stack.close()
         failures = [flow.failure for flow in (self.outward, self.homeward) if flow.failure is not None]
         if failures:
             raise failures[0]
@@ -88,21 +85,23 @@ class Tunnel:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _queue(self, end: SocketLab, *, offload: bool) -> BaseQueue:
-        container: BaseContainer = tio.OffloadContainer() if offload else tio.PollContainer()
-        self._containers.append(container)
+
+@contextlib.contextmanager
+def _queue(end: SocketLab, *, offload: bool) -> Iterator[BaseQueue]:
+    """Lend the reference on the program's end of a lab's TUN."""
+    with tio.OffloadContainer() if offload else tio.PollContainer() as container:
         fd = end.take()
         try:
             container.add(fd)
         except BaseException:
             os.close(fd)
             raise
-        return container.queues()[0]
+        yield container.queues()[0]
 
-    def _start(self, name: str, source: BaseQueue, target: BaseQueue, flow: Flow) -> None:
-        thread = threading.Thread(target=_relay, args=(source, target, flow), name=f"tunnel {name}")
-        thread.start()
-        self._threads.append(thread)
+
+def _join(threads: Sequence[threading.Thread]) -> None:
+    for thread in threads:
+        thread.join()
 
 
 def _relay(source: BaseQueue, target: BaseQueue, flow: Flow) -> None:
@@ -133,7 +132,8 @@ def _deliver(target: BaseQueue, packets: Sequence[bytes], flow: Flow) -> None:
             target.write_gso(item.hdr, item.transport_hdr, item.pays)
         except tio.KernelRefused:
             flow.fallbacks += 1
-            target.write_segments(item)
+            for packet in item.packets():
+                _write(target, packet, flow)
         except tio.LinkDown:
             flow.lost += len(item.pays)
         else:

@@ -17,8 +17,8 @@ G9  The whole is at most 65535 bytes long.
 G10 The IP length field, and that of UDP, give the length of the whole.
 G11 The IPv4 header checksum is right.
 G12 The transport checksum field holds the partial: folded, not inverted.
-G13 With several fragments, each but the last has at least 8 bytes: kernels disagree about less (some raise gso_size
-    to 8, c27c449d455a, and then cut elsewhere).
+G13 With several fragments, each but the last has at least 8 bytes: for TCP kernels disagree about less (some raise
+    gso_size to 8, c27c449d455a, and then cut elsewhere), and tiny UDP sizes have crashed kernels behind tunnel sockets.
 G14 UDP has at most 128 fragments.
 G15 The vnet header, two headers and fragments fit one `writev`: IOV_MAX is 1024 on Linux, which leaves 1021 fragments.
 """

@@ -86,7 +86,8 @@ class Tcp:
         """Return, in a fresh buffer, the header of the segment that begins at `offset` of the payload.
 
         The sequence number advances modulo 2**32; CWR stays on the first segment only, FIN and PSH on the last only
-        (`tcp_gso_segment`); all else is copied. `length` is unused: TCP states none. The checksum field is left.
+        (`tcp_gso_segment`; since 6.15 CWR stays on all where AccECN is marked, 023af5a72ab1, which no vnet type can
+        ask for); all else is copied. `length` is unused: TCP states none. The checksum field is left.
         """
         del length
         header = bytearray(self._segment[: self.header_length])

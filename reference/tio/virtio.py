@@ -25,7 +25,8 @@ V2  a packet that is not a superpacket has type NONE and gso_size 0 (KRN-01: ker
 V3  the type, without the ECN bit, is NONE, TCPV4, TCPV6 or UDP_L4, and fits the packet's IP version and protocol.
 V4  a superpacket has NEEDS_CSUM.
 V5  gso_size is at least 1, smaller than the payload, and not 0xFFFF (the kernel's GSO_BY_FRAGS).
-V6  with NEEDS_CSUM csum_start is where the transport header begins, and csum_offset is 16 for TCP, 6 for UDP.
+V6  with NEEDS_CSUM csum_start is where the transport header begins, and csum_offset is 16 for TCP, 6 for UDP. For other
+    protocols (ICMPv6 has a partial, too) the checksum field lies behind the IP header and inside the packet.
 V7  with NEEDS_CSUM the checksum field holds the pseudo-header partial, folded and not inverted.
 V8  hdr_len of a superpacket covers all headers and is not more than the packet.
 V9  the ECN bit stands only on TCP types, and only on a packet with CWR.

@@ -64,7 +64,7 @@ def violations(frame: Buffer, *, header_size: int = 10, byte_order: str = ByteOr
     if header.gso_type != GsoType.NONE:
         found += _superpacket(header, ip, layers, packet)
     if header.needs_csum:
-        found += _checksum(header, layers, packet)
+        found += _checksum(header, ip, layers, packet)
     return sorted(found, key=lambda violation: int(violation.rule[1:]))
 
 
@@ -118,10 +118,12 @@ def _superpacket(header: VnetHeader, ip: IPv4 | IPv6, layers: Layers | None, pac
         yield Violation("V10", "vnet.gso_size", header.gso_size, f"{payload} bytes would be over 128 segments")
 
 
-def _checksum(header: VnetHeader, layers: Layers | None, packet: Buffer) -> Iterator[Violation]:
+def _checksum(header: VnetHeader, ip: IPv4 | IPv6, layers: Layers | None, packet: Buffer) -> Iterator[Violation]:
     """Test V6 and V7."""
     if layers is None:
-        yield Violation("V6", "vnet.csum_start", header.csum_start, "there is no TCP or UDP header to point to")
+        if not ip.header_length <= header.csum_start <= len(packet) - header.csum_offset - 2:
+            because = f"the checksum field lies behind byte {ip.header_length} and inside {len(packet)} bytes"
+            yield Violation("V6", "vnet.csum_start", header.csum_start, because)
         return
     if header.csum_start != layers.transport_offset:
         because = f"the transport header begins at byte {layers.transport_offset}"

@@ -16,7 +16,7 @@ from tunproof.corpus.load import load
 from tunproof.corpus.model import KernelLost, KernelRefused, Packets, ReadCase
 from tunproof.kernel import prepare, replay, verify
 from tunproof.lab import Exchange
-from tunproof.traits import probe
+from tunproof.traits import TRAITS, probe
 
 pytestmark = pytest.mark.lab
 
@@ -132,3 +132,21 @@ def children_of(pid: int) -> list[int]:
         if parent == pid:
             found.append(int(stat.parent.name))
     return found
+
+
+def test_a_selection_with_nothing_to_ask_is_a_usage_error() -> None:
+    done = subprocess.run(
+        [*RUN, "kernel", "--select", "write_gso/refusals/empty-*"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "nothing reaches a kernel" in done.stderr
+
+
+def test_the_running_kernel_has_the_traits_of_a_current_one() -> None:
+    assert probe() <= set(TRAITS)
+    if tuple(map(int, os.uname().release.split(".")[:2])) >= (6, 12):
+        assert probe() == set(TRAITS)

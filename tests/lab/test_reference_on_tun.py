@@ -12,7 +12,7 @@ from scapy.layers.inet import TCP, UDP
 import tio
 from tio.tuntap import Offload
 from tunproof import lab
-from tunproof.corpus.builder import frame, ip4, ip6, packet_bytes, payload, pieces, superpacket
+from tunproof.corpus.builder import ip4, ip6, packet_bytes, payload, pieces, superpacket
 from tunproof.lab import Pair, SocketLab, links
 
 pytestmark = pytest.mark.lab
@@ -184,8 +184,8 @@ def delete_link(name: str) -> None:
         ip.link("del", index=index)
 
 
-def test_a_superpacket_reaches_a_socket_as_one_stream_of_bytes() -> None:
-    """Local delivery: the kernel does not even cut a USO superpacket for a socket with UDP_GRO; without it, it does."""
+def test_a_uso_superpacket_reaches_a_socket_as_its_datagrams() -> None:
+    """Local delivery: the kernel cuts for a socket that did not ask for UDP_GRO."""
     with lab.socket(offload=Offload.NONE) as made, made.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink:
         sink.bind(("10.77.0.1", 4000))
         sink.settimeout(10)
@@ -196,7 +196,7 @@ def test_a_superpacket_reaches_a_socket_as_one_stream_of_bytes() -> None:
         assert [sink.recv(2000) for _ in pays] == pays
 
 
-def test_frames_that_the_kernel_refuses_are_refused_with_their_geometry(pair: Pair) -> None:
+def test_frames_that_the_kernel_refuses_are_refused_with_their_geometry() -> None:
     """A frame that breaks no rule of ours, turned down by the kernel: a header length that the device does not have."""
     with lab.redirect(header_size=24) as made, queue_on(made.writer) as queue:
         # Behind the queue's back the device's headers become longer: the kernel now reads packet bytes as header.
@@ -205,8 +205,3 @@ def test_frames_that_the_kernel_refuses_are_refused_with_their_geometry(pair: Pa
             queue.write(packet_bytes(ip4() / UDP() / payload(8)))
     assert caught.value.errno == 22
     assert caught.value.geometry == tio.Geometry(header=0, payload=36, gso_size=0, segments=1)
-
-
-def test_unused_frames_of_the_builder_are_plain(pair: Pair) -> None:
-    os.write(pair.writer, frame(packet_bytes(ip4() / UDP() / payload(5))))
-    assert len(os.read(pair.reader, 65535)) == 33

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from support import open_fds
-from tio.errors import Geometry, KernelRefused
+from tio.errors import Geometry, KernelRefused, LinkDown
 from tio.offload import OffloadQueue
 from tunproof.tunnel import Tunnel, carry
 
@@ -72,3 +72,24 @@ def test_a_tunnel_that_is_closed_leaves_no_fd() -> None:
         with Tunnel(offload=True):
             pass
     assert open_fds() == before
+
+
+def test_a_link_that_goes_down_loses_packets_and_not_the_tunnel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also while the segments of a refused superpacket are being sent."""
+    down = iter([True] * 3)
+    write = OffloadQueue.write
+
+    def refuse(self: OffloadQueue, *_: object) -> None:
+        raise KernelRefused("write", 22, Geometry(header=40, payload=2800, gso_size=1400, segments=2))
+
+    def write_on_a_bad_link(self: OffloadQueue, packet: bytes) -> int:
+        if len(packet) > 1000 and next(down, False):
+            raise LinkDown("write", 5)
+        return write(self, packet)
+
+    monkeypatch.setattr(OffloadQueue, "write_gso", refuse)
+    monkeypatch.setattr(OffloadQueue, "write", write_on_a_bad_link)
+    with Tunnel(offload=True) as tunnel:
+        carried = carry(tunnel.near, tunnel.far, os.urandom(MIB), family=socket.AF_INET)
+    assert carried.intact
+    assert tunnel.outward.lost == 3

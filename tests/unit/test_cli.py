@@ -69,7 +69,7 @@ def test_show_draws_the_cut_and_says_why_it_matters() -> None:
     [
         ("write_gso/refusals/empty-hdr", "must be refused"),
         ("read/vnet-faults/frame-of-1-bytes", "a kernel refuses the write: EINVAL"),
-        ("read/small/tcp4-options-trap", "accepts the write and loses it; a reader sees"),
+        ("read/small/tcp4-options-trap", "why the two may differ: a reader sees"),
         ("read/packet-faults/ipv4-total-length-one-more", "a kernel delivers 3 packets"),
         ("write_gso/tcp4/timestamps", "3 fragments: 1388, 1388, 500"),
         ("read/plain/pure-ack", "segment 0"),
@@ -119,3 +119,22 @@ def test_a_full_disk_is_an_environment_problem() -> None:
     assert done.returncode == 3
     assert "No space left" in done.stderr
     assert "cure" in done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_an_encoding_without_line_drawing_is_no_obstacle(encoding: str) -> None:
+    done = tunproof("show", "read/tcp4/two-segments", env=os.environ | {"PYTHONIOENCODING": encoding})
+    assert done.returncode == 0
+    assert "########" in done.stdout
+
+
+def test_a_crash_of_our_own_is_no_verdict(tmp_path: Path) -> None:
+    """Exit code 1 says that a kernel or an implementation is wrong; a bug of tunproof must not."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import tunproof.reference\ntunproof.reference.check = lambda cases: 1 / 0\n"
+    )
+    paths = os.pathsep.join([str(tmp_path), *sys.path])
+    done = tunproof("check", "reference", env=os.environ | {"PYTHONPATH": paths})
+    assert done.returncode == 3
+    assert "ZeroDivisionError" in done.stderr
+    assert "bug of tunproof" in done.stderr

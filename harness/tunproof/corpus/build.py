@@ -1,7 +1,7 @@
 """Making the corpus: record every draft, and put all files in place at once.
 
 Building twice on one kernel gives the same bytes. On another kernel it adds that kernel's release to `confirmed` of the
-cases it confirms, and changes nothing else, or stops.
+cases it confirms, and changes nothing else, or stops; a check (`confirm=False`) leaves `confirmed` alone.
 """
 
 import shutil
@@ -32,11 +32,16 @@ def checkout() -> Path:
     return CORPORA.resolve()
 
 
-def build(root: Path, *, progress: Callable[[int, int], None] = lambda *_: None) -> dict[Path, bytes]:
+def build(
+    root: Path,
+    *,
+    confirm: bool = True,
+    progress: Callable[[int, int], None] = lambda *_: None,
+) -> dict[Path, bytes]:
     """Return the content of every corpus file, recorded from the running kernel.
 
-    `progress` is called with how many drafts are done, and of how many. Raises `DisagreementError`,
-    `EnvironmentProblem`, `CorpusError`.
+    With `confirm` the running kernel is named among those that confirmed a case. `progress` is called with how many
+    drafts are done, and of how many. Raises `DisagreementError`, `EnvironmentProblem`, `CorpusError`.
     """
     written = drafts()
     _check_ids(written)
@@ -46,7 +51,8 @@ def build(root: Path, *, progress: Callable[[int, int], None] = lambda *_: None)
     with lab.redirect() as pair, reference.Wire() as wire:
         exchange = lab.Exchange(pair)
         for index, draft in enumerate(written):
-            cases[draft.id] = _record(draft, old.get(draft.id), traits, exchange, wire)
+            case = _record(draft, old.get(draft.id), traits, exchange, wire)
+            cases[draft.id] = _confirmed(case, old.get(draft.id), confirm=confirm)
             progress(index + 1, len(written))
     return {
         root / op / f"{topic}.json": _encode(topic, [cases[draft.id] for draft in group])
@@ -79,17 +85,22 @@ def write(files: dict[Path, bytes], root: Path) -> None:
 def _record(
     draft: Draft, old: Case | None, traits: frozenset[str], exchange: lab.Exchange, wire: reference.Wire
 ) -> Case:
-    """Record a draft, keeping the kernels that confirmed the same bytes before."""
+    """Record a draft; one that this kernel cannot answer stays as it was."""
     missing = sorted(set(draft.traits) - traits)
     if missing:
         if old is None:
             reason = f"this kernel lacks {', '.join(missing)}, so it cannot be recorded here for the first time"
             raise CorpusError("(new)", draft.id, "traits", reason)
         return old
-    case = record(draft, exchange, wire)
-    if old is None or old.digest != case.digest:
+    return record(draft, exchange, wire)
+
+
+def _confirmed(case: Case, old: Case | None, *, confirm: bool) -> Case:
+    """Return a case with the kernels that confirmed the same bytes before, and the running one if it is to be named."""
+    if old is None or old.digest != case.digest or not case.confirmed:
         return case
-    return msgspec.structs.replace(case, confirmed=tuple(sorted({*old.confirmed, *case.confirmed})))
+    kernels = {*old.confirmed, *case.confirmed} if confirm else old.confirmed
+    return msgspec.structs.replace(case, confirmed=tuple(sorted(kernels)))
 
 
 def _old_cases(root: Path) -> dict[str, Case]:

@@ -41,7 +41,7 @@ FLAGS = {
     ),
     "PshOnLastOnly": Flag(
         description="PSH stands on the last segment only.",
-        effect="The receiver wakes its application once per segment: throughput drops.",
+        effect="GRO flushes on PSH (tcp_gro_receive): the receiver aggregates nothing any more, and throughput drops.",
     ),
     "FinOnLastOnly": Flag(
         description="FIN stands on the last segment only.",
@@ -58,7 +58,7 @@ FLAGS = {
     ),
     "SequenceWrap": Flag(
         description="The sequence number passes 2**32 inside a superpacket.",
-        effect="One connection in some thousand gigabytes stalls for ever.",
+        effect="Every connection stalls before its first 4 GiB are through.",
     ),
     "IdWrap": Flag(
         description="The IPv4 identification passes 2**16 inside a superpacket.",
@@ -79,7 +79,7 @@ FLAGS = {
     ),
     "ExtensionHeaders": Flag(
         description="IPv6 extension headers stand between the IPv6 and the transport header and are copied.",
-        effect="The transport header is looked for at byte 40; segments are garbage.",
+        effect="The transport header is looked for at byte 40, or a NIC that knows no such headers has to cut.",
         links=(_LINUX + "864e3396976e",),
     ),
     "TcpOptions": Flag(
@@ -98,13 +98,16 @@ FLAGS = {
     ),
     "ChecksumComputed": Flag(
         description="A superpacket without NEEDS_CSUM gets its checksums computed from nothing.",
-        effect="The stale checksum field is taken for a partial, and every segment is dropped.",
+        effect="The stale checksum is taken for a partial and every segment dropped; some kernels answered EINVAL.",
         links=(_LINUX + "6513eb3d3191",),
     ),
     "ChecksumCompleted": Flag(
         description="NEEDS_CSUM: the sum from csum_start, partial included, is inverted and stored.",
         effect="Packets of local sockets leave the tunnel with an unfinished checksum and die at the receiver.",
-        links=("https://github.com/WireGuard/wireguard-go",),
+        links=(
+            "https://github.com/microsoft/openvmm/pull/3413",
+            "https://github.com/firecracker-microvm/firecracker/issues/4659",
+        ),
     ),
     "ChecksumUntouched": Flag(
         description="Without NEEDS_CSUM not a byte of a single packet is touched, its checksum right or wrong.",
@@ -124,6 +127,11 @@ FLAGS = {
         description="A type with gso_size 0.",
         effect="Division by zero, an endless loop, or a superpacket with an unfinished checksum.",
         links=(_NEBULA, "https://github.com/firezone/firezone/commit/0a356ca3"),
+    ),
+    "NeedsCsumMissing": Flag(
+        description="A UDP superpacket without NEEDS_CSUM: the type demands a partial.",
+        effect="EINVAL since Linux 6.6; before, datagrams with a stale checksum.",
+        links=(_LINUX + "fc8b2a619469",),
     ),
     "Truncated": Flag(
         description="A frame that ends inside the vnet, IP or transport header.",

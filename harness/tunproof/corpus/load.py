@@ -1,11 +1,24 @@
 """Reading the corpus: a file that is not exactly right is refused, with file, case, field and reason."""
 
+import errno
 import fnmatch
 from pathlib import Path
 
 import msgspec
 
-from tunproof.corpus.model import FORMAT, Case, CorpusFile, digest_of
+from tunproof.corpus.model import (
+    FORMAT,
+    Case,
+    CorpusFile,
+    KernelDelivers,
+    KernelLost,
+    KernelNotAsked,
+    KernelRefused,
+    KernelSame,
+    Refused,
+    Rejected,
+    digest_of,
+)
 from tunproof.errors import CorpusError, UsageError
 
 __all__ = ["CORPORA", "Corpus", "load", "load_file"]
@@ -45,6 +58,9 @@ def load(root: Path = CORPORA) -> Corpus:
                 raise CorpusError(str(path), case.id, "id", f"stands in {seen[case.id]} too")
             seen[case.id] = path
         files.append(file)
+    for case in (case for file in files for case in file.cases):
+        if case.sibling is not None and case.sibling not in seen:
+            raise CorpusError(str(seen[case.id]), case.id, "sibling", f"{case.sibling!r} does not exist")
     return Corpus(files)
 
 
@@ -83,11 +99,28 @@ def _check_case(path: Path, file: CorpusFile, case: Case) -> None:
     digest = digest_of(case.input, case.expect, case.kernel)
     if case.digest != digest:
         raise CorpusError(str(path), case.id, "digest", f"is {case.digest}, the bytes give {digest}")
+    reason = _contradiction(case)
+    if reason:
+        raise CorpusError(str(path), case.id, "kernel", reason)
     for flag in case.flags:
         if flag not in file.flags:
             raise CorpusError(str(path), case.id, "flags", f"{flag!r} is not explained in this file")
     if not case.id.startswith(f"{path.parent.name}/{file.topic}/"):
         raise CorpusError(str(path), case.id, "id", f"does not begin with {path.parent.name}/{file.topic}/")
+
+
+def _contradiction(case: Case) -> str | None:
+    """Return why `expect` and `kernel` cannot both be right, if they cannot."""
+    match case.kernel:
+        case KernelRefused(errno=name) if name not in errno.errorcode.values():
+            return f"{name!r} is no errno"
+        case KernelSame() if isinstance(case.expect, Rejected | Refused):
+            return "is the same as an outcome without packets"
+        case KernelNotAsked() if not isinstance(case.expect, Refused):
+            return "is not asked, but a frame is written"
+        case KernelSame() | KernelDelivers() | KernelRefused() | KernelLost() if isinstance(case.expect, Refused):
+            return "is asked, but nothing is written"
+    return None
 
 
 def _field_and_reason(message: str) -> tuple[str, str]:

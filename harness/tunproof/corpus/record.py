@@ -59,7 +59,7 @@ def record(draft: Draft, exchange: Exchange, wire: reference.Wire) -> Case:
         _demand_sibling(draft)
     case_input = ReadInput(frame=draft.built.hex())
     digest = digest_of(case_input, expect, kernel)
-    return ReadCase(input=case_input, expect=expect, kernel=kernel, digest=digest, **_stated(draft))  # type: ignore[arg-type]
+    return ReadCase(input=case_input, expect=expect, kernel=kernel, digest=digest, **_stated(draft, kernel))  # type: ignore[arg-type]
 
 
 def _record_write_gso(draft: Draft, built: GsoPieces, exchange: Exchange, wire: reference.Wire) -> Case:
@@ -79,11 +79,11 @@ def _record_write_gso(draft: Draft, built: GsoPieces, exchange: Exchange, wire: 
         pays=tuple(pay.hex() for pay in built.pays),
     )
     digest = digest_of(case_input, expect, kernel)
-    return WriteGsoCase(input=case_input, expect=expect, kernel=kernel, digest=digest, **_stated(draft))  # type: ignore[arg-type]
+    return WriteGsoCase(input=case_input, expect=expect, kernel=kernel, digest=digest, **_stated(draft, kernel))  # type: ignore[arg-type]
 
 
-def _stated(draft: Draft) -> dict[str, object]:
-    """Return what the author stated, by the names of the case."""
+def _stated(draft: Draft, kernel: KernelExpectation) -> dict[str, object]:
+    """Return what the author stated, by the names of the case, and the kernel that was asked."""
     return {
         "id": draft.id,
         "about": draft.about,
@@ -93,7 +93,7 @@ def _stated(draft: Draft) -> dict[str, object]:
         "requires": draft.requires,
         "traits": draft.traits,
         "basis": draft.basis,
-        "confirmed": (os.uname().release,),
+        "confirmed": () if isinstance(kernel, KernelNotAsked) else (os.uname().release,),
         "sibling": draft.sibling,
     }
 

@@ -5,7 +5,7 @@ from scapy.layers.inet6 import IPv6ExtHdrFragment
 from scapy.packet import Raw
 
 from tunproof.corpus.authoring import Topic, kernel, rfc, virtio
-from tunproof.corpus.builder import frame, ip4, ip6, packet_bytes, payload, superpacket
+from tunproof.corpus.builder import frame, ip4, ip6, packet_bytes, payload, plain, superpacket
 
 vnet = Topic("read", "vnet-faults", basis=(kernel("virtio_net_hdr_to_skb", "include/linux/virtio_net.h"),))
 packets = Topic("read", "packet-faults", basis=(kernel("tun_get_user", "drivers/net/tun.c"),))
@@ -25,6 +25,10 @@ vnet.add(
     requires=("gso.udp4",),
     traits=("uso",),
 )
+
+
+_CSUM = plain(ip4() / UDP(), payload(8))
+vnet.add("valid-csum", "The valid sibling of the faults below.", _CSUM, flags=("Basic",), requires=("csum.partial",))
 
 
 def _patched(good: bytes, offset: int, value: bytes) -> bytes:
@@ -51,7 +55,7 @@ vnet.add(
     "ecn-on-udp",
     "The ECN qualifier belongs to TCP.",
     _patched(_UDP4, 1, b"\x85"),
-    flags=("UnknownType", "CwrOnFirstOnly"),
+    flags=("UnknownType",),
     sibling="valid-udp4",
     requires=("gso.udp4",),
     traits=("uso",),
@@ -80,7 +84,7 @@ vnet.add(
     "udp4-without-needs-csum",
     "UDP_L4 without NEEDS_CSUM.",
     _patched(_UDP4, 0, b"\0"),
-    flags=("BadCsumFields",),
+    flags=("NeedsCsumMissing",),
     sibling="valid-udp4",
     requires=("gso.udp4",),
     traits=("uso",),
@@ -100,7 +104,7 @@ vnet.add(
     "A checksum field of which the last byte lies behind the packet.",
     frame(packet_bytes(ip4() / UDP() / Raw(payload(8))), flags=1, csum_start=20, csum_offset=15),
     flags=("BadCsumFields",),
-    sibling="valid-tcp4",
+    sibling="valid-csum",
     requires=("csum.partial",),
 )
 vnet.add(
@@ -108,7 +112,7 @@ vnet.add(
     "Summing would start behind the packet.",
     frame(packet_bytes(ip4() / UDP() / Raw(payload(8))), flags=1, csum_start=60, csum_offset=6),
     flags=("BadCsumFields",),
-    sibling="valid-tcp4",
+    sibling="valid-csum",
     requires=("csum.partial",),
 )
 vnet.add(
@@ -116,8 +120,96 @@ vnet.add(
     "csum_start and csum_offset add up to more than 16 bits can say.",
     frame(packet_bytes(ip4() / UDP() / Raw(payload(8))), flags=1, csum_start=0xFFF0, csum_offset=0x10),
     flags=("BadCsumFields",),
-    sibling="valid-tcp4",
+    sibling="valid-csum",
     requires=("csum.partial",),
+)
+for _name, _start in (("zero", 0), ("in-the-addresses", 14), ("last-byte-of-the-ip-header", 19)):
+    vnet.add(
+        f"csum-start-{_name}",
+        "Summing would start inside the IPv4 header; kernels before 6.12 wrote a checksum over it.",
+        _patched(_CSUM, 6, _start.to_bytes(2, "little")),
+        flags=("BadCsumFields",),
+        sibling="valid-csum",
+        requires=("csum.partial",),
+        traits=("csum_start_floor",),
+        importance="critical",
+    )
+vnet.add(
+    "csum-start-in-the-ipv6-header",
+    "Summing starts in the destination address. A kernel trusts the field and writes into the header all the same.",
+    _patched(plain(ip6() / UDP(), payload(8)), 6, (30).to_bytes(2, "little")),
+    flags=("BadCsumFields",),
+    sibling="valid-csum",
+    requires=("csum.partial",),
+    level="should",
+    differs="the kernel's floor is 20 bytes for every packet without a type; no IPv6 checksum is in the fixed header",
+)
+for _name, _start in (("one-too-large", 21), ("two-too-large", 22)):
+    vnet.add(
+        f"tcp4-csum-start-{_name}",
+        "csum_start of a superpacket is not where the TCP header begins.",
+        _patched(_TCP4, 6, _start.to_bytes(2, "little")),
+        flags=("BadCsumFields",),
+        sibling="valid-tcp4",
+        requires=("gso.tcp4",),
+        traits=("tso_csum_checked",),
+        importance="critical",
+    )
+vnet.add(
+    "tcp4-csum-start-at-the-payload",
+    "csum_start of a superpacket is where the payload begins.",
+    _patched(_TCP4, 6, (40).to_bytes(2, "little")),
+    flags=("BadCsumFields",),
+    sibling="valid-tcp4",
+    requires=("gso.tcp4",),
+    traits=("tso_csum_checked",),
+    differs="a kernel counts the payload from csum_start, finds too little for two segments, and completes a checksum "
+    "inside the payload of one packet",
+)
+vnet.add(
+    "tcp4-csum-offset-of-udp",
+    "csum_offset of a TCP superpacket is 6, which is UDP's.",
+    _patched(_TCP4, 8, b"\x06\x00"),
+    flags=("BadCsumFields",),
+    sibling="valid-tcp4",
+    requires=("gso.tcp4",),
+    traits=("tso_csum_checked",),
+)
+vnet.add(
+    "udp4-csum-offset-of-tcp",
+    "csum_offset of a UDP superpacket is 16, which is TCP's.",
+    _patched(_UDP4, 8, b"\x10\x00"),
+    flags=("BadCsumFields",),
+    sibling="valid-udp4",
+    requires=("gso.udp4",),
+    traits=("uso",),
+)
+vnet.add(
+    "tcp6-type-on-ipv4",
+    "The type says IPv6, the packet is IPv4.",
+    _patched(_TCP4, 1, b"\x04"),
+    flags=("TypeMismatch",),
+    sibling="valid-tcp4",
+    requires=("gso.tcp6",),
+    traits=("csum_start_floor",),
+)
+vnet.add(
+    "udp-fragmentation",
+    "Type 3, UDP fragmentation: nobody can ask to be handed it, so a reader turns it down.",
+    frame(
+        packet_bytes(ip4() / UDP() / Raw(payload(40))),
+        flags=1,
+        gso_type=3,
+        hdr_len=28,
+        gso_size=24,
+        csum_start=20,
+        csum_offset=6,
+    ),
+    flags=("UnknownType",),
+    sibling="valid-udp4",
+    requires=("gso.udp4",),
+    differs="a kernel that is written to still fragments such a packet itself",
+    basis=(kernel("udp4_ufo_fragment", "net/ipv4/udp_offload.c"),),
 )
 vnet.add(
     "tcp4-type-on-ipv6",

@@ -111,9 +111,9 @@ csum.add(
 )
 csum.add(
     "left-over-gso-size",
-    "Without a type gso_size means nothing.",
+    "Without a type gso_size means nothing. Linux 6.6.44 refused to be written this.",
     plain(ip4() / UDP(), payload(20), gso_size=1200),
-    flags=("ChecksumCompleted",),
+    flags=("SingleFragment", "ChecksumCompleted"),
     importance="medium",
 )
 csum.add(

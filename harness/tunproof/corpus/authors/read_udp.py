@@ -87,8 +87,7 @@ for _name, _fields, _about in (
         {"id": 7, "flags": 0},
         "Each datagram has its own identification, one more than the last.",
     ),
-    ("identification-grows-with-df", {"id": 7}, "Identification grows with DF set, too."),
-    ("identification-wraps", {"id": 0xFFFF}, "The second datagram's identification is zero."),
+    ("identification-wraps", {"id": 0xFFFF, "flags": 0}, "The second datagram's identification is zero."),
 ):
     udp4.add(
         _name,
@@ -98,6 +97,15 @@ for _name, _fields, _about in (
         basis=(kernel("inet_gso_segment", "net/ipv4/af_inet.c"),),
     )
 
+udp4.add(
+    "identification-grows-with-df",
+    "Identification grows with DF set, too; an atomic packet may carry any (RFC 6864, section 4.1).",
+    superpacket(ip4(id=7) / udp(), payload(24), gso_size=8),
+    flags=("IdIncrement",),
+    basis=(kernel("inet_gso_segment", "net/ipv4/af_inet.c"),),
+    level="should",
+    importance="low",
+)
 udp4.add(
     "ip-options",
     "IPv4 options are copied to every datagram.",

@@ -5,7 +5,7 @@ from dataclasses import replace
 from scapy.layers.inet import ICMP, UDP
 from scapy.layers.inet6 import IPv6ExtHdrFragment
 
-from tunproof.corpus.authoring import Topic, bug, uapi, virtio
+from tunproof.corpus.authoring import Topic, bug, kernel, rfc, uapi
 from tunproof.corpus.authors.write_gso_superpackets import fragments, tcp
 from tunproof.corpus.builder import GsoPieces, ip4, ip6, packet_bytes, pieces
 
@@ -36,10 +36,20 @@ def _with(good: GsoPieces, offset: int, value: bytes) -> GsoPieces:
     return replace(good, hdr=whole[: len(good.hdr)], transport_hdr=whole[len(good.hdr) :])
 
 
+_FLAG_BASIS = {
+    "TypeMismatch": rfc(9293, "3.1"),
+    "Fragmented": rfc(8200, "4.5"),
+    "LengthMismatch": rfc(791, "3.1"),
+    "HeaderNotFinal": uapi("include/uapi/linux/virtio_net.h", "VIRTIO_NET_HDR_F_NEEDS_CSUM"),
+    "TinyFragments": kernel("virtio_net_hdr_to_skb", "include/linux/virtio_net.h", since="c27c449d455a"),
+}
+
+
 def _refuse(name: str, about: str, built: GsoPieces, *flags: str, sibling: str = "valid-tcp4") -> None:
     """Add one refusal."""
+    basis = [_FLAG_BASIS[flag] for flag in flags if flag in _FLAG_BASIS]
     extra = {"valid-tcp4": (), "valid-tcp6": ("gso.tcp6",), "valid-udp4": ("gso.udp4",)}[sibling]
-    refusals.add(name, about, built, flags=flags, sibling=sibling, requires=extra)
+    refusals.add(name, about, built, flags=flags, sibling=sibling, requires=extra, basis=basis)
 
 
 _refuse("empty-hdr", "No IP header.", replace(_GOOD, hdr=b""), "EmptyHeader")
@@ -200,5 +210,5 @@ refusals.add(
     flags=("TooManyUdpSegments",),
     sibling="valid-udp4",
     requires=("gso.udp4",),
-    basis=(virtio("5.1.6.2.1"),),
+    basis=(kernel("virtio_net_hdr_to_skb", "include/linux/virtio_net.h", since="UDP_MAX_SEGMENTS is 128 since 6.9"),),
 )

@@ -114,6 +114,7 @@ for _topic, _ip in ((udp4, ip4()), (udp6, ip6())):
         "As many datagrams as one UDP superpacket may have.",
         pieces(_ip / UDP(sport=40000, dport=443), fragments(*[8] * 128)),
         flags=("ManySegments", "TooManyUdpSegments"),
+        traits=("uso_128",),
     )
 
 tcp6.add(
