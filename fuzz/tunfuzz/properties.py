@@ -1,0 +1,47 @@
+"""Which invariant is tried on which strategy, by name: what `python -m tunfuzz` goes through."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from tio import MAX_FRAGMENTS
+from tunfuzz import invariants
+from tunfuzz.strategies import batches, canonical_superpackets, frames, gso_arguments, packets, partial_packets
+
+__all__ = ["PROPERTIES", "Property", "joinable_superpackets", "unrelated_packets"]
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """An invariant: its `name`, where values come from, and the check, which gets the kernel too if it `needs_lab`."""
+
+    name: str
+    strategy: SearchStrategy[Any]
+    check: Callable[..., None]
+    needs_lab: bool = False
+
+
+def joinable_superpackets() -> SearchStrategy[Any]:
+    """Draw a canonical superpacket that joining can give back: as `coalesce`, C2, C5 and C10, would make it."""
+    return canonical_superpackets(ipv4_options=False, max_segments=MAX_FRAGMENTS, stream=True)
+
+
+def unrelated_packets() -> SearchStrategy[list[bytes]]:
+    """Draw a list of packets that have nothing to do with each other, or are none."""
+    return st.lists(st.one_of(packets(), st.binary(max_size=100)), max_size=8)
+
+
+PROPERTIES = (
+    Property("joins-back", joinable_superpackets(), invariants.check_joins_back),
+    Property("transparent", batches(), invariants.check_transparent),
+    Property("transparent-unrelated", unrelated_packets(), invariants.check_transparent),
+    Property("joined-headers", batches(), invariants.check_joined_headers),
+    Property("arguments", gso_arguments(), invariants.check_arguments),
+    Property("legal-arguments", gso_arguments(valid=True), invariants.check_legal_arguments),
+    Property("only-frame-errors", frames(), invariants.check_only_frame_errors),
+    Property("kernel-cuts", canonical_superpackets(hints=True), invariants.check_kernel_agrees, needs_lab=True),
+    Property("kernel-completes", partial_packets(hints=True), invariants.check_kernel_completes, needs_lab=True),
+)

@@ -1,0 +1,262 @@
+"""Strategies for batches: what a reader of a busy tunnel hands to a coalescer at once.
+
+A batch is played, not drawn: a few flows, and a list of steps ("flow 1 sends three packets of data, flow 0 repeats
+one"). Shrinking removes steps, and what remains is still a conversation.
+"""
+
+from collections.abc import Callable
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from tio import segment
+from tunfuzz.build import FRAGMENT, TCP, UDP, add_to_word, assemble, checksum_offset, filler, protocol_of, with_length
+from tunfuzz.strategies.anything import packets
+from tunfuzz.strategies.headers import ip_headers, transport_headers
+from tunfuzz.strategies.superpackets import canonical_superpackets
+from tunfuzz.values import Framed
+
+__all__ = ["batches"]
+
+_PSH, _FIN, _CWR = 0x08, 0x01, 0x80
+_MOST_BYTES = 1 << 19
+"""A batch stops growing here: nothing that can be wrong needs more, and time is better spent on the next one."""
+
+
+class _Flow:
+    """One side of a conversation: what its next packet looks like, and what it has sent."""
+
+    def __init__(self, stem: bytes, transport: bytes, size: int) -> None:
+        self.stem = bytearray(stem)
+        self.transport = bytearray(transport)
+        if self.is_tcp:
+            self.transport[13] &= ~(_PSH | _FIN | _CWR)  # on every packet they would keep all from being joined
+        self.size = size
+        self.sent: list[bytes] = []
+
+    def send(self, size: int, flags: int = 0, *, zero: bool = False) -> bytes:
+        """Return the next packet, and get ready for the one after it. `zero`: its checksum comes out as zero."""
+        transport = bytearray(self.transport)
+        if self.is_tcp:
+            transport[13] |= flags
+        payload = filler(size, len(self.sent))
+        packet = assemble(bytes(self.stem), bytes(transport), payload)
+        if zero and size >= 2:
+            payload = add_to_word(payload, 0, int.from_bytes(packet[self.checksum_at : self.checksum_at + 2], "big"))
+            packet = assemble(bytes(self.stem), bytes(transport), payload)
+        self.skip(size)
+        self.skip_identification()
+        self.sent.append(packet)
+        return packet
+
+    @property
+    def is_tcp(self) -> bool:
+        return protocol_of(bytes(self.transport)) == TCP
+
+    @property
+    def checksum_at(self) -> int:
+        return len(self.stem) + checksum_offset(bytes(self.transport))
+
+    def skip(self, size: int) -> None:
+        if self.is_tcp:
+            sequence = int.from_bytes(self.transport[4:8], "big") + size
+            self.transport[4:8] = (sequence & 0xFFFFFFFF).to_bytes(4, "big")
+
+    def skip_identification(self) -> None:
+        if self.stem[0] >> 4 == 4:
+            number = int.from_bytes(self.stem[4:6], "big") + 1
+            self.stem[4:6] = (number & 0xFFFF).to_bytes(2, "big")
+
+
+# Each step gets the flow and a number from 0 to 47, and returns what is sent. --------------------------------------
+
+
+def _data(flow: _Flow, number: int) -> list[bytes]:
+    """Send one to six packets of one size."""
+    return [flow.send(flow.size) for _ in range(1 + number // 8)]
+
+
+def _much_data(flow: _Flow, number: int) -> list[bytes]:
+    """Send more packets of one size, even more than UDP or `writev` can join."""
+    return [flow.send(flow.size) for _ in range((20, 40, 20, 130, 20, 40, 20, 1025)[number % 8])]
+
+
+def _short(flow: _Flow, number: int) -> list[bytes]:
+    return [flow.send(max(1, flow.size - 1 - number % flow.size))]
+
+
+def _long(flow: _Flow, number: int) -> list[bytes]:
+    return [flow.send(flow.size + 1 + number)]
+
+
+def _nothing(flow: _Flow, _number: int) -> list[bytes]:
+    """Send a pure ACK, or an empty datagram."""
+    return [flow.send(0)]
+
+
+def _flags(flow: _Flow, number: int) -> list[bytes]:
+    flags = (_PSH, _FIN, _CWR, _PSH | _FIN, 0x02, 0x04, 0x20, 0x40)[number % 8]
+    return [flow.send(flow.size, flags)]
+
+
+def _repeat(flow: _Flow, number: int) -> list[bytes]:
+    """Send a packet, and one of those that were sent, which may be the same."""
+    return [flow.send(flow.size), flow.sent[-1 - number % len(flow.sent)]]
+
+
+def _gap(flow: _Flow, number: int) -> list[bytes]:
+    """Send two packets with a hole in the sequence numbers between them."""
+    first = flow.send(flow.size)
+    flow.skip(number - 8)
+    return [first, flow.send(flow.size)]
+
+
+def _gap_in_identification(flow: _Flow, _number: int) -> list[bytes]:
+    first = flow.send(flow.size)
+    flow.skip_identification()
+    return [first, flow.send(flow.size)]
+
+
+def _other_header(flow: _Flow, number: int) -> list[bytes]:
+    """Change a field between two packets that all packets of a superpacket share.
+
+    That is: class and DSCP, TTL or hop limit, acknowledgment, window.
+    """
+    places = [(flow.stem, 1), (flow.stem, 8 if flow.stem[0] >> 4 == 4 else 7)]
+    places += [(flow.transport, 11), (flow.transport, 15)] if flow.is_tcp else []
+    first = flow.send(flow.size)
+    header, at = places[number % len(places)]
+    header[at] = (header[at] + 1) & 0xFF
+    return [first, flow.send(flow.size)]
+
+
+def _wrong_checksum(flow: _Flow, number: int) -> list[bytes]:
+    """Send a packet whose checksum is off by a bit or missing, or whose IPv4 header checksum is off by a bit."""
+    packet, at = bytearray(flow.send(flow.size)), flow.checksum_at
+    if number % 3 == 0:
+        packet[at + 1] ^= 1
+    elif number % 3 == 1 or packet[0] >> 4 == 6:
+        packet[at : at + 2] = b"\0\0"
+    else:
+        packet[11] ^= 1
+    return [bytes(packet)]
+
+
+def _zero_checksum(flow: _Flow, number: int) -> list[bytes]:
+    """Send three packets, of which one has a checksum of zero: as it should be written, or as the other zero.
+
+    For TCP both are right; for UDP 0x0000 means that there is none.
+    """
+    first = flow.send(flow.size)
+    packet, at = bytearray(flow.send(flow.size, zero=True)), flow.checksum_at
+    if number % 2 and bytes(packet[at : at + 2]) in {b"\0\0", b"\xff\xff"}:
+        packet[at : at + 2] = bytes((packet[at] ^ 0xFF,)) * 2
+    return [first, bytes(packet), flow.send(flow.size)]
+
+
+def _wrong_length(flow: _Flow, number: int) -> list[bytes]:
+    """Send a packet that is longer or shorter than its headers say, or that is right but for one length field."""
+    packet = flow.send(flow.size)
+    match number % 4:
+        case 0:
+            return [packet[: -1 - number % flow.size]]
+        case 1:
+            return [packet + bytes(1 + number)]
+        case 2:
+            return [with_length(packet[: len(flow.stem)], len(packet) + number) + packet[len(flow.stem) :]]
+        case _:
+            return [_with_wrong_udp_length(packet, len(flow.stem)) if not flow.is_tcp else packet]
+
+
+def _with_wrong_udp_length(packet: bytes, at: int) -> bytes:
+    """Return the packet with a UDP length that is too small by one, and a checksum that goes with it."""
+    field, value = at + 6, int.from_bytes(packet[at + 4 : at + 6], "big")
+    shorter = packet[: at + 4] + (value - 1).to_bytes(2, "big") + packet[at + 6 :]
+    return add_to_word(shorter, field, 1)
+
+
+def _fragment(flow: _Flow, number: int) -> list[bytes]:
+    """Send two fragments between the same addresses: first, middle or last ones."""
+    place = (0x2000, 0x2001, 0x0001)[number % 3]
+    return [_as_fragment(flow.send(flow.size), len(flow.stem), place) for _ in range(2)]
+
+
+def _as_fragment(packet: bytes, at: int, place: int) -> bytes:
+    if packet[0] >> 4 == 4:
+        stem = packet[:6] + place.to_bytes(2, "big") + packet[8:at]
+        return with_length(stem, len(packet)) + packet[at:]
+    header = bytes((packet[6], 0)) + (place & 0xFFF or 1).to_bytes(2, "big") + bytes(4)
+    stem = packet[:6] + bytes((FRAGMENT,)) + packet[7:40] + header
+    return with_length(stem, len(packet) + 8) + packet[40:]
+
+
+_Step = Callable[[_Flow, int], list[bytes]]
+_STEPS: tuple[_Step | None, ...] = (
+    *(_data, _data, _data, _short, _data, _nothing, _repeat, _data, _flags, _data, _fragment, _wrong_checksum),
+    *(_gap, _gap_in_identification, _other_header, _long, _wrong_length, _zero_checksum, None, None, _much_data),
+)
+"""None stands for packets that no flow of the batch sends."""
+
+_FLOWS = 4
+_NUMBERS = 48
+_Event = tuple[_Step | None, int, int]  # step, flow, and the step's own number
+_EVENT = st.tuples(st.sampled_from(_STEPS), st.sampled_from((0, 0, 0, 1, 1, 2, 3)), st.sampled_from(range(_NUMBERS)))
+_FEW, _MANY = st.lists(_EVENT, max_size=6), st.lists(_EVENT, min_size=8, max_size=24)
+_EVENTS = st.one_of(_FEW, _MANY)
+
+
+# Up to four flows. Many have the same addresses, and some the same ports.
+_FLOW_PARTS = st.lists(
+    st.sampled_from((TCP, TCP, UDP)).flatmap(
+        lambda number: st.tuples(
+            ip_headers(number),
+            transport_headers(number, stream=True),
+            st.one_of(st.integers(8, 24), st.sampled_from((100, 1400, 9, 20000)), st.integers(1, 9)),
+        )
+    ),
+    min_size=1,
+    max_size=_FLOWS,
+)
+# What comes from elsewhere: single packets of any kind, and the segments of superpackets.
+_FOREIGN = st.lists(
+    st.one_of(
+        packets().map(lambda packet: [packet]),
+        canonical_superpackets(max_segments=6).map(Framed.frame).map(segment),
+    ),
+    max_size=2,
+)
+
+
+def _play(events: list[_Event], flows: list[_Flow], foreign: list[list[bytes]]) -> list[bytes]:
+    batch: list[bytes] = []
+    room = _MOST_BYTES
+    for step, who, number in events:
+        if step is not None:
+            sent = step(flows[who % len(flows)], number)
+        else:
+            sent = foreign[number % len(foreign)] if foreign else []
+        room -= sum(map(len, sent))
+        if room < 0:
+            break
+        batch += sent
+    return batch
+
+
+@st.composite
+def _batches(draw: st.DrawFn) -> list[bytes]:
+    # Events come first: hypothesis likes to repeat the end of an earlier list, and a later one would often be empty.
+    events = draw(_EVENTS)
+    flows = [_Flow(*parts) for parts in draw(_FLOW_PARTS)]
+    needs_foreign = any(step is None for step, _, _ in events)
+    return _play(events, flows, draw(_FOREIGN) if needs_foreign else [])
+
+
+def batches() -> SearchStrategy[list[bytes]]:
+    """Draw a list of packets, as a coalescer may get it.
+
+    Up to four flows interleave, TCP and UDP over either IP version, with runs of equal packets (some longer than a
+    superpacket may be), shorter and longer ones, pure ACKs, retransmissions, all flags, gaps, changed headers, wrong
+    checksums and lengths, fragments between the same addresses, the segments of canonical superpackets, and packets of
+    `packets()` in between.
+    """
+    return _batches()
