@@ -20,13 +20,21 @@ Buffer = bytes | bytearray | memoryview
 """Bytes. A memoryview must be one of single bytes (format "B"), because its `len` counts items."""
 
 
+_SHORT = 720  # bytes: less is divided as it is
+_CUTS = tuple((bits, (1 << bits) - 1) for bits in (5760, 2880, 1440))
+
+
 def checksum(data: Buffer, initial: int = 0) -> int:
     """Return the folded one's-complement sum of `data`, plus `initial` (any sum or partial), not inverted.
 
     A 16-bit one's-complement sum is the remainder modulo 0xFFFF, because 2**16 is 1 there; so the whole of the
-    data can be read as one large number.
+    data can be read as one large number. For the same reason such a number may be cut at any whole word and the parts
+    added, which for packets of the usual size is cheaper than to divide it whole.
     """
     number = int.from_bytes(data, "big")
+    if len(data) > _SHORT:
+        for bits, mask in _CUTS:
+            number = (number >> bits) + (number & mask)
     total = number % 0xFFFF * (0x100 if len(data) % 2 else 1) + initial
     return total % 0xFFFF or (0xFFFF if number or initial else 0)
 

@@ -131,7 +131,7 @@ def _other_header(flow: _Flow, number: int) -> list[bytes]:
 
 
 def _wrong_checksum(flow: _Flow, number: int) -> list[bytes]:
-    """Send a packet whose checksum is off by a bit or missing, or whose IPv4 header checksum is off by a bit."""
+    """Send two packets; the first has a checksum or an IPv4 header checksum that is off by a bit, or no checksum."""
     packet, at = bytearray(flow.send(flow.size)), flow.checksum_at
     if number % 3 == 0:
         packet[at + 1] ^= 1
@@ -139,7 +139,22 @@ def _wrong_checksum(flow: _Flow, number: int) -> list[bytes]:
         packet[at : at + 2] = b"\0\0"
     else:
         packet[11] ^= 1
-    return [bytes(packet)]
+    return [bytes(packet), flow.send(flow.size)]
+
+
+def _between(flow: _Flow, number: int) -> list[bytes]:
+    """Send two packets, and between them one with the same addresses whose headers are cut off or say nothing."""
+    first = flow.send(flow.size)
+    at, ipv4 = len(flow.stem), first[0] >> 4 == 4
+    match number % 3:
+        case 0:  # more options than there are, or an extension header that is not there
+            foreign = bytes((0x4F,)) + first[1:30] if ipv4 else first[:6] + b"\0" + first[7:41]
+        case 1:  # ports and no more
+            foreign = with_length(first[:at], at + 4) + first[at : at + 4]
+        case _:  # another protocol
+            stem = first[:9] + b"\x32" + first[10:at] if ipv4 else first[:6] + b"\x32" + first[7:at]
+            foreign = with_length(stem, len(first)) + first[at:]
+    return [first, foreign, flow.send(flow.size)]
 
 
 def _zero_checksum(flow: _Flow, number: int) -> list[bytes]:
@@ -155,17 +170,18 @@ def _zero_checksum(flow: _Flow, number: int) -> list[bytes]:
 
 
 def _wrong_length(flow: _Flow, number: int) -> list[bytes]:
-    """Send a packet that is longer or shorter than its headers say, or that is right but for one length field."""
+    """Send two packets; the first is longer or shorter than its headers say, or right but for one length field."""
     packet = flow.send(flow.size)
     match number % 4:
         case 0:
-            return [packet[: -1 - number % flow.size]]
+            packet = packet[: -1 - number % flow.size]
         case 1:
-            return [packet + bytes(1 + number)]
+            packet += bytes(1 + number)
         case 2:
-            return [with_length(packet[: len(flow.stem)], len(packet) + number) + packet[len(flow.stem) :]]
+            packet = with_length(packet[: len(flow.stem)], len(packet) + number) + packet[len(flow.stem) :]
         case _:
-            return [_with_wrong_udp_length(packet, len(flow.stem)) if not flow.is_tcp else packet]
+            packet = packet if flow.is_tcp else _with_wrong_udp_length(packet, len(flow.stem))
+    return [packet, flow.send(flow.size)]
 
 
 def _with_wrong_udp_length(packet: bytes, at: int) -> bytes:
@@ -193,7 +209,18 @@ def _as_fragment(packet: bytes, at: int, place: int) -> bytes:
 _Step = Callable[[_Flow, int], list[bytes]]
 _STEPS: tuple[_Step | None, ...] = (
     *(_data, _data, _data, _short, _data, _nothing, _repeat, _data, _flags, _data, _fragment, _wrong_checksum),
-    *(_gap, _gap_in_identification, _other_header, _long, _wrong_length, _zero_checksum, None, None, _much_data),
+    *(
+        _gap,
+        _gap_in_identification,
+        _other_header,
+        _long,
+        _wrong_length,
+        _zero_checksum,
+        _between,
+        None,
+        None,
+        _much_data,
+    ),
 )
 """None stands for packets that no flow of the batch sends."""
 
