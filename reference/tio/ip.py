@@ -62,9 +62,10 @@ class IPv4:
 
     I1  `header_length` is IHL * 4, options included, and that many bytes are there.
     I2  `stated_length` is what the header says, not how long the packet is.
+    I3  `identification` is bytes 4..5.
     """
 
-    __slots__ = ("_packet", "header_length")
+    __slots__ = ("_packet", "header_length", "identification")
     version: Final = 4
     min_length: Final = 20
     protocol_offset: Final = 9
@@ -74,6 +75,7 @@ class IPv4:
         if len(packet) < self.min_length:
             raise PacketError("P2", "ipv4", 0, len(packet), "an IPv4 header has at least 20 bytes")
         self._packet = packet
+        self.identification = packet[4] << 8 | packet[5]
         self.header_length = (packet[0] & 0x0F) * 4
         if not self.min_length <= self.header_length <= len(packet):
             raise PacketError("P3", "ipv4.ihl", 0, self.header_length // 4, "at least 5, and that many words are there")
@@ -87,15 +89,6 @@ class IPv4:
     def stated_length(self) -> int:
         """How long the packet is, by its header: total length (bytes 2..3)."""
         return int.from_bytes(self._packet[2:4], "big")
-
-    @property
-    def identification(self) -> int:
-        """Identification (bytes 4..5)."""
-        return int.from_bytes(self._packet[4:6], "big")
-
-    def identification_at(self, index: int) -> int:
-        """Return the identification of the segment `index`: one more for each, modulo 2**16, whatever DF says."""
-        return (self.identification + index) & 0xFFFF
 
     @property
     def is_fragment(self) -> bool:
@@ -126,11 +119,11 @@ class IPv4:
     def resized(self, length: int, index: int = 0) -> bytes:
         """Return the header of the segment `index` for a packet of `length` bytes.
 
-        Identification is `identification_at` the index; the header checksum is computed from scratch; everything else
-        is copied, options and fragment bits included (`inet_gso_segment`).
+        Identification grows by one per segment, modulo 2**16 and whatever DF says; the header checksum is computed
+        from scratch; everything else is copied, options and fragment bits included (`inet_gso_segment`).
         """
         header = bytearray(self._packet[: self.header_length])
-        _WORDS.pack_into(header, 2, length, self.identification_at(index))
+        _WORDS.pack_into(header, 2, length, (self.identification + index) & 0xFFFF)
         _WORD.pack_into(header, 10, 0)
         _WORD.pack_into(header, 10, finish(checksum(header)))
         return bytes(header)
@@ -174,15 +167,6 @@ class IPv6:
     def stated_length(self) -> int:
         """How long the packet is, by its header: payload length (bytes 4..5) and the fixed 40."""
         return int.from_bytes(self._packet[4:6], "big") + self.min_length
-
-    @property
-    def identification(self) -> int:
-        """IPv6 has none outside the Fragment header."""
-        return 0
-
-    def identification_at(self, index: int) -> int:
-        """Return the identification of the segment `index`."""
-        return 0
 
     @property
     def is_fragment(self) -> bool:

@@ -100,8 +100,7 @@ def _segments(header: VnetHeader, layers: Layers, packet: Buffer) -> list[bytes]
         length = transport.header_length + len(payload)
         head = transport.for_segment(index * size, length, last=index == len(starts) - 1)
         head[at : at + 2] = adjust(partial, whole, length).to_bytes(2, "big")
-        total = checksum(payload, checksum(head))  # a header has an even length, so the sums add up
-        head[at : at + 2] = finish(total, zero=transport.zero_checksum).to_bytes(2, "big")
+        head[at : at + 2] = finish(checksum(head + payload), zero=transport.zero_checksum).to_bytes(2, "big")
         packets.append(ip.resized(ip.header_length + length, index) + head + payload)
     return packets
 

@@ -9,6 +9,7 @@ P5  the fixed 20 bytes are there, the data offset is at least 5, and that many w
 """
 
 import enum
+import struct
 from typing import Final
 
 from tio.checksum import Buffer
@@ -30,14 +31,19 @@ class TcpFlag(enum.IntFlag):
     CWR = 0x80
 
 
+_SEQUENCE = struct.Struct(">I")
 _FIRST_ONLY = int(TcpFlag.CWR)
 _LAST_ONLY = int(TcpFlag.FIN | TcpFlag.PSH)
 
 
 class Tcp:
-    """A checked view of a TCP header; `segment` is all of the packet from the TCP header on."""
+    """A checked view of a TCP header; `segment` is all of the packet from the TCP header on.
 
-    __slots__ = ("_segment", "header_length")
+    I1  `header_length` is data offset * 4, options included, and that many bytes are there.
+    I2  `sequence` is bytes 4..7.
+    """
+
+    __slots__ = ("_segment", "header_length", "sequence")
     min_length: Final = 20
     checksum_offset: Final = 16
     zero_checksum: Final = 0x0000  # a completed checksum of zero is sent as it is
@@ -47,6 +53,7 @@ class Tcp:
         if len(segment) < self.min_length:
             raise PacketError("P5", "tcp", offset, len(segment), "a TCP header has at least 20 bytes")
         self._segment = segment
+        (self.sequence,) = _SEQUENCE.unpack_from(segment, 4)
         self.header_length = (segment[12] >> 4) * 4
         if not self.min_length <= self.header_length <= len(segment):
             found = self.header_length // 4
@@ -61,11 +68,6 @@ class Tcp:
     def ports(self) -> bytes:
         """Source and destination port, four bytes."""
         return bytes(self._segment[0:4])
-
-    @property
-    def sequence(self) -> int:
-        """Sequence number (bytes 4..7)."""
-        return int.from_bytes(self._segment[4:8], "big")
 
     @property
     def flags(self) -> int:
@@ -91,7 +93,7 @@ class Tcp:
         """
         del length
         header = bytearray(self._segment[: self.header_length])
-        header[4:8] = ((self.sequence + offset) & 0xFFFFFFFF).to_bytes(4, "big")
+        _SEQUENCE.pack_into(header, 4, (self.sequence + offset) & 0xFFFFFFFF)
         if offset:
             header[13] &= ~_FIRST_ONLY
         if not last:

@@ -2,11 +2,13 @@
 
 headers        one header each, without lengths and checksums
 superpackets   frames that everybody must treat the same way
-anything       valid, nearly valid and hostile packets, frames and `write_gso` arguments
+anything       valid, nearly valid and hostile packets and frames
+arguments      `write_gso`, with and without a fault
 traffic        batches for a coalescer
 """
 
-from tunfuzz.strategies.anything import frames, gso_arguments, packets
+from tunfuzz.strategies.anything import frames, packets
+from tunfuzz.strategies.arguments import gso_arguments
 from tunfuzz.strategies.headers import (
     ip_headers,
     ipv4_headers,

@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from tio import segment
-from tunfuzz.build import FRAGMENT, TCP, UDP, add_to_word, assemble, checksum_offset, filler, protocol_of, with_length
+from tunfuzz.build import (
+    FRAGMENT,
+    MAX_PACKET,
+    TCP,
+    UDP,
+    add_to_word,
+    assemble,
+    checksum_offset,
+    filler,
+    protocol_of,
+    with_length,
+)
 from tunfuzz.strategies.anything import packets
 from tunfuzz.strategies.headers import ip_headers, transport_headers
 from tunfuzz.strategies.superpackets import canonical_superpackets
@@ -26,12 +37,13 @@ _MOST_BYTES = 1 << 19
 class _Flow:
     """One side of a conversation: what its next packet looks like, and what it has sent."""
 
-    def __init__(self, stem: bytes, transport: bytes, size: int) -> None:
+    def __init__(self, stem: bytes, transport: bytes, size: int, step: int) -> None:
         self.stem = bytearray(stem)
         self.transport = bytearray(transport)
         if self.is_tcp:
             self.transport[13] &= ~(_PSH | _FIN | _CWR)  # on every packet they would keep all from being joined
         self.size = size
+        self.step = step  # of IPv4 identifications; not all senders count, once DF is set
         self.sent: list[bytes] = []
 
     def send(self, size: int, flags: int = 0, *, zero: bool = False) -> bytes:
@@ -64,7 +76,7 @@ class _Flow:
 
     def skip_identification(self) -> None:
         if self.stem[0] >> 4 == 4:
-            number = int.from_bytes(self.stem[4:6], "big") + 1
+            number = int.from_bytes(self.stem[4:6], "big") + self.step
             self.stem[4:6] = (number & 0xFFFF).to_bytes(2, "big")
 
 
@@ -79,6 +91,12 @@ def _data(flow: _Flow, number: int) -> list[bytes]:
 def _much_data(flow: _Flow, number: int) -> list[bytes]:
     """Send more packets of one size, even more than UDP or `writev` can join."""
     return [flow.send(flow.size) for _ in range((20, 40, 20, 130, 20, 40, 20, 1025)[number % 8])]
+
+
+def _just_fits(flow: _Flow, number: int) -> list[bytes]:
+    """Send two packets that would make a superpacket of 65534 to 65537 bytes."""
+    room = MAX_PACKET - len(flow.stem) - len(flow.transport) + number % 4 - 1
+    return [flow.send(room - room // 2), flow.send(room // 2)]
 
 
 def _short(flow: _Flow, number: int) -> list[bytes]:
@@ -207,22 +225,11 @@ def _as_fragment(packet: bytes, at: int, place: int) -> bytes:
 
 
 _Step = Callable[[_Flow, int], list[bytes]]
-_STEPS: tuple[_Step | None, ...] = (
-    *(_data, _data, _data, _short, _data, _nothing, _repeat, _data, _flags, _data, _fragment, _wrong_checksum),
-    *(
-        _gap,
-        _gap_in_identification,
-        _other_header,
-        _long,
-        _wrong_length,
-        _zero_checksum,
-        _between,
-        None,
-        None,
-        _much_data,
-    ),
-)
-"""None stands for packets that no flow of the batch sends."""
+_USUAL: tuple[_Step, ...] = (_data, _data, _data, _short, _data, _nothing, _repeat, _data, _flags)
+_BROKEN: tuple[_Step, ...] = (_fragment, _wrong_checksum, _zero_checksum, _wrong_length, _between)
+_JUMPY: tuple[_Step, ...] = (_gap, _gap_in_identification, _other_header, _long, _just_fits, _much_data)
+# None stands for packets that no flow of the batch sends.
+_STEPS: tuple[_Step | None, ...] = (*_USUAL, *_BROKEN, *_JUMPY, None, None)
 
 _FLOWS = 4
 _NUMBERS = 48
@@ -239,6 +246,7 @@ _FLOW_PARTS = st.lists(
             ip_headers(number),
             transport_headers(number, stream=True),
             st.one_of(st.integers(8, 24), st.sampled_from((100, 1400, 9, 20000)), st.integers(1, 9)),
+            st.sampled_from((1, 1, 1, 0)),
         )
     ),
     min_size=1,

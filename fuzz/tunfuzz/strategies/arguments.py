@@ -1,0 +1,152 @@
+"""Strategies for the arguments of `write_gso`: legal ones, and ones with a fault.
+
+Mostly with a single fault, and one that nothing else gives away: a check that is missing cannot hide behind another.
+"""
+
+from collections.abc import Callable, Sequence
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from tunfuzz.build import MAX_PACKET, TCP, UDP, assemble, with_length
+from tunfuzz.strategies.anything import CHANGES, change
+from tunfuzz.strategies.headers import ip_headers, ipv6_headers, transport_headers
+from tunfuzz.strategies.superpackets import canonical_superpackets, fillers, partial_packets
+from tunfuzz.values import Framed, GsoArguments
+
+__all__ = ["gso_arguments"]
+
+
+def _cut(data: bytes, size: int) -> tuple[bytes, ...]:
+    return tuple(data[start : start + size] for start in range(0, len(data), size))
+
+
+def _reshape(framed: Framed, size: int, swallowed: int = 0) -> GsoArguments:
+    """Return a superpacket's pieces, with fragments of another size; the headers may have `swallowed` some payload."""
+    begin, end = framed.header.csum_start, framed.header.hdr_len + swallowed
+    return GsoArguments(framed.packet[:begin], framed.packet[begin:end], _cut(framed.packet[end:], size))
+
+
+def _single(framed: Framed) -> GsoArguments:
+    """Return the arguments for one packet: a single fragment."""
+    begin = framed.header.csum_start
+    transport = framed.packet[begin:]
+    length = 8 if framed.header.csum_offset == 6 else (transport[12] >> 4) * 4
+    return GsoArguments(framed.packet[:begin], transport[:length], (transport[length:],))
+
+
+def _legal() -> SearchStrategy[GsoArguments]:
+    several = canonical_superpackets(max_segments=1021).map(lambda framed: _reshape(framed, framed.header.gso_size))
+    one = partial_packets().map(_single).filter(lambda arguments: bool(arguments.pays[0]))
+    return st.one_of(several, one)
+
+
+# Faults: each gets legal arguments and a change, of which it takes what it needs. ------------------------------------
+
+
+def _in_hdr(arguments: GsoArguments, what: str, where: int, number: int) -> GsoArguments:
+    return GsoArguments(change(arguments.hdr, what, where, number), arguments.transport_hdr, arguments.pays)
+
+
+def _in_transport_hdr(arguments: GsoArguments, what: str, where: int, number: int) -> GsoArguments:
+    return GsoArguments(arguments.hdr, change(arguments.transport_hdr, what, where, number), arguments.pays)
+
+
+def _border(arguments: GsoArguments, _what: str, where: int, _number: int) -> GsoArguments:
+    """Count the beginning of the transport header among the IP header."""
+    at = where % 9
+    hdr, transport_hdr = arguments.hdr, arguments.transport_hdr
+    return GsoArguments(hdr + transport_hdr[:at], transport_hdr[at:], arguments.pays)
+
+
+def _length(arguments: GsoArguments, _what: str, where: int, _number: int) -> GsoArguments:
+    """State another length, in a header that is right in itself."""
+    if len(arguments.hdr) < 40 and arguments.hdr[0] >> 4 != 4:
+        return arguments
+    shortest = 40
+    return GsoArguments(
+        with_length(arguments.hdr, max(shortest, where % (MAX_PACKET + 1))), arguments.transport_hdr, arguments.pays
+    )
+
+
+def _fewer(arguments: GsoArguments, _what: str, where: int, _number: int) -> GsoArguments:
+    return GsoArguments(arguments.hdr, arguments.transport_hdr, arguments.pays[: where % (len(arguments.pays) + 1)])
+
+
+def _more(arguments: GsoArguments, _what: str, _where: int, number: int) -> GsoArguments:
+    """Repeat the first fragment up to 2040 times: over IOV_MAX, and often over 65535 bytes."""
+    return GsoArguments(arguments.hdr, arguments.transport_hdr, arguments.pays[:1] * (number * 8))
+
+
+def _empty(arguments: GsoArguments, _what: str, where: int, _number: int) -> GsoArguments:
+    pays = list(arguments.pays)
+    pays.insert(where % (len(pays) + 1), b"")
+    return GsoArguments(arguments.hdr, arguments.transport_hdr, tuple(pays))
+
+
+def _unequal(arguments: GsoArguments, _what: str, where: int, _number: int) -> GsoArguments:
+    """Share the same bytes out unequally: some of one fragment go to the next."""
+    pays = list(arguments.pays)
+    at = where % max(len(pays) - 1, 1)
+    if len(pays) > at + 1:
+        pays[at : at + 2] = [pays[at][:-1], pays[at][-1:] + pays[at + 1]]
+    return GsoArguments(arguments.hdr, arguments.transport_hdr, tuple(pays))
+
+
+_Fault = Callable[[GsoArguments, str, int, int], GsoArguments]
+_FAULTS: tuple[_Fault, ...] = (_in_hdr, _in_transport_hdr, _border, _length, _fewer, _more, _empty, _unequal)
+
+
+def _apply(arguments: GsoArguments, faults: Sequence[tuple[_Fault, tuple[str, int, int]]]) -> GsoArguments:
+    for fault, (what, where, number) in faults:
+        arguments = fault(arguments, what, where, number)
+    return arguments
+
+
+# Faults that go through all pieces ------------------------------------------------------------------------------
+
+
+@st.composite
+def _reshaped(draw: st.DrawFn) -> GsoArguments:
+    """Draw a superpacket in fragments too small or too many, or with headers that go on into the payload."""
+    framed = draw(canonical_superpackets())
+    size = draw(st.sampled_from((0, 0, 8, 8, 9, 7, 1))) or framed.header.gso_size
+    return _reshape(framed, size, draw(st.sampled_from((0, 0, 0, 4, 1))))
+
+
+@st.composite
+def _too_long(draw: st.DrawFn) -> GsoArguments:
+    """Draw what IPv6 can just about say: a payload length of up to 65535 makes a packet of up to 65575 bytes."""
+    stem = draw(ipv6_headers(TCP, extensions=False))
+    transport = draw(transport_headers(TCP))
+    length = MAX_PACKET - len(stem) - len(transport) + draw(st.integers(1, 40))
+    packet = assemble(stem, transport, bytes(length), partial=True)
+    begin = len(stem) + len(transport)
+    return GsoArguments(packet[: len(stem)], packet[len(stem) : begin], _cut(packet[begin:], 16000))
+
+
+@st.composite
+def _strangers(draw: st.DrawFn) -> GsoArguments:
+    """Draw arguments that fit together, behind an IP header that may be a fragment or announce something else."""
+    if draw(st.sampled_from((False,) * 5 + (True,))):
+        return draw(_too_long())
+    stem = draw(ip_headers(draw(st.sampled_from((TCP, UDP, 1))), fragments=True))
+    transport = draw(transport_headers(draw(st.sampled_from((TCP, UDP)))))
+    size = draw(st.integers(1, 40))
+    packet = assemble(stem, transport, draw(fillers(size * draw(st.integers(1, 5)))), partial=True)
+    begin = len(stem) + len(transport)
+    return GsoArguments(packet[: len(stem)], packet[len(stem) : begin], _cut(packet[begin:], size))
+
+
+def gso_arguments(*, valid: bool = False) -> SearchStrategy[GsoArguments]:
+    """Draw arguments of `write_gso`: legal ones, of one fragment or several; unless `valid`, also nearly legal ones.
+
+    The latter have one or two faults: a byte of a header, a length, the border between the headers, fragments missing,
+    empty, too many or of unequal size. Or they are a superpacket in fragments of 1 to 9 bytes, or one whose transport
+    header goes on too far. Or the IP header is that of a fragment, of another protocol, or of more than 65535 bytes.
+    """
+    legal = _legal()
+    if valid:
+        return legal
+    faults = st.lists(st.tuples(st.sampled_from(_FAULTS), CHANGES), min_size=1, max_size=2)
+    return st.one_of(legal, st.builds(_apply, legal, faults), _reshaped(), _strangers())
