@@ -54,14 +54,6 @@ WIRINGS = {
 }
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _machine() -> None:
-    try:
-        lab.ensure()
-    except EnvironmentProblem as problem:
-        pytest.skip(str(problem))
-
-
 @pytest.fixture(scope="module", params=WIRINGS)
 def pair(request: pytest.FixtureRequest) -> Iterator[lab.Pair]:
     with WIRINGS[request.param]() as made:

@@ -48,11 +48,7 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _machine() -> None:
-    try:
-        lab.ensure()
-    except EnvironmentProblem as problem:
-        pytest.skip(str(problem))
+def _loaded(_machine: None) -> None:
     with lab.redirect() as pair:  # whatever is imported late is imported before a child loses sight of it
         lab.Exchange(pair).settle()
 

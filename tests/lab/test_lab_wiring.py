@@ -25,14 +25,6 @@ NONE, TCPV4, TCPV6 = 0, 1, 4
 PLAIN = VNET.pack(0, NONE, 0, 0, 0, 0)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _machine() -> None:
-    try:
-        lab.ensure()
-    except EnvironmentProblem as problem:
-        pytest.skip(str(problem))
-
-
 def ip4(**fields: object) -> Packet:
     return IP(src="192.0.2.1", dst="198.51.100.2", **fields)
 

@@ -16,6 +16,7 @@ def test_cutting_then_joining_gives_the_superpacket_back(framed: Framed) -> None
     invariants.check_joins_back(framed)
 
 
+@settings(max_examples=2 * settings.default.max_examples)
 @given(batches())
 def test_joining_then_cutting_gives_a_batch_back(batch: list[bytes]) -> None:
     """segment(coalesce(batch)) is the batch: each packet once, byte for byte, in order within its flow."""
@@ -35,6 +36,7 @@ def test_what_is_joined_keeps_the_header_rules(batch: list[bytes]) -> None:
     invariants.check_joined_headers(batch)
 
 
+@settings(max_examples=2 * settings.default.max_examples)
 @given(gso_arguments())
 def test_what_check_geometry_lets_pass_is_a_legal_frame(arguments: GsoArguments) -> None:
     """What check_geometry accepts keeps V2 to V11 and is cut into its fragments; it raises nothing but FrameError."""

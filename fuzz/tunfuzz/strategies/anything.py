@@ -25,7 +25,7 @@ def _valid(draw: st.DrawFn, *, fragments: bool) -> bytes:
 
 
 # One change to some bytes: what to do, where (mostly in the headers), and with which number.
-_WHERE = st.one_of(st.integers(0, 60), st.integers(0, 0xFFFF))
+_WHERE = st.one_of(st.sampled_from(range(64)), st.integers(0, 0xFFFF))
 CHANGES = st.tuples(st.sampled_from(("put", "cut", "append", "insert", "add")), _WHERE, st.integers(0, 0xFF))
 
 
@@ -53,6 +53,26 @@ def _changed(valid: SearchStrategy[bytes]) -> SearchStrategy[bytes]:
     return st.builds(apply, valid, st.lists(CHANGES, min_size=1, max_size=3))
 
 
+def _misfit(framed: Framed, what: str, number: int) -> Framed:
+    """Return a frame whose headers claim to be longer or shorter than they are, while the IP length is right."""
+    packet, start = framed.packet, framed.header.csum_start
+    if what == "data offset" and framed.header.csum_offset == 16:
+        packet = packet[: start + 12] + bytes((number << 4,)) + packet[start + 13 :]
+    elif what == "cut":
+        packet = packet[: start + number]
+    elif packet[0] >> 4 == 4:
+        return Framed(framed.header, bytes((0x40 | number,)) + packet[1:])
+    elif start > 40:
+        packet = packet[:41] + bytes((number,)) + packet[42:]
+    return Framed(framed.header, with_length(packet[:start], len(packet)) + packet[start:])
+
+
+def _misfits() -> SearchStrategy[Framed]:
+    whole = st.one_of(canonical_superpackets(max_segments=6), partial_packets())
+    kinds = st.sampled_from(("data offset", "cut", "header length"))
+    return st.builds(_misfit, whole, kinds, st.integers(0, 15))
+
+
 # Random bytes seldom begin like a packet, so help them over the first test.
 _JUNK = st.one_of(
     st.binary(max_size=120),
@@ -66,18 +86,19 @@ def packets(*, fragments: bool = True) -> SearchStrategy[bytes]:
     """Draw any bytes in a packet's place, empty ones included.
 
     That is: valid packets (with fragments, unless told otherwise), packets with one to three changes (a byte, a cut, an
-    insertion), and random bytes.
+    insertion), packets whose headers claim a wrong length for themselves, and random bytes.
     """
     valid = _valid(fragments=fragments)
-    return st.one_of(valid, _changed(valid), _JUNK)
+    misfits = _misfits().map(lambda framed: framed.packet)
+    return st.one_of(valid, _changed(valid), misfits, _JUNK)
 
 
 def frames() -> SearchStrategy[bytes]:
     """Draw any bytes in a frame's place.
 
-    That is: legal frames of few segments, frames with one to three changes, the header of one thing before a packet of
-    another, and random bytes.
+    That is: legal frames of few segments, frames with one to three changes, frames whose packet has a header that claims
+    a wrong length for itself, the header of one thing before a packet of another, and random bytes.
     """
     legal = st.one_of(canonical_superpackets(max_segments=6), partial_packets()).map(Framed.frame)
     mixed = st.builds(lambda header, packet: Framed(header, packet).frame(), vnet_headers(), packets())
-    return st.one_of(legal, _changed(legal), mixed, st.binary(max_size=120))
+    return st.one_of(legal, _changed(legal), _misfits().map(Framed.frame), mixed, st.binary(max_size=120))

@@ -61,12 +61,12 @@ def _border(arguments: GsoArguments, _what: str, where: int, _number: int) -> Gs
 
 def _length(arguments: GsoArguments, _what: str, where: int, _number: int) -> GsoArguments:
     """State another length, in a header that is right in itself."""
-    if len(arguments.hdr) < 40 and arguments.hdr[0] >> 4 != 4:
+    hdr = arguments.hdr
+    least = {4: 20, 6: 40}.get(hdr[0] >> 4, MAX_PACKET) if hdr else MAX_PACKET
+    if len(hdr) < least:  # an earlier fault left no header to write a length into
         return arguments
-    shortest = 40
-    return GsoArguments(
-        with_length(arguments.hdr, max(shortest, where % (MAX_PACKET + 1))), arguments.transport_hdr, arguments.pays
-    )
+    stated = least + where % (MAX_PACKET + 1 - least)
+    return GsoArguments(with_length(hdr, stated), arguments.transport_hdr, arguments.pays)
 
 
 def _fewer(arguments: GsoArguments, _what: str, where: int, _number: int) -> GsoArguments:

@@ -1,0 +1,14 @@
+"""What every lab test needs: a machine that can have a lab. Without one it is skipped, and the reason is printed."""
+
+import pytest
+
+from tunproof import lab
+from tunproof.errors import EnvironmentProblem
+
+
+@pytest.fixture(autouse=True, scope="package")
+def _machine() -> None:
+    try:
+        lab.ensure()
+    except EnvironmentProblem as problem:
+        pytest.skip(str(problem))
