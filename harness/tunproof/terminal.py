@@ -37,7 +37,7 @@ __all__ = ["Terminal"]
 
 _STATUS = {Status.OK: "green", Status.WARN: "yellow", Status.MISSING: "red"}
 _VNET_SIZE = 10
-_PIPE_WIDTH = 160  # nobody looks at a pipe, so do not break lines that a program may search
+_PIPE_WIDTH = 160  # of tables
 _MOST_BYTES = 256  # of a frame, in `show`
 _MOST_SEGMENTS = 4  # columns of the table of changes
 
@@ -54,10 +54,11 @@ class Terminal:
     """Everything goes to one console, which knows whether it is a terminal. Errors and progress go to stderr."""
 
     def __init__(self) -> None:
-        self.out = _Console(highlight=False, soft_wrap=True)
-        if not self.out.is_terminal:
+        self.out = _Console(highlight=False)
+        if not self.out.is_terminal:  # nobody looks at a pipe, so no line is broken that a program may search
+            self.out.soft_wrap = True
             self.out.width = _PIPE_WIDTH
-        self.err = _Console(stderr=True, highlight=False, soft_wrap=True)
+        self.err = _Console(stderr=True, highlight=False)
 
     @contextmanager
     def progress(self, what: str) -> Iterator["Ticker"]:
