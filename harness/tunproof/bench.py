@@ -5,7 +5,8 @@
     segment   the reference cuts the same frame
     tunnel    a real TCP transfer through the Python tunnel, with offload and without
 
-`bare` and `replay` take turns, so that a busy moment of the machine hits both; each rate is the median of its rounds.
+`bare`, `replay` and `segment` take turns, so that a busy moment of the machine hits them all; each rate is the median of
+its rounds.
 """
 
 import os
@@ -28,8 +29,8 @@ __all__ = ["CASE", "Rates", "measure"]
 CASE = "read/tcp4/ethernet-sized"
 """The case that every rate is measured with: three segments of 1400 bytes."""
 
-_ROUNDS = 15
-_TURNS = 2000  # a round of some 20 ms
+_ROUNDS = 41
+_TURNS = 800  # a round of some 40 ms for all three
 _TUNNEL_BYTES = 32 << 20
 
 
@@ -59,27 +60,22 @@ def measure(*, progress: Callable[[int, int, str], None] = lambda *_: None) -> R
     """Measure everything, in some seconds. `progress` is told what comes next. Raises `EnvironmentProblem`."""
     questions, _ = prepare([load().cases[CASE]], frozenset())
     (question,) = questions
-    progress(0, 4, "bare and replay")
+    progress(0, 3, "bare, replay, segment")
     with lab.redirect() as pair:
-        bare, replayed = _interleaved(pair, question)
-    progress(1, 4, "segment")
-    cut = statistics.median(_rate(lambda: _cut(question.frame)) for _ in range(_ROUNDS))
-    progress(2, 4, "tunnel with offload")
+        bare, replayed, cut = _interleaved(pair, question)
+    progress(1, 3, "tunnel with offload")
     gso = _tunnel(offload=True)
-    progress(3, 4, "tunnel without offload")
+    progress(2, 3, "tunnel without offload")
     return Rates(bare, replayed, cut, gso, _tunnel(offload=False))
 
 
-def _interleaved(pair: Pair, question: Question) -> tuple[float, float]:
-    """Return the median rates of the floor and of `replay`, measured in turns."""
+def _interleaved(pair: Pair, question: Question) -> list[float]:
+    """Return the median rates of the floor, of `replay` and of the reference's cut, measured in turns."""
     exchange = Exchange(pair)
     many = [question] * _TURNS
-    floor: list[float] = []
-    ours: list[float] = []
-    for _ in range(_ROUNDS):
-        floor.append(_rate(lambda: _bare(pair, question)))
-        ours.append(_rate(lambda: _replay(exchange, many)))
-    return statistics.median(floor), statistics.median(ours)
+    contestants = (lambda: _bare(pair, question), lambda: _replay(exchange, many), lambda: _cut(question.frame))
+    rounds = [[_rate(work) for work in contestants] for _ in range(_ROUNDS)]
+    return [statistics.median(rates) for rates in zip(*rounds, strict=True)]
 
 
 def _rate(work: Callable[[], None]) -> float:
