@@ -5,8 +5,8 @@
     segment   the reference cuts the same frame
     tunnel    a real TCP transfer through the Python tunnel, with offload and without
 
-`bare`, `replay` and `segment` take turns, so that a busy moment of the machine hits them all; each rate is the median of
-its rounds.
+`bare`, `replay` and `segment` take turns, so that a busy moment of the machine hits them all; each rate is the median
+of its rounds.
 """
 
 import os

@@ -96,7 +96,7 @@ def packets(*, fragments: bool = True) -> SearchStrategy[bytes]:
 def frames() -> SearchStrategy[bytes]:
     """Draw any bytes in a frame's place.
 
-    That is: legal frames of few segments, frames with one to three changes, frames whose packet has a header that claims
+    That is: legal frames of few segments, frames with one to three changes, frames with an IP or TCP header that claims
     a wrong length for itself, the header of one thing before a packet of another, and random bytes.
     """
     legal = st.one_of(canonical_superpackets(max_segments=6), partial_packets()).map(Framed.frame)

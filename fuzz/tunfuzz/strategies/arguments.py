@@ -37,8 +37,7 @@ def _single(framed: Framed) -> GsoArguments:
 
 def _legal() -> SearchStrategy[GsoArguments]:
     several = canonical_superpackets(max_segments=1021).map(lambda framed: _reshape(framed, framed.header.gso_size))
-    one = partial_packets().map(_single).filter(lambda arguments: bool(arguments.pays[0]))
-    return st.one_of(several, one)
+    return st.one_of(several, partial_packets(least=1).map(_single))
 
 
 # Faults: each gets legal arguments and a change, of which it takes what it needs. ------------------------------------
@@ -85,10 +84,10 @@ def _empty(arguments: GsoArguments, _what: str, where: int, _number: int) -> Gso
 
 
 def _unequal(arguments: GsoArguments, _what: str, where: int, _number: int) -> GsoArguments:
-    """Share the same bytes out unequally: some of one fragment go to the next."""
+    """Share the same bytes out unequally, near the end: one byte of a fragment goes to the next."""
     pays = list(arguments.pays)
-    at = where % max(len(pays) - 1, 1)
-    if len(pays) > at + 1:
+    at = len(pays) - 2 - where % 2
+    if at >= 0:
         pays[at : at + 2] = [pays[at][:-1], pays[at][-1:] + pays[at + 1]]
     return GsoArguments(arguments.hdr, arguments.transport_hdr, tuple(pays))
 

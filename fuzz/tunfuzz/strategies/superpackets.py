@@ -63,7 +63,7 @@ _SCALES = st.sampled_from(
     + (_Scale(1021),)
     + tuple(_Scale(segments, to_the_brim=True) for segments in (5, 40, 1021, 9000))
 )
-_PACKET_SIZES = st.sampled_from(((40, False), (40, False), (1460, False), (MAX_PACKET, False), (0, True)))
+_PACKET_SIZES = st.sampled_from(((40, False), (40, False), (1460, False), (MAX_PACKET, False), (40, True)))
 _SIZES = st.sampled_from([_Sizes(most, full) for full in (False, False, True) for most in (40, 40, 2000, MAX_PACKET)])
 _CORNERS = st.sampled_from((_Corner.NONE,) * 6 + (_Corner.ZERO_CHECKSUM, _Corner.ONES_PARTIAL))
 
@@ -183,13 +183,13 @@ def _first_checksum(stem: bytes, transport: bytes, payload: bytes, more: bool) -
 
 
 @st.composite
-def _partial(draw: st.DrawFn, version: int | None, protocol: int | None, *, hints: bool) -> Framed:
+def _partial(draw: st.DrawFn, version: int | None, protocol: int | None, *, hints: bool, least: int) -> Framed:
     number = protocol or draw(st.sampled_from((TCP, UDP)))
     stem = draw(ip_headers(number, version=version))
     transport = draw(transport_headers(number))
     room = MAX_PACKET - len(stem) - len(transport)
     most, to_the_brim = draw(_PACKET_SIZES)
-    size = draw(st.integers(0, min(most, room)))
+    size = draw(st.integers(least, min(most, room)))
     size = room if to_the_brim else size
     payload = draw(fillers(size))
     stem, payload = _with_corner(draw(_CORNERS), stem, transport, payload, max(size, 1))
@@ -199,10 +199,11 @@ def _partial(draw: st.DrawFn, version: int | None, protocol: int | None, *, hint
 
 
 def partial_packets(
-    *, version: int | None = None, protocol: int | None = None, hints: bool = False
+    *, version: int | None = None, protocol: int | None = None, hints: bool = False, least: int = 0
 ) -> SearchStrategy[Framed]:
     """Draw one TCP or UDP packet of up to 65535 bytes with a right partial: `GSO_NONE` with `NEEDS_CSUM`, `gso_size` 0.
 
-    `csum_start` is at the transport header. The arguments are those of `canonical_superpackets`.
+    `csum_start` is at the transport header. `least` (up to 40) is how many bytes of payload there are at least; the
+    other arguments are those of `canonical_superpackets`.
     """
-    return _partial(version, protocol, hints=hints)
+    return _partial(version, protocol, hints=hints, least=least)
