@@ -43,5 +43,11 @@ PROPERTIES = (
     Property("legal-arguments", gso_arguments(valid=True), invariants.check_legal_arguments),
     Property("only-frame-errors", frames(), invariants.check_only_frame_errors),
     Property("kernel-cuts", canonical_superpackets(hints=True), invariants.check_kernel_agrees, needs_lab=True),
+    Property(
+        "kernel-passes-small",
+        partial_packets(hints=True, typed=True),
+        invariants.check_kernel_completes,
+        needs_lab=True,
+    ),
     Property("kernel-completes", partial_packets(hints=True), invariants.check_kernel_completes, needs_lab=True),
 )

@@ -48,3 +48,13 @@ def test_the_kernel_completes_a_checksum_as_the_reference_does(
         invariants.check_kernel_completes(framed, kernel)
 
     agrees()
+
+
+def test_the_kernel_does_not_cut_what_is_too_short(kernel: lab.Exchange) -> None:
+    """A type, but a payload not longer than gso_size: one packet, completed as with GSO_NONE."""
+
+    @given(partial_packets(hints=True, typed=True))
+    def agrees(framed: Framed) -> None:
+        invariants.check_kernel_completes(framed, kernel)
+
+    agrees()

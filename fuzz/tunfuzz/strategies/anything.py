@@ -54,8 +54,10 @@ def _changed(valid: SearchStrategy[bytes]) -> SearchStrategy[bytes]:
 
 
 def _misfit(framed: Framed, what: str, number: int) -> Framed:
-    """Return a frame whose headers claim to be longer or shorter than they are, while the IP length is right."""
+    """Return a frame with one small number that contradicts the rest: mostly how long a header is, by its own word."""
     packet, start = framed.packet, framed.header.csum_start
+    if what in {"gso_size", "csum_start"}:
+        return Framed(framed.header.with_(**{what: number}), packet)
     if what == "data offset" and framed.header.csum_offset == 16:
         packet = packet[: start + 12] + bytes((number << 4,)) + packet[start + 13 :]
     elif what == "cut":
@@ -69,7 +71,7 @@ def _misfit(framed: Framed, what: str, number: int) -> Framed:
 
 def _misfits() -> SearchStrategy[Framed]:
     whole = st.one_of(canonical_superpackets(max_segments=6), partial_packets())
-    kinds = st.sampled_from(("data offset", "cut", "header length"))
+    kinds = st.sampled_from(("data offset", "cut", "header length", "gso_size", "csum_start"))
     return st.builds(_misfit, whole, kinds, st.integers(0, 15))
 
 
@@ -96,8 +98,8 @@ def packets(*, fragments: bool = True) -> SearchStrategy[bytes]:
 def frames() -> SearchStrategy[bytes]:
     """Draw any bytes in a frame's place.
 
-    That is: legal frames of few segments, frames with one to three changes, frames with an IP or TCP header that claims
-    a wrong length for itself, the header of one thing before a packet of another, and random bytes.
+    That is: legal frames of few segments, frames with one to three changes, frames with one field that
+    contradicts the others, the header of one thing before a packet of another, and random bytes.
     """
     legal = st.one_of(canonical_superpackets(max_segments=6), partial_packets()).map(Framed.frame)
     mixed = st.builds(lambda header, packet: Framed(header, packet).frame(), vnet_headers(), packets())

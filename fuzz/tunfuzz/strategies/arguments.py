@@ -84,10 +84,10 @@ def _empty(arguments: GsoArguments, _what: str, where: int, _number: int) -> Gso
 
 
 def _unequal(arguments: GsoArguments, _what: str, where: int, _number: int) -> GsoArguments:
-    """Share the same bytes out unequally, near the end: one byte of a fragment goes to the next."""
+    """Share the same bytes out unequally: one byte goes to the last fragment, or to the second."""
     pays = list(arguments.pays)
-    at = len(pays) - 2 - where % 2
-    if at >= 0:
+    at = 0 if where % 4 == 3 else len(pays) - 2
+    if len(pays) >= 2:
         pays[at : at + 2] = [pays[at][:-1], pays[at][-1:] + pays[at + 1]]
     return GsoArguments(arguments.hdr, arguments.transport_hdr, tuple(pays))
 
@@ -147,5 +147,7 @@ def gso_arguments(*, valid: bool = False) -> SearchStrategy[GsoArguments]:
     legal = _legal()
     if valid:
         return legal
-    faults = st.lists(st.tuples(st.sampled_from(_FAULTS), CHANGES), min_size=1, max_size=2)
-    return st.one_of(legal, st.builds(_apply, legal, faults), _reshaped(), _strangers())
+    fault = st.tuples(st.sampled_from(_FAULTS), CHANGES)
+    one = st.builds(_apply, legal, st.tuples(fault))
+    two = st.builds(_apply, legal, st.tuples(fault, fault))
+    return st.one_of(legal, one, two, _reshaped(), _strangers())

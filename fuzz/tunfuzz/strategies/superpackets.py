@@ -183,7 +183,9 @@ def _first_checksum(stem: bytes, transport: bytes, payload: bytes, more: bool) -
 
 
 @st.composite
-def _partial(draw: st.DrawFn, version: int | None, protocol: int | None, *, hints: bool, least: int) -> Framed:
+def _partial(  # noqa: PLR0913 - see `_canonical`
+    draw: st.DrawFn, version: int | None, protocol: int | None, *, hints: bool, typed: bool, least: int
+) -> Framed:
     number = protocol or draw(st.sampled_from((TCP, UDP)))
     stem = draw(ip_headers(number, version=version))
     transport = draw(transport_headers(number))
@@ -194,16 +196,26 @@ def _partial(draw: st.DrawFn, version: int | None, protocol: int | None, *, hint
     payload = draw(fillers(size))
     stem, payload = _with_corner(draw(_CORNERS), stem, transport, payload, max(size, 1))
     header = VnetHeader(flags=_NEEDS_CSUM, csum_start=len(stem), csum_offset=checksum_offset(transport))
+    needed = len(payload) + max(len(transport) - 20, 0)
+    if typed and needed < MAX_PACKET:
+        gso_size = draw(st.integers(max(needed, _LEAST_GSO_SIZE), MAX_PACKET - 1))
+        header = header.with_(gso_type=_type_of(stem, transport), hdr_len=len(stem) + len(transport), gso_size=gso_size)
     packet = assemble(stem, transport, payload, partial=True)
     return Framed(draw(_hinted(header, packet, number)) if hints else header, packet)
 
 
 def partial_packets(
-    *, version: int | None = None, protocol: int | None = None, hints: bool = False, least: int = 0
+    *,
+    version: int | None = None,
+    protocol: int | None = None,
+    hints: bool = False,
+    typed: bool = False,
+    least: int = 0,
 ) -> SearchStrategy[Framed]:
     """Draw one TCP or UDP packet of up to 65535 bytes with a right partial: `GSO_NONE` with `NEEDS_CSUM`, `gso_size` 0.
 
-    `csum_start` is at the transport header. `least` (up to 40) is how many bytes of payload there are at least; the
-    other arguments are those of `canonical_superpackets`.
+    `csum_start` is at the transport header. `typed` makes it look like a superpacket, but with a `gso_size` that is not
+    under the payload, TCP options included because kernels count them (`virtio_net_hdr_to_skb`): so it is one packet.
+    `least` (up to 40) is how many bytes of payload there are at least; the rest is as with `canonical_superpackets`.
     """
-    return _partial(version, protocol, hints=hints, least=least)
+    return _partial(version, protocol, hints=hints, typed=typed, least=least)
