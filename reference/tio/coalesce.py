@@ -36,7 +36,7 @@ from tio.ip import MAX_PACKET, IPv4, Protocol, parse_ip
 from tio.segment import MAX_UDP_SEGMENTS
 from tio.superpacket import Plain, Superpacket
 from tio.tcp import Tcp, TcpFlag
-from tio.transport import Layers, parse_transport
+from tio.transport import Layers, parse_layers
 
 __all__ = ["coalesce"]
 
@@ -89,13 +89,12 @@ def _read(packet: Buffer) -> tuple[_Pair | None, _Flow | None, Layers | None]:
     except PacketError:
         return _addresses(packet), None, None
     try:
-        transport = parse_transport(ip, packet)
+        layers = parse_layers(ip, packet)
     except PacketError:
         return ip.addresses, None, None
     if ip.is_fragment:
         return ip.addresses, None, None
-    layers = Layers(ip, transport, ip.header_length, ip.header_length + transport.header_length)
-    flow = (ip.addresses, ip.protocol, transport.ports)
+    flow = (ip.addresses, ip.protocol, layers.transport.ports)
     return ip.addresses, flow, layers if _can_be_joined(layers, packet) else None
 
 

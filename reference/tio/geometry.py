@@ -32,7 +32,7 @@ from tio.errors import GeometryError, PacketError
 from tio.ip import MAX_PACKET, IPv4, IPv6, Protocol, parse_ip
 from tio.segment import MAX_UDP_SEGMENTS
 from tio.tcp import Tcp, TcpFlag
-from tio.transport import Layers, parse_transport
+from tio.transport import Layers, parse_layers
 from tio.virtio import GsoType, VnetFlag, VnetHeader
 
 __all__ = ["MAX_FRAGMENTS", "MIN_GSO_SIZE", "Shape", "check_geometry"]
@@ -92,14 +92,14 @@ def _check_headers(hdr: Buffer, transport_hdr: Buffer) -> Layers:
         if ip.header_length != len(hdr):
             because = f"its own length is {ip.header_length} bytes"
             raise GeometryError("G8", "hdr", ip.header_length, len(hdr), because)
-        transport = parse_transport(ip, b"".join((hdr, transport_hdr)))
+        layers = parse_layers(ip, b"".join((hdr, transport_hdr)))
     except PacketError as error:
         rule = "G6" if error.rule in {"P1", "P2", "P3", "P4"} else "G8"
         raise GeometryError(rule, error.field, error.offset, error.found, error.because) from error
-    if transport.header_length != len(transport_hdr):
-        because = f"its own length is {transport.header_length} bytes"
+    if layers.transport.header_length != len(transport_hdr):
+        because = f"its own length is {layers.transport.header_length} bytes"
         raise GeometryError("G8", "transport_hdr", len(hdr), len(transport_hdr), because)
-    return Layers(ip, transport, len(hdr), len(hdr) + len(transport_hdr))
+    return layers
 
 
 def _check_lengths(layers: Layers, total: int) -> None:

@@ -36,7 +36,7 @@ The functions here are pure: bytes in, values out; any input gives packets or a 
 from tio.checksum import Buffer, adjust, checksum, complete_checksum, finish
 from tio.errors import HeaderError, PacketError
 from tio.ip import MAX_PACKET, IPv4, IPv6, Protocol, parse_ip, version_of
-from tio.transport import Layers, parse_transport
+from tio.transport import Layers, parse_layers
 from tio.virtio import ByteOrder, GsoType, VnetHeader
 
 __all__ = ["MAX_UDP_SEGMENTS", "cut", "segment"]
@@ -130,12 +130,12 @@ def _check_layers(ip: IPv4 | IPv6, packet: Buffer, protocol: int) -> Layers:
     if ip.stated_length != len(packet):
         because = f"the packet has {len(packet)} bytes"
         raise PacketError("R10", f"ipv{ip.version}.length", 2 if ip.version == 4 else 4, ip.stated_length, because)
-    transport = parse_transport(ip, packet)
-    length = len(packet) - ip.header_length
-    if transport.stated_length not in {None, length}:
+    layers = parse_layers(ip, packet)
+    length, stated = len(packet) - ip.header_length, layers.transport.stated_length
+    if stated not in {None, length}:
         because = f"the datagram has {length} bytes"
-        raise PacketError("R10", "udp.length", ip.header_length + 4, transport.stated_length, because)
-    return Layers(ip, transport, ip.header_length, ip.header_length + transport.header_length)
+        raise PacketError("R10", "udp.length", ip.header_length + 4, stated, because)
+    return layers
 
 
 def _check_csum_fields(header: VnetHeader, layers: Layers) -> None:

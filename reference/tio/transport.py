@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 from tio.checksum import Buffer, pseudo_header_sum
 from tio.errors import PacketError
-from tio.ip import IPv4, IPv6, Protocol, parse_ip
+from tio.ip import IPv4, IPv6, Protocol
 from tio.tcp import Tcp
 from tio.udp import Udp
 
-__all__ = ["Layers", "parse_layers", "parse_transport"]
+__all__ = ["Layers", "parse_layers"]
 
 _VIEWS: dict[int, type[Tcp] | type[Udp]] = {Protocol.TCP: Tcp, Protocol.UDP: Udp}
 
@@ -26,19 +26,13 @@ class Layers(NamedTuple):  # made for every packet, and a frozen dataclass takes
         return pseudo_header_sum(self.ip.addresses, self.ip.protocol, length)
 
 
-def parse_transport(ip: IPv4 | IPv6, packet: Buffer) -> Tcp | Udp:
-    """Return the view of the TCP or UDP header behind `ip`.
+def parse_layers(ip: IPv4 | IPv6, packet: Buffer) -> Layers:
+    """Return the views of a packet whose IP header is `ip`.
 
-    Raises `PacketError`: R9 if something else follows the IP header, P5 or P6 if the header is not all there.
+    Raises `PacketError`: R9 if neither TCP nor UDP follows, P5 or P6 if the transport header is not all there.
     """
     view = _VIEWS.get(ip.protocol)
     if view is None:
         raise PacketError("R9", f"ipv{ip.version}.protocol", ip.protocol_offset, ip.protocol, "neither TCP nor UDP")
-    return view(packet[ip.header_length :], ip.header_length)
-
-
-def parse_layers(packet: Buffer) -> Layers:
-    """Return the views of a TCP or UDP packet. Raises `PacketError` (P1 to P6, R9)."""
-    ip = parse_ip(packet)
-    transport = parse_transport(ip, packet)
+    transport = view(packet[ip.header_length :], ip.header_length)
     return Layers(ip, transport, ip.header_length, ip.header_length + transport.header_length)

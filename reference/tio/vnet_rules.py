@@ -4,6 +4,7 @@ Unlike `segment`, which stops at the first fault because it must not go on, this
 is wrong: it judges what somebody else wrote.
 """
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +14,7 @@ from tio.errors import HeaderError, PacketError
 from tio.ip import MAX_PACKET, IPv4, IPv6, Protocol, parse_ip
 from tio.segment import MAX_UDP_SEGMENTS
 from tio.tcp import Tcp, TcpFlag
-from tio.transport import Layers, parse_transport
+from tio.transport import Layers, parse_layers
 from tio.virtio import ByteOrder, GsoType, VnetFlag, VnetHeader
 
 __all__ = ["SHOULD", "Violation", "violations"]
@@ -54,12 +55,9 @@ def violations(frame: Buffer, *, header_size: int = 10, byte_order: str = ByteOr
         ip = parse_ip(packet)
     except (HeaderError, PacketError) as error:
         return [Violation("V1", error.field, error.found, error.because)]
-    try:
-        transport = parse_transport(ip, packet)
-    except PacketError:
-        layers = None
-    else:
-        layers = Layers(ip, transport, ip.header_length, ip.header_length + transport.header_length)
+    layers: Layers | None = None
+    with contextlib.suppress(PacketError):
+        layers = parse_layers(ip, packet)
     found = [*_plain(header, ip, packet), *_udp_length(layers, packet)]
     if header.gso_type != GsoType.NONE:
         found += _superpacket(header, ip, layers, packet)

@@ -8,6 +8,7 @@ from support import STACKS, build, pieces, superframe, text
 from tio.coalesce import coalesce
 from tio.errors import FrameError
 from tio.geometry import check_geometry
+from tio.ip import parse_ip
 from tio.segment import segment
 from tio.superpacket import Plain
 from tio.transport import parse_layers
@@ -81,7 +82,7 @@ def test_parse_layers_gives_views_whose_accessors_do_not_fail() -> None:
     for _ in range(ROUNDS):
         packet = some(rng, PACKETS)
         try:
-            layers = parse_layers(packet)
+            layers = parse_layers(parse_ip(packet), packet)
         except FrameError:
             continue
         read += 1

@@ -9,7 +9,7 @@ from support import STACKS, TIMESTAMPS, broken_rule, build, header_lengths, ip4,
 from tio.errors import PacketError
 from tio.ip import parse_ip
 from tio.tcp import Tcp, TcpFlag
-from tio.transport import parse_layers, parse_transport
+from tio.transport import Layers, parse_layers
 from tio.udp import Udp
 
 SEGMENT = raw(tcp(flags=0xFF, seq=0xFFFFFFF0, urgptr=3, options=TIMESTAMPS)) + text(9)
@@ -113,10 +113,14 @@ def test_udp_segments_have_ports_and_checksum() -> None:
     assert Udp(DATAGRAM).for_segment(10, 99, last=False) == DATAGRAM[:4] + b"\0\x63" + DATAGRAM[6:8]
 
 
+def layers_of(packet: bytes) -> Layers:
+    return parse_layers(parse_ip(packet), packet)
+
+
 @pytest.mark.parametrize("name", STACKS)
 def test_layers_stand_where_scapy_put_them(name: str) -> None:
     stack = STACKS[name]
-    layers = parse_layers(build(stack, text(5)))
+    layers = layers_of(build(stack, text(5)))
     ip, transport = header_lengths(stack)
     assert (layers.transport_offset, layers.payload_offset) == (ip, ip + transport)
     assert layers.partial(1234) == partial_sum(stack, 1234)
@@ -126,11 +130,11 @@ def test_layers_stand_where_scapy_put_them(name: str) -> None:
 @pytest.mark.parametrize("ip", [ip4(), ip6()])
 def test_r9_no_transport_is_found_behind_another_protocol(ip: Packet) -> None:
     packet = build(ip / ICMP())
-    assert broken_rule(PacketError, parse_layers, packet) == "R9"
-    assert broken_rule(PacketError, parse_transport, parse_ip(packet), packet) == "R9"
+    assert broken_rule(PacketError, layers_of, packet) == "R9"
+    assert broken_rule(PacketError, parse_layers, parse_ip(packet), packet) == "R9"
 
 
 @pytest.mark.parametrize(("name", "rule"), [("tcp4", "P5"), ("tcp6-extensions", "P5"), ("udp4", "P6"), ("udp6", "P6")])
 def test_layers_need_a_whole_transport_header(name: str, rule: str) -> None:
     packet = build(STACKS[name])
-    assert broken_rule(PacketError, parse_layers, packet[:-1]) == rule
+    assert broken_rule(PacketError, layers_of, packet[:-1]) == rule
