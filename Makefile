@@ -5,8 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 FUZZ_SECONDS ?= 60
+MUTANT_JOBS ?= 2
 
-.PHONY: prove test lint fuzz corpus bench clean
+.PHONY: prove test lint fuzz mutants corpus bench clean
 .DEFAULT_GOAL := prove
 
 prove: $(STAMP)  ## the corpus through the running kernel, then through the reference
@@ -24,6 +25,9 @@ lint: $(STAMP)  ## ruff and mypy --strict
 fuzz: $(STAMP)  ## the property tests with fresh random seeds for about FUZZ_SECONDS
 	$(BIN)/python -m tunfuzz --seconds $(FUZZ_SECONDS)
 
+mutants: $(VENV)/.mutants  ## would the corpus notice a fault in the reference? writes corpora/MUTANTS.md
+	$(BIN)/python tests/mutation/run.py --jobs $(MUTANT_JOBS) --report corpora/MUTANTS.md
+
 corpus: $(STAMP)  ## record the golden cases from the running kernel
 	$(BIN)/tunproof corpus build
 
@@ -39,4 +43,9 @@ $(STAMP): pyproject.toml constraints.txt
 	    echo "Another interpreter: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 3; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+# The mutation tool is in no other extra: it brings two dozen packages that nothing else needs.
+$(VENV)/.mutants: $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[mutants]'
 	@touch $@

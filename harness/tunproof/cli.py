@@ -8,6 +8,7 @@ import errno
 import json
 import sys
 import traceback
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -105,14 +106,14 @@ def check(
     cases = load().select(select)
     report = reference.check(cases)
     if as_json:
-        failed = [failure.case.id for failure in report.failures]
-        verdicts = {"pass": report.cases - len(failed), "fail": len(failed)}
+        verdicts = Counter(verdict.kind.value for _, verdict in report.failures)
+        verdicts["pass"] = report.cases - len(report.failures)
         _print_json(
             {
                 "subject": subject,
                 "cases": report.cases,
                 "verdicts": {name: number for name, number in verdicts.items() if number},
-                "unexpected": [{"id": case_id, "verdict": "fail"} for case_id in failed],
+                "unexpected": [{"id": case.id, "verdict": verdict.kind.value} for case, verdict in report.failures],
                 "seconds": round(report.seconds, 3),
             }
         )
@@ -129,13 +130,14 @@ def show(
     ],
 ) -> None:
     """Show one case: the picture of the cut, the fields, the bytes, why it matters."""
+    from tunproof.caseview import show as show_case
     from tunproof.corpus.load import load
     from tunproof.terminal import Terminal
 
     corpus = load()
     if case_id not in corpus.cases:
         raise UsageError(_no_such_case(case_id, list(corpus.cases)))
-    Terminal().case(corpus.cases[case_id], corpus)
+    show_case(Terminal(), corpus.cases[case_id], corpus)
 
 
 @app.command()

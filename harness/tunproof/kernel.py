@@ -10,16 +10,22 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import tio
 from tunproof import lab
-from tunproof.corpus.model import (
+from tunproof.corpus import oracle
+from tunproof.corpus.cases import (
     Case,
-    KernelDelivers,
-    KernelLost,
-    KernelNotAsked,
-    KernelRefused,
+    ChecksumCase,
+    HeaderCase,
+    LifecycleCase,
     Packets,
+    ReadCase,
+    WriteBatchCase,
+    WriteCase,
+    WriteGsoCase,
     Written,
 )
+from tunproof.corpus.model import KernelAnswer, KernelDelivers, KernelLoses, KernelRefuses, KernelSame
 from tunproof.judge import describe_packets, first_difference
 from tunproof.lab import Delivered, Exchange, Lost, Outcome, Refused
 from tunproof.traits import probe
@@ -28,8 +34,10 @@ __all__ = [
     "Disagreement",
     "KernelReport",
     "Question",
+    "cut_frame",
     "describe_outcome",
     "expected_outcome",
+    "frames_of",
     "prepare",
     "replay",
     "verify",
@@ -81,32 +89,69 @@ def prepare(cases: Iterable[Case], traits: frozenset[str]) -> tuple[list[Questio
     questions: list[Question] = []
     not_applicable: dict[str, str] = {}
     for case in cases:
-        missing = sorted(set(case.traits) - traits)
-        frame = case.frame
-        if missing:
-            not_applicable[case.id] = f"this kernel lacks {', '.join(missing)}"
-        elif frame is None or isinstance(case.kernel, KernelNotAsked):
-            not_applicable[case.id] = "the writer must refuse, so nothing reaches a kernel (see `tunproof check`)"
-        else:
-            expected = expected_outcome(case)
+        answer = case.answer_of(traits)
+        if answer is None:
+            not_applicable[case.id] = _NOT_ASKED[type(case)]
+            continue
+        for frame, packets in frames_of(case):
+            expected = expected_outcome(answer, frame, packets)
             hint = len(expected.packets) if isinstance(expected, Delivered) else 0
             questions.append(Question(case, frame, expected, hint))
     return questions, not_applicable
 
 
-def expected_outcome(case: Case) -> Outcome:
-    """Return what a kernel must do with the frame of a case."""
-    match case.kernel:
-        case KernelRefused(errno=name):
+_WRITER_REFUSES = "the writer must refuse, or has nothing to write, so nothing reaches a kernel (see `tunproof check`)"
+_NOT_ASKED = {
+    HeaderCase: "a vnet header alone is no frame",
+    LifecycleCase: "a lifecycle is about fds and queues, not about frames",
+    WriteCase: _WRITER_REFUSES,
+    WriteGsoCase: _WRITER_REFUSES,
+}
+
+
+def frames_of(case: Case) -> list[tuple[bytes, tuple[bytes, ...]]]:
+    """Return what is put to a kernel, each with the packets that "same" means; none where nothing is."""
+    match case:
+        case ChecksumCase(input=given):
+            frame, packet = oracle.completed_frame(bytes.fromhex(given.data), given.initial)
+            return [(frame, (packet,))]
+        case ReadCase(input=given, expect=expect):
+            return [(bytes.fromhex(given.frame), _packets(expect.packets if isinstance(expect, Packets) else ()))]
+        case WriteCase(input=given, expect=Written(header=header, segments=segments)):
+            return [(bytes.fromhex(header + given.packet), _packets(segments))]
+        case WriteGsoCase(input=given, expect=Written(header=header, segments=segments)):
+            frame = bytes.fromhex(header + given.hdr + given.transport_hdr + "".join(given.pays))
+            return [(frame, _packets(segments))]
+        case WriteBatchCase(expect=expect):
+            return [(frame, cut_frame(frame)) for frame in _packets(expect.example)]
+    return []
+
+
+def expected_outcome(answer: KernelAnswer, frame: bytes, packets: tuple[bytes, ...]) -> Outcome:
+    """Return what a kernel that answers so must do with a frame. `packets` are what "same" stands for.
+
+    Of a batch an answer other than "same" is about the superpackets; a plain packet goes through every kernel.
+    """
+    match answer:
+        case KernelSame():
+            return Delivered(packets)
+        case _ if not any(frame[:10]):
+            return Delivered(packets)
+        case KernelDelivers(packets=others):
+            return Delivered(_packets(others))
+        case KernelRefuses(errno=name):
             return Refused(getattr(errno, name))
-        case KernelLost():
+        case KernelLoses():
             return Lost()
-        case KernelDelivers(packets=packets):
-            return Delivered(tuple(map(bytes.fromhex, packets)))
-    match case.expect:
-        case Packets(packets=packets) | Written(segments=packets):
-            return Delivered(tuple(map(bytes.fromhex, packets)))
-    raise ValueError(f"{case.id}: `load` lets no such case pass")
+
+
+def cut_frame(frame: bytes) -> tuple[bytes, ...]:
+    """Return the packets of a frame of the reference; a packet that it left alone comes out as it is."""
+    return (frame[10:],) if not any(frame[:10]) else tuple(tio.segment(frame, byte_order=tio.ByteOrder.LITTLE))
+
+
+def _packets(packets: Sequence[str]) -> tuple[bytes, ...]:
+    return tuple(map(bytes.fromhex, packets))
 
 
 def replay(exchange: Exchange, questions: Sequence[Question]) -> Iterator[Disagreement]:
@@ -124,17 +169,18 @@ def verify(cases: Sequence[Case], *, progress: Callable[[int, int], None] = lamb
     Raises `EnvironmentProblem`.
     """
     started = time.perf_counter()
-    questions, not_applicable = prepare(cases, probe())
     disagreements: list[Disagreement] = []
     with lab.redirect() as pair:
         exchange = Exchange(pair)
+        questions, not_applicable = prepare(cases, probe(exchange))
         for start in range(0, len(questions), _AT_A_TIME):
             disagreements += replay(exchange, questions[start : start + _AT_A_TIME])
             progress(min(start + _AT_A_TIME, len(questions)), len(questions))
+    asked = {question.case.id for question in questions}
     return KernelReport(
         kernel=os.uname().release,
         cases=len(cases),
-        agree=len(questions) - len(disagreements),
+        agree=len(asked - {item.case.id for item in disagreements}),
         disagreements=tuple(disagreements),
         not_applicable=not_applicable,
         seconds=time.perf_counter() - started,

@@ -1,38 +1,35 @@
-"""The reference as a subject: what it does with the input of a case.
+"""The reference as a subject.
 
-It works on a wire, so exact bytes are seen and no privileges are needed.
+It works on wires, so exact bytes are seen and no privileges are needed; only lifecycles on real devices need a lab.
 """
 
 import contextlib
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import tio
-from tunproof.corpus.model import Case, Expectation, Packets, ReadCase, Refused, Rejected, Written
-from tunproof.judge import describe_packets, first_difference
+from tunproof.corpus.cases import Case, GsoArguments, VnetFields
+from tunproof.corpus.script import Answer, Script
+from tunproof.lifecycle import play
+from tunproof.subject import Subject, TurnedDownError
+from tunproof.verdict import Kind, Verdict, judge
 
-__all__ = ["Failure", "ReferenceReport", "Wire", "check", "read", "write_gso"]
+__all__ = ["Reference", "ReferenceReport", "check"]
 
 _LARGEST_FRAME = 10 + 65535
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A case that the reference got wrong, and the first difference in words."""
-
-    case: Case
-    difference: str
+_SENTINEL = bytes(10) + bytes.fromhex("45000014 00000000 40fd0000 c0000201 c6336401")  # IPv4, protocol 253, no data
+_LITTLE = tio.ByteOrder.LITTLE
 
 
 @dataclass(frozen=True, slots=True)
 class ReferenceReport:
-    """What the reference said to a corpus."""
+    """What the reference said to a corpus: every verdict that is not a pass, by case."""
 
     cases: int
-    failures: tuple[Failure, ...]
+    failures: tuple[tuple[Case, Verdict], ...]
     seconds: float
 
 
@@ -41,11 +38,30 @@ class Wire:
 
     def __init__(self) -> None:
         near, self._far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * _LARGEST_FRAME)
+        for end in (near, self._far):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * _LARGEST_FRAME)
         self._far.setblocking(False)
-        self._container = tio.OffloadContainer()
+        self._rejected: list[tio.FrameError] = []
+        self._container = tio.OffloadContainer(on_reject=lambda _, error: self._rejected.append(error))
         self._container.add(near.detach())
         (self.queue,) = self._container.queues()
+
+    def read(self, frame: bytes) -> list[bytes]:
+        """Return the packets of a frame. A sentinel behind it shows that the reader lives, and that nothing else came.
+
+        Raises `TurnedDownError`.
+        """
+        self._rejected.clear()
+        self._far.send(frame)
+        self._far.send(_SENTINEL)
+        packets = [bytes(view) for view in self.queue.read()]
+        if self._rejected:
+            if packets != [_SENTINEL[10:]]:
+                raise TurnedDownError("but the next packet is damaged", [b"".join(packets)])
+            raise TurnedDownError(self._rejected[0].rule)
+        if [bytes(view) for view in self.queue.read()] != [_SENTINEL[10:]]:
+            raise TurnedDownError("the packet behind the frame is damaged", packets)
+        return packets
 
     def written(self) -> list[bytes]:
         """Return the frames that were written since the last call."""
@@ -60,66 +76,130 @@ class Wire:
         self._container.close()
         self._far.close()
 
+
+class Reference(Subject):
+    """`tio`, every operation."""
+
+    name = "reference"
+
+    def __init__(self) -> None:
+        self._wire = Wire()
+
+    def checksum(self, data: bytes, initial: int) -> int:
+        """See `Subject.checksum`."""
+        return tio.checksum(data, initial)
+
+    def parse_header(self, data: bytes, size: int, byte_order: str) -> VnetFields:
+        """See `Subject.parse_header`."""
+        with _turned_down(self._wire):
+            header = tio.VnetHeader.parse(data, size=size, byte_order=byte_order)
+        return VnetFields(
+            flags=header.flags,
+            gso_type=header.gso_type,
+            hdr_len=header.hdr_len,
+            gso_size=header.gso_size,
+            csum_start=header.csum_start,
+            csum_offset=header.csum_offset,
+            num_buffers=header.num_buffers if size >= 12 else None,
+            rest=header.rest.hex() if size >= 24 else None,
+        )
+
+    def emit_header(self, fields: VnetFields, size: int, byte_order: str) -> bytes:
+        """See `Subject.emit_header`."""
+        header = tio.VnetHeader(
+            flags=fields.flags,
+            gso_type=fields.gso_type,
+            hdr_len=fields.hdr_len,
+            gso_size=fields.gso_size,
+            csum_start=fields.csum_start,
+            csum_offset=fields.csum_offset,
+            num_buffers=fields.num_buffers or 0,
+            rest=bytes.fromhex(fields.rest) if fields.rest is not None else bytes(12),
+        )
+        with _turned_down(self._wire):
+            return header.emit(size=size, byte_order=byte_order)
+
+    def read(self, frame: bytes, before: Sequence[bytes]) -> list[bytes]:
+        """See `Subject.read`."""
+        for earlier in before:
+            with contextlib.suppress(TurnedDownError):
+                self._wire.read(earlier)
+        return self._wire.read(frame)
+
+    def write(self, packet: bytes, before: Sequence[bytes], poison: int | None) -> list[bytes]:
+        """See `Subject.write`. The reference writes from the caller's buffer, so there is nothing to poison."""
+        for earlier in before:
+            with contextlib.suppress(tio.FrameError):
+                self._wire.queue.write(earlier)
+        self._wire.written()
+        with _turned_down(self._wire):
+            self._wire.queue.write(packet)
+        return self._wire.written()
+
+    def write_gso(self, arguments: GsoArguments, before: Sequence[GsoArguments]) -> list[bytes]:
+        """See `Subject.write_gso`."""
+        for earlier in before:
+            with contextlib.suppress(tio.FrameError):
+                self._write_gso(earlier)
+        self._wire.written()
+        with _turned_down(self._wire):
+            self._write_gso(arguments)
+        return self._wire.written()
+
+    def write_batch(
+        self, packets: Sequence[bytes], before: Sequence[Sequence[bytes]], poison: int | None
+    ) -> list[bytes]:
+        """See `Subject.write_batch`."""
+        for earlier in before:
+            self._write_batch(earlier)
+        return self._write_batch(packets)
+
+    def lifecycle(self, script: Script) -> list[Answer]:
+        """See `Subject.lifecycle`."""
+        return play(script)
+
+    def close(self) -> None:
+        """See `Subject.close`."""
+        self._wire.close()
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _write_gso(self, arguments: GsoArguments) -> None:
+        pays = [bytes.fromhex(pay) for pay in arguments.pays]
+        self._wire.queue.write_gso(bytes.fromhex(arguments.hdr), bytes.fromhex(arguments.transport_hdr), pays)
+
+    def _write_batch(self, packets: Sequence[bytes]) -> list[bytes]:
+        frames = []
+        for item in tio.coalesce(packets):
+            if isinstance(item, tio.Superpacket):
+                self._wire.queue.write_gso(item.hdr, item.transport_hdr, item.pays)
+            else:
+                with contextlib.suppress(tio.PacketError):  # what is no IP packet is refused, and nothing is written
+                    self._wire.queue.write(item.packet)
+            frames += self._wire.written()  # a wire holds only a few of the largest frames
+        return frames
+
+
+@contextlib.contextmanager
+def _turned_down(wire: Wire) -> Iterator[None]:
+    """Turn the reference's refusal into a subject's, with what was written all the same."""
+    try:
+        yield
+    except tio.FrameError as error:
+        raise TurnedDownError(error.rule, wire.written()) from error
+
 
 def check(cases: Sequence[Case]) -> ReferenceReport:
-    """Put cases to the reference and compare every byte."""
+    """Put cases to the reference and compare every byte: it has no freedoms."""
     started = time.perf_counter()
     failures = []
-    with Wire() as wire:
+    with Reference() as subject:
         for case in cases:
-            got = read(case.frame) if isinstance(case, ReadCase) else write_gso(wire, *case.pieces)
-            if got != case.expect:
-                failures.append(Failure(case, _explain(case.expect, got)))
+            verdict = judge(case, subject, exact=True)
+            if verdict.kind is not Kind.PASS:
+                failures.append((case, verdict))
     return ReferenceReport(cases=len(cases), failures=tuple(failures), seconds=time.perf_counter() - started)
-
-
-def read(frame: bytes) -> Packets | Rejected:
-    """Return what the reference reads from a frame."""
-    try:
-        packets = tio.segment(frame, byte_order=tio.ByteOrder.LITTLE)
-    except tio.FrameError as error:
-        return Rejected(rule=error.rule)
-    return Packets(packets=tuple(packet.hex() for packet in packets))
-
-
-def write_gso(wire: Wire, hdr: bytes, transport_hdr: bytes, pays: Sequence[bytes]) -> Written | Refused:
-    """Return what the reference writes, and the segments that it takes the frame to stand for."""
-    try:
-        wire.queue.write_gso(hdr, transport_hdr, pays)
-    except tio.FrameError as error:
-        frames = wire.written()
-        return Refused(rule=error.rule if not frames else f"{error.rule}, but {len(frames)} frames were written")
-    frames = wire.written()
-    if len(frames) != 1 or frames[0][10:] != b"".join((hdr, transport_hdr, *pays)):
-        return Written(header="", segments=tuple(frame.hex() for frame in frames))
-    header = tio.VnetHeader.parse(frames[0]).emit(byte_order=tio.ByteOrder.LITTLE)
-    return Written(header=header.hex(), segments=tuple(packet.hex() for packet in tio.segment(frames[0])))
-
-
-def _explain(expect: Expectation, got: Expectation) -> str:
-    """Return what is different, down to the field where packets can be compared."""
-    match expect, got:
-        case Packets(packets=right), Packets(packets=found):
-            pass
-        case Written(header=header, segments=right), Written(header=other, segments=found):
-            if header != other:
-                return f"vnet header: expected {header}, got {other or 'no single frame with the given packet'}"
-        case _:
-            return f"expected {_brief(expect)}, got {_brief(got)}"
-    return str(first_difference(tuple(map(bytes.fromhex, right)), tuple(map(bytes.fromhex, found))))
-
-
-def _brief(expectation: Expectation) -> str:
-    match expectation:
-        case Packets(packets=packets) | Written(segments=packets):
-            return describe_packets(tuple(map(bytes.fromhex, packets)))
-        case Rejected(rule=rule):
-            return f"a frame that is turned down ({rule})"
-        case Refused(rule=rule):
-            return f"a write that is refused ({rule})"

@@ -1,38 +1,97 @@
-"""What the running kernel does where kernels differ, found out by frames that tell them apart, never by its version."""
+"""What the running kernel does where kernels differ, found out by frames that tell them apart, never by its version.
+
+Behaviour follows the point release, the distribution's backports and the vendor's patches, so a version number decides
+nothing. A regression is no trait: a kernel that refuses legal superpackets disagrees with the corpus, and should.
+"""
 
 import errno
 
 from scapy.layers.inet import TCP, UDP
 
 from tunproof import lab
-from tunproof.corpus.builder import ip4, payload, plain, superpacket
+from tunproof.corpus.builder import frame, ip4, ip6, packet_bytes, payload, plain, superpacket
+from tunproof.corpus.model import Trait
 from tunproof.lab import Delivered, Exchange, Outcome, Refused
 
 __all__ = ["TRAITS", "probe"]
 
 TRAITS = {
-    "uso": "UDP superpackets (UDP_L4) can be written to a TUN; Linux 6.2",
-    "uso_128": "a UDP superpacket may have 128 segments, not 64; Linux 6.9 (1382e3b6a350)",
-    "csum_start_floor": "csum_start inside the first 20 bytes (40 for TCPV6) is refused; Linux 6.12 (49d14b54a527)",
-    "tso_csum_checked": "csum_offset, and csum_start, of a TCP superpacket must be right; Linux 6.11 (89add40066f9)",
+    "uso": Trait(
+        description="UDP superpackets (UDP_L4) can be written to a TUN; without it the type is refused with EINVAL.",
+        since="6.2",
+        commit="860b7f27b8f7",
+    ),
+    "uso_128": Trait(
+        description="A UDP superpacket may have 128 segments, not 64.",
+        since="6.9",
+        commit="1382e3b6a350",
+    ),
+    "csum_start_floor": Trait(
+        description="csum_start inside the first 20 bytes (40 for TCPV6) is refused; without it the checksum is "
+        "written there, into the IP header.",
+        since="6.12",
+        commit="49d14b54a527",
+    ),
+    "tso_csum_checked": Trait(
+        description="csum_offset of a TCP superpacket must be 16, or the write is refused, and csum_start must be "
+        "where the TCP header is, or the packet is lost; without it both are ignored.",
+        since="6.11",
+        commit="89add40066f9",
+    ),
+    "nocsum_min_len": Trait(
+        description="Without NEEDS_CSUM a typed packet is measured with 20 bytes (TCPV6: 40) of IP header; without it "
+        "the IP header counts as payload, and a payload of gso_size is accepted and lost.",
+        since="6.8",
+        commit="9181d6f8a2bb",
+    ),
+    "min_gso_8": Trait(
+        description="gso_size of a TCP superpacket is raised to 8: the packet is cut elsewhere than the sender said.",
+        since="7.2",
+        commit="c27c449d455a",
+    ),
+    "dissected": Trait(
+        description="Without NEEDS_CSUM a typed packet is dissected: its IP version and protocol must be what the type "
+        "says, or the write is refused; the version nibble is looked at before the vnet header.",
+        since="7.3",
+        commit="44378d02c5aa",
+    ),
+    "long_frames": Trait(
+        description="A frame may be longer than 69632 bytes and its linear part; without it that is EMSGSIZE.",
+        since="6.6",
+        commit="ce7c7fef1473",
+    ),
 }
-"""Every trait that a case may name, explained."""
+"""Every trait that a case may name, explained. `since` is the mainline release; stable releases carry some as well."""
 
 
-def probe() -> frozenset[str]:
-    """Return the traits of the running kernel. Raises `EnvironmentProblem` where there can be no lab."""
-    with lab.redirect() as pair:
-        send = Exchange(pair).send
-        found = {
-            "uso": _is_delivered(send(superpacket(ip4() / UDP(), payload(24), gso_size=8), 3)),
-            "uso_128": _is_delivered(send(superpacket(ip4() / UDP(), payload(65 * 8), gso_size=8), 65)),
-            "csum_start_floor": send(plain(ip4() / UDP(), payload(8), csum_start=10), 1) == Refused(errno.EINVAL),
-            "tso_csum_checked": not _is_delivered(
-                send(superpacket(ip4() / TCP(), payload(24), gso_size=8, csum_offset=6), 3)
-            ),
-        }
+def probe(exchange: Exchange | None = None) -> frozenset[str]:
+    """Return the traits of the running kernel, over a `redirect` lab. Raises `EnvironmentProblem`."""
+    if exchange is None:
+        with lab.redirect() as pair:
+            return probe(Exchange(pair))
+    send = exchange.send
+    no_csum = {"flags": 0, "csum_start": 0, "csum_offset": 0}
+    typed_whole = superpacket(ip4() / TCP(), payload(24), gso_size=24, **no_csum)
+    found = {
+        "uso": _is_delivered(send(superpacket(ip4() / UDP(), payload(24), gso_size=8), 3)),
+        "uso_128": _is_delivered(send(superpacket(ip4() / UDP(), payload(65 * 8), gso_size=8), 65)),
+        "csum_start_floor": send(plain(ip4() / UDP(), payload(8), csum_start=10), 1) == _EINVAL,
+        "tso_csum_checked": send(superpacket(ip4() / TCP(), payload(24), gso_size=8, csum_offset=6), 3) == _EINVAL,
+        "nocsum_min_len": _is_delivered(send(typed_whole, 1)),
+        "min_gso_8": _count(send(superpacket(ip4() / TCP(), payload(16), gso_size=4), 4)) == 2,
+        "dissected": send(superpacket(ip6() / TCP(), payload(24), gso_size=8, gso_type=1, **no_csum), 0) == _EINVAL,
+        "long_frames": send(frame(packet_bytes(ip4() / UDP()) + bytes(70_000), hdr_len=28), 1) != _EMSGSIZE,
+    }
     return frozenset(trait for trait, has in found.items() if has)
+
+
+_EINVAL = Refused(errno.EINVAL)
+_EMSGSIZE = Refused(errno.EMSGSIZE)
 
 
 def _is_delivered(outcome: Outcome) -> bool:
     return isinstance(outcome, Delivered)
+
+
+def _count(outcome: Outcome) -> int:
+    return len(outcome.packets) if isinstance(outcome, Delivered) else 0

@@ -12,15 +12,17 @@ from pathlib import Path
 
 import msgspec
 
-from tunproof import lab, reference
+from tunproof import lab
 from tunproof.corpus.authoring import Draft
 from tunproof.corpus.authors import drafts
+from tunproof.corpus.cases import Case, CorpusFile
 from tunproof.corpus.flags import FLAGS
 from tunproof.corpus.load import CORPORA, load_file
-from tunproof.corpus.model import FORMAT, Case, CorpusFile
-from tunproof.corpus.record import record
+from tunproof.corpus.model import FORMAT
+from tunproof.corpus.record import Recorder
 from tunproof.errors import CorpusError, UsageError
-from tunproof.traits import probe
+from tunproof.reference import Reference
+from tunproof.traits import TRAITS, probe
 
 __all__ = ["build", "checkout", "differing", "write"]
 
@@ -45,13 +47,13 @@ def build(
     """
     written = drafts()
     _check_ids(written)
-    traits = probe()
     old = _old_cases(root)
     cases: dict[str, Case] = {}
-    with lab.redirect() as pair, reference.Wire() as wire:
+    with lab.redirect() as pair, Reference() as reference:
         exchange = lab.Exchange(pair)
+        recorder = Recorder(exchange, probe(exchange), reference)
         for index, draft in enumerate(written):
-            case = _record(draft, old.get(draft.id), traits, exchange, wire)
+            case = recorder.record(draft, old.get(draft.id))
             cases[draft.id] = _confirmed(case, old.get(draft.id), confirm=confirm)
             progress(index + 1, len(written))
     return {
@@ -82,19 +84,6 @@ def write(files: dict[Path, bytes], root: Path) -> None:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _record(
-    draft: Draft, old: Case | None, traits: frozenset[str], exchange: lab.Exchange, wire: reference.Wire
-) -> Case:
-    """Record a draft; one that this kernel cannot answer stays as it was."""
-    missing = sorted(set(draft.traits) - traits)
-    if missing:
-        if old is None:
-            reason = f"this kernel lacks {', '.join(missing)}, so it cannot be recorded here for the first time"
-            raise CorpusError("(new)", draft.id, "traits", reason)
-        return old
-    return record(draft, exchange, wire)
-
-
 def _confirmed(case: Case, old: Case | None, *, confirm: bool) -> Case:
     """Return a case with the kernels that confirmed the same bytes before, and the running one if it is to be named."""
     if old is None or old.digest != case.digest or not case.confirmed:
@@ -119,14 +108,19 @@ def _check_ids(written: list[Draft]) -> None:
         for flag in draft.flags:
             if flag not in FLAGS:
                 raise CorpusError("(authors)", draft.id, "flags", f"{flag} is not in flags.py")
+        for trait in {trait for rule in draft.kernels for trait in rule.when}:
+            if trait not in TRAITS:
+                raise CorpusError("(authors)", draft.id, "kernels", f"{trait} is not in traits.py")
 
 
 def _encode(topic: str, cases: list[Case]) -> bytes:
     used = sorted({flag for case in cases for flag in case.flags})
+    traits = sorted({trait for case in cases for trait in case.traits})
     file = CorpusFile(
         format=FORMAT,
         topic=topic,
         flags={name: FLAGS[name] for name in used},
+        traits={name: TRAITS[name] for name in traits},
         cases=tuple(cases),
     )
     return msgspec.json.format(msgspec.json.encode(file), indent=1) + b"\n"

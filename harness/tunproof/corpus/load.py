@@ -2,23 +2,25 @@
 
 import errno
 import fnmatch
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
-from tunproof.corpus.model import (
-    FORMAT,
+from tunproof.corpus.cases import (
     Case,
     CorpusFile,
-    KernelDelivers,
-    KernelLost,
-    KernelNotAsked,
-    KernelRefused,
-    KernelSame,
+    Joined,
+    LifecycleCase,
+    Nothing,
+    Packets,
     Refused,
     Rejected,
-    digest_of,
+    Sum,
+    Written,
 )
+from tunproof.corpus.model import FORMAT, KernelRefuses, KernelSame, digest_of, fits
 from tunproof.errors import CorpusError, UsageError
 
 __all__ = ["CORPORA", "Corpus", "load", "load_file"]
@@ -35,6 +37,7 @@ class Corpus:
     def __init__(self, files: list[CorpusFile]) -> None:
         self.cases: dict[str, Case] = {case.id: case for file in files for case in file.cases}
         self.flags = {name: flag for file in files for name, flag in file.flags.items()}
+        self.traits = {name: trait for file in files for name, trait in file.traits.items()}
 
     def select(self, pattern: str) -> list[Case]:
         """Return the cases whose id matches a glob. Raises `UsageError` if there is none."""
@@ -99,28 +102,44 @@ def _check_case(path: Path, file: CorpusFile, case: Case) -> None:
     digest = digest_of(case.input, case.expect, case.kernel)
     if case.digest != digest:
         raise CorpusError(str(path), case.id, "digest", f"is {case.digest}, the bytes give {digest}")
-    reason = _contradiction(case)
-    if reason:
-        raise CorpusError(str(path), case.id, "kernel", reason)
+    for field, reason in _contradictions(case):
+        raise CorpusError(str(path), case.id, field, reason)
     for flag in case.flags:
         if flag not in file.flags:
             raise CorpusError(str(path), case.id, "flags", f"{flag!r} is not explained in this file")
+    for trait in sorted(case.traits):
+        if trait not in file.traits:
+            raise CorpusError(str(path), case.id, "kernel", f"the trait {trait!r} is not explained in this file")
     if not case.id.startswith(f"{path.parent.name}/{file.topic}/"):
         raise CorpusError(str(path), case.id, "id", f"does not begin with {path.parent.name}/{file.topic}/")
 
 
-def _contradiction(case: Case) -> str | None:
-    """Return why `expect` and `kernel` cannot both be right, if they cannot."""
-    match case.kernel:
-        case KernelRefused(errno=name) if name not in errno.errorcode.values():
-            return f"{name!r} is no errno"
-        case KernelSame() if isinstance(case.expect, Rejected | Refused):
-            return "is the same as an outcome without packets"
-        case KernelNotAsked() if not isinstance(case.expect, Refused):
-            return "is not asked, but a frame is written"
-        case KernelSame() | KernelDelivers() | KernelRefused() | KernelLost() if isinstance(case.expect, Refused):
-            return "is asked, but nothing is written"
-    return None
+def _contradictions(case: Case) -> Iterator[tuple[str, str]]:
+    """Yield field and reason for what cannot be right, whatever the bytes say."""
+    for answer in case.kernel:
+        if isinstance(answer, KernelRefuses) and answer.errno not in errno.errorcode.values():
+            yield "kernel", f"{answer.errno!r} is no errno"
+        if isinstance(answer, KernelSame) and isinstance(case.expect, Rejected):
+            yield "kernel", "is the same as an outcome without packets"
+    if case.kernel and isinstance(case.expect, Refused | Nothing):
+        yield "kernel", "is asked, but nothing is written"
+    if not case.kernel and isinstance(case.expect, Packets | Sum | Written | Joined):
+        yield "kernel", "is not asked, but a frame could be put to it"
+    if case.kernel:
+        yield from _ambiguities(case)
+    if isinstance(case, LifecycleCase) and len(case.input.steps) != len(case.expect.answers):
+        yield "expect", f"has {len(case.expect.answers)} answers for {len(case.input.steps)} steps"
+
+
+def _ambiguities(case: Case) -> Iterator[tuple[str, str]]:
+    """Yield kinds of kernels, by the traits that the case names, for which not exactly one answer is given."""
+    names = sorted(case.traits)
+    for values in itertools.product((True, False), repeat=len(names)):
+        kind = frozenset(itertools.compress(names, values))
+        fitting = sum(fits(answer.when, kind) for answer in case.kernel)
+        if fitting != 1:
+            which = ", ".join(f"{name} {'yes' if name in kind else 'no'}" for name in names) or "any kernel"
+            yield "kernel", f"{fitting} answers fit a kernel with {which}"
 
 
 def _field_and_reason(message: str) -> tuple[str, str]:

@@ -1,10 +1,10 @@
-"""What a case is, and its JSON. One file holds the cases of one operation and topic.
+"""What all cases have, and their JSON; the seven operations are in `cases`, the steps of a lifecycle in `script`.
 
 A case states an operation, its input, what an implementation must do with it (`expect`) and what kernels do with the
-same bytes (`kernel`), which is the same unless the case says otherwise and why. It never changes its meaning: the id
-names the idea for ever, the digest names the bytes.
+same bytes (`kernel`). It never changes its meaning: the id names the idea for ever, the digest names the bytes.
 
-Types and JSON are one thing: `msgspec` decodes into these structs and refuses unknown keys. Bytes are lower-case hex.
+Types and JSON are one thing: `msgspec` decodes into these structs, refuses unknown keys, and makes the JSON Schemas of
+them (`schema`). Bytes are lower-case hex. A key that has its default is left out.
 """
 
 import hashlib
@@ -15,24 +15,20 @@ import msgspec
 __all__ = [
     "FORMAT",
     "Basis",
-    "Case",
-    "CorpusFile",
-    "Expectation",
+    "CaseBase",
+    "Digest",
     "Flag",
-    "GsoInput",
+    "Hex",
+    "KernelAnswer",
     "KernelDelivers",
-    "KernelExpectation",
-    "KernelLost",
-    "KernelRefused",
+    "KernelLoses",
+    "KernelRefuses",
     "KernelSame",
-    "Packets",
-    "ReadCase",
-    "ReadInput",
-    "Refused",
-    "Rejected",
-    "WriteGsoCase",
-    "Written",
+    "Slug",
+    "Strict",
+    "Trait",
     "digest_of",
+    "fits",
 ]
 
 FORMAT = "tunproof-corpus/1"
@@ -40,20 +36,21 @@ FORMAT = "tunproof-corpus/1"
 Hex = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{2})*$")]
 Slug = Annotated[str, msgspec.Meta(pattern="^[a-z_]+(/[a-z0-9][a-z0-9-]*){2}$")]
 Digest = Annotated[str, msgspec.Meta(pattern="^sha256:[0-9a-f]{64}$")]
+TraitName = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]*$")]
 
 
-class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A struct that refuses unknown keys."""
+class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """A struct that refuses unknown keys, and whose JSON leaves out what has its default."""
 
 
-class Basis(Strict, frozen=True):
+class Basis(Strict, frozen=True, kw_only=True):
     """Why a verdict is believed."""
 
-    kind: Literal["rfc", "virtio", "kernel", "uapi", "observed", "bug"]
+    kind: Literal["rfc", "virtio", "kernel", "uapi", "contract", "observed", "bug"]
     ref: str
 
 
-class Flag(Strict, frozen=True):
+class Flag(Strict, frozen=True, kw_only=True):
     """A class of bugs that a case guards against: what it is, what users see, where it happened."""
 
     description: str
@@ -61,95 +58,65 @@ class Flag(Strict, frozen=True):
     links: tuple[str, ...] = ()
 
 
-class ReadInput(Strict, frozen=True):
-    """One frame, as `read(2)` on the TUN returns it: 10 bytes of little-endian vnet header, then a packet."""
+class Trait(Strict, frozen=True, kw_only=True):
+    """One named behaviour in which kernels differ: what a kernel that has it does, and the commit that brought it."""
 
-    frame: Hex
-
-
-class GsoInput(Strict, frozen=True):
-    """The arguments of `write_gso`."""
-
-    hdr: Hex
-    transport_hdr: Hex
-    pays: tuple[Hex, ...]
+    description: str
+    since: str
+    commit: str
 
 
-class Packets(Strict, frozen=True, tag_field="outcome", tag="packets"):
-    """`read` gives exactly these packets, in this order."""
+class _Answer(Strict, frozen=True, kw_only=True, tag_field="outcome"):
+    """What kernels do with the frame.
 
-    packets: tuple[Hex, ...]
-
-
-class Rejected(Strict, frozen=True, tag_field="outcome", tag="rejected"):
-    """`read` drops the frame, or reports it; `rule` is the reference's, and documentation only."""
-
-    rule: str
-
-
-class Written(Strict, frozen=True, tag_field="outcome", tag="written"):
-    """`write_gso` writes one frame: a vnet header that keeps V1 to V13, and the packet, byte for byte.
-
-    `header` is one such header (the reference's). `segments` are the packets that the frame stands for.
+    Attributes:
+        when: the traits that a kernel must have (true) or lack (false) for this answer to be its own. No traits: all
+            kernels. Exactly one answer of a case fits any kernel.
+        because: why an implementation does something else, where it does so whatever the kernel.
     """
 
-    header: Hex
-    segments: tuple[Hex, ...]
+    when: dict[TraitName, bool] = msgspec.field(default_factory=dict)
+    because: str | None = None
 
 
-class Refused(Strict, frozen=True, tag_field="outcome", tag="refused"):
-    """`write_gso` refuses, and nothing is written; `rule` is the reference's, and documentation only."""
-
-    rule: str
+class KernelSame(_Answer, frozen=True, kw_only=True, tag="same"):
+    """The kernel makes of the frame what `expect` says."""
 
 
-class KernelSame(Strict, frozen=True, tag_field="outcome", tag="same"):
-    """A kernel makes the same packets of the frame."""
-
-
-class KernelDelivers(Strict, frozen=True, tag_field="outcome", tag="delivered"):
-    """A kernel makes these packets of the frame; `because` says why an implementation may differ."""
+class KernelDelivers(_Answer, frozen=True, kw_only=True, tag="delivered"):
+    """The kernel makes these packets of the frame."""
 
     packets: tuple[Hex, ...]
-    because: str
 
 
-class KernelRefused(Strict, frozen=True, tag_field="outcome", tag="refused"):
-    """A kernel refuses the write with this errno; `because` says why an implementation may differ, if it does."""
+class KernelRefuses(_Answer, frozen=True, kw_only=True, tag="refused"):
+    """The write fails with this errno."""
 
     errno: str
-    because: str | None = None
 
 
-class KernelLost(Strict, frozen=True, tag_field="outcome", tag="lost"):
-    """A kernel takes the frame and drops it; `because` says why an implementation may differ, if it does."""
-
-    because: str | None = None
+class KernelLoses(_Answer, frozen=True, kw_only=True, tag="lost"):
+    """The write succeeds, and nothing ever comes out."""
 
 
-class KernelNotAsked(Strict, frozen=True, tag_field="outcome", tag="not-asked"):
-    """Nothing reaches a kernel, because nothing is written."""
+KernelAnswer = KernelSame | KernelDelivers | KernelRefuses | KernelLoses
 
 
-Expectation = Packets | Rejected | Written | Refused
-KernelExpectation = KernelSame | KernelDelivers | KernelRefused | KernelLost | KernelNotAsked
-
-
-class CaseBase(Strict, frozen=True):
+class CaseBase(Strict, frozen=True, kw_only=True):
     """What cases of all operations have.
 
     Attributes:
         id: permanent: operation, topic, name.
-        digest: of input and expectations.
+        digest: of `input`, `expect` and `kernel`.
         about: what must hold, and why it matters.
         flags: the classes of bugs that it guards against.
         level: how binding the verdict is.
         importance: how much a failure hurts.
-        requires: what a subject must be able to do, else the case is unsupported.
-        traits: kernel behaviours that the kernel's outcome depends on; without them the case does not apply.
+        requires: what a subject must be able to do, else the case is unsupported (`capabilities`).
         basis: why the verdict is believed; never the reference alone.
-        confirmed: kernel releases that were seen to do what `kernel` says.
         sibling: for a case with a fault, the nearest valid case.
+        kernel: what kernels do; empty where nothing reaches a kernel.
+        confirmed: kernel releases that were seen to do what `kernel` says for their traits.
     """
 
     id: Slug
@@ -158,59 +125,28 @@ class CaseBase(Strict, frozen=True):
     flags: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
     level: Literal["must", "should", "may"]
     importance: Literal["critical", "high", "medium", "low"]
-    requires: tuple[str, ...]
-    traits: tuple[str, ...]
+    requires: tuple[str, ...] = ()
     basis: Annotated[tuple[Basis, ...], msgspec.Meta(min_length=1)]
-    confirmed: tuple[str, ...]
-    sibling: str | None
-    kernel: KernelExpectation
-
-
-class ReadCase(CaseBase, frozen=True, tag_field="op", tag="read"):
-    """A frame that is read."""
-
-    input: ReadInput
-    expect: Packets | Rejected
+    sibling: str | None = None
+    kernel: tuple[KernelAnswer, ...] = ()
+    confirmed: tuple[str, ...] = ()
 
     @property
-    def frame(self) -> bytes:
-        """The frame."""
-        return bytes.fromhex(self.input.frame)
+    def traits(self) -> frozenset[str]:
+        """The kernel traits that decide between the answers."""
+        return frozenset(trait for answer in self.kernel for trait in answer.when)
+
+    def answer_of(self, traits: frozenset[str]) -> KernelAnswer | None:
+        """Return what a kernel with these traits does, or None where no kernel is asked."""
+        return next((answer for answer in self.kernel if fits(answer.when, traits)), None)
 
 
-class WriteGsoCase(CaseBase, frozen=True, tag_field="op", tag="write_gso"):
-    """A superpacket that is written."""
-
-    input: GsoInput
-    expect: Written | Refused
-
-    @property
-    def pieces(self) -> tuple[bytes, bytes, list[bytes]]:
-        """The three arguments of `write_gso`."""
-        pays = [bytes.fromhex(pay) for pay in self.input.pays]
-        return bytes.fromhex(self.input.hdr), bytes.fromhex(self.input.transport_hdr), pays
-
-    @property
-    def frame(self) -> bytes | None:
-        """The frame that goes to the kernel, if one does."""
-        if isinstance(self.expect, Refused):
-            return None
-        return bytes.fromhex(self.expect.header + self.input.hdr + self.input.transport_hdr + "".join(self.input.pays))
+def fits(when: dict[str, bool], traits: frozenset[str]) -> bool:
+    """Whether a kernel with these traits is one that `when` speaks of."""
+    return all((trait in traits) is wanted for trait, wanted in when.items())
 
 
-Case = ReadCase | WriteGsoCase
-
-
-class CorpusFile(Strict, frozen=True):
-    """One file of cases. `flags` explains each flag that its cases carry."""
-
-    format: str
-    topic: str
-    flags: dict[str, Flag]
-    cases: tuple[Case, ...]
-
-
-def digest_of(case_input: msgspec.Struct, expect: msgspec.Struct, kernel: msgspec.Struct) -> str:
+def digest_of(case_input: msgspec.Struct, expect: msgspec.Struct, kernel: tuple[KernelAnswer, ...]) -> str:
     """Return the digest of a case: SHA-256 over the canonical JSON of what goes in and what must come out."""
     canonical = msgspec.json.encode([case_input, expect, kernel], order="sorted")
     return "sha256:" + hashlib.sha256(canonical).hexdigest()

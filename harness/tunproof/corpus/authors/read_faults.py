@@ -3,8 +3,21 @@
 from scapy.layers.inet import ICMP, TCP, UDP
 from scapy.layers.inet6 import IPv6ExtHdrFragment
 from scapy.packet import Raw
+from scapy.utils import checksum as rfc1071
 
-from tunproof.corpus.authoring import Topic, kernel, rfc, virtio
+from tunproof.corpus.authoring import (
+    ANY_KERNEL,
+    LOST,
+    Topic,
+    by_trait,
+    delivers,
+    kernel,
+    like,
+    needs,
+    refused,
+    rfc,
+    virtio,
+)
 from tunproof.corpus.builder import frame, ip4, ip6, packet_bytes, payload, plain, superpacket
 
 vnet = Topic("read", "vnet-faults", basis=(kernel("virtio_net_hdr_to_skb", "include/linux/virtio_net.h"),))
@@ -17,7 +30,7 @@ _UDP4 = superpacket(ip4() / UDP(), payload(24), gso_size=8)
 _CSUM = plain(ip4() / UDP(), payload(8))
 
 _REQUIRES = {"tcp4": "gso.tcp4", "tcp6": "gso.tcp6", "udp4": "gso.udp4", "csum": "csum.partial"}
-_TRAITS = {"udp4": ("uso",)}
+_KERNELS = {"udp4": needs("uso")}
 
 for _topic, _siblings in (
     (vnet, {"tcp4": _TCP4, "tcp6": _TCP6, "udp4": _UDP4, "csum": _CSUM}),
@@ -30,7 +43,7 @@ for _topic, _siblings in (
             _frame,
             flags=("Basic",),
             requires=(_REQUIRES[_kind],),
-            traits=_TRAITS.get(_kind, ()),
+            kernels=_KERNELS.get(_kind),
         )
 
 
@@ -38,12 +51,18 @@ def _fault(  # noqa: PLR0913, PLR0917 (what every fault states)
     topic: Topic, kind: str, flag: str, name: str, about: str, built: bytes, **options: object
 ) -> None:
     """Add a fault whose valid sibling is of this kind, which also says what it requires."""
-    usual: dict[str, object] = {"requires": (_REQUIRES[kind],), "traits": _TRAITS.get(kind, ())}
+    usual: dict[str, object] = {"requires": (_REQUIRES[kind],), "kernels": _KERNELS.get(kind)}
     topic.add(name, about, built, flags=(flag,), sibling=f"valid-{kind}", **(usual | options))  # type: ignore[arg-type]
 
 
 def _patched(good: bytes, offset: int, value: bytes) -> bytes:
     return good[:offset] + value + good[offset + len(value) :]
+
+
+def _completed(packet: bytes, start: int, offset: int) -> bytes:
+    """Return a packet with a checksum over everything from `start`, stored `offset` bytes further, by scapy's sum."""
+    value = rfc1071(packet[start:]) or 0xFFFF
+    return _patched(packet, start + offset, value.to_bytes(2, "big"))
 
 
 def _csum_start(good: bytes, start: int) -> bytes:
@@ -70,7 +89,7 @@ _fault(
     "udp-fragmentation",
     "Type 3, UDP fragmentation: nobody can ask to be handed it, so a reader turns it down.",
     superpacket(ip4() / UDP(), payload(40), gso_size=24, gso_type=3),
-    traits=(),
+    kernels=ANY_KERNEL,
     differs="a kernel that is written to still fragments such a packet itself",
     basis=(kernel("udp4_ufo_fragment", "net/ipv4/udp_offload.c"),),
 )
@@ -109,7 +128,7 @@ _fault(
     "The type says IPv6, the packet is IPv4.",
     _patched(_TCP4, 1, b"\x04"),
     requires=("gso.tcp6",),
-    traits=("csum_start_floor",),
+    kernels=by_trait("csum_start_floor", yes=refused("EINVAL"), no=LOST),
 )
 _fault(
     vnet,
@@ -119,7 +138,7 @@ _fault(
     "The type says UDP, the packet is TCP.",
     _patched(_patched(_TCP4, 1, b"\x05"), 8, b"\x06\x00"),
     requires=("gso.udp4",),
-    traits=("uso",),
+    kernels=needs("uso"),
 )
 
 # Where the checksum goes.
@@ -154,7 +173,7 @@ for _name, _start in (("zero", 0), ("in-the-addresses", 14), ("last-byte-of-the-
         f"csum-start-{_name}",
         "Summing would start inside the IPv4 header; kernels before 6.12 wrote a checksum over it.",
         _csum_start(_CSUM, _start),
-        traits=("csum_start_floor",),
+        kernels=by_trait("csum_start_floor", yes=refused("EINVAL"), no=delivers(_completed(_CSUM[10:], _start, 6))),
         importance="critical",
     )
 _fault(
@@ -175,7 +194,7 @@ for _name, _start in (("one-too-large", 21), ("two-too-large", 22)):
         f"tcp4-csum-start-{_name}",
         "csum_start of a superpacket is not where the TCP header begins.",
         _csum_start(_TCP4, _start),
-        traits=("tso_csum_checked",),
+        kernels=by_trait("tso_csum_checked", yes=LOST, no=like(_TCP4)),
         importance="critical",
     )
 _fault(
@@ -185,7 +204,6 @@ _fault(
     "tcp4-csum-start-at-the-payload",
     "csum_start of a superpacket is where the payload begins.",
     _csum_start(_TCP4, 40),
-    traits=("tso_csum_checked",),
     differs="a kernel counts the payload from csum_start, finds too little for two segments, and completes a checksum "
     "inside the payload of one packet",
 )
@@ -196,7 +214,7 @@ _fault(
     "tcp4-csum-offset-of-udp",
     "csum_offset of a TCP superpacket is 6, which is UDP's.",
     _patched(_TCP4, 8, b"\x06\x00"),
-    traits=("tso_csum_checked",),
+    kernels=by_trait("tso_csum_checked", yes=refused("EINVAL"), no=like(_TCP4)),
 )
 _fault(
     vnet,

@@ -4,7 +4,7 @@ from scapy.layers.inet import ICMP, TCP, UDP
 from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6ExtHdrFragment
 from scapy.packet import Packet, Raw
 
-from tunproof.corpus.authoring import Topic, kernel, rfc, virtio
+from tunproof.corpus.authoring import ANY_KERNEL, KernelRule, Topic, kernel, needs, rfc, virtio
 from tunproof.corpus.builder import frame, ip4, ip6, packet_bytes, payload, plain, superpacket
 
 plain_topic = Topic("read", "plain", basis=(kernel("tun_get_user", "drivers/net/tun.c"),))
@@ -126,14 +126,14 @@ csum.add(
 
 # A type on a packet that fits one segment.
 
-_TYPED: tuple[tuple[str, Packet, Packet, tuple[str, ...]], ...] = (
-    ("tcp4", ip4(), TCP(flags="PA"), ()),
-    ("tcp6", ip6(), TCP(flags="PA"), ()),
-    ("udp4", ip4(), UDP(), ("uso",)),
-    ("udp6", ip6(), UDP(), ("uso",)),
+_TYPED: tuple[tuple[str, Packet, Packet, tuple[KernelRule, ...]], ...] = (
+    ("tcp4", ip4(), TCP(flags="PA"), ANY_KERNEL),
+    ("tcp6", ip6(), TCP(flags="PA"), ANY_KERNEL),
+    ("udp4", ip4(), UDP(), needs("uso")),
+    ("udp6", ip6(), UDP(), needs("uso")),
 )
 
-for _name, _header, _layer, _traits in _TYPED:
+for _name, _header, _layer, _kernels in _TYPED:
     for _case, _length in (("payload-equal-to-gso-size", 24), ("payload-below-gso-size", 9), ("no-payload", 0)):
         small.add(
             f"{_name}-{_case}",
@@ -141,7 +141,7 @@ for _name, _header, _layer, _traits in _TYPED:
             superpacket(_header / _layer, payload(_length), gso_size=24),
             flags=("SmallSuperpacket",),
             requires=(f"gso.{_name}",),
-            traits=_traits,
+            kernels=_kernels,
         )
 
 for _name, _header in (("tcp4", ip4()), ("tcp6", ip6())):

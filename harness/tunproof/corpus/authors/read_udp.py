@@ -4,13 +4,13 @@ from scapy.layers.inet import UDP, IPOption
 from scapy.layers.inet6 import IPv6ExtHdrDestOpt, PadN
 from scapy.packet import Packet
 
-from tunproof.corpus.authoring import Topic, bug, kernel, rfc
+from tunproof.corpus.authoring import Topic, bug, kernel, needs, rfc
 from tunproof.corpus.builder import ip4, ip6, payload, superpacket
 
 _CUT = kernel("__udp_gso_segment", "net/ipv4/udp_offload.c", since="6.2 for TUN")
 
-udp4 = Topic("read", "udp4", requires=("gso.udp4",), traits=("uso",), basis=(_CUT,))
-udp6 = Topic("read", "udp6", requires=("gso.udp6",), traits=("uso",), basis=(_CUT,))
+udp4 = Topic("read", "udp4", requires=("gso.udp4",), kernels=needs("uso"), basis=(_CUT,))
+udp6 = Topic("read", "udp6", requires=("gso.udp6",), kernels=needs("uso"), basis=(_CUT,))
 TOPICS = (udp4, udp6)
 
 

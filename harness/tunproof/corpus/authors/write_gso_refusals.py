@@ -5,7 +5,7 @@ from dataclasses import replace
 from scapy.layers.inet import ICMP, UDP
 from scapy.layers.inet6 import IPv6ExtHdrFragment
 
-from tunproof.corpus.authoring import Topic, bug, kernel, rfc, uapi
+from tunproof.corpus.authoring import Topic, bug, kernel, needs, rfc, uapi
 from tunproof.corpus.authors.write_gso_superpackets import fragments, tcp
 from tunproof.corpus.builder import GsoPieces, ip4, ip6, packet_bytes, pieces
 
@@ -25,7 +25,7 @@ refusals.add(
     _UDP,
     flags=("Basic",),
     requires=("gso.udp4",),
-    traits=("uso",),
+    kernels=needs("uso"),
 )
 
 

@@ -4,14 +4,14 @@ from scapy.layers.inet import TCP, UDP
 from scapy.layers.inet6 import IPv6ExtHdrDestOpt, PadN
 from scapy.packet import Packet
 
-from tunproof.corpus.authoring import Topic, bug, kernel, rfc, virtio
+from tunproof.corpus.authoring import Topic, bug, kernel, needs, rfc, virtio
 from tunproof.corpus.builder import ip4, ip6, payload, pieces
 
 _BASIS = (virtio("5.1.6.2.1"), kernel("virtio_net_hdr_to_skb", "include/linux/virtio_net.h"))
 tcp4 = Topic("write_gso", "tcp4", requires=("gso.tcp4",), basis=_BASIS)
 tcp6 = Topic("write_gso", "tcp6", requires=("gso.tcp6",), basis=_BASIS)
-udp4 = Topic("write_gso", "udp4", requires=("gso.udp4",), traits=("uso",), basis=_BASIS)
-udp6 = Topic("write_gso", "udp6", requires=("gso.udp6",), traits=("uso",), basis=_BASIS)
+udp4 = Topic("write_gso", "udp4", requires=("gso.udp4",), kernels=needs("uso"), basis=_BASIS)
+udp6 = Topic("write_gso", "udp6", requires=("gso.udp6",), kernels=needs("uso"), basis=_BASIS)
 TOPICS = (tcp4, tcp6, udp4, udp6)
 
 _TIMESTAMPS = [("NOP", None), ("NOP", None), ("Timestamp", (0x01020304, 0x05060708))]
@@ -114,7 +114,7 @@ for _topic, _ip in ((udp4, ip4()), (udp6, ip6())):
         "As many datagrams as one UDP superpacket may have.",
         pieces(_ip / UDP(sport=40000, dport=443), fragments(*[8] * 128)),
         flags=("ManySegments", "TooManyUdpSegments"),
-        traits=("uso_128",),
+        kernels=needs("uso", "uso_128"),
     )
 
 tcp6.add(

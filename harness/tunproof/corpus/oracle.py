@@ -1,0 +1,189 @@
+"""Second opinions that owe nothing to the reference: scapy, `ctypes`, and sums in the plainest way.
+
+No case is recorded that its oracle does not confirm.
+"""
+
+import ctypes
+import struct
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scapy.compat import raw
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment
+from scapy.packet import NoPayload, Packet
+from scapy.utils import checksum as scapy_checksum
+
+from tunproof.corpus.cases import EmitInput, ParseInput, VnetFields
+
+__all__ = ["Batched", "batched", "completed_frame", "header_of", "rebuilt", "right_but_for_zero", "sum_of"]
+
+
+def sum_of(data: bytes, initial: int) -> int:
+    """Return the folded sum of some bytes, one word and one carry at a time (RFC 1071, section 1)."""
+    total = initial
+    for (word,) in struct.iter_unpack(">H", data + b"\0" * (len(data) % 2)):
+        total += word
+        total = (total & 0xFFFF) + (total >> 16)
+    return total
+
+
+def completed_frame(data: bytes, initial: int) -> tuple[bytes, bytes]:
+    """Return a frame by which a kernel sums `data` as well, and the packet that must come out if it sums right.
+
+    A packet with NEEDS_CSUM whose checksum field, with `initial` in it, stands in front of the data: the kernel stores
+    the complement of the sum there, and 0xFFFF for zero (`skb_checksum_help`).
+    """
+    header = raw(IP(src="192.0.2.1", dst="198.51.100.2", id=0x1234, proto=253) / (initial.to_bytes(2, "big") + data))
+    vnet = struct.pack("<BBHHHH", 1, 0, 0, 0, 20, 0)
+    stored = (~sum_of(data, initial) & 0xFFFF) or 0xFFFF
+    return vnet + header, header[:20] + stored.to_bytes(2, "big") + data
+
+
+class _Little(ctypes.LittleEndianStructure):
+    _pack_ = 1
+    _fields_ = (
+        ("flags", ctypes.c_uint8),
+        ("gso_type", ctypes.c_uint8),
+        ("hdr_len", ctypes.c_uint16),
+        ("gso_size", ctypes.c_uint16),
+        ("csum_start", ctypes.c_uint16),
+        ("csum_offset", ctypes.c_uint16),
+        ("num_buffers", ctypes.c_uint16),
+        ("rest", ctypes.c_uint8 * 12),
+    )
+
+
+class _Big(ctypes.BigEndianStructure):
+    _pack_ = 1
+    _fields_ = _Little._fields_
+
+
+def header_of(given: ParseInput | EmitInput) -> VnetFields | bytes:
+    """Return what `struct virtio_net_hdr` as C lays it out says, or what it looks like."""
+    layout = _Little if given.byte_order == "little" else _Big
+    if isinstance(given, ParseInput):
+        header = layout.from_buffer_copy(bytes.fromhex(given.bytes)[: given.size].ljust(24, b"\0"))
+        numbers = {name: getattr(header, name) for name in VnetFields.__struct_fields__[:6]}
+        buffers = header.num_buffers if given.size >= 12 else None
+        return VnetFields(**numbers, num_buffers=buffers, rest=bytes(header.rest).hex() if given.size >= 24 else None)
+    fields = given.fields
+    header = layout(*(getattr(fields, name) or 0 for name in VnetFields.__struct_fields__[:7]))
+    header.rest[:] = bytes.fromhex(fields.rest or "00" * 12)
+    return bytes(header)[: given.size]
+
+
+def rebuilt(packet: bytes) -> bytes:
+    """Return a packet with all lengths and checksums computed anew by scapy."""
+    dissected = _dissect(packet)
+    for layer, fields in ((IP, ("len", "chksum")), (IPv6, ("plen",)), (TCP, ("chksum",)), (UDP, ("len", "chksum"))):
+        if layer in dissected:
+            for field in fields:
+                delattr(dissected[layer], field)
+    built: bytes = raw(dissected)
+    return built
+
+
+def right_but_for_zero(built: bytes, packet: bytes) -> bool:
+    """Whether two packets are equal but for a TCP checksum that is 0x0000 in one and 0xFFFF in the other."""
+    dissected = _dissect(packet)
+    if TCP not in dissected:
+        return False
+    at = len(packet) - len(raw(dissected[TCP])) + 16
+    zeros = {b"\x00\x00", b"\xff\xff"}
+    return {built[at : at + 2], packet[at : at + 2]} == zeros and built[:at] + built[at + 2 :] == packet[:at] + packet[
+        at + 2 :
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Batched:
+    """What scapy sees in the packets of a batch; all indices count from 0. See `cases.Joined`."""
+
+    order: tuple[tuple[int, ...], ...]
+    order_should: tuple[tuple[int, ...], ...]
+    silent: tuple[int, ...]
+    repairable: tuple[int, ...]
+    unsummed: tuple[int, ...]
+
+
+def batched(packets: Sequence[bytes]) -> Batched:
+    """Sort packets into flows, and find those with wrong checksums or none.
+
+    A packet whose ports cannot be read (a fragment, another protocol, a damaged header) belongs to every flow of its
+    address pair and protocol: nothing of them may pass it.
+    """
+    flows: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    wide: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    acks, silent, repairable, unsummed = set(), [], [], []
+    for index, packet in enumerate(packets):
+        if not packet:
+            silent.append(index)
+        if not _is_ip(packet):
+            continue
+        dissected = _dissect(packet)
+        pair, ports = _flow(dissected)
+        if ports is None:
+            wide[pair].append(index)
+            continue
+        flows[*pair, *ports].append(index)
+        if _is_pure_ack(dissected):
+            acks.add(index)
+        if UDP in dissected and dissected[UDP].chksum == 0:
+            unsummed.append(index)
+        elif not _sums_up(packet, dissected):
+            repairable.append(index)
+    merged = [sorted(indices + wide[key[:3]]) for key, indices in flows.items()]
+    merged += [indices for pair, indices in wide.items() if not any(key[:3] == pair for key in flows)]
+    return Batched(
+        order=_orders(merged, acks),
+        order_should=_orders([flow for flow in merged if acks & set(flow)], set()),
+        silent=tuple(silent),
+        repairable=tuple(repairable),
+        unsummed=tuple(unsummed),
+    )
+
+
+def _orders(flows: Sequence[Sequence[int]], left_out: set[int]) -> tuple[tuple[int, ...], ...]:
+    kept = (tuple(index for index in flow if index not in left_out) for flow in flows)
+    return tuple(sorted(flow for flow in kept if len(flow) > 1))
+
+
+def _dissect(packet: bytes) -> Packet:
+    return (IP if packet[0] >> 4 == 4 else IPv6)(packet)
+
+
+def _is_ip(packet: bytes) -> bool:
+    return len(packet) >= {4: 20, 6: 40}.get(packet[0] >> 4 if packet else 0, 1 << 16)
+
+
+def _flow(dissected: Packet) -> tuple[tuple[object, ...], tuple[int, int] | None]:
+    """Return addresses and protocol, and the ports if they can be read."""
+    network = dissected[0]
+    last = network
+    while not isinstance(last.payload, NoPayload) and (hasattr(last.payload, "nh") or last.payload.name == "AH"):
+        last = last.payload
+    protocol = network.proto if IP in dissected else last.nh
+    fragment = IPv6ExtHdrFragment in dissected or (IP in dissected and (network.frag or network.flags.MF))
+    transport = dissected.getlayer(TCP) or dissected.getlayer(UDP)
+    pair = (network.src, network.dst, protocol)
+    if fragment or transport is None or (TCP in dissected and (transport.dataofs or 0) < 5):
+        return pair, None
+    return pair, (transport.sport, transport.dport)
+
+
+def _is_pure_ack(dissected: Packet) -> bool:
+    if TCP not in dissected:
+        return False
+    size = len(raw(dissected[TCP])) - dissected[TCP].dataofs * 4
+    return size <= 0 and not set(str(dissected[TCP].flags)) & set("SFR")
+
+
+def _sums_up(packet: bytes, dissected: Packet) -> bool:
+    """Whether the transport checksum is right, by scapy's pseudo-header."""
+    layer = TCP if TCP in dissected else UDP
+    at = len(packet) - len(raw(dissected[layer]))
+    addresses = packet[12:20] if packet[0] >> 4 == 4 else packet[8:40]
+    protocol = 6 if layer is TCP else 17
+    return bool(scapy_checksum(addresses + struct.pack(">HH", protocol, len(packet) - at) + packet[at:]) in {0, 0xFFFF})

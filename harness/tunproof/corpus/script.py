@@ -1,0 +1,294 @@
+"""The steps of a lifecycle, and what each may answer.
+
+A script makes fds, hands them to a container, and does things to its queues. Fds have names; a queue is named by the fd
+it was made of. A `wire` is a SOCK_SEQPACKET socket pair: one end is the fd, the other end is held by whoever runs the
+script, who feeds frames into it and takes out what was written. A `tun` is a device in a namespace of its own.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from tunproof.corpus.model import Hex, Strict
+
+__all__ = [
+    "Add",
+    "Answer",
+    "Answers",
+    "Close",
+    "CloseQueue",
+    "Closed",
+    "Count",
+    "Descriptors",
+    "Done",
+    "Down",
+    "Feed",
+    "FinishRead",
+    "FinishWrite",
+    "Frames",
+    "Grow",
+    "HangUp",
+    "Link",
+    "Look",
+    "Names",
+    "Offloads",
+    "OpenOther",
+    "OpenTun",
+    "OpenWire",
+    "Queues",
+    "Read",
+    "ReadPackets",
+    "RefusedStep",
+    "Released",
+    "Script",
+    "StartRead",
+    "StartWrite",
+    "Step",
+    "Take",
+    "Waiting",
+    "WriteGsoStep",
+    "WriteStep",
+]
+
+Name = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9]*$")]
+TunFlag = Literal["TUN", "TAP", "NO_PI", "VNET_HDR", "MULTI_QUEUE"]
+
+
+class _Step(Strict, frozen=True, kw_only=True, tag_field="do"):
+    """One step."""
+
+
+class OpenWire(_Step, frozen=True, kw_only=True, tag="open-wire"):
+    """Make a wire. Answers done."""
+
+    fd: Name
+
+
+class OpenTun(_Step, frozen=True, kw_only=True, tag="open-tun"):
+    """Open /dev/net/tun and attach it to a device, made if need be, with these flags. Answers done.
+
+    `header_size` is set with TUNSETVNETHDRSZ. The link is down until `link` brings it up.
+    """
+
+    fd: Name
+    device: Name
+    flags: tuple[TunFlag, ...]
+    header_size: int | None = None
+
+
+class OpenOther(_Step, frozen=True, kw_only=True, tag="open-other"):
+    """Take something that is no queue: a TUN fd without a device, a fd that is closed again. Answers done."""
+
+    fd: Name
+    what: Literal["unattached-tun", "closed"]
+
+
+class Add(_Step, frozen=True, kw_only=True, tag="add"):
+    """Hand a fd to the container. Answers done, refused or closed; a fd that is refused stays the caller's, open."""
+
+    fd: Name
+
+
+class Queues(_Step, frozen=True, kw_only=True, tag="queues"):
+    """Answers how many queues the container lists."""
+
+
+class Feed(_Step, frozen=True, kw_only=True, tag="feed"):
+    """Send a frame into a wire, for the queue to read. Answers done."""
+
+    fd: Name
+    frame: Hex
+
+
+class HangUp(_Step, frozen=True, kw_only=True, tag="hang-up"):
+    """Close the far end of a wire. Answers done."""
+
+    fd: Name
+
+
+class Read(_Step, frozen=True, kw_only=True, tag="read"):
+    """Read from the queue. Answers packets or closed."""
+
+    fd: Name
+
+
+class StartRead(_Step, frozen=True, kw_only=True, tag="start-read"):
+    """Begin a read in another thread while there is nothing to read. Answers waiting, once it waits."""
+
+    fd: Name
+
+
+class FinishRead(_Step, frozen=True, kw_only=True, tag="finish-read"):
+    """Answers what the read that was begun came to: packets or closed."""
+
+    fd: Name
+
+
+class Look(_Step, frozen=True, kw_only=True, tag="look"):
+    """Look at a packet of an earlier read: `reads_ago` 0 is the latest. Answers packets (one), or released."""
+
+    fd: Name
+    packet: int
+    reads_ago: int = 0
+
+
+class Grow(_Step, frozen=True, kw_only=True, tag="grow"):
+    """Append bytes to a packet of the latest read in place, as far as the language has it. Answers done or refused."""
+
+    fd: Name
+    packet: int
+    data: Hex
+
+
+class WriteStep(_Step, frozen=True, kw_only=True, tag="write"):
+    """Write a packet. Answers done, refused, closed, or down."""
+
+    fd: Name
+    packet: Hex
+
+
+class WriteGsoStep(_Step, frozen=True, kw_only=True, tag="write-gso"):
+    """Write a superpacket. Answers done, refused, closed, or down."""
+
+    fd: Name
+    hdr: Hex
+    transport_hdr: Hex
+    pays: tuple[Hex, ...]
+
+
+class StartWrite(_Step, frozen=True, kw_only=True, tag="start-write"):
+    """Write a packet again and again in another thread until the wire is full. Answers waiting, once it waits."""
+
+    fd: Name
+    packet: Hex
+
+
+class FinishWrite(_Step, frozen=True, kw_only=True, tag="finish-write"):
+    """Answers what the write that waited came to: done or closed."""
+
+    fd: Name
+
+
+class Take(_Step, frozen=True, kw_only=True, tag="take"):
+    """Take from the far end of a wire what was written since the last `take`. Answers frames."""
+
+    fd: Name
+
+
+class CloseQueue(_Step, frozen=True, kw_only=True, tag="close-queue"):
+    """Close one queue. Answers done."""
+
+    fd: Name
+
+
+class Close(_Step, frozen=True, kw_only=True, tag="close"):
+    """Close the container. Answers done."""
+
+
+class Descriptors(_Step, frozen=True, kw_only=True, tag="descriptors"):
+    """Answers how many more fds the process has than before the first step, those of far ends left out."""
+
+
+class Link(_Step, frozen=True, kw_only=True, tag="link"):
+    """Bring a device up or down, or delete it. Answers done."""
+
+    device: Name
+    state: Literal["up", "down", "gone"]
+
+
+class Offloads(_Step, frozen=True, kw_only=True, tag="offloads"):
+    """Answers which offloads the device has, as ethtool names them (those that TUNSETOFFLOAD sets)."""
+
+    device: Name
+
+
+class _Answer(Strict, frozen=True, kw_only=True, tag_field="is"):
+    """What a step came to."""
+
+
+class Done(_Answer, frozen=True, kw_only=True, tag="done"):
+    """It was done."""
+
+
+class RefusedStep(_Answer, frozen=True, kw_only=True, tag="refused"):
+    """It was refused, and changed nothing."""
+
+
+class Closed(_Answer, frozen=True, kw_only=True, tag="closed"):
+    """The queue, the container or the device is closed: no later call can succeed."""
+
+
+class Down(_Answer, frozen=True, kw_only=True, tag="down"):
+    """The link is down: later calls may succeed."""
+
+
+class Waiting(_Answer, frozen=True, kw_only=True, tag="waiting"):
+    """It waits."""
+
+
+class Released(_Answer, frozen=True, kw_only=True, tag="released"):
+    """The packet is no longer lent, and looking at it is an error."""
+
+
+class ReadPackets(_Answer, frozen=True, kw_only=True, tag="packets"):
+    """These packets, byte for byte."""
+
+    packets: tuple[Hex, ...]
+
+
+class Frames(_Answer, frozen=True, kw_only=True, tag="frames"):
+    """These packets were written, each behind a vnet header that keeps V1 to V13, or behind none (backend plain)."""
+
+    packets: tuple[Hex, ...]
+
+
+class Count(_Answer, frozen=True, kw_only=True, tag="count"):
+    """So many."""
+
+    count: int
+
+
+class Names(_Answer, frozen=True, kw_only=True, tag="names"):
+    """These, sorted."""
+
+    names: tuple[str, ...]
+
+
+Step = (
+    OpenWire
+    | OpenTun
+    | OpenOther
+    | Add
+    | Queues
+    | Feed
+    | HangUp
+    | Read
+    | StartRead
+    | FinishRead
+    | Look
+    | Grow
+    | WriteStep
+    | WriteGsoStep
+    | StartWrite
+    | FinishWrite
+    | Take
+    | CloseQueue
+    | Close
+    | Descriptors
+    | Link
+    | Offloads
+)
+Answer = Done | RefusedStep | Closed | Down | Waiting | Released | ReadPackets | Frames | Count | Names
+
+
+class Script(Strict, frozen=True, kw_only=True):
+    """Steps that one container goes through, one after another. `backend` says whether its fds have vnet headers."""
+
+    backend: Literal["offload", "plain"] = "offload"
+    steps: Annotated[tuple[Step, ...], msgspec.Meta(min_length=1)]
+
+
+class Answers(Strict, frozen=True, kw_only=True, tag_field="outcome", tag="answers"):
+    """For each step the answers that are right, of which a subject gives one."""
+
+    answers: tuple[Annotated[tuple[Answer, ...], msgspec.Meta(min_length=1)], ...]

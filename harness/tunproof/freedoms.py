@@ -1,0 +1,43 @@
+"""When two packets are the same, although their bytes are not.
+
+Two freedoms, and no others: a TCP checksum of 0x0000 and one of 0xFFFF are the same number, and the IPv4 identification
+of an atomic packet (DF set, no fragment) means nothing (RFC 6864, section 4.1).
+"""
+
+from collections.abc import Sequence
+
+from tio.errors import PacketError
+from tio.ip import IPv4, parse_ip
+
+__all__ = ["normalized", "same_packets"]
+
+_TCP = 6
+
+
+def same_packets(expected: Sequence[bytes], got: Sequence[bytes], *, exact: bool = False) -> bool:
+    """Whether two lists hold the same packets in the same order; `exact` knows no freedoms."""
+    if list(expected) == list(got):
+        return True
+    if exact or len(expected) != len(got):
+        return False
+    return all(
+        right == found or normalized(right) == normalized(found) for right, found in zip(expected, got, strict=True)
+    )
+
+
+def normalized(packet: bytes) -> bytes:
+    """Return a packet in which what is free has a fixed value; one that cannot be read comes back as it is."""
+    try:
+        ip = parse_ip(packet)
+    except PacketError:
+        return packet
+    result = bytearray(packet)
+    if isinstance(ip, IPv4) and packet[6] & 0x40 and not ip.is_fragment:
+        # The header checksum covers the identification: what it would be with the fixed one tells right from wrong.
+        old = int.from_bytes(packet[4:6], "big") + int.from_bytes(packet[10:12], "big")
+        result[4:6] = b"\0\0"
+        result[10:12] = (old % 0xFFFF).to_bytes(2, "big")
+    field = ip.header_length + 16
+    if ip.protocol == _TCP and not ip.is_fragment and packet[field : field + 2] == b"\xff\xff":
+        result[field : field + 2] = b"\0\0"
+    return bytes(result)

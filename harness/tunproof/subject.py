@@ -1,0 +1,70 @@
+"""What answers cases in this process: one method an operation, bytes in, bytes out.
+
+A subject that lacks an operation, or one size or byte order of it, raises `UnsupportedError`. One that turns its input
+down, as it would turn down such input in earnest, raises `TurnedDownError`. Any other exception is a crash, which is
+never a correct rejection.
+"""
+
+import abc
+from collections.abc import Sequence
+
+from tunproof.corpus.cases import GsoArguments, VnetFields
+from tunproof.corpus.script import Answer, Script
+
+__all__ = ["Subject", "TurnedDownError", "UnsupportedError"]
+
+
+class TurnedDownError(Exception):
+    """The subject's ordinary refusal: the text is for people, `frames` what was written all the same."""
+
+    def __init__(self, reason: str, frames: Sequence[bytes] = ()) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.frames = tuple(frames)
+
+
+class UnsupportedError(Exception):
+    """The subject cannot do this, and says so."""
+
+
+class Subject(abc.ABC):
+    """An implementation under test. `name` is how reports call it."""
+
+    name: str
+
+    def checksum(self, data: bytes, initial: int) -> int:
+        """Return the folded sum of `data`, gone on from `initial`, not inverted."""
+        raise UnsupportedError("checksum")
+
+    def parse_header(self, data: bytes, size: int, byte_order: str) -> VnetFields:
+        """Return the fields of the vnet header of `size` bytes with which `data` begins."""
+        raise UnsupportedError("header: parse")
+
+    def emit_header(self, fields: VnetFields, size: int, byte_order: str) -> bytes:
+        """Return the vnet header of `size` bytes that says this."""
+        raise UnsupportedError("header: emit")
+
+    def read(self, frame: bytes, before: Sequence[bytes]) -> list[bytes]:
+        """Return the packets that a reader makes of `frame`, after it has read the frames in `before`."""
+        raise UnsupportedError("read")
+
+    def write(self, packet: bytes, before: Sequence[bytes], poison: int | None) -> list[bytes]:
+        """Return the frames that a writer makes of one packet, after it has written the packets in `before`."""
+        raise UnsupportedError("write")
+
+    def write_gso(self, arguments: GsoArguments, before: Sequence[GsoArguments]) -> list[bytes]:
+        """Return the frames that a writer makes of one `write_gso`, after those in `before`."""
+        raise UnsupportedError("write_gso")
+
+    def write_batch(
+        self, packets: Sequence[bytes], before: Sequence[Sequence[bytes]], poison: int | None
+    ) -> list[bytes]:
+        """Return the frames that a writer makes of a batch, after the batches in `before`."""
+        raise UnsupportedError("write_batch")
+
+    def lifecycle(self, script: Script) -> list[Answer]:
+        """Return what each step answers; `Frames` hold whole frames here, vnet header included."""
+        raise UnsupportedError("lifecycle")
+
+    def close(self) -> None:  # noqa: B027 (most hold nothing)
+        """Give back what the subject holds. Closing twice is harmless."""

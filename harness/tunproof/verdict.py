@@ -1,0 +1,224 @@
+"""The judge: what a subject did with the input of a case, held against what must come out."""
+
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tio
+from tunproof.batch import inspect_batch
+from tunproof.corpus.cases import (
+    Case,
+    ChecksumCase,
+    EmitInput,
+    Fields,
+    HeaderBytes,
+    HeaderCase,
+    LifecycleCase,
+    Nothing,
+    ReadCase,
+    Refused,
+    Rejected,
+    WriteBatchCase,
+    WriteCase,
+    WriteGsoCase,
+    Written,
+)
+from tunproof.corpus.script import Answer, Frames
+from tunproof.freedoms import same_packets
+from tunproof.judge import describe_packets, first_difference
+from tunproof.subject import Subject, TurnedDownError, UnsupportedError
+
+__all__ = ["Kind", "Verdict", "judge"]
+
+
+class Kind(enum.StrEnum):
+    """How a subject did."""
+
+    PASS = "pass"  # noqa: S105 (no password)
+    FAIL = "fail"
+    UNSUPPORTED = "unsupported"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The word on one case.
+
+    Attributes:
+        kind: pass, fail, unsupported, or error where the subject raised what it should not.
+        difference: what was wrong, in words; empty for a pass.
+        advice: what should have been otherwise and is not failed.
+        policies: what the subject does that it may do or not.
+        quality: for batches, how much of the ideal joining was reached, from 0 to 1.
+    """
+
+    kind: Kind
+    difference: str = ""
+    advice: tuple[str, ...] = ()
+    policies: frozenset[str] = frozenset()
+    quality: float | None = None
+
+
+_PASS = Verdict(Kind.PASS)
+
+
+def judge(case: Case, subject: Subject, *, exact: bool = False) -> Verdict:
+    """Put a case to a subject and return the verdict.
+
+    `exact` is for the reference: it has none of the `freedoms`, and must give the very header and rule of the case.
+    """
+    try:
+        return _ASK[type(case)](case, subject, exact)
+    except UnsupportedError as error:
+        return Verdict(Kind.UNSUPPORTED, str(error))
+    except Exception as error:  # noqa: BLE001 (whatever a subject raises is its own affair, and a result)
+        return Verdict(Kind.ERROR, f"{type(error).__name__}: {error}")
+
+
+def _checksum(case: ChecksumCase, subject: Subject, _: bool) -> Verdict:
+    got = subject.checksum(bytes.fromhex(case.input.data), case.input.initial)
+    return _equal(f"{case.expect.sum:#06x}", f"{got:#06x}")
+
+
+def _header(case: HeaderCase, subject: Subject, exact: bool) -> Verdict:
+    given = case.input
+    try:
+        if isinstance(given, EmitInput):
+            said: object = subject.emit_header(given.fields, given.size, given.byte_order).hex()
+        else:
+            said = subject.parse_header(bytes.fromhex(given.bytes), given.size, given.byte_order)
+    except TurnedDownError as error:
+        return _turned_down(case.expect, error, exact=exact)
+    match case.expect:
+        case HeaderBytes(bytes=right) | Fields(fields=right):
+            return _equal(right, said)
+    return _fail(f"expected a refusal, got {said}")
+
+
+def _read(case: ReadCase, subject: Subject, exact: bool) -> Verdict:
+    try:
+        got = subject.read(bytes.fromhex(case.input.frame), _all(case.input.before))
+    except TurnedDownError as error:
+        return _turned_down(case.expect, error, exact=exact)
+    if isinstance(case.expect, Rejected):
+        return _fail(f"expected a frame that is turned down ({case.expect.rule}), got {describe_packets(got)}")
+    return _packets(_all(case.expect.packets), got, exact=exact or case.level != "must")
+
+
+def _write(case: WriteCase, subject: Subject, exact: bool) -> Verdict:
+    given = case.input
+    packet = bytes.fromhex(given.packet)
+    poison = None if given.poison is None else int(given.poison, 16)
+    try:
+        frames = subject.write(packet, _all(given.before), poison)
+    except TurnedDownError as error:
+        return _turned_down(case.expect, error, exact=exact)
+    return _frame(case.expect, packet, frames, exact=exact)
+
+
+def _write_gso(case: WriteGsoCase, subject: Subject, exact: bool) -> Verdict:
+    given = case.input
+    try:
+        frames = subject.write_gso(given, given.before)
+    except TurnedDownError as error:
+        return _turned_down(case.expect, error, exact=exact)
+    packet = bytes.fromhex(given.hdr + given.transport_hdr + "".join(given.pays))
+    return _frame(case.expect, packet, frames, exact=exact)
+
+
+def _write_batch(case: WriteBatchCase, subject: Subject, _: bool) -> Verdict:
+    given = case.input
+    packets = _all(given.packets)
+    poison = None if given.poison is None else int(given.poison, 16)
+    frames = subject.write_batch(packets, [_all(batch) for batch in given.before], poison)
+    report = inspect_batch(packets, frames, case.expect)
+    kind = Kind.FAIL if report.failures else Kind.PASS
+    policies = frozenset(report.policies)
+    return Verdict(kind, "\n".join(report.failures), tuple(report.advice), policies, report.quality)
+
+
+def _lifecycle(case: LifecycleCase, subject: Subject, exact: bool) -> Verdict:
+    got = subject.lifecycle(case.input)
+    for index, (step, right, said) in enumerate(zip(case.input.steps, case.expect.answers, got, strict=False)):
+        if not any(_answers(one, said, header=case.input.backend == "offload", exact=exact) for one in right):
+            return _fail(f"step {index}, {step}: expected {' or '.join(map(str, right))}, got {said}")
+    return _equal(len(case.input.steps), len(got))
+
+
+_ASK: dict[type, Callable[[Any, Subject, bool], Verdict]] = {
+    ChecksumCase: _checksum,
+    HeaderCase: _header,
+    ReadCase: _read,
+    WriteCase: _write,
+    WriteGsoCase: _write_gso,
+    WriteBatchCase: _write_batch,
+    LifecycleCase: _lifecycle,
+}
+
+
+def _answers(right: Answer, said: Answer, *, header: bool, exact: bool) -> bool:
+    """Whether an answer is the right one; written frames are held against the header rules."""
+    if not isinstance(right, Frames) or not isinstance(said, Frames):
+        return right == said
+    frames = _all(said.packets)
+    if header:
+        if any(violation.is_must for frame in frames for violation in _violations(frame)):
+            return False
+        frames = [frame[10:] for frame in frames]
+    return same_packets(_all(right.packets), frames, exact=exact)
+
+
+def _frame(  # noqa: PLR0911
+    expect: Written | Nothing | Refused, packet: bytes, frames: Sequence[bytes], *, exact: bool
+) -> Verdict:
+    """Judge what a writer wrote for one packet or superpacket."""
+    match expect:
+        case Nothing():
+            return _equal("nothing written", f"{len(frames)} frames" if frames else "nothing written")
+        case Refused(rule=rule):
+            return _fail(f"expected a write that is refused ({rule}), got {len(frames)} frames")
+    if len(frames) != 1:
+        return _fail(f"expected one frame, got {len(frames)}")
+    (frame,) = frames
+    if exact and frame[:10].hex() != expect.header:
+        return _fail(f"vnet header: expected {expect.header}, got {frame[:10].hex()}")
+    if frame[10:] != packet:
+        return _fail(str(first_difference([packet], [frame[10:]])))
+    broken = [violation for violation in _violations(frame) if violation.is_must]
+    if broken:
+        return _fail("; ".join(map(str, broken)))
+    advice = tuple(str(violation) for violation in _violations(frame))
+    segments = tio.segment(frame, byte_order=tio.ByteOrder.LITTLE)
+    verdict = _packets(_all(expect.segments), segments, exact=exact)
+    return verdict if verdict.difference else Verdict(Kind.PASS, advice=advice)
+
+
+def _packets(right: Sequence[bytes], got: Sequence[bytes], *, exact: bool) -> Verdict:
+    return _PASS if same_packets(right, got, exact=exact) else _fail(str(first_difference(right, got)))
+
+
+def _turned_down(expect: object, error: TurnedDownError, *, exact: bool) -> Verdict:
+    if not isinstance(expect, Rejected | Refused):
+        return _fail(f"expected {type(expect).__name__.lower()}, but it was turned down ({error.reason})")
+    if exact and error.reason != expect.rule:
+        return _fail(f"expected to be turned down by {expect.rule}, got {error.reason}")
+    if error.frames:
+        return _fail(f"turned down ({error.reason}), but {len(error.frames)} frames came all the same")
+    return _PASS
+
+
+def _violations(frame: bytes) -> list[tio.Violation]:
+    return tio.violations(frame, byte_order=tio.ByteOrder.LITTLE)
+
+
+def _equal(right: object, got: object) -> Verdict:
+    return _PASS if right == got else _fail(f"expected {right}, got {got}")
+
+
+def _fail(difference: str) -> Verdict:
+    return Verdict(Kind.FAIL, difference)
+
+
+def _all(packets: Sequence[str]) -> list[bytes]:
+    return [bytes.fromhex(packet) for packet in packets]
