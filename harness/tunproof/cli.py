@@ -173,6 +173,9 @@ def list_cases(*, select: Select = "*", as_json: AsJson = False) -> None:
 @corpus_app.command("build")
 def build_corpus(
     *,
+    topics: Annotated[
+        str, typer.Option("--topics", metavar="GLOB", help="Only these operations and topics, such as 'read/*'.")
+    ] = "*",
     check_only: Annotated[
         bool, typer.Option("--check", help="Change nothing; exit 1 where a file would change.")
     ] = False,
@@ -186,12 +189,14 @@ def build_corpus(
     lab.ensure()
     terminal = Terminal()
     with terminal.progress("cases") as tick:
-        files = build(root, confirm=not check_only, progress=tick)
-    changed = [path.relative_to(root) for path in differing(files, root)]
+        files = build(root, topics=topics, confirm=not check_only, progress=tick)
+    if not files:
+        raise UsageError(f"no topic matches {topics!r}")
+    changed = [path.relative_to(root) for path in differing(files, root, topics)]
     for path in changed:
         terminal.out.print(f"{'would change' if check_only else 'changed'}: {path}")
     if not check_only:
-        write(files, root)
+        write(files, root, topics)
     terminal.out.print(f"{len(files)} files, {len(changed)} {'differ' if check_only else 'changed'}")
     if check_only and changed:
         raise typer.Exit(1)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import tio
 from tunproof import lab
-from tunproof.corpus import oracle
 from tunproof.corpus.cases import (
     Case,
     ChecksumCase,
@@ -26,9 +25,10 @@ from tunproof.corpus.cases import (
     Written,
 )
 from tunproof.corpus.model import KernelAnswer, KernelDelivers, KernelLoses, KernelRefuses, KernelSame
+from tunproof.corpus.summing import completed_frame
 from tunproof.judge import describe_packets, first_difference
 from tunproof.lab import Delivered, Exchange, Lost, Outcome, Refused
-from tunproof.traits import probe
+from tunproof.probes import probe
 
 __all__ = [
     "Disagreement",
@@ -94,7 +94,7 @@ def prepare(cases: Iterable[Case], traits: frozenset[str]) -> tuple[list[Questio
             not_applicable[case.id] = _NOT_ASKED[type(case)]
             continue
         for frame, packets in frames_of(case):
-            expected = expected_outcome(answer, frame, packets)
+            expected = expected_outcome(case, answer, frame, packets)
             hint = len(expected.packets) if isinstance(expected, Delivered) else 0
             questions.append(Question(case, frame, expected, hint))
     return questions, not_applicable
@@ -113,7 +113,7 @@ def frames_of(case: Case) -> list[tuple[bytes, tuple[bytes, ...]]]:
     """Return what is put to a kernel, each with the packets that "same" means; none where nothing is."""
     match case:
         case ChecksumCase(input=given):
-            frame, packet = oracle.completed_frame(bytes.fromhex(given.data), given.initial)
+            frame, packet = completed_frame(bytes.fromhex(given.data), given.initial)
             return [(frame, (packet,))]
         case ReadCase(input=given, expect=expect):
             return [(bytes.fromhex(given.frame), _packets(expect.packets if isinstance(expect, Packets) else ()))]
@@ -127,7 +127,7 @@ def frames_of(case: Case) -> list[tuple[bytes, tuple[bytes, ...]]]:
     return []
 
 
-def expected_outcome(answer: KernelAnswer, frame: bytes, packets: tuple[bytes, ...]) -> Outcome:
+def expected_outcome(case: Case, answer: KernelAnswer, frame: bytes, packets: tuple[bytes, ...]) -> Outcome:
     """Return what a kernel that answers so must do with a frame. `packets` are what "same" stands for.
 
     Of a batch an answer other than "same" is about the superpackets; a plain packet goes through every kernel.
@@ -135,7 +135,7 @@ def expected_outcome(answer: KernelAnswer, frame: bytes, packets: tuple[bytes, .
     match answer:
         case KernelSame():
             return Delivered(packets)
-        case _ if not any(frame[:10]):
+        case _ if isinstance(case, WriteBatchCase) and not any(frame[:10]):
             return Delivered(packets)
         case KernelDelivers(packets=others):
             return Delivered(_packets(others))

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
@@ -10,12 +11,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from tunproof.bench import Rates
-from tunproof.corpus.cases import Case
 from tunproof.doctor import Check, Status
-from tunproof.kernel import KernelReport
-from tunproof.reference import ReferenceReport
 from tunproof.streams import discard_output
+
+if TYPE_CHECKING:  # a command that needs none of them starts at once
+    from tunproof.bench import Rates
+    from tunproof.corpus.cases import Case
+    from tunproof.kernel import KernelReport
+    from tunproof.reference import ReferenceReport
 
 __all__ = ["Terminal"]
 
@@ -55,7 +58,7 @@ class Terminal:
             table.add_column(column, justify="right" if column in set(numbers) else "left", overflow="fold")
         return table
 
-    def kernel_report(self, report: KernelReport, cases: Iterable[Case]) -> None:
+    def kernel_report(self, report: "KernelReport", cases: Iterable["Case"]) -> None:
         """Print what a kernel said: a line per topic, then every disagreement."""
         self.out.print(f"[bold]Linux {escape(report.kernel)}[/bold], cut by the kernel between two TUN devices\n")
         self._topics(cases, {item.case.id for item in report.disagreements}, report.not_applicable)
@@ -65,7 +68,7 @@ class Terminal:
             self.out.print(f"\n[red]{item.case.id}[/red]  (tunproof show {item.case.id})\n{escape(item.explain())}")
         self._summary(report.agree, len(report.disagreements), len(report.not_applicable), report.seconds)
 
-    def reference_report(self, report: ReferenceReport, cases: Iterable[Case]) -> None:
+    def reference_report(self, report: "ReferenceReport", cases: Iterable["Case"]) -> None:
         """Print what the reference said: a line per topic, then every failure."""
         self.out.print("[bold]the reference[/bold] (tio), reading frames and writing to a wire\n")
         self._topics(cases, {case.id for case, _ in report.failures}, ())
@@ -74,7 +77,7 @@ class Terminal:
             self.out.print(escape(verdict.difference))
         self._summary(report.cases - len(report.failures), len(report.failures), 0, report.seconds)
 
-    def _topics(self, cases: Iterable[Case], wrong: Container[str], not_applicable: Container[str]) -> None:
+    def _topics(self, cases: Iterable["Case"], wrong: Container[str], not_applicable: Container[str]) -> None:
         counts: dict[str, Counter[str]] = defaultdict(Counter)
         for case in cases:
             verdict = "disagree" if case.id in wrong else "n/a" if case.id in not_applicable else "agree"
@@ -106,7 +109,7 @@ class Terminal:
         for cure, names in cures.items():
             self.out.print(f"\n[bold]{escape(', '.join(names))}[/bold]: {escape(cure)}")
 
-    def rates(self, rates: Rates) -> None:
+    def rates(self, rates: "Rates") -> None:
         """Print the bench."""
         table = self.table("what", "rate", "", numbers=("rate",))
         for name, rate, note in (
@@ -119,7 +122,7 @@ class Terminal:
             table.add_row(name, f"{rate:,.0f}", note)
         self.out.print(table)
 
-    def listing(self, cases: Iterable[Case]) -> None:
+    def listing(self, cases: Iterable["Case"]) -> None:
         """Print one line a case."""
         for case in cases:
             self.out.print(f"{case.id}  [dim]{escape(case.about)}[/dim]")

@@ -4,6 +4,7 @@ Building twice on one kernel gives the same bytes. On another kernel it adds tha
 cases it confirms, and changes nothing else, or stops; a check (`confirm=False`) leaves `confirmed` alone.
 """
 
+import fnmatch
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -21,8 +22,9 @@ from tunproof.corpus.load import CORPORA, load_file
 from tunproof.corpus.model import FORMAT
 from tunproof.corpus.record import Recorder
 from tunproof.errors import CorpusError, UsageError
+from tunproof.probes import probe
 from tunproof.reference import Reference
-from tunproof.traits import TRAITS, probe
+from tunproof.traits import TRAITS
 
 __all__ = ["build", "checkout", "differing", "write"]
 
@@ -37,16 +39,18 @@ def checkout() -> Path:
 def build(
     root: Path,
     *,
+    topics: str = "*",
     confirm: bool = True,
     progress: Callable[[int, int], None] = lambda *_: None,
 ) -> dict[Path, bytes]:
     """Return the content of every corpus file, recorded from the running kernel.
 
-    With `confirm` the running kernel is named among those that confirmed a case. `progress` is called with how many
+    `topics` is a glob on operation and topic, such as "write_batch/*". With `confirm` the running kernel is named among those that confirmed a case. `progress` is called with how many
     drafts are done, and of how many. Raises `DisagreementError`, `EnvironmentProblem`, `CorpusError`.
     """
-    written = drafts()
-    _check_ids(written)
+    everything = drafts()
+    _check_ids(everything)
+    written = [draft for draft in everything if fnmatch.fnmatchcase(f"{draft.op}/{draft.topic}", topics)]
     old = _old_cases(root)
     cases: dict[str, Case] = {}
     with lab.redirect() as pair, Reference() as reference:
@@ -62,19 +66,23 @@ def build(
     }
 
 
-def differing(files: dict[Path, bytes], root: Path) -> list[Path]:
-    """Return the files that are not on disk as they would be built, surplus files included."""
-    surplus = [path for path in sorted(root.glob("*/*.json")) if path not in files]
+def differing(files: dict[Path, bytes], root: Path, topics: str = "*") -> list[Path]:
+    """Return the files of these topics that are not on disk as they would be built, surplus files included."""
+    surplus = [
+        path
+        for path in sorted(root.glob("*/*.json"))
+        if path not in files and fnmatch.fnmatchcase(f"{path.parent.name}/{path.stem}", topics)
+    ]
     return surplus + [path for path, content in files.items() if not path.exists() or path.read_bytes() != content]
 
 
-def write(files: dict[Path, bytes], root: Path) -> None:
+def write(files: dict[Path, bytes], root: Path, topics: str = "*") -> None:
     """Put all files in place, each by one rename, after every one of them was written: a kill leaves them whole."""
     staging = Path(tempfile.mkdtemp(prefix=".building-", dir=root))
     try:
         for number, content in enumerate(files.values()):
             (staging / str(number)).write_bytes(content)
-        surplus = [path for path in differing(files, root) if path not in files]
+        surplus = [path for path in differing(files, root, topics) if path not in files]
         for number, path in enumerate(files):
             path.parent.mkdir(exist_ok=True)
             (staging / str(number)).rename(path)

@@ -1,4 +1,4 @@
-"""Second opinions that owe nothing to the reference: scapy, `ctypes`, and sums in the plainest way.
+"""Second opinions that owe nothing to the reference: scapy and `ctypes` (and `summing`).
 
 No case is recorded that its oracle does not confirm.
 """
@@ -17,28 +17,7 @@ from scapy.utils import checksum as scapy_checksum
 
 from tunproof.corpus.cases import EmitInput, ParseInput, VnetFields
 
-__all__ = ["Batched", "batched", "completed_frame", "header_of", "rebuilt", "right_but_for_zero", "sum_of"]
-
-
-def sum_of(data: bytes, initial: int) -> int:
-    """Return the folded sum of some bytes, one word and one carry at a time (RFC 1071, section 1)."""
-    total = initial
-    for (word,) in struct.iter_unpack(">H", data + b"\0" * (len(data) % 2)):
-        total += word
-        total = (total & 0xFFFF) + (total >> 16)
-    return total
-
-
-def completed_frame(data: bytes, initial: int) -> tuple[bytes, bytes]:
-    """Return a frame by which a kernel sums `data` as well, and the packet that must come out if it sums right.
-
-    A packet with NEEDS_CSUM whose checksum field, with `initial` in it, stands in front of the data: the kernel stores
-    the complement of the sum there, and 0xFFFF for zero (`skb_checksum_help`).
-    """
-    header = raw(IP(src="192.0.2.1", dst="198.51.100.2", id=0x1234, proto=253) / (initial.to_bytes(2, "big") + data))
-    vnet = struct.pack("<BBHHHH", 1, 0, 0, 0, 20, 0)
-    stored = (~sum_of(data, initial) & 0xFFFF) or 0xFFFF
-    return vnet + header, header[:20] + stored.to_bytes(2, "big") + data
+__all__ = ["Batched", "batched", "header_of", "rebuilt", "right_but_for_zero"]
 
 
 class _Little(ctypes.LittleEndianStructure):

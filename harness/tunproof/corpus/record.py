@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import tio
-from tunproof.corpus import oracle
+from tunproof.corpus import oracle, summing
 from tunproof.corpus.authoring import (
     Batch,
     Built,
@@ -120,10 +120,10 @@ class Recorder:
     def _checksum(self, draft: Draft, given: ChecksumInput, old: Case | None) -> Case:
         data = bytes.fromhex(given.data)
         total = self.reference.checksum(data, given.initial)
-        right = oracle.sum_of(data, given.initial)
+        right = summing.sum_of(data, given.initial)
         if total != right:
             raise DisagreementError(f"{draft.id}: the reference says {total:#06x}, summing words gives {right:#06x}")
-        frame, packet = oracle.completed_frame(data, given.initial)
+        frame, packet = summing.completed_frame(data, given.initial)
         expect = Sum(sum=total)
         answers = self._kernel_answers(draft, [(frame, (packet,))], old)
         return ChecksumCase(input=given, expect=expect, **_stated(draft, given, expect, answers))

@@ -1,18 +1,55 @@
-"""The authors: one module a topic or two, each with `TOPICS`. Order here is order of files and of nothing else."""
+"""The authors: one module a topic or a few, each with `TOPICS`. Order here is order of files and of nothing else."""
 
 from tunproof.corpus.authoring import Draft, Topic
 from tunproof.corpus.authors import (
+    checksum,
+    header,
+    lifecycle_devices,
+    lifecycle_queues,
     read_faults,
+    read_ipv4,
+    read_ipv6,
+    read_kernels,
+    read_segments,
+    read_sequences,
     read_single,
     read_tcp,
     read_udp,
+    read_vnet,
+    write,
+    write_batch_flows,
+    write_batch_limits,
+    write_batch_pairs,
+    write_gso_fields,
     write_gso_refusals,
     write_gso_superpackets,
 )
 
 __all__ = ["drafts"]
 
-_MODULES = (read_tcp, read_udp, read_single, read_faults, write_gso_superpackets, write_gso_refusals)
+_MODULES = (
+    checksum,
+    header,
+    read_tcp,
+    read_udp,
+    read_single,
+    read_faults,
+    read_vnet,
+    read_ipv4,
+    read_ipv6,
+    read_segments,
+    read_kernels,
+    read_sequences,
+    write,
+    write_gso_superpackets,
+    write_gso_fields,
+    write_gso_refusals,
+    write_batch_pairs,
+    write_batch_flows,
+    write_batch_limits,
+    lifecycle_queues,
+    lifecycle_devices,
+)
 
 
 def drafts() -> list[Draft]:

@@ -1,4 +1,4 @@
-"""The flags: classes of bugs, each explained once. A case carries the flags of the bugs that it would catch.
+"""Classes of bugs in cutting a superpacket, and in emitting one.
 
 Links lead to where the bug was found or mended in the open; a flag without one is a rule that nobody is known to have
 broken yet.
@@ -6,12 +6,12 @@ broken yet.
 
 from tunproof.corpus.model import Flag
 
-__all__ = ["FLAGS"]
+__all__ = ["READING", "WRITING"]
 
 _NEBULA = "https://github.com/slackhq/nebula/pull/1704"
 _LINUX = "https://git.kernel.org/torvalds/c/"
 
-FLAGS = {
+READING = {
     "Basic": Flag(
         description="The ordinary case: a canonical superpacket of this kind.",
         effect="Nothing works, or every connection falls back to retransmission.",
@@ -168,6 +168,9 @@ FLAGS = {
         effect="EINVAL: the whole burst is lost.",
         links=(_LINUX + "fc8b2a619469", _LINUX + "1382e3b6a350"),
     ),
+}
+
+WRITING = {
     "EmptyFragment": Flag(
         description="write_gso with a fragment of no bytes: first, in the middle, last, or alone.",
         effect="A panic that a peer can trigger, or gso_size 0 and a lost burst.",

@@ -1,0 +1,5 @@
+"""To be written."""
+
+from tunproof.corpus.authoring import Topic
+
+TOPICS: tuple[Topic, ...] = ()
