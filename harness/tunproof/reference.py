@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import tio
-from tunproof.corpus.cases import Case, GsoArguments, VnetFields
+from tunproof.corpus.cases import Case, Fault, GsoArguments, VnetFields
 from tunproof.corpus.script import Answer, Script
 from tunproof.lifecycle import play
 from tunproof.subject import Subject, TurnedDownError
@@ -58,7 +58,7 @@ class Wire:
         if self._rejected:
             if packets != [_SENTINEL[10:]]:
                 raise TurnedDownError("but the next packet is damaged", [b"".join(packets)])
-            raise TurnedDownError(self._rejected[0].rule)
+            raise _refusal(self._rejected[0])
         if [bytes(view) for view in self.queue.read()] != [_SENTINEL[10:]]:
             raise TurnedDownError("the packet behind the frame is damaged", packets)
         return packets
@@ -190,7 +190,12 @@ def _turned_down(wire: Wire) -> Iterator[None]:
     try:
         yield
     except tio.FrameError as error:
-        raise TurnedDownError(error.rule, wire.written()) from error
+        raise _refusal(error, wire.written()) from error
+
+
+def _refusal(error: tio.FrameError, frames: Sequence[bytes] = ()) -> TurnedDownError:
+    fault = Fault(rule=error.rule, field=error.field, offset=error.offset, found=str(error.found))
+    return TurnedDownError(str(error), frames, fault)
 
 
 def check(cases: Sequence[Case]) -> ReferenceReport:

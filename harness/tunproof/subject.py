@@ -8,19 +8,26 @@ never a correct rejection.
 import abc
 from collections.abc import Sequence
 
-from tunproof.corpus.cases import GsoArguments, VnetFields
+from tunproof.corpus.cases import Fault, GsoArguments, VnetFields
 from tunproof.corpus.script import Answer, Script
 
 __all__ = ["Subject", "TurnedDownError", "UnsupportedError"]
 
 
 class TurnedDownError(Exception):
-    """The subject's ordinary refusal: the text is for people, `frames` what was written all the same."""
+    """The subject's ordinary refusal.
 
-    def __init__(self, reason: str, frames: Sequence[bytes] = ()) -> None:
+    Attributes:
+        reason: for people.
+        frames: what was written, or read, all the same.
+        fault: what the reference found wrong; other subjects need not say.
+    """
+
+    def __init__(self, reason: str, frames: Sequence[bytes] = (), fault: Fault | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.frames = tuple(frames)
+        self.fault = fault
 
 
 class UnsupportedError(Exception):

@@ -102,7 +102,7 @@ def _read(case: ReadCase, subject: Subject, exact: bool) -> Verdict:
     except TurnedDownError as error:
         return _turned_down(case.expect, error, exact=exact)
     if isinstance(case.expect, Rejected):
-        return _fail(f"expected a frame that is turned down ({case.expect.rule}), got {describe_packets(got)}")
+        return _fail(f"expected a frame that is turned down ({case.expect.fault}), got {describe_packets(got)}")
     return _packets(_all(case.expect.packets), got, exact=exact or case.level != "must")
 
 
@@ -176,8 +176,8 @@ def _frame(  # noqa: PLR0911
     match expect:
         case Nothing():
             return _equal("nothing written", f"{len(frames)} frames" if frames else "nothing written")
-        case Refused(rule=rule):
-            return _fail(f"expected a write that is refused ({rule}), got {len(frames)} frames")
+        case Refused(fault=fault):
+            return _fail(f"expected a write that is refused ({fault}), got {len(frames)} frames")
     if len(frames) != 1:
         return _fail(f"expected one frame, got {len(frames)}")
     (frame,) = frames
@@ -201,8 +201,8 @@ def _packets(right: Sequence[bytes], got: Sequence[bytes], *, exact: bool) -> Ve
 def _turned_down(expect: object, error: TurnedDownError, *, exact: bool) -> Verdict:
     if not isinstance(expect, Rejected | Refused):
         return _fail(f"expected {type(expect).__name__.lower()}, but it was turned down ({error.reason})")
-    if exact and error.reason != expect.rule:
-        return _fail(f"expected to be turned down by {expect.rule}, got {error.reason}")
+    if exact and error.fault != expect.fault:
+        return _fail(f"expected {expect.fault}, got {error.fault}")
     if error.frames:
         return _fail(f"turned down ({error.reason}), but {len(error.frames)} frames came all the same")
     return _PASS

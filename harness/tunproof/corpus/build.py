@@ -45,8 +45,10 @@ def build(
 ) -> dict[Path, bytes]:
     """Return the content of every corpus file, recorded from the running kernel.
 
-    `topics` is a glob on operation and topic, such as "write_batch/*". With `confirm` the running kernel is named among those that confirmed a case. `progress` is called with how many
-    drafts are done, and of how many. Raises `DisagreementError`, `EnvironmentProblem`, `CorpusError`.
+    `topics` is a glob on operation and topic, such as "write_batch/*". With `confirm` the running kernel is named among
+    those that confirmed a case. `progress` is called with how many drafts are done, and of how many.
+
+    Raises `DisagreementError`, `EnvironmentProblem`, `CorpusError`.
     """
     everything = drafts()
     _check_ids(everything)

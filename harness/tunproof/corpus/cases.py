@@ -28,6 +28,7 @@ __all__ = [
     "CorpusFile",
     "EmitInput",
     "Expectation",
+    "Fault",
     "Fields",
     "GsoArguments",
     "GsoInput",
@@ -123,10 +124,31 @@ class Packets(Strict, frozen=True, kw_only=True, tag_field="outcome", tag="packe
     packets: tuple[Hex, ...]
 
 
-class Rejected(Strict, frozen=True, kw_only=True, tag_field="outcome", tag="rejected"):
-    """What came in is turned down, by an error or silently; `rule` is the reference's, and documentation only."""
+class Fault(Strict, frozen=True, kw_only=True):
+    """What is wrong, in the reference's words: documentation, never compared with what an implementation says.
+
+    Attributes:
+        rule: the number of the rule that is broken, such as R5 or G12.
+        field: the field at fault, such as vnet.gso_size.
+        offset: where it begins, in bytes from the vnet header for its fields, from the packet for others; for
+            fragments of a `write_gso` their index.
+        found: what stands there.
+    """
 
     rule: str
+    field: str
+    offset: int
+    found: str
+
+    def __str__(self) -> str:
+        """Return the fault in one line."""
+        return f"{self.rule}: {self.field} at {self.offset} is {self.found}"
+
+
+class Rejected(Strict, frozen=True, kw_only=True, tag_field="outcome", tag="rejected"):
+    """What came in is turned down, by an error or silently."""
+
+    fault: Fault
 
 
 class WriteInput(Strict, frozen=True, kw_only=True):
@@ -166,9 +188,9 @@ class Nothing(Strict, frozen=True, kw_only=True, tag_field="outcome", tag="nothi
 
 
 class Refused(Strict, frozen=True, kw_only=True, tag_field="outcome", tag="refused"):
-    """The call fails, and nothing is written; `rule` is the reference's, and documentation only."""
+    """The call fails, and nothing is written."""
 
-    rule: str
+    fault: Fault
 
 
 class BatchInput(Strict, frozen=True, kw_only=True):

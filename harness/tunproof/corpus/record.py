@@ -32,6 +32,7 @@ from tunproof.corpus.cases import (
     ChecksumCase,
     ChecksumInput,
     EmitInput,
+    Fault,
     Fields,
     GsoInput,
     HeaderBytes,
@@ -138,8 +139,7 @@ class Recorder:
                 emitted = self.reference.emit_header(given.fields, given.size, given.byte_order)
                 expect = HeaderBytes(bytes=emitted.hex())
         except TurnedDownError as error:
-            _demand_sibling(draft)
-            expect = Rejected(rule=error.reason)
+            expect = Rejected(fault=_fault(draft, error))
         else:
             right = oracle.header_of(given)
             if right not in {expect.fields if isinstance(expect, Fields) else bytes.fromhex(expect.bytes)}:
@@ -154,8 +154,7 @@ class Recorder:
             cut = tuple(self.reference.read(frame, _all(given.before)))
             packets, expect = cut, Packets(packets=_hex(cut))
         except TurnedDownError as error:
-            _demand_sibling(draft)
-            packets, expect = None, Rejected(rule=error.reason)
+            packets, expect = None, Rejected(fault=_fault(draft, error))
         if draft.sound:
             _check_with_scapy(draft, packets or ())
         answers = self._kernel_answers(draft, [(frame, packets)], old)
@@ -168,8 +167,7 @@ class Recorder:
         try:
             frames = self.reference.write(packet, _all(given.before), None)
         except TurnedDownError as error:
-            _demand_sibling(draft)
-            expect = Refused(rule=error.reason)
+            expect = Refused(fault=_fault(draft, error))
         else:
             if frames:
                 expect = Written(header=frames[0][:10].hex(), segments=(given.packet,))
@@ -184,8 +182,7 @@ class Recorder:
         try:
             (frame,) = self.reference.write_gso(given, given.before)
         except TurnedDownError as error:
-            _demand_sibling(draft)
-            expect = Refused(rule=error.reason)
+            expect = Refused(fault=_fault(draft, error))
         else:
             broken = tio.violations(frame, byte_order=tio.ByteOrder.LITTLE)
             if broken:
@@ -327,9 +324,13 @@ def _stated(draft: Draft, given: object, expect: object, answers: tuple[KernelAn
     }
 
 
-def _demand_sibling(draft: Draft) -> None:
+def _fault(draft: Draft, error: TurnedDownError) -> Fault:
+    """Return what the reference found wrong."""
     if draft.sibling is None:
         raise DisagreementError(f"{draft.id}: a case with a fault must name its valid sibling")
+    if error.fault is None:
+        raise DisagreementError(f"{draft.id}: the reference turned it down without a rule: {error.reason}")
+    return error.fault
 
 
 def _both_sides(mine: Sequence[bytes] | None, theirs: Outcome) -> str:
