@@ -10,16 +10,18 @@ from pathlib import Path
 import pytest
 from scapy.layers.inet import TCP
 
-from tunproof import lab, reference
+from tunproof import lab
 from tunproof.corpus import build as building
-from tunproof.corpus.authoring import Draft
+from tunproof.corpus.authoring import RECORDED, Draft, KernelRule, by_trait, refused
 from tunproof.corpus.authors import drafts
 from tunproof.corpus.builder import frame, ip4, packet_bytes, payload
 from tunproof.corpus.load import CORPORA, load
 from tunproof.corpus.model import KernelDelivers, KernelSame
-from tunproof.corpus.record import DisagreementError, record
+from tunproof.corpus.record import DisagreementError, Recorder
 from tunproof.errors import CorpusError
 from tunproof.lab import Exchange
+from tunproof.probes import probe
+from tunproof.reference import Reference
 
 pytestmark = pytest.mark.lab
 
@@ -74,15 +76,10 @@ def test_a_folder_that_cannot_be_written_leaves_the_old_corpus_whole(
 
 
 @pytest.fixture(scope="module")
-def exchange() -> Iterator[Exchange]:
-    with lab.redirect() as pair:
-        yield Exchange(pair)
-
-
-@pytest.fixture
-def wire() -> Iterator[reference.Wire]:
-    with reference.Wire() as made:
-        yield made
+def recorder() -> Iterator[Recorder]:
+    with lab.redirect() as pair, Reference() as reference:
+        exchange = Exchange(pair)
+        yield Recorder(exchange, probe(exchange), reference)
 
 
 def draft(case_id: str) -> Draft:
@@ -90,38 +87,59 @@ def draft(case_id: str) -> Draft:
     return found
 
 
-def test_a_difference_that_nobody_declared_stops_the_build(exchange: Exchange, wire: reference.Wire) -> None:
+def test_a_difference_that_nobody_declared_stops_the_build(recorder: Recorder) -> None:
     undeclared = replace(draft("read/packet-faults/ipv4-total-length-one-more"), differs=None)
     with pytest.raises(DisagreementError, match=r"kernel and reference differ\n.*turns the frame down\n.*3 packets"):
-        record(undeclared, exchange, wire)
+        recorder.record(undeclared)
 
 
-def test_a_declared_difference_that_is_none_stops_the_build(exchange: Exchange, wire: reference.Wire) -> None:
+def test_a_declared_difference_that_is_none_stops_the_build(recorder: Recorder) -> None:
     with pytest.raises(DisagreementError, match="they agree"):
-        record(replace(draft("read/tcp4/two-segments"), differs="no reason"), exchange, wire)
+        recorder.record(replace(draft("read/tcp4/two-segments"), differs="no reason"))
 
 
-def test_a_declared_difference_is_recorded_with_both_outcomes(exchange: Exchange, wire: reference.Wire) -> None:
-    case = record(draft("read/packet-faults/ipv4-total-length-one-more"), exchange, wire)
-    assert isinstance(case.kernel, KernelDelivers)
-    assert len(case.kernel.packets) == 3
-    assert isinstance(record(draft("read/tcp4/two-segments"), exchange, wire).kernel, KernelSame)
+def test_a_declared_difference_is_recorded_with_both_outcomes(recorder: Recorder) -> None:
+    case = recorder.record(draft("read/packet-faults/ipv4-total-length-one-more"))
+    (answer,) = case.kernel
+    assert isinstance(answer, KernelDelivers)
+    assert len(answer.packets) == 3
+    assert answer.because
+    assert recorder.record(draft("read/tcp4/two-segments")).kernel == (KernelSame(),)
 
 
-def test_scapy_has_a_say(exchange: Exchange, wire: reference.Wire) -> None:
+def test_scapy_has_a_say(recorder: Recorder) -> None:
     wrong = frame(packet_bytes(ip4() / TCP(chksum=0x1234) / payload(9)))
     with pytest.raises(DisagreementError, match=r"scapy disagrees about packet 0\npacket 0, tcp.checksum"):
-        record(replace(draft("read/plain/tcp4"), built=wrong, sound=True), exchange, wire)
+        recorder.record(replace(draft("read/plain/tcp4"), built=wrong, sound=True))
 
 
-def test_a_fault_without_a_valid_sibling_stops_the_build(exchange: Exchange, wire: reference.Wire) -> None:
+def test_what_an_author_says_of_the_running_kernel_is_checked(recorder: Recorder) -> None:
+    wrong = by_trait("csum_start_floor", yes=refused("EINVAL"), no=refused("EINVAL"))
+    with pytest.raises(DisagreementError, match=r"author: write refused with EINVAL\n  kernel: 2 packets"):
+        recorder.record(replace(draft("read/tcp4/two-segments"), kernels=wrong))
+
+
+def test_another_kernels_answer_must_be_said_or_recorded_there(recorder: Recorder) -> None:
+    unsaid = replace(draft("read/tcp4/two-segments"), kernels=by_trait("uso", yes=RECORDED, no=RECORDED))
+    with pytest.raises(DisagreementError, match="record it first on a kernel with uso missing"):
+        recorder.record(unsaid)
+    said = replace(unsaid, kernels=by_trait("uso", yes=RECORDED, no=refused("EPERM")))
+    elsewhere = recorder.record(said)
+    assert recorder.record(unsaid, elsewhere) == elsewhere
+
+
+def test_a_fault_without_a_valid_sibling_stops_the_build(recorder: Recorder) -> None:
     with pytest.raises(DisagreementError, match="must name its valid sibling"):
-        record(replace(draft("read/vnet-faults/unknown-type-2"), sibling=None), exchange, wire)
+        recorder.record(replace(draft("read/vnet-faults/unknown-type-2"), sibling=None))
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
-    [({"sibling": "read/tcp4/nobody"}, "does not exist"), ({"flags": ("NoSuchFlag",)}, "not in flags.py")],
+    [
+        ({"sibling": "read/tcp4/nobody"}, "does not exist"),
+        ({"flags": ("NoSuchFlag",)}, "is not explained"),
+        ({"kernels": (KernelRule({"no_such_trait": True}, RECORDED),)}, "is not in traits.py"),
+    ],
 )
 def test_what_authors_refer_to_must_exist(
     change: dict[str, object], reason: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

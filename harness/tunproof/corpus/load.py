@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from tunproof.corpus.cases import (
+    OPERATIONS,
     Case,
     CorpusFile,
     Joined,
@@ -23,7 +24,7 @@ from tunproof.corpus.cases import (
 from tunproof.corpus.model import FORMAT, KernelRefuses, KernelSame, digest_of, fits
 from tunproof.errors import CorpusError, UsageError
 
-__all__ = ["CORPORA", "Corpus", "load", "load_file"]
+__all__ = ["CORPORA", "Corpus", "files_below", "load", "load_file"]
 
 CORPORA = Path(__file__).parent.parent / "corpora"
 """Where the cases are: a symlink in a checkout, a folder in an installed wheel."""
@@ -49,7 +50,7 @@ class Corpus:
 
 def load(root: Path = CORPORA) -> Corpus:
     """Return all cases below `root`. Raises `CorpusError`."""
-    paths = sorted(root.glob("*/*.json"))
+    paths = files_below(root)
     if not paths:
         raise CorpusError(str(root), "-", "-", "there are no cases here; `tunproof corpus build` makes them")
     files = []
@@ -65,6 +66,11 @@ def load(root: Path = CORPORA) -> Corpus:
         if case.sibling is not None and case.sibling not in seen:
             raise CorpusError(str(seen[case.id]), case.id, "sibling", f"{case.sibling!r} does not exist")
     return Corpus(files)
+
+
+def files_below(root: Path) -> list[Path]:
+    """Return the corpus files: those in a folder that has an operation's name."""
+    return [path for op in sorted(OPERATIONS) for path in sorted((root / op).glob("*.json"))]
 
 
 def load_file(path: Path) -> CorpusFile:
