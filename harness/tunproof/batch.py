@@ -18,6 +18,9 @@ from tunproof.judge import first_difference
 
 __all__ = ["BatchReport", "inspect_batch"]
 
+_HEADER = 10
+_NEEDS_CSUM = 1
+
 REPAIRS = "repairs wrong checksums"
 SUMS = "joins datagrams without a checksum"
 
@@ -59,16 +62,17 @@ def inspect_batch(packets: Sequence[bytes], frames: Sequence[bytes], expect: Joi
 
 def _cut(frame: bytes, number: int, report: BatchReport) -> list[bytes]:
     """Return the packets that a frame stands for, and note what is wrong with its header."""
+    plain = len(frame) > _HEADER and not frame[0] & _NEEDS_CSUM and not frame[1]
     for violation in tio.violations(frame, byte_order=tio.ByteOrder.LITTLE):
         # What a packet says of itself is the sender's affair where the packet travels alone.
-        if violation.rule in {"V1", "V11"} and not any(frame[:10]) and len(frame) > 10:
+        if plain and violation.rule in {"V1", "V11"}:
             continue
         (report.failures if violation.is_must else report.advice).append(f"frame {number}: {violation}")
+    if plain:
+        return [frame[_HEADER:]]
     try:
         return tio.segment(frame, byte_order=tio.ByteOrder.LITTLE)
     except tio.FrameError as error:
-        if not any(frame[:10]):
-            return [frame[10:]]
         report.failures.append(f"frame {number} cannot be cut: {error}")
         return []
 
@@ -78,35 +82,35 @@ class _Waiting:
 
     def __init__(self, packets: Sequence[bytes], expect: Joined) -> None:
         self._packets = packets
-        self._policy = dict.fromkeys(expect.repairable, REPAIRS) | dict.fromkeys(expect.unsummed, SUMS)
-        self._exact: dict[bytes, deque[int]] = defaultdict(deque)
-        self._summed: dict[bytes, deque[int]] = defaultdict(deque)
-        silent = set(expect.silent)
-        for index, packet in enumerate(packets):
-            if index in silent:
-                continue
-            self._exact[normalized(packet)].append(index)
-            if index in self._policy:
-                self._summed[normalized(_with_right_checksum(packet))].append(index)
+        self._optional = set(expect.optional)
+        self._waiting = set(range(len(packets))) - set(expect.silent)
+        self._spelled: dict[bytes, deque[tuple[int, str | None]]] = defaultdict(deque)
+        policies = dict.fromkeys(expect.repairable, REPAIRS) | dict.fromkeys(expect.unsummed, SUMS)
+        for index in sorted(self._waiting):
+            self._spelled[normalized(packets[index])].append((index, None))
+            if index in policies:
+                self._spelled[normalized(_with_right_checksums(packets[index]))].append((index, policies[index]))
 
     def take(self, packet: bytes) -> tuple[int | None, str | None]:
-        """Return the index of the packet that this is, and the policy by which it is that one."""
-        key = normalized(packet)
-        if self._exact[key]:
-            return self._exact[key].popleft(), None
-        if self._summed[key]:
-            index = self._summed[key].popleft()
-            self._exact[normalized(self._packets[index])].remove(index)
-            return index, self._policy[index]
+        """Return the index of the packet that this is, and the policy by which it is that one.
+
+        Of several packets that look the same it is the first that waits.
+        """
+        spelled = self._spelled.get(normalized(packet), deque())
+        while spelled:
+            index, policy = spelled.popleft()
+            if index in self._waiting:
+                self._waiting.remove(index)
+                return index, policy
         return None, None
 
     def left(self) -> list[int]:
-        """Return the indices of the packets that have not come out."""
-        return sorted(index for indices in self._exact.values() for index in indices)
+        """Return the indices of the packets that have not come out and should have."""
+        return sorted(self._waiting - self._optional)
 
     def nearest(self) -> bytes | None:
         """Return the first packet that has not come out."""
-        return next((self._packets[index] for index in self.left()), None)
+        return next((self._packets[index] for index in sorted(self._waiting)), None)
 
 
 def _match(packet: bytes, number: int, waiting: _Waiting, report: BatchReport) -> int | None:
@@ -138,18 +142,20 @@ def _check_apart(report: BatchReport, expect: Joined) -> None:
 
 def _quality(groups: Sequence[Sequence[int]], expect: Joined) -> float | None:
     """Return which part of the writes that joining could save was saved."""
-    packets = sum(map(len, expect.ideal))
-    could = packets - len(expect.ideal)
+    counted = {index for group in expect.ideal for index in group}
+    could = len(counted) - len(expect.ideal)
     if not could:
         return None
-    return min(max(packets - len(groups), 0) / could, 1.0)
+    writes = sum(1 for group in groups if counted & set(group))
+    return min(max(len(counted) - writes, 0) / could, 1.0)
 
 
-def _with_right_checksum(packet: bytes) -> bytes:
-    """Return a TCP or UDP packet with the checksum that it should have."""
+def _with_right_checksums(packet: bytes) -> bytes:
+    """Return a whole TCP or UDP packet with the checksums that it should have."""
     ip = parse_ip(packet)
     layers = parse_layers(ip, packet)
     field_at = layers.transport_offset + layers.transport.checksum_offset
     partial = layers.partial(len(packet) - layers.transport_offset)
-    prepared = packet[:field_at] + partial.to_bytes(2, "big") + packet[field_at + 2 :]
+    prepared = ip.resized(len(packet)) + packet[ip.header_length : field_at] + partial.to_bytes(2, "big")
+    prepared += packet[field_at + 2 :]
     return tio.complete_checksum(prepared, layers.transport_offset, layers.transport.checksum_offset)

@@ -9,6 +9,8 @@ import json
 import sys
 import traceback
 from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -128,16 +130,22 @@ def show(
     case_id: Annotated[
         str, typer.Argument(metavar="ID", help="A case id, such as read/tcp4/cwr-on-first-segment-only.")
     ],
+    *,
+    as_json: AsJson = False,
 ) -> None:
-    """Show one case: the picture of the cut, the fields, the bytes, why it matters."""
-    from tunproof.caseview import show as show_case
+    """Show one case: what goes in, the picture of the cut, what kernels do, why it matters."""
+    from tunproof import caseview
     from tunproof.corpus.load import load
     from tunproof.terminal import Terminal
 
     corpus = load()
     if case_id not in corpus.cases:
         raise UsageError(_no_such_case(case_id, list(corpus.cases)))
-    show_case(Terminal(), corpus.cases[case_id], corpus)
+    case = corpus.cases[case_id]
+    if as_json:
+        _print_json(caseview.as_json(case, corpus))
+    else:
+        caseview.show(Terminal(), case, corpus)
 
 
 @app.command()
@@ -158,16 +166,103 @@ def bench(*, as_json: AsJson = False) -> None:
 
 
 @corpus_app.command("list")
-def list_cases(*, select: Select = "*", as_json: AsJson = False) -> None:
+def list_cases(
+    *,
+    select: Select = "*",
+    op: Annotated[str | None, typer.Option("--op", metavar="OP", help="Only this operation, such as read.")] = None,
+    flag: Annotated[
+        str | None, typer.Option("--flag", metavar="NAME", help="Only cases that guard against this class of bugs.")
+    ] = None,
+    requires: Annotated[
+        str | None, typer.Option("--requires", metavar="NAME", help="Only cases that require this capability.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """List the cases, one a line."""
+    from tunproof.corpus.load import load
+    from tunproof.corpus.stats import only
+    from tunproof.terminal import Terminal
+
+    cases = only(load().select(select), op=op, flag=flag, requires=requires)
+    if as_json:
+        keys = ("id", "about", "flags", "requires", "level", "importance")
+        _print_json({"cases": [{key: getattr(case, key) for key in keys} for case in cases]})
+    else:
+        Terminal().listing(cases)
+
+
+@corpus_app.command("stats")
+def corpus_stats(*, as_json: AsJson = False) -> None:
+    """Count the cases: operations, topics, flags, traits, capabilities, sizes."""
+    from tunproof.corpus.stats import count
+    from tunproof.terminal import Terminal
+
+    stats = count()
+    if as_json:
+        _print_json(stats.as_json())
+    else:
+        Terminal().stats(stats)
+
+
+@corpus_app.command("lint")
+def lint_corpus(
+    path: Annotated[
+        Path | None, typer.Argument(metavar="PATH", help="The folder of a corpus; without it the installed one.")
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Find what is wrong with a corpus: exit 1 with file, case, field and reason for each finding."""
+    from tunproof.corpus.lint import lint
+    from tunproof.corpus.load import CORPORA
+    from tunproof.terminal import Terminal
+
+    findings = lint(path or CORPORA)
+    if as_json:
+        _print_json({"findings": [asdict(finding) for finding in findings]})
+    else:
+        Terminal().findings(findings)
+    if findings:
+        raise typer.Exit(1)
+
+
+@corpus_app.command("schema")
+def print_schema(
+    op: Annotated[str | None, typer.Argument(metavar="[OP]", help="An operation; without it all of them.")] = None,
+) -> None:
+    """Print the JSON Schema of the files of an operation, or one object with all of them."""
+    from tunproof.corpus.schema import case_types, schema_of
+
+    if op is not None and op not in case_types():
+        raise UsageError(f"there is no operation {op!r}; there are {', '.join(case_types())}")
+    _print_json(schema_of(op) if op is not None else {name: schema_of(name) for name in case_types()})
+
+
+@corpus_app.command("export")
+def export_corpus(
+    *,
+    pcapng: Annotated[
+        Path | None, typer.Option("--pcapng", metavar="FILE", help="A capture for Wireshark and tshark.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--dir", metavar="DIR", help="A folder with cases, schemas and manual, to vendor.")
+    ] = None,
+    select: Select = "*",
+) -> None:
+    """Write the cases for others: as a capture, or as a folder that needs no tunproof."""
+    from tunproof.corpus.export import export_folder, export_pcapng
     from tunproof.corpus.load import load
     from tunproof.terminal import Terminal
 
-    cases = load().select(select)
-    if as_json:
-        _print_json({"cases": [{"id": case.id, "about": case.about, "flags": case.flags} for case in cases]})
-    else:
-        Terminal().listing(cases)
+    if pcapng is None and folder is None:
+        raise UsageError("say where to: --pcapng FILE, --dir DIR, or both")
+    corpus = load()
+    cases = corpus.select(select)
+    terminal = Terminal()
+    if pcapng is not None:
+        terminal.say(f"{pcapng}: {export_pcapng(pcapng, cases)} packets")
+    if folder is not None:
+        terminal.say(f"{folder}: {len(export_folder(folder, cases, corpus))} files")
 
 
 @corpus_app.command("build")

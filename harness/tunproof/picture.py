@@ -4,17 +4,44 @@ Everything is drawn from the bytes; lengths are to scale as far as the width all
 printed, piped, and put into a page.
 """
 
-from collections.abc import Sequence
+import ipaddress
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from tio import VnetHeader
+from tunproof.corpus.cases import VnetFields
 from tunproof.fields import Field, packet_fields, vnet_fields
 
-__all__ = ["Change", "changes", "cut", "fields_of", "vnet_summary"]
+__all__ = [
+    "Change",
+    "changes",
+    "cut",
+    "fields_of",
+    "flag_names",
+    "packet_rows",
+    "summary",
+    "type_name",
+    "vnet_line",
+    "vnet_summary",
+]
 
 _TYPES = {0: "NONE", 1: "TCPV4", 3: "UDP", 4: "TCPV6", 5: "UDP_L4"}
+_ECN = 0x80
 _FLAGS = {1: "NEEDS_CSUM", 2: "DATA_VALID", 4: "RSC_INFO"}
 _TCP_FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
+_LAYOUT = (
+    ("flags", 0, 1),
+    ("gso_type", 1, 2),
+    ("hdr_len", 2, 4),
+    ("gso_size", 4, 6),
+    ("csum_start", 6, 8),
+    ("csum_offset", 8, 10),
+    ("num_buffers", 10, 12),
+    ("rest", 12, 24),
+)
+_BYTES = {"frame", "packet", "data", "hdr", "transport_hdr"}
 _HEAD = 20  # columns for the headers, which are not to scale
 _MOST = 12  # segments drawn; of more, the first ones and the last
 
@@ -27,18 +54,50 @@ class Change:
     values: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class HeaderRow:
+    """A field of a vnet header: its name, where it stands, what it says, and what that means where it has a name."""
+
+    name: str
+    start: int
+    end: int
+    value: str
+    means: str
+
+
 def vnet_summary(header: VnetHeader) -> str:
     """Return a vnet header in two lines."""
-    flags = [name for bit, name in _FLAGS.items() if header.flags & bit]
-    unknown = header.flags & ~sum(_FLAGS)
-    if unknown:
-        flags.append(f"0x{unknown:02x}")
-    kind = _TYPES.get(header.base_type, f"0x{header.base_type:02x}") + ("|ECN" if header.ecn else "")
-    return (
-        f"  flags {'|'.join(flags) or '0'}, type {kind}\n"
-        f"  hdr_len {header.hdr_len}, gso_size {header.gso_size}, "
-        f"csum_start {header.csum_start}, csum_offset {header.csum_offset}"
-    )
+    what, _, where = vnet_line(header).partition(", hdr_len")
+    return f"  {what}\n  hdr_len{where}"
+
+
+def vnet_line(header: VnetHeader) -> str:
+    """Return a vnet header in one line."""
+    numbers = ("hdr_len", "gso_size", "csum_start", "csum_offset")
+    rest = ", ".join(f"{name} {getattr(header, name)}" for name in numbers)
+    return f"flags {flag_names(header.flags)}, type {type_name(header.gso_type)}, {rest}"
+
+
+def flag_names(flags: int) -> str:
+    """Return the names of the bits of a vnet header's flags; those without a name as a number."""
+    names = [name for bit, name in _FLAGS.items() if flags & bit]
+    unknown = flags & ~sum(_FLAGS)
+    return "|".join([*names, *([f"0x{unknown:02x}"] if unknown else [])]) or "0"
+
+
+def type_name(gso_type: int) -> str:
+    """Return the name of a vnet header's type, with the ECN qualifier."""
+    base = gso_type & ~_ECN
+    return _TYPES.get(base, f"0x{base:02x}") + ("|ECN" if gso_type & _ECN else "")
+
+
+def header_rows(fields: VnetFields) -> Iterator[HeaderRow]:
+    """Yield the fields that a vnet header has."""
+    for name, start, end in _LAYOUT:
+        value = getattr(fields, name)
+        if value is not None:
+            means = {"flags": flag_names, "gso_type": type_name}.get(name)
+            yield HeaderRow(name, start, end, str(value), means(value) if means and 0 <= value <= 0xFF else "")
 
 
 def cut(packet: bytes, segments: Sequence[bytes], *, width: int = 78) -> str:
@@ -79,24 +138,106 @@ def changes(segments: Sequence[bytes]) -> list[Change]:
 
 def fields_of(frame: bytes) -> list[tuple[str, int, str]]:
     """Return name, offset and value of every field of a frame; offsets count as errors do (vnet and packet apart)."""
-    packet = frame[10:]
-    rows = [
+    header = [
         (field.name, field.start, str(int.from_bytes(frame[field.start : field.end], "little")))
         for field in vnet_fields()
     ]
-    for field in packet_fields(packet):
-        size = field.end - field.start
-        rows.append((field.name, field.start, f"{size} bytes" if field.name == "payload" else _value(field, packet)))
-    return rows
+    return header + packet_rows(frame[10:])
+
+
+def packet_rows(packet: bytes) -> list[tuple[str, int, str]]:
+    """Return name, offset and value of every field of a packet; of a payload how long it is."""
+    return [
+        (
+            field.name,
+            field.start,
+            f"{field.end - field.start} bytes" if field.name in {"payload", "bytes"} else _value(field, packet),
+        )
+        for field in packet_fields(packet)
+    ]
+
+
+def shapes(packets: Sequence[bytes]) -> list[dict[int, bytes]]:
+    """Return the packets by index, those with the same fields at the same places together."""
+    found: dict[tuple[object, ...], dict[int, bytes]] = {}
+    for index, packet in enumerate(packets):
+        places = tuple((name, start) for name, start, _ in packet_rows(packet) if name != "payload")
+        found.setdefault(places, {})[index] = packet
+    return list(found.values())
+
+
+def summary(packet: bytes) -> str:
+    """Return a packet in a few words: who speaks to whom, and where in the stream."""
+    says = {field.name: _value(field, packet) for field in packet_fields(packet)}
+    if "bytes" in says:
+        return "no IP packet" if packet else "empty"
+    version = "ipv4" if packet[0] >> 4 == 4 else "ipv6"
+    layer = next((name for name in ("tcp", "udp") if f"{name}.source_port" in says), None)
+    if layer is None:
+        return f"{version} protocol {says.get('ipv4.protocol') or says.get('ipv6.next_header')}"
+    ports = f"{says[f'{layer}.source_port']} > {says[f'{layer}.destination_port']}"
+    words = f"{version} {layer} {ports}"
+    if layer == "tcp":
+        words += f", sequence {says['tcp.sequence']}, {says['tcp.flags']}"
+    return words
+
+
+def words(struct: msgspec.Struct) -> str:
+    """Return a step or an answer of a lifecycle in a few words: bytes are counted, what is as usual is left out."""
+    said = [str(struct.__struct_config__.tag)]
+    for field in msgspec.structs.fields(struct):
+        value = getattr(struct, field.name)
+        if value == field.default:
+            continue
+        if field.name in _BYTES and isinstance(value, str):
+            said.append(f"{field.name} of {len(value) // 2} bytes")
+        elif field.name in {"packets", "pays"}:
+            said.append(f"({', '.join(str(len(one) // 2) for one in value) or 'no'} bytes)")
+        elif field.name in {"fd", "device", "what", "state", "count"}:
+            said.append(str(value))
+        elif isinstance(value, tuple):
+            said.append(", ".join(value) or "none")
+        else:
+            said.append(field.name if value is True else f"{field.name} {value}")
+    return " ".join(said)
 
 
 def _value(field: Field, packet: bytes) -> str:
-    text = field.value(packet)
-    if field.name == "tcp.flags" and field.end <= len(packet):
-        bits = packet[field.start]
-        names = [name for bit, name in enumerate(_TCP_FLAGS) if bits >> bit & 1]
-        return "|".join(reversed(names)) or "none"
-    return text
+    """Return what a field says; of several in one the parts, in the order of its name."""
+    data = packet[field.start : field.end]
+    if field.end > len(packet) or field.name not in _PARTS:
+        return field.value(packet)
+    return _PARTS[field.name](data)
+
+
+def _set_bits(value: int, names: Sequence[str]) -> str:
+    return "|".join(reversed([name for bit, name in enumerate(names) if value >> bit & 1])) or "none"
+
+
+def _fragment(data: bytes) -> str:
+    word = int.from_bytes(data, "big")
+    return f"{_set_bits(word >> 13, ('MF', 'DF', 'reserved'))}, {(word & 0x1FFF) * 8}"
+
+
+def _ipv6_first(data: bytes) -> str:
+    word = int.from_bytes(data, "big")
+    return f"{word >> 28}, 0x{word >> 20 & 0xFF:02x}, 0x{word & 0xFFFFF:05x}"
+
+
+def _ipv6_address(data: bytes) -> str:
+    return str(ipaddress.IPv6Address(data))
+
+
+_PARTS: dict[str, Callable[[bytes], str]] = {
+    "ipv4.version, IHL": lambda data: f"{data[0] >> 4}, {data[0] & 15}",
+    "ipv4.DSCP, ECN": lambda data: f"{data[0] >> 2}, {data[0] & 3}",
+    "ipv4.flags, fragment_offset": _fragment,
+    "ipv6.version, traffic_class, flow_label": _ipv6_first,
+    "ipv6.source": _ipv6_address,
+    "ipv6.destination": _ipv6_address,
+    "tcp.data_offset, reserved": lambda data: f"{data[0] >> 4}, {data[0] & 15}",
+    "tcp.flags": lambda data: _set_bits(data[0], _TCP_FLAGS),
+}
 
 
 def _drawn(count: int) -> set[int]:

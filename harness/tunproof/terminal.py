@@ -1,29 +1,36 @@
 """What the command prints for people: tables and pictures on a terminal, the same as plain text in a pipe."""
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from tunproof.doctor import Check, Status
+from tunproof.judge import hexdump
 from tunproof.streams import discard_output
 
 if TYPE_CHECKING:  # a command that needs none of them starts at once
     from tunproof.bench import Rates
     from tunproof.corpus.cases import Case
+    from tunproof.corpus.lint import Finding
+    from tunproof.corpus.stats import Stats
     from tunproof.kernel import KernelReport
     from tunproof.reference import ReferenceReport
 
-__all__ = ["Terminal"]
+__all__ = ["Page", "Terminal"]
 
 _STATUS = {Status.OK: "green", Status.WARN: "yellow", Status.MISSING: "red"}
 _PIPE_WIDTH = 160  # of tables
+_PICTURE = 100  # columns that a picture may have
+_MOST_BYTES = 160  # of a hexdump
 
 
 class _Console(Console):
@@ -122,10 +129,94 @@ class Terminal:
             table.add_row(name, f"{rate:,.0f}", note)
         self.out.print(table)
 
+    def say(self, text: str) -> None:
+        """Print a line."""
+        self.out.print(escape(text))
+
+    def findings(self, findings: "Sequence[Finding]") -> None:
+        """Print what lint found, one a line, and how much it is."""
+        for finding in findings:
+            where = finding.file if finding.case == "-" else f"{finding.file}: {finding.case}"
+            self.out.print(f"{escape(where)}: [red]{escape(finding.field)}[/red]: {escape(finding.reason)}")
+        self.out.print(f"{len(findings)} findings" if findings else "[green]nothing is wrong[/green]")
+
+    def stats(self, stats: "Stats") -> None:
+        """Print the corpus in numbers."""
+        total = f"{stats.cases} cases, {stats.bytes / 1e6:.2f} MB as JSON, loaded in {stats.seconds:.2f} s"
+        self.out.print(f"[bold]{total}[/bold]\n")
+        table = self.table("topic", "cases", "kB", numbers=("cases", "kB"))
+        for topic in stats.topics:
+            table.add_row(topic.name, str(topic.cases), f"{topic.bytes / 1000:.0f}")
+        self.out.print(table)
+        for name, counts in (
+            ("operation", stats.operations()),
+            ("level", stats.levels),
+            ("importance", stats.importance),
+            ("must come out", stats.outcomes),
+            ("kernels", stats.kernel),
+            ("kernel trait", stats.traits),
+            ("requires", stats.requires),
+            ("confirmed on", stats.confirmed),
+            ("flag", stats.flags),
+        ):
+            self._counts(name, counts)
+        largest = self.table("largest", "kB", numbers=("kB",))
+        for case in stats.largest:
+            largest.add_row(case.id, f"{case.bytes / 1000:.1f}")
+        self.out.print()
+        self.out.print(largest)
+
+    def _counts(self, name: str, counts: dict[str, int]) -> None:
+        table = self.table(name, "cases", numbers=("cases",))
+        for what, number in counts.items():
+            table.add_row(escape(what), str(number))
+        self.out.print()
+        self.out.print(table)
+
     def listing(self, cases: Iterable["Case"]) -> None:
         """Print one line a case."""
         for case in cases:
             self.out.print(f"{case.id}  [dim]{escape(case.about)}[/dim]")
+
+
+class Page:
+    """A terminal with an indent: text breaks at words on a terminal, and nowhere in a pipe."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.terminal = terminal
+        self.width = min(terminal.out.width, _PICTURE)
+
+    def heading(self, text: str) -> None:
+        """Begin a section."""
+        self.terminal.out.print()
+        self.terminal.out.print(Text(text, style="bold"))
+
+    def say(self, text: str, indent: int = 0, *, style: str = "") -> None:
+        """Print prose."""
+        out = self.terminal.out
+        if out.is_terminal:
+            out.print(Padding(Text(text, style=style), (0, 0, 0, indent)))
+        else:
+            out.print(Text(" " * indent + text))
+
+    def draw(self, drawing: str, indent: int = 2) -> None:
+        """Print lines that are never broken."""
+        for line in drawing.splitlines():
+            self.terminal.out.print(Text(" " * indent + line), no_wrap=True, crop=False)
+
+    def table(self, table: Table, indent: int = 2) -> None:
+        """Print a table."""
+        self.terminal.out.print(Padding(table, (0, 0, 0, indent), expand=False))
+
+    def dump(self, data: bytes) -> None:
+        """Print bytes, the first of many."""
+        self.draw(hexdump(data[:_MOST_BYTES]))
+        self.more(len(data) - _MOST_BYTES, "bytes")
+
+    def more(self, number: int, what: str) -> None:
+        """Say how much is not shown."""
+        if number > 0:
+            self.say(f"… {number} more {what}", 2, style="dim")
 
 
 class Ticker:

@@ -46,9 +46,14 @@ class Slot:
     last: bytes = b""
 
     @property
-    def packet(self) -> bytes:
+    def packet(self) -> bytearray:
         """The packet in the buffer."""
-        return bytes(self.buffer[VNET.size :])
+        return self.buffer[VNET.size :]
+
+    @property
+    def headers(self) -> bytes:
+        """The headers of the packet in the buffer."""
+        return bytes(self.buffer[VNET.size : VNET.size + self.shape.payload_at]) if self.shape else b""
 
 
 class OwnBatcher(Arithmetic, Subject):
@@ -176,9 +181,8 @@ class OwnBatcher(Arithmetic, Subject):
 
     def can_join(self, slot: Slot, packet: bytes, shape: Shape) -> bool:
         """Whether cutting would give the packet back behind those that the buffer stands for."""
-        assert slot.shape is not None
-        first = slot.packet
-        if slot.closed or shape.payload_at != slot.shape.payload_at or not self.fits(slot, packet, shape):
+        first = slot.headers
+        if slot.closed or shape.payload_at != len(first) or not self.fits(slot, packet, shape):
             return False
         if not self.same_network(first, packet, shape, len(slot.sizes)):
             return False
@@ -187,7 +191,7 @@ class OwnBatcher(Arithmetic, Subject):
     def fits(self, slot: Slot, packet: bytes, shape: Shape) -> bool:
         """Whether payload size, total size and number of segments allow another packet."""
         size = len(packet) - shape.payload_at
-        if not self.size_fits(slot, size) or len(slot.packet) + size > self.most_bytes:
+        if not self.size_fits(slot, size) or len(slot.buffer) - VNET.size + size > self.most_bytes:
             return False
         return len(slot.sizes) < (self.most_datagrams if shape.protocol == UDP else self.most_segments)
 
@@ -288,11 +292,10 @@ class OwnBatcher(Arithmetic, Subject):
 
     def frame(self, slot: Slot) -> bytes:
         """Return what is written of a buffer."""
-        if len(slot.sizes) < 2:
-            return self.plain(slot)
         shape = slot.shape
-        assert shape is not None
-        packet = bytearray(slot.packet)
+        if shape is None or len(slot.sizes) == 1:
+            return self.plain(slot)
+        packet = slot.packet
         self.resize(packet, shape.version)
         length = len(packet) - shape.transport_at
         if shape.protocol == UDP:

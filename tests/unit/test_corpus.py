@@ -14,6 +14,7 @@ from scapy.layers.inet6 import IPv6
 
 import tio
 from tunproof import reference
+from tunproof.corpus.authors import drafts
 from tunproof.corpus.cases import OPERATIONS, Case, Packets, ReadCase, Refused, Rejected, WriteGsoCase, Written
 from tunproof.corpus.load import CORPORA, load, load_file
 from tunproof.errors import CorpusError, UsageError
@@ -70,20 +71,19 @@ def test_the_reference_gives_every_expected_byte() -> None:
     assert [f"{case.id}: {verdict.difference}" for case, verdict in report.failures] == []
 
 
-UNSOUND = {"WrongPartialCarried", "ChecksumUntouched"}  # these carry wrong checksums on purpose
-TOPICS = sorted({case.id.rpartition("/")[0] for case in CASES} - {"read/plain"})
+SOUND = {draft.id for draft in drafts() if draft.sound}  # others carry wrong lengths or checksums on purpose
 
 
-@pytest.mark.parametrize("topic", TOPICS)
-def test_scapy_finds_lengths_and_checksums_of_the_expected_packets_right(topic: str) -> None:
-    """But for wrong checksums on purpose, and the two spellings of zero in TCP."""
+@pytest.mark.parametrize("op", ["read", "write_gso"])
+def test_scapy_finds_lengths_and_checksums_of_the_expected_packets_right(op: str) -> None:
+    """But for the two spellings of zero in TCP."""
     looked_at = 0
     for case in CASES:
-        if case.id.startswith(f"{topic}/") and not UNSOUND & set(case.flags):
-            for packet in expected_packets(case)[:40]:
+        if case.id.startswith(f"{op}/") and case.id in SOUND:
+            for packet in expected_packets(case)[:20]:
                 assert rebuilt_by_scapy(packet) in {packet, with_tcp_zero_spelled_otherwise(packet)}, case.id
                 looked_at += 1
-    assert looked_at
+    assert looked_at > 500
 
 
 def rebuilt_by_scapy(packet: bytes) -> bytes:

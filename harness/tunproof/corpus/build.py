@@ -18,7 +18,7 @@ from tunproof.corpus.authoring import Draft
 from tunproof.corpus.authors import drafts
 from tunproof.corpus.cases import Case, CorpusFile
 from tunproof.corpus.flags import FLAGS
-from tunproof.corpus.load import CORPORA, load_file
+from tunproof.corpus.load import CORPORA, files_below, load_file
 from tunproof.corpus.model import FORMAT
 from tunproof.corpus.record import Recorder
 from tunproof.errors import CorpusError, UsageError
@@ -72,7 +72,7 @@ def differing(files: dict[Path, bytes], root: Path, topics: str = "*") -> list[P
     """Return the files of these topics that are not on disk as they would be built, surplus files included."""
     surplus = [
         path
-        for path in sorted(root.glob("*/*.json"))
+        for path in files_below(root)
         if path not in files and fnmatch.fnmatchcase(f"{path.parent.name}/{path.stem}", topics)
     ]
     return surplus + [path for path, content in files.items() if not path.exists() or path.read_bytes() != content]
@@ -103,7 +103,7 @@ def _confirmed(case: Case, old: Case | None, *, confirm: bool) -> Case:
 
 
 def _old_cases(root: Path) -> dict[str, Case]:
-    return {case.id: case for path in sorted(root.glob("*/*.json")) for case in load_file(path).cases}
+    return {case.id: case for path in files_below(root) for case in load_file(path).cases}
 
 
 def _check_ids(written: list[Draft]) -> None:
@@ -117,7 +117,7 @@ def _check_ids(written: list[Draft]) -> None:
             raise CorpusError("(authors)", draft.id, "sibling", f"{draft.sibling} does not exist")
         for flag in draft.flags:
             if flag not in FLAGS:
-                raise CorpusError("(authors)", draft.id, "flags", f"{flag} is not in flags.py")
+                raise CorpusError("(authors)", draft.id, "flags", f"{flag} is not explained in flags")
         for trait in {trait for rule in draft.kernels for trait in rule.when}:
             if trait not in TRAITS:
                 raise CorpusError("(authors)", draft.id, "kernels", f"{trait} is not in traits.py")

@@ -5,7 +5,9 @@ segment shows.
 """
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from scapy.compat import raw
 from scapy.layers.inet import IP, TCP, UDP
@@ -13,11 +15,25 @@ from scapy.layers.inet6 import IPv6
 from scapy.packet import Packet, Raw
 from scapy.utils import checksum as rfc1071
 
-__all__ = ["GsoPieces", "frame", "ip4", "ip6", "packet_bytes", "payload", "pieces", "plain", "superpacket"]
+__all__ = [
+    "Flow",
+    "GsoPieces",
+    "frame",
+    "ip4",
+    "ip6",
+    "packet_bytes",
+    "patched",
+    "payload",
+    "pieces",
+    "plain",
+    "superpacket",
+    "whole",
+]
 
 _NEEDS_CSUM = 1
 _ECN = 0x80
 _CSUM_OFFSET = {6: 16, 17: 6}
+_NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +58,59 @@ def ip6(**fields: object) -> Packet:
 def payload(length: int, *, seed: int = 0) -> bytes:
     """Return `length` bytes of a pattern with a period of 251 * 256, so segments differ whatever their size."""
     return bytes((index * 7 + index // 251 + seed) & 0xFF for index in range(length))
+
+
+def whole(headers: Packet, data: bytes = b"") -> bytes:
+    """Return a complete packet: lengths and checksums by scapy."""
+    return packet_bytes(headers / Raw(data) if data else headers)
+
+
+def patched(packet: bytes, offset: int, value: bytes) -> bytes:
+    """Return a packet with some bytes replaced, and nothing made right again."""
+    return packet[:offset] + value + packet[offset + len(value) :]
+
+
+class Flow:
+    """Complete packets of one flow. Each continues the one before: identification, TCP sequence number, payload."""
+
+    def __init__(self, headers: Packet, *, seed: int = 0) -> None:
+        """Begin a flow whose first packet has these headers; `seed` makes its payload unlike that of other flows."""
+        self._headers = headers
+        self._seed = seed
+        self._count = 0
+        self._position = 0
+
+    def packet(
+        self,
+        size: int = 16,
+        *,
+        start: int | None = None,
+        network: Mapping[str, object] = _NOTHING,
+        transport: Mapping[str, object] = _NOTHING,
+    ) -> bytes:
+        """Return the next packet, with `size` bytes of payload.
+
+        `start` is where in the stream they are, if not behind those before: a gap, an overlap, a retransmission. The
+        other two replace fields of the IP header and of the TCP or UDP header for this packet alone.
+        """
+        headers = self._headers.copy()
+        position = self._position if start is None else start
+        if IP in headers:
+            headers.id = (headers.id + self._count) & 0xFFFF
+        layer = headers[TCP] if TCP in headers else headers[UDP]
+        if TCP in headers:
+            layer.seq = (layer.seq + position) & 0xFFFFFFFF
+        for fields, changes in ((headers, network), (layer, transport)):
+            for name, value in changes.items():
+                setattr(fields, name, value)
+        self._count += 1
+        self._position = position + size
+        numbers = range(position, position + size)
+        return whole(headers, bytes((index * 7 + index // 251 + self._seed) & 0xFF for index in numbers))
+
+    def packets(self, *sizes: int) -> list[bytes]:
+        """Return the next packets, one for each size."""
+        return [self.packet(size) for size in sizes]
 
 
 def superpacket(headers: Packet, data: bytes, *, gso_size: int, **vnet: int) -> bytes:

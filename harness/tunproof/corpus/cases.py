@@ -21,6 +21,7 @@ from tunproof.corpus.model import CaseBase, Flag, Hex, Strict, Trait
 from tunproof.corpus.script import Answers, Script
 
 __all__ = [
+    "OPERATIONS",
     "BatchInput",
     "Case",
     "ChecksumCase",
@@ -51,6 +52,9 @@ __all__ = [
     "WriteInput",
     "Written",
 ]
+
+OPERATIONS = ("checksum", "header", "read", "write", "write_gso", "write_batch", "lifecycle")
+"""Every operation; the cases of each are in a folder of its name."""
 
 Byte = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{2}$")]
 Index = Annotated[int, msgspec.Meta(ge=0)]
@@ -210,10 +214,14 @@ class Joined(Strict, frozen=True, kw_only=True, tag_field="outcome", tag="joined
 
     Attributes:
         order: packets that leave in this order, a list for each flow.
-        order_should: the same with pure ACKs among them, which had better not be moved.
+        order_should: the same with pure ACKs and packets with damaged headers among them, which had better keep their
+            places.
         apart: pairs that must not stand in one superpacket.
         silent: packets of which nothing is written, because they are empty.
-        repairable: packets with a wrong checksum. To join them repairs it: a policy, named in reports, not failed.
+        optional: packets that are written or refused, because kernels turn them down or no length field can say how
+            long they are: a version nibble that is neither 4 nor 6, more than 65535 bytes.
+        repairable: packets that are whole but for a wrong checksum, of the IPv4 header or of the transport. To join
+            them repairs it: a policy, named in reports, not failed.
         unsummed: UDP over IPv4 without a checksum. To join them sums them: a policy as well.
         ideal: which packets a good coalescer puts in one superpacket. Merge quality is scored, never demanded.
         example: the frames of one right answer, the reference's.
@@ -223,6 +231,7 @@ class Joined(Strict, frozen=True, kw_only=True, tag_field="outcome", tag="joined
     order_should: tuple[tuple[Index, ...], ...] = ()
     apart: tuple[tuple[Index, Index], ...] = ()
     silent: tuple[Index, ...] = ()
+    optional: tuple[Index, ...] = ()
     repairable: tuple[Index, ...] = ()
     unsummed: tuple[Index, ...] = ()
     ideal: tuple[tuple[Index, ...], ...]

@@ -33,7 +33,7 @@ __all__ = [
 
 FORMAT = "tunproof-corpus/1"
 
-Hex = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{2})*$")]
+Hex = Annotated[str, msgspec.Meta(pattern="^(?:[0-9a-f][0-9a-f])*$")]
 Slug = Annotated[str, msgspec.Meta(pattern="^[a-z_]+(/[a-z0-9][a-z0-9-]*){2}$")]
 Digest = Annotated[str, msgspec.Meta(pattern="^sha256:[0-9a-f]{64}$")]
 TraitName = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]*$")]

@@ -6,7 +6,7 @@ No case is recorded that its oracle does not confirm.
 import ctypes
 import struct
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from scapy.compat import raw
@@ -83,45 +83,47 @@ class Batched:
     order: tuple[tuple[int, ...], ...]
     order_should: tuple[tuple[int, ...], ...]
     silent: tuple[int, ...]
+    optional: tuple[int, ...]
     repairable: tuple[int, ...]
     unsummed: tuple[int, ...]
 
 
 def batched(packets: Sequence[bytes]) -> Batched:
-    """Sort packets into flows, and find those with wrong checksums or none.
+    """Sort packets into flows, and find those with wrong checksums or none, and those that may be refused.
 
     A packet whose ports cannot be read (a fragment, another protocol, a damaged header) belongs to every flow of its
-    address pair and protocol: nothing of them may pass it.
+    address pair and protocol: nothing of them may pass it. One whose addresses cannot be read belongs to none. Pure
+    acknowledgments, and packets with damaged headers, which every receiver drops, only should keep their place.
     """
     flows: dict[tuple[object, ...], list[int]] = defaultdict(list)
     wide: dict[tuple[object, ...], list[int]] = defaultdict(list)
-    acks, silent, repairable, unsummed = set(), [], [], []
+    movable = set()
     for index, packet in enumerate(packets):
-        if not packet:
-            silent.append(index)
         if not _is_ip(packet):
             continue
         dissected = _dissect(packet)
+        damaged = _is_damaged(packet, dissected)
         pair, ports = _flow(dissected)
-        if ports is None:
+        if ports is None or damaged:
             wide[pair].append(index)
-            continue
-        flows[*pair, *ports].append(index)
-        if _is_pure_ack(dissected):
-            acks.add(index)
-        if UDP in dissected and dissected[UDP].chksum == 0:
-            unsummed.append(index)
-        elif not _sums_up(packet, dissected):
-            repairable.append(index)
+        else:
+            flows[*pair, *ports].append(index)
+        if damaged or _is_pure_ack(dissected):
+            movable.add(index)
     merged = [sorted(indices + wide[key[:3]]) for key, indices in flows.items()]
     merged += [indices for pair, indices in wide.items() if not any(key[:3] == pair for key in flows)]
     return Batched(
-        order=_orders(merged, acks),
-        order_should=_orders([flow for flow in merged if acks & set(flow)], set()),
-        silent=tuple(silent),
-        repairable=tuple(repairable),
-        unsummed=tuple(unsummed),
+        order=_orders(merged, movable),
+        order_should=_orders([flow for flow in merged if movable & set(flow)], set()),
+        silent=_which(packets, lambda packet: not packet),
+        optional=_which(packets, _is_optional),
+        repairable=_which(packets, lambda packet: _is_whole(packet) and not _is_unsummed(packet) and _is_wrong(packet)),
+        unsummed=_which(packets, lambda packet: _is_whole(packet) and _is_unsummed(packet) and packet[0] >> 4 == 4),
     )
+
+
+def _which(packets: Sequence[bytes], test: Callable[[bytes], bool]) -> tuple[int, ...]:
+    return tuple(index for index, packet in enumerate(packets) if test(packet))
 
 
 def _orders(flows: Sequence[Sequence[int]], left_out: set[int]) -> tuple[tuple[int, ...], ...]:
@@ -134,7 +136,12 @@ def _dissect(packet: bytes) -> Packet:
 
 
 def _is_ip(packet: bytes) -> bool:
-    return len(packet) >= {4: 20, 6: 40}.get(packet[0] >> 4 if packet else 0, 1 << 16)
+    """Whether the fixed IP header is there."""
+    return len(packet) >= {4: 20, 6: 40}.get(packet[0] >> 4 if packet else 0, 1 << 17)
+
+
+def _is_optional(packet: bytes) -> bool:
+    return len(packet) > 0xFFFF or (bool(packet) and packet[0] >> 4 not in {4, 6})
 
 
 def _flow(dissected: Packet) -> tuple[tuple[object, ...], tuple[int, int] | None]:
@@ -144,25 +151,63 @@ def _flow(dissected: Packet) -> tuple[tuple[object, ...], tuple[int, int] | None
     while not isinstance(last.payload, NoPayload) and (hasattr(last.payload, "nh") or last.payload.name == "AH"):
         last = last.payload
     protocol = network.proto if IP in dissected else last.nh
-    fragment = IPv6ExtHdrFragment in dissected or (IP in dissected and (network.frag or network.flags.MF))
-    transport = dissected.getlayer(TCP) or dissected.getlayer(UDP)
-    pair = (network.src, network.dst, protocol)
-    if fragment or transport is None or (TCP in dissected and (transport.dataofs or 0) < 5):
-        return pair, None
-    return pair, (transport.sport, transport.dport)
+    transport = _transport(dissected)
+    return (network.src, network.dst, protocol), None if transport is None else (transport.sport, transport.dport)
+
+
+def _transport(dissected: Packet) -> Packet | None:
+    """Return the TCP or UDP header of a packet that is no fragment."""
+    network = dissected[0]
+    if IPv6ExtHdrFragment in dissected or (IP in dissected and (network.frag or network.flags.MF)):
+        return None
+    return dissected.getlayer(TCP) or dissected.getlayer(UDP)
+
+
+def _is_damaged(packet: bytes, dissected: Packet) -> bool:
+    """Whether a header says that it is shorter than any, or ends behind the packet, or is not all there."""
+    network = dissected[0]
+    if IP in dissected and not 20 <= network.ihl * 4 <= len(packet):
+        return True
+    transport = _transport(dissected)
+    if transport is None:
+        bare = IP in dissected and not network.frag and not network.flags.MF and network.proto in {6, 17}
+        return bool(bare or (IPv6 in dissected and network.nh in {6, 17}))
+    return TCP in dissected and not 20 <= transport.dataofs * 4 <= len(raw(transport))
 
 
 def _is_pure_ack(dissected: Packet) -> bool:
-    if TCP not in dissected:
+    if _transport(dissected) is None or TCP not in dissected:
         return False
     size = len(raw(dissected[TCP])) - dissected[TCP].dataofs * 4
-    return size <= 0 and not set(str(dissected[TCP].flags)) & set("SFR")
+    return size == 0 and not set(str(dissected[TCP].flags)) & set("SFR")
 
 
-def _sums_up(packet: bytes, dissected: Packet) -> bool:
-    """Whether the transport checksum is right, by scapy's pseudo-header."""
+def _is_whole(packet: bytes) -> bool:
+    """Whether this is TCP or UDP, no fragment, with all headers there and lengths that are right."""
+    if not _is_ip(packet):
+        return False
+    dissected = _dissect(packet)
+    transport = _transport(dissected)
+    if transport is None or _is_damaged(packet, dissected):
+        return False
+    stated = dissected.len if IP in dissected else dissected.plen + 40
+    length = len(raw(transport))
+    return bool(stated == len(packet) and (TCP in dissected or transport.len == length))
+
+
+def _is_unsummed(packet: bytes) -> bool:
+    dissected = _dissect(packet)
+    return UDP in dissected and dissected[UDP].chksum == 0
+
+
+def _is_wrong(packet: bytes) -> bool:
+    """Whether the checksum of the IPv4 header or of the transport is not right, by scapy's sums and pseudo-header."""
+    dissected = _dissect(packet)
+    if IP in dissected and scapy_checksum(packet[: dissected.ihl * 4]) != 0:
+        return True
     layer = TCP if TCP in dissected else UDP
     at = len(packet) - len(raw(dissected[layer]))
     addresses = packet[12:20] if packet[0] >> 4 == 4 else packet[8:40]
     protocol = 6 if layer is TCP else 17
-    return bool(scapy_checksum(addresses + struct.pack(">HH", protocol, len(packet) - at) + packet[at:]) in {0, 0xFFFF})
+    total = scapy_checksum(addresses + struct.pack(">HH", protocol, len(packet) - at) + packet[at:])
+    return total not in {0, 0xFFFF}

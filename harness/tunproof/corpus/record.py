@@ -205,6 +205,7 @@ class Recorder:
             order_should=seen.order_should,
             apart=tuple(batch.apart),
             silent=seen.silent,
+            optional=seen.optional,
             repairable=seen.repairable,
             unsummed=seen.unsummed,
             ideal=tuple(tuple(group) for group in batch.ideal),

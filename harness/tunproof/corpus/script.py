@@ -2,7 +2,11 @@
 
 A script makes fds, hands them to a container, and does things to its queues. Fds have names; a queue is named by the fd
 it was made of. A `wire` is a SOCK_SEQPACKET socket pair: one end is the fd, the other end is held by whoever runs the
-script, who feeds frames into it and takes out what was written. A `tun` is a device in a namespace of its own.
+script, who feeds frames into it and takes out what was written. A `tun` is a device in a namespace of its own; whoever
+runs the script sends and receives on it with a packet socket.
+
+Making fds, feeding, hanging up, taking, links and offloads are the runner's part: `open-wire open-tun open-other let-go
+feed hang-up take link offloads`. All other steps are the subject's. No step may take longer than two seconds.
 """
 
 from typing import Annotated, Literal
@@ -28,6 +32,7 @@ __all__ = [
     "Frames",
     "Grow",
     "HangUp",
+    "LetGo",
     "Link",
     "Look",
     "Names",
@@ -40,11 +45,13 @@ __all__ = [
     "ReadPackets",
     "RefusedStep",
     "Released",
+    "Renew",
     "Script",
     "StartRead",
     "StartWrite",
     "Step",
     "Take",
+    "TunFlag",
     "Waiting",
     "WriteGsoStep",
     "WriteStep",
@@ -59,21 +66,27 @@ class _Step(Strict, frozen=True, kw_only=True, tag_field="do"):
 
 
 class OpenWire(_Step, frozen=True, kw_only=True, tag="open-wire"):
-    """Make a wire. Answers done."""
+    """Make a wire, which has room for 8 frames of 100 bytes and not for 64. Answers done.
+
+    `least` is a number that the fd must not be below.
+    """
 
     fd: Name
+    least: int = 0
 
 
 class OpenTun(_Step, frozen=True, kw_only=True, tag="open-tun"):
     """Open /dev/net/tun and attach it to a device, made if need be, with these flags. Answers done.
 
-    `header_size` is set with TUNSETVNETHDRSZ. The link is down until `link` brings it up.
+    `header_size` is set with TUNSETVNETHDRSZ; `offloads` sets TSO with TUNSETOFFLOAD, as a former user may have done.
+    The device stays when its last fd is closed (TUNSETPERSIST). The link is down until `link` brings it up.
     """
 
     fd: Name
     device: Name
     flags: tuple[TunFlag, ...]
     header_size: int | None = None
+    offloads: bool = False
 
 
 class OpenOther(_Step, frozen=True, kw_only=True, tag="open-other"):
@@ -89,12 +102,22 @@ class Add(_Step, frozen=True, kw_only=True, tag="add"):
     fd: Name
 
 
+class LetGo(_Step, frozen=True, kw_only=True, tag="let-go"):
+    """Close a fd that should be the caller's still. Answers done, or closed if it is not, or not open any more."""
+
+    fd: Name
+
+
 class Queues(_Step, frozen=True, kw_only=True, tag="queues"):
     """Answers how many queues the container lists."""
 
 
 class Feed(_Step, frozen=True, kw_only=True, tag="feed"):
-    """Send a frame into a wire, for the queue to read. Answers done."""
+    """Send a frame to the queue, which will read it. Answers done.
+
+    A device is sent a vnet header and a packet whatever the backend, through a packet socket: the kernel hands over
+    what the device's offloads allow.
+    """
 
     fd: Name
     frame: Hex
@@ -157,20 +180,21 @@ class WriteGsoStep(_Step, frozen=True, kw_only=True, tag="write-gso"):
 
 
 class StartWrite(_Step, frozen=True, kw_only=True, tag="start-write"):
-    """Write a packet again and again in another thread until the wire is full. Answers waiting, once it waits."""
+    """Write a packet so many times, more often than the wire has room for, in another thread. Answers waiting."""
 
     fd: Name
     packet: Hex
+    count: int
 
 
 class FinishWrite(_Step, frozen=True, kw_only=True, tag="finish-write"):
-    """Answers what the write that waited came to: done or closed."""
+    """Make room on the wire, and answer what the oldest write that waited came to: done or closed."""
 
     fd: Name
 
 
 class Take(_Step, frozen=True, kw_only=True, tag="take"):
-    """Take from the far end of a wire what was written since the last `take`. Answers frames."""
+    """Take what was written since the last `take`, from a wire's far end or behind a device. Answers frames."""
 
     fd: Name
 
@@ -185,8 +209,15 @@ class Close(_Step, frozen=True, kw_only=True, tag="close"):
     """Close the container. Answers done."""
 
 
+class Renew(_Step, frozen=True, kw_only=True, tag="renew"):
+    """Make a new container in place of the one that was closed. Answers done."""
+
+
 class Descriptors(_Step, frozen=True, kw_only=True, tag="descriptors"):
-    """Answers how many more fds the process has than before the first step, those of far ends left out."""
+    """Answers how many more fds the subject has than before the first step.
+
+    Those that the script made and that no container took are left out, and all of the runner's.
+    """
 
 
 class Link(_Step, frozen=True, kw_only=True, tag="link"):
@@ -258,6 +289,7 @@ Step = (
     OpenWire
     | OpenTun
     | OpenOther
+    | LetGo
     | Add
     | Queues
     | Feed
@@ -274,6 +306,7 @@ Step = (
     | Take
     | CloseQueue
     | Close
+    | Renew
     | Descriptors
     | Link
     | Offloads

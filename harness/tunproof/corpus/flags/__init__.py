@@ -5,10 +5,12 @@ broken yet.
 """
 
 from tunproof.corpus.flags.batches import BATCHES
+from tunproof.corpus.flags.frames import FRAMES
 from tunproof.corpus.flags.lifecycles import LIFECYCLES
+from tunproof.corpus.flags.packets import PACKETS
 from tunproof.corpus.flags.superpackets import READING, WRITING
 from tunproof.corpus.flags.values import VALUES
 
 __all__ = ["FLAGS"]
 
-FLAGS = VALUES | READING | WRITING | BATCHES | LIFECYCLES
+FLAGS = VALUES | READING | WRITING | BATCHES | LIFECYCLES | FRAMES | PACKETS

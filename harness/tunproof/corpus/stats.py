@@ -1,0 +1,128 @@
+"""The corpus in numbers: what is in it, how large it is, and how long it takes to load."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import msgspec
+
+from tunproof.corpus.cases import Case
+from tunproof.corpus.load import CORPORA, files_below, load
+from tunproof.errors import UsageError
+
+__all__ = ["Largest", "Stats", "Topic", "count", "only"]
+
+_LARGEST = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One file: its name (operation and topic), how many cases are in it, and its size on disk."""
+
+    name: str
+    cases: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Largest:
+    """One of the largest cases, and how much JSON it is without blanks."""
+
+    id: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """How many cases there are of each kind; what is named in a table is counted once a case.
+
+    Attributes:
+        outcomes: what must come out.
+        kernel: what kernels do, an answer each; "not asked" where a case has none.
+        confirmed: by kernel release.
+        seconds: how long it took to load and check all files.
+    """
+
+    cases: int
+    bytes: int
+    seconds: float
+    topics: tuple[Topic, ...]
+    levels: dict[str, int]
+    importance: dict[str, int]
+    outcomes: dict[str, int]
+    kernel: dict[str, int]
+    flags: dict[str, int]
+    traits: dict[str, int]
+    requires: dict[str, int]
+    confirmed: dict[str, int]
+    largest: tuple[Largest, ...]
+
+    def operations(self) -> dict[str, int]:
+        """Return the number of cases of each operation."""
+        total: Counter[str] = Counter()
+        for topic in self.topics:
+            total[topic.name.partition("/")[0]] += topic.cases
+        return dict(total)
+
+    def as_json(self) -> dict[str, object]:
+        """Return everything as JSON has it."""
+        return {**asdict(self), "seconds": round(self.seconds, 3), "operations": self.operations()}
+
+
+def count(root: Path = CORPORA) -> Stats:
+    """Return the numbers of the corpus below `root`. Raises `CorpusError`."""
+    started = time.perf_counter()
+    corpus = load(root)
+    seconds = time.perf_counter() - started
+    cases = list(corpus.cases.values())
+    paths = files_below(root)
+    topics = Counter(case.id.rpartition("/")[0] for case in cases)
+    sizes = {f"{path.parent.name}/{path.stem}": path.stat().st_size for path in paths}
+    return Stats(
+        cases=len(cases),
+        bytes=sum(sizes.values()),
+        seconds=seconds,
+        topics=tuple(Topic(name, topics[name], size) for name, size in sizes.items()),
+        levels=_tally([case.level] for case in cases),
+        importance=_tally([case.importance] for case in cases),
+        outcomes=_tally([_outcome(case.expect)] for case in cases),
+        kernel=_tally([_outcome(answer) for answer in case.kernel] or ["not asked"] for case in cases),
+        flags=_tally(case.flags for case in cases),
+        traits=_tally(case.traits for case in cases),
+        requires=_tally(case.requires for case in cases),
+        confirmed=_tally(case.confirmed for case in cases),
+        largest=_largest(cases),
+    )
+
+
+def only(cases: Iterable[Case], *, op: str | None, flag: str | None, requires: str | None) -> list[Case]:
+    """Return the cases of an operation, with a flag, that require a capability. Raises `UsageError` for none."""
+    found = [
+        case
+        for case in cases
+        if (op is None or case.id.startswith(f"{op}/"))
+        and (flag is None or flag in case.flags)
+        and (requires is None or requires in case.requires)
+    ]
+    if not found:
+        asked = {"--op": op, "--flag": flag, "--requires": requires}
+        named = " ".join(f"{name} {value}" for name, value in asked.items() if value is not None)
+        raise UsageError(f"no selected case fits {named}; `tunproof corpus stats` counts what there is")
+    return found
+
+
+def _tally(names: Iterable[Iterable[str]]) -> dict[str, int]:
+    """Count names, each once a case, the most frequent first and then by name."""
+    counter = Counter(name for one in names for name in set(one))
+    return dict(sorted(counter.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _outcome(struct: msgspec.Struct) -> str:
+    return str(struct.__struct_config__.tag)
+
+
+def _largest(cases: Iterable[Case]) -> tuple[Largest, ...]:
+    sizes = sorted(((len(msgspec.json.encode(case)), case.id) for case in cases), reverse=True)
+    return tuple(Largest(case_id, size) for size, case_id in sizes[:_LARGEST])

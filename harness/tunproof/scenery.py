@@ -1,0 +1,313 @@
+"""What a lifecycle script plays with: wires, TUN devices and other fds. The runner's steps, for any subject.
+
+A fd is the caller's from the moment it is made until `taken` says that a container has it. `close` closes whatever is
+still here, whatever happened.
+
+Devices live in a network namespace of their own, made for the first of them. What a queue there reads is sent, and what
+it writes received, by a packet socket with vnet headers (PACKET_VNET_HDR): the kernel hands superpackets over whole or
+cut, as the device's offloads say, and shows those that were written as they were.
+"""
+
+import contextlib
+import fcntl
+import os
+import resource
+import socket
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from tio import tuntap
+from tio.tuntap import Iff, Offload
+from tunproof import lab
+from tunproof.corpus.script import (
+    Answer,
+    Closed,
+    Done,
+    Feed,
+    Frames,
+    HangUp,
+    LetGo,
+    Link,
+    Names,
+    Offloads,
+    OpenOther,
+    OpenTun,
+    OpenWire,
+    Script,
+    Take,
+)
+from tunproof.lab import device, links, privilege
+from tunproof.subject import UnsupportedError
+
+__all__ = ["Scenery"]
+
+_LARGEST = 1 << 17
+_ROOM = 8192  # for 8 frames of 100 bytes and not for 64: the kernel doubles it, and counts some 800 bytes a frame
+_OUT_OF_THE_WAY = 600  # a number that no other fd gets by chance
+
+_TUNSETPERSIST = 0x400454CB
+_SOL_PACKET = 263
+_PACKET_VNET_HDR = 15
+_ETH_P_ALL = 3
+_ETHERTYPES = {4: 0x0800, 6: 0x86DD}
+_HEADER = 10
+
+T = TypeVar("T")
+
+
+class Scenery:
+    """Everything that the steps of one script make and use. Names that no step made raise `ValueError`.
+
+    Attributes:
+        steps: what does each of the runner's steps.
+        numbers: every fd that was made, by its name in the script, also when it is gone.
+    """
+
+    def __init__(self, script: Script) -> None:
+        self.numbers: dict[str, int] = {}
+        self.steps: dict[type, Callable[[Any], Answer]] = {
+            OpenWire: self.open_wire,
+            OpenTun: self.open_tun,
+            OpenOther: self.open_other,
+            LetGo: self.let_go,
+            Feed: self.feed,
+            HangUp: self.hang_up,
+            Take: self.take,
+            Link: self.link,
+            Offloads: self.offloads,
+        }
+        self._header = script.backend == "offload"
+        self._watched = {step.fd for step in script.steps if isinstance(step, Feed | Take)}
+        self._held: dict[str, int] = {}
+        self._far: dict[str, socket.socket] = {}
+        self._device_of: dict[str, str] = {}
+        self._devices: _Devices | None = None
+        self._drained: dict[str, list[bytes]] = defaultdict(list)
+        self._limit: tuple[int, int] | None = None
+
+    def open_wire(self, step: OpenWire) -> Answer:
+        """Make a wire: the near end is for a container."""
+        near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._far[step.fd] = far
+        far.setblocking(False)
+        near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _ROOM)
+        fd = near.detach()
+        self._hold(step.fd, fd)
+        if step.least > fd:
+            self._hold(step.fd, self._moved(fd, step.least))
+        return Done()
+
+    def open_tun(self, step: OpenTun) -> Answer:
+        """Attach a fd to a device. Raises `UnsupportedError` where there can be no TUN."""
+        if self._devices is None:
+            obstacle = privilege.device_obstacle()
+            if obstacle is not None or not privilege.has_capabilities():
+                raise UnsupportedError("this process may make no TUN devices; `tunproof doctor` says why")
+            self._devices = _Devices()
+        self._hold(step.fd, self._devices.open(step))
+        self._device_of[step.fd] = step.device
+        return Done()
+
+    def open_other(self, step: OpenOther) -> Answer:
+        """Take a fd that no container should take."""
+        if step.what == "closed":
+            self.numbers[step.fd] = fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY)
+            os.close(self.numbers[step.fd])
+        elif privilege.device_obstacle() is not None:
+            raise UnsupportedError(f"this process may not open {tuntap.DEVICE}")
+        else:
+            self._hold(step.fd, os.open(tuntap.DEVICE, os.O_RDWR | os.O_CLOEXEC))
+        return Done()
+
+    def let_go(self, step: LetGo) -> Answer:
+        """Close a fd that is the caller's; `Closed` if a container took it, or somebody closed it before."""
+        fd = _named(step.fd, self.numbers)
+        if self._held.pop(step.fd, None) is None:
+            return Closed()
+        try:
+            os.close(fd)
+        except OSError:
+            return Closed()
+        return Done()
+
+    def taken(self, name: str) -> None:
+        """Note that a container has the fd now."""
+        self._held.pop(name, None)
+
+    def feed(self, step: Feed) -> Answer:
+        """Send a frame to whoever reads the fd."""
+        frame = bytes.fromhex(step.frame)
+        if step.fd in self._device_of and self._devices is not None:
+            self._devices.send(self._device_of[step.fd], frame)
+        else:
+            _named(step.fd, self._far).send(frame)
+        return Done()
+
+    def hang_up(self, step: HangUp) -> Answer:
+        """Close the far end of a wire."""
+        _named(step.fd, self._far).close()
+        del self._far[step.fd]
+        return Done()
+
+    def drain(self, name: str) -> None:
+        """Make room on a wire; what was there is kept for `take`."""
+        if name in self._far:
+            self._drained[name] += _received(self._far[name])
+
+    def take(self, step: Take) -> Answer:
+        """Return the frames that were written to a fd since the last time."""
+        if step.fd in self._device_of and self._devices is not None:
+            frames = self._devices.received(self._device_of[step.fd])
+            return _frames(frames if self._header else [frame[_HEADER:] for frame in frames])
+        _named(step.fd, self._far)
+        self.drain(step.fd)
+        return _frames(self._drained.pop(step.fd))
+
+    def link(self, step: Link) -> Answer:
+        """Bring a device up or down, or delete it."""
+        watched = any(self._device_of.get(fd) == step.device for fd in self._watched)
+        self._devices_of_script().link(step.device, step.state, watched=watched)
+        return Done()
+
+    def offloads(self, step: Offloads) -> Answer:
+        """Return the segmentation offloads of a device."""
+        return Names(names=tuple(sorted(self._devices_of_script().offloads(step.device))))
+
+    def held(self) -> int:
+        """Return how many fds are open in here."""
+        return len(self._held) + len(self._far) + (self._devices.held() if self._devices is not None else 0)
+
+    def close(self) -> None:
+        """Close everything. Closing twice is harmless."""
+        for fd in self._held.values():
+            with contextlib.suppress(OSError):
+                os.close(fd)
+        self._held.clear()
+        while self._far:
+            self._far.popitem()[1].close()
+        if self._devices is not None:
+            self._devices.close()
+        if self._limit is not None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, self._limit)
+
+    def _hold(self, name: str, fd: int) -> None:
+        self._held[name] = self.numbers[name] = fd
+
+    def _moved(self, fd: int, least: int) -> int:
+        """Return the file under another number, of at least `least`."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if least >= soft:
+            if least >= hard != resource.RLIM_INFINITY:
+                raise UnsupportedError(f"this process may have {hard} fds at most")
+            self._limit = (soft, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (least + _OUT_OF_THE_WAY, hard))
+        moved: int = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, least)
+        os.close(fd)
+        return moved
+
+    def _devices_of_script(self) -> "_Devices":
+        if self._devices is None:
+            raise ValueError("no step opened a TUN before this one")
+        return self._devices
+
+
+class _Devices:
+    """A namespace and its TUN devices, by name."""
+
+    def __init__(self) -> None:
+        self._namespace = lab.Namespace()
+        self._sockets: dict[str, socket.socket] = {}
+
+    def open(self, step: OpenTun) -> int:
+        """Return a fd on the device, which is made if need be."""
+        flags = Iff(0)
+        for name in step.flags:
+            flags |= Iff[name]
+        fd = self._namespace.run(tuntap.open_tun, step.device, flags)
+        try:
+            fcntl.ioctl(fd, _TUNSETPERSIST, 1)
+            if step.header_size is not None:
+                tuntap.set_vnet_header_size(fd, step.header_size)
+            if step.offloads:
+                tuntap.set_offload(fd, Offload.TSO)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    def link(self, name: str, state: str, *, watched: bool) -> None:
+        """Change a link; one that is watched gets its packet socket when it first comes up."""
+        self._namespace.run(_change_link, name, state)
+        if state == "up" and watched and name not in self._sockets:
+            self._sockets[name] = self._namespace.run(_packet_socket, name)
+        elif name in self._sockets:
+            self._sockets[name].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # ENETDOWN, said once to the next call
+
+    def offloads(self, name: str) -> frozenset[str]:
+        """Return the segmentation offloads that are on."""
+        return self._namespace.run(device.segmentation_features, name)
+
+    def send(self, name: str, frame: bytes) -> None:
+        """Send a packet out of the device, which is what its readers get."""
+        self._sockets[name].sendto(frame, (name, _ETHERTYPES[frame[_HEADER] >> 4]))
+
+    def received(self, name: str) -> list[bytes]:
+        """Return what came in from the device since the last time, with vnet headers."""
+        return _received(self._sockets[name])
+
+    def held(self) -> int:
+        """Return how many fds are open in here."""
+        return 1 + len(self._sockets)
+
+    def close(self) -> None:
+        """Close all. The devices go with their namespace, later: to delete one takes the kernel some 10 ms."""
+        while self._sockets:
+            self._sockets.popitem()[1].close()
+        self._namespace.close()
+
+
+def _named(name: str, things: dict[str, T]) -> T:
+    if name not in things:
+        raise ValueError(f"no step made {name!r}, or it is gone")
+    return things[name]
+
+
+def _packet_socket(name: str) -> socket.socket:
+    made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    try:
+        made.setsockopt(_SOL_PACKET, _PACKET_VNET_HDR, 1)
+        made.setblocking(False)
+        made.bind((name, _ETH_P_ALL))
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
+def _change_link(name: str, state: str) -> None:
+    with links.netlink() as ip:
+        if state == "up":
+            links.bring_up(ip, name)
+        elif state == "down":
+            ip.link("set", index=socket.if_nametoindex(name), state="down")
+        else:
+            ip.link("del", index=socket.if_nametoindex(name))
+
+
+def _received(end: socket.socket) -> list[bytes]:
+    """Return what can be received without waiting, but for what a packet socket itself sent."""
+    frames: list[bytes] = []
+    while True:
+        try:
+            frame, address = end.recvfrom(_LARGEST)
+        except BlockingIOError:
+            return frames
+        if end.family == socket.AF_UNIX and not frame:  # the near end was closed
+            return frames
+        if end.family == socket.AF_UNIX or address[2] != socket.PACKET_OUTGOING:
+            frames.append(frame)
+
+
+def _frames(frames: list[bytes]) -> Frames:
+    return Frames(packets=tuple(frame.hex() for frame in frames))
