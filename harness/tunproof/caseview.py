@@ -44,10 +44,10 @@ from tunproof.corpus.cases import (
 )
 from tunproof.corpus.lint import differs
 from tunproof.corpus.load import Corpus
-from tunproof.corpus.model import KernelAnswer, KernelDelivers, KernelLoses, KernelRefuses, KernelSame
+from tunproof.corpus.model import KernelDelivers, KernelSame
 from tunproof.corpus.script import Feed, Script
 from tunproof.corpus.summing import completed_frame
-from tunproof.judge import describe_packets, first_difference
+from tunproof.judge import first_difference
 from tunproof.terminal import Page, Terminal
 
 __all__ = ["as_json", "show"]
@@ -383,7 +383,8 @@ def _kernels(page: Page, case: Case, corpus: Corpus) -> None:
         )
     same = _SAME.get(type(case), "makes the same packets of it")
     for answer in case.kernel:
-        page.say(f"{_kind(answer)} {same if isinstance(answer, KernelSame) else _does(answer)}", 2)
+        does = same if isinstance(answer, KernelSame) else picture.what_it_does(answer)
+        page.say(f"{picture.which_kernels(answer)} {does}", 2)
         if isinstance(answer, KernelDelivers) and isinstance(case.expect, Packets):
             difference = first_difference(_all(case.expect.packets), _all(answer.packets))
             page.say(f"first difference: {str(difference).partition(chr(10))[0]}", 4)
@@ -392,26 +393,6 @@ def _kernels(page: Page, case: Case, corpus: Corpus) -> None:
     for name in sorted(case.traits):
         trait = corpus.traits[name]
         page.say(f"{name}: {trait.description} Linux {trait.since} ({trait.commit}).", 2, style="dim")
-
-
-def _kind(answer: KernelAnswer) -> str:
-    having = [name for name, wanted in answer.when.items() if wanted]
-    lacking = [name for name, wanted in answer.when.items() if not wanted]
-    words = [
-        *([f"with {', '.join(having)}"] if having else []),
-        *([f"without {', '.join(lacking)}"] if lacking else []),
-    ]
-    return f"a kernel {' and '.join(words)}" if words else "a kernel"
-
-
-def _does(answer: KernelDelivers | KernelRefuses | KernelLoses) -> str:
-    match answer:
-        case KernelDelivers(packets=packets):
-            return f"delivers {describe_packets(_all(packets))}"
-        case KernelRefuses(errno=errno):
-            return f"refuses the write: {errno}"
-        case KernelLoses():
-            return "accepts the write and loses it"
 
 
 def _flags(page: Page, case: Case, corpus: Corpus) -> None:

@@ -4,6 +4,7 @@ The player does the subject's steps, `Scenery` those of the runner. Whatever may
 waited for no longer than `PATIENCE`. That such a thread waits is seen from outside: it is inside poll(2).
 """
 
+import contextlib
 import functools
 import threading
 import time
@@ -57,11 +58,25 @@ _GRACE = 0.02  # where /proc does not say what a thread does
 def play(script: Script) -> list[Answer]:
     """Return what each step answers. Everything that the steps made is gone afterwards.
 
-    Raises `ValueError` for a step about something that no step made, `TimeoutError` for one that takes too long, and
-    `UnsupportedError` where a device is asked for and this process may make none.
+    The answer of a step that does not come back is that it waits, and the last one.
+
+    Raises `ValueError` for a step about something that no step made, and `UnsupportedError` where a device is asked for
+    and this process may make none.
     """
+    answers: list[Answer] = []
     with _Player(script) as player:
-        return [player.do(index, step) for index, step in enumerate(script.steps)]
+        for index, step in enumerate(script.steps):
+            try:
+                answers.append(player.do(step))
+            except _StuckError:
+                return [*answers, Waiting()]
+            except ValueError as error:
+                raise ValueError(f"step {index} ({step}): {error}") from error
+    return answers
+
+
+class _StuckError(Exception):
+    """A call did not come back in time."""
 
 
 class _Job:
@@ -82,7 +97,7 @@ class _Job:
     def answer(self) -> Answer:
         """Return what the call came to, or raise what it raised."""
         if not self.ended(PATIENCE):
-            raise TimeoutError(f"did not come back within {PATIENCE:g} s")
+            raise _StuckError
         if self._answer is None:
             raise self._error or RuntimeError("no answer")
         return self._answer
@@ -95,7 +110,7 @@ class _Job:
                 return False
             if self._is_in_poll():
                 return True
-        raise TimeoutError(f"neither waited nor came back within {PATIENCE:g} s")
+        raise TimeoutError(f"neither waits nor comes back within {PATIENCE:g} s: it spins")
 
     def _is_in_poll(self) -> bool:
         try:
@@ -152,12 +167,9 @@ class _Player:
             FinishWrite: self._finish_write,
         }
 
-    def do(self, index: int, step: Step) -> Answer:
-        """Return what a step answers."""
-        try:
-            return self._steps[type(step)](step)
-        except (ValueError, TimeoutError) as error:
-            raise type(error)(f"step {index} ({step}): {error}") from error
+    def do(self, step: Step) -> Answer:
+        """Return what a step answers. Raises `_StuckError`."""
+        return self._steps[type(step)](step)
 
     def __enter__(self) -> Self:
         return self
@@ -165,7 +177,8 @@ class _Player:
     def __exit__(self, *_: object) -> None:
         try:
             for container in self._containers:
-                _in_time(functools.partial(_done, container.close))
+                with contextlib.suppress(_StuckError):  # the script said so before, or its last answer does
+                    _in_time(functools.partial(_done, container.close))
         finally:
             self._scenery.close()
 

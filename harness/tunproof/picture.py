@@ -12,19 +12,27 @@ import msgspec
 
 from tio import VnetHeader
 from tunproof.corpus.cases import VnetFields
+from tunproof.corpus.model import KernelAnswer, KernelDelivers, KernelLoses, KernelRefuses
 from tunproof.fields import Field, packet_fields, vnet_fields
+from tunproof.judge import describe_packets
 
 __all__ = [
     "Change",
+    "HeaderRow",
     "changes",
     "cut",
     "fields_of",
     "flag_names",
+    "header_rows",
     "packet_rows",
+    "shapes",
     "summary",
     "type_name",
     "vnet_line",
     "vnet_summary",
+    "what_it_does",
+    "which_kernels",
+    "words",
 ]
 
 _TYPES = {0: "NONE", 1: "TCPV4", 3: "UDP", 4: "TCPV6", 5: "UDP_L4"}
@@ -127,7 +135,7 @@ def changes(segments: Sequence[bytes]) -> list[Change]:
     """Return the fields that differ between segments, payload aside, in the order of the first segment's fields."""
     if not segments:
         return []
-    named = [field for field in packet_fields(segments[0]) if field.name != "payload"]
+    named = [field for field in _fields(segments[0]) if field.name != "payload"]
     result = []
     for field in named:
         values = tuple(_value(field, segment) for segment in segments)
@@ -153,7 +161,7 @@ def packet_rows(packet: bytes) -> list[tuple[str, int, str]]:
             field.start,
             f"{field.end - field.start} bytes" if field.name in {"payload", "bytes"} else _value(field, packet),
         )
-        for field in packet_fields(packet)
+        for field in _fields(packet)
     ]
 
 
@@ -168,13 +176,15 @@ def shapes(packets: Sequence[bytes]) -> list[dict[int, bytes]]:
 
 def summary(packet: bytes) -> str:
     """Return a packet in a few words: who speaks to whom, and where in the stream."""
-    says = {field.name: _value(field, packet) for field in packet_fields(packet)}
+    says = {field.name: _value(field, packet) for field in _fields(packet)}
     if "bytes" in says:
         return "no IP packet" if packet else "empty"
     version = "ipv4" if packet[0] >> 4 == 4 else "ipv6"
     layer = next((name for name in ("tcp", "udp") if f"{name}.source_port" in says), None)
     if layer is None:
-        return f"{version} protocol {says.get('ipv4.protocol') or says.get('ipv6.next_header')}"
+        place = says.get("ipv4.flags, fragment_offset", "").partition(", ")[2]
+        fragment = f", fragment at {place}" if place not in {"", "0"} else ""
+        return f"{version} protocol {says.get('ipv4.protocol') or says.get('ipv6.next_header')}{fragment}"
     ports = f"{says[f'{layer}.source_port']} > {says[f'{layer}.destination_port']}"
     words = f"{version} {layer} {ports}"
     if layer == "tcp":
@@ -200,6 +210,34 @@ def words(struct: msgspec.Struct) -> str:
         else:
             said.append(field.name if value is True else f"{field.name} {value}")
     return " ".join(said)
+
+
+def which_kernels(answer: KernelAnswer) -> str:
+    """Return the kernels that an answer speaks of, by the traits that they have and lack."""
+    having = ", ".join(name for name, wanted in answer.when.items() if wanted)
+    lacking = ", ".join(name for name, wanted in answer.when.items() if not wanted)
+    words = [f"with {having}"] * bool(having) + [f"without {lacking}"] * bool(lacking)
+    return " ".join(["a kernel", " and ".join(words)]).rstrip()
+
+
+def what_it_does(answer: KernelDelivers | KernelRefuses | KernelLoses) -> str:
+    """Return what such a kernel does."""
+    match answer:
+        case KernelDelivers(packets=packets):
+            return f"delivers {describe_packets([bytes.fromhex(packet) for packet in packets])}"
+        case KernelRefuses(errno=errno):
+            return f"refuses the write: {errno}"
+        case KernelLoses():
+            return "accepts the write and loses it"
+
+
+def _fields(packet: bytes) -> list[Field]:
+    """Return the fields of a packet. Behind the IPv4 header of any fragment but the first there is payload only."""
+    fields = list(packet_fields(packet))
+    if fields[0].name.startswith("ipv4") and int.from_bytes(packet[6:8], "big") & 0x1FFF:
+        header = [field for field in fields if field.name.startswith("ipv4")]
+        return [*header, Field("payload", header[-1].end, len(packet))]
+    return fields
 
 
 def _value(field: Field, packet: bytes) -> str:
@@ -247,7 +285,7 @@ def _drawn(count: int) -> set[int]:
 
 
 def _header_length(packet: bytes) -> int:
-    fields = list(packet_fields(packet))
+    fields = _fields(packet)
     return fields[-1].start if fields[-1].name == "payload" else len(packet)
 
 

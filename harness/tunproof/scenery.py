@@ -84,6 +84,7 @@ class Scenery:
         self._device_of: dict[str, str] = {}
         self._devices: _Devices | None = None
         self._drained: dict[str, list[bytes]] = defaultdict(list)
+        self._offloads: dict[str, frozenset[str]] = {}
         self._limit: tuple[int, int] | None = None
 
     def open_wire(self, step: OpenWire) -> Answer:
@@ -172,7 +173,9 @@ class Scenery:
 
     def offloads(self, step: Offloads) -> Answer:
         """Return the segmentation offloads of a device."""
-        return Names(names=tuple(sorted(self._devices_of_script().offloads(step.device))))
+        now = self._devices_of_script().offloads(step.device)
+        before, self._offloads[step.device] = self._offloads.get(step.device, frozenset()), now
+        return Names(names=tuple(sorted(now ^ before if step.changed else now)))
 
     def held(self) -> int:
         """Return how many fds are open in here."""

@@ -2,6 +2,7 @@
 
 from fakes.base import Fake
 from fakes.batches import BATCHERS
+from fakes.cutting import CUTTERS
 from fakes.lifecycles import LIFECYCLES
 from fakes.own_batcher import OwnBatcher
 from fakes.own_player import OwnLifecycle
@@ -15,5 +16,5 @@ from tunproof.subject import Subject
 
 __all__ = ["FAKES", "OWN"]
 
-FAKES: tuple[type[Fake], ...] = (*VALUES, *READERS, *WRITERS, *BATCHERS, *LIFECYCLES)
+FAKES: tuple[type[Fake], ...] = (*VALUES, *READERS, *CUTTERS, *WRITERS, *BATCHERS, *LIFECYCLES)
 OWN: tuple[type[Subject], ...] = (OwnValues, OwnReader, OwnWriter, OwnBatcher, OwnLifecycle)

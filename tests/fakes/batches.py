@@ -223,7 +223,7 @@ class IdentificationIgnored(OwnBatcher, Fake):
     """Joins packets whose identifications do not count up, though fragments may be made of them."""
 
     flag = "IdNotRestored"
-    modelled_on = "https://github.com/google/gvisor/issues/11198"
+    modelled_on = _NEBULA
 
     def identification_continues(self, first: bytes, packet: bytes, index: int) -> bool:
         return True

@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Sequence
 
-from fakes.arithmetic import CWR, FIN, MOST, PSH, UDP_L4, VNET, Shape, Vnet, put, turn_down
+from fakes.arithmetic import CWR, ECN, FIN, MOST, PSH, UDP_L4, VNET, Shape, Vnet, put, turn_down
 from fakes.base import Fake, fakes_in
 from fakes.own_reader import OwnReader
 from tunproof.subject import TurnedDownError
@@ -120,15 +120,25 @@ class EcnTypesDropped(OwnReader, Fake):
 class EcnEscapesTheVersionCheck(OwnReader, Fake):
     """Checks the IP version for the bare types only: with the ECN qualifier TCPV4 is cut out of IPv6."""
 
-    flag = "TypeMismatch"
+    flag = "EcnQualifier"
     modelled_on = _NEBULA
+    types = {  # noqa: RUF012
+        kind: (protocol, None if kind & ECN else version) for kind, (protocol, version) in OwnReader.types.items()
+    }
+
+
+class VersionOfTheTypeIgnored(OwnReader, Fake):
+    """Takes the IP version from the packet, whatever the type says."""
+
+    flag = "TypeMismatch"
+    modelled_on = _LINUX + "44378d02c5aa"
     types = {kind: (protocol, None) for kind, (protocol, _) in OwnReader.types.items()}  # noqa: RUF012
 
 
 class EcnOnUdpTaken(OwnReader, Fake):
     """Clears the ECN bit before it looks at the type, so UDP_L4 may have it too."""
 
-    flag = "UnknownType"
+    flag = "EcnQualifier"
     modelled_on = _NEBULA
 
     def kind(self, vnet: Vnet) -> tuple[int, int | None]:

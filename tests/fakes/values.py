@@ -2,6 +2,8 @@
 
 import struct
 
+import msgspec
+
 from fakes.arithmetic import MOST
 from fakes.base import Fake, fakes_in
 from fakes.own_values import OwnValues
@@ -118,8 +120,7 @@ class EcnBitLost(OwnValues, Fake):
 
     def parse_header(self, data: bytes, size: int, byte_order: str) -> VnetFields:
         fields = super().parse_header(data, size, byte_order)
-        known = dict(zip(VnetFields.__struct_fields__, _values(fields), strict=True))
-        return VnetFields(**known | {"gso_type": fields.gso_type & 0x07})
+        return msgspec.structs.replace(fields, gso_type=fields.gso_type & 0x07)
 
 
 class WordsInHostOrder(OwnValues, Fake):
@@ -133,10 +134,6 @@ class WordsInHostOrder(OwnValues, Fake):
     def total(self, data: bytes | bytearray, initial: int = 0) -> int:
         (swapped,) = struct.unpack("<H", super().total(data, 0).to_bytes(2, "big"))
         return self.fold(swapped + initial)
-
-
-def _values(fields: VnetFields) -> list[object]:
-    return [getattr(fields, name) for name in VnetFields.__struct_fields__]
 
 
 VALUES = fakes_in(globals())

@@ -124,6 +124,16 @@ class UnfinishedHeadersTaken(OwnWriter, Fake):
         """The contract says so."""
 
 
+class PartialModulo(OwnWriter, Fake):
+    """Computes the partial modulo 0xFFFF, and refuses 0xFFFF, which is what a sum of that folds to."""
+
+    flag = "MinusZero"
+    modelled_on = "https://github.com/firezone/firezone/commit/b5c7b674"
+
+    def pseudo(self, packet: bytes, shape: Shape, length: int) -> int:
+        return super().pseudo(packet, shape, length) % MOST
+
+
 class LengthsNotCompared(OwnWriter, Fake):
     """Does not compare the length fields of the headers with the pieces."""
 

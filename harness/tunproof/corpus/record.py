@@ -249,10 +249,11 @@ class Recorder:
             raise DisagreementError(f"{draft.id}: kernel and reference differ\n{_both_sides(*differs[0])}")
         if draft.differs is not None and not differs:
             raise DisagreementError(f"{draft.id}: says that kernel and reference differ; they agree")
-        outcome = differs[0][1] if differs else outcomes[0] if outcomes else Lost()
+        # A batch of which nothing is written has no frames: every kernel makes nothing of nothing.
+        outcome = differs[0][1] if differs else outcomes[0] if outcomes else Delivered(())
         if not isinstance(rule.does, Recorded):
             self._demand(draft, rule, outcome)
-        return _answer(rule, outcome, frames[0][1] if frames else None, draft.differs)
+        return _answer(rule, outcome, frames[0][1] if frames else (), draft.differs)
 
     def _stated(
         self,

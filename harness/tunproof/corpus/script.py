@@ -228,9 +228,13 @@ class Link(_Step, frozen=True, kw_only=True, tag="link"):
 
 
 class Offloads(_Step, frozen=True, kw_only=True, tag="offloads"):
-    """Answers which offloads the device has, as ethtool names them (those that TUNSETOFFLOAD sets)."""
+    """Answers which offloads the device has, as ethtool names them: those for segmentation, which TUNSETOFFLOAD sets.
+
+    With `changed` only those that came or went since the last time.
+    """
 
     device: Name
+    changed: bool = False
 
 
 class _Answer(Strict, frozen=True, kw_only=True, tag_field="is"):

@@ -301,7 +301,7 @@ for _name, _delta in (("one-more", 1), ("one-less", -1)):
         "LengthMismatch",
         f"ipv4-total-length-{_name}",
         "The total length of a superpacket does not say how long it is.",
-        _patched(_TCP4, 10 + 2, (64 + _delta).to_bytes(2, "big")),
+        _TCP4[:10] + packet_bytes(ip4(len=64 + _delta, proto=6) / Raw(_TCP4[30:])),
         level="should",
         importance="low",
         basis=(rfc(791, "3.1"),),

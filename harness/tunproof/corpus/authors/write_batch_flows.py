@@ -246,6 +246,24 @@ for _kind in KINDS:
         flags=("UnknownVersion",),
     )
 
+for _kind, _first in (("tcp4", b"\x05"), ("udp4", b"\xf5"), ("tcp6", b"\xf0"), ("udp6", b"\x00")):
+    _between(
+        _kind,
+        f"no-ip-{_first.hex()[0]}",
+        "A version nibble far from 4 and 6, before the addresses of this flow: it has nothing to do with the flow.",
+        patched(Flow(KINDS[_kind]).packet(), 0, _first),
+        ideal=_UNSEEN,
+        flags=("UnknownVersion",),
+    )
+_between(
+    "tcp4",
+    "ihl-of-six-in-twenty-bytes",
+    "A packet of 20 bytes that says its header has 24.",
+    patched(Flow(KINDS["tcp4"]).packet()[:20], 0, b"\x46"),
+    ideal=_CLOSES,
+    flags=("HeaderLength", "Truncated"),
+)
+
 _CUTS = {"tcp4": (4, 19, 20, 39), "udp4": (27,), "tcp6": (4, 39, 40, 59), "udp6": (47,)}
 for _kind, _lengths in _CUTS.items():
     for _length in _lengths:
@@ -258,7 +276,7 @@ for _kind, _lengths in _CUTS.items():
             ideal=_CLOSES if _seen else _OVER,
             flags=("Truncated",),
         )
-for _kind, _length in (("tcp6", 41), ("udp6", 47)):
+for _kind, _length in (("tcp6", 40), ("tcp6", 41), ("udp6", 47)):
     _between(
         _kind,
         f"extension-header-cut-off-after-{_length}",
@@ -270,6 +288,7 @@ for _kind, _length in (("tcp6", 41), ("udp6", 47)):
 for _kind, _offset, _value, _name in (
     ("tcp4", 0, b"\x44", "ihl-of-four"),
     ("tcp4", 0, b"\x4f", "ihl-past-the-end"),
+    ("udp4", 0, b"\x43", "ihl-of-three"),
     ("tcp4", 32, b"\x40", "data-offset-of-four"),
     ("tcp4", 32, b"\xf0", "data-offset-past-the-end"),
     ("tcp6", 52, b"\x40", "data-offset-of-four"),

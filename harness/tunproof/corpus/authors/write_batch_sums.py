@@ -160,6 +160,22 @@ for _kind in ("udp4", "udp6"):
             importance="critical",
         )
 
+    for _place, _at, _ideal in (("first", 0, ((0,), (1, 2))), ("middle", 1, ((0,), (1,), (2,)))):
+        _flow = Flow(KINDS[_kind])
+        _packets = [_summing_to_zero(_flow, _kind) if at == _at else _flow.packet() for at in range(3)]
+        _packets[_at] = patched(_packets[_at], _FIELD[_kind], b"\0\0")
+        put(
+            checksums,
+            f"{_kind}-none-that-sums-up-on-{_place}",
+            "A datagram without a checksum whose bytes sum up to a right one all the same. It has none: who only adds "
+            "up joins it, and the field becomes 0xFFFF.",
+            _packets,
+            ideal=_ideal,
+            apart=() if _kind == "udp4" else borders(_ideal),
+            flags=("NoUdpChecksum", "ZeroChecksum"),
+            basis=(rfc(768, "Fields") if _kind == "udp4" else rfc(8200, "8.1"),),
+        )
+
 # Lengths: two packets, a wrong one in the flow, two more.
 
 _CLOSES: Ideal = ((0, 1), (2,), (3, 4))

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from scapy.layers.inet import ICMP, UDP
 from scapy.layers.inet6 import IPv6ExtHdrFragment
+from scapy.utils import checksum as rfc1071
 
 from tunproof.corpus.authoring import Topic, bug, kernel, needs, rfc, uapi
 from tunproof.corpus.authors.write_gso_superpackets import fragments, tcp
@@ -34,6 +35,12 @@ def _with(good: GsoPieces, offset: int, value: bytes) -> GsoPieces:
     whole = good.hdr + good.transport_hdr
     whole = whole[:offset] + value + whole[offset + len(value) :]
     return replace(good, hdr=whole[: len(good.hdr)], transport_hdr=whole[len(good.hdr) :])
+
+
+def _of_length(hdr: bytes, total: int) -> bytes:
+    """Return an IPv4 header that says `total`, with the header checksum that goes with it."""
+    changed = hdr[:2] + total.to_bytes(2, "big") + hdr[4:10] + b"\0\0" + hdr[12:]
+    return changed[:10] + rfc1071(changed).to_bytes(2, "big") + changed[12:]
 
 
 _FLAG_BASIS = {
@@ -191,8 +198,8 @@ _refuse(
 )
 _refuse(
     "65536-bytes",
-    "One byte more than a length field can say; the field says 0.",
-    GsoPieces(_GOOD.hdr, _GOOD.transport_hdr, tuple(fragments(*[1400] * 46, 65536 - 40 - 46 * 1400))),
+    "One byte more than a length field can say; the field says what is left of it in 16 bits, which is 0.",
+    GsoPieces(_of_length(_GOOD.hdr, 0), _GOOD.transport_hdr, tuple(fragments(*[1400] * 46, 65536 - 40 - 46 * 1400))),
     "LengthOverflow",
 )
 refusals.add(

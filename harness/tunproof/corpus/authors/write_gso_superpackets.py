@@ -4,7 +4,7 @@ from scapy.layers.inet import TCP, UDP
 from scapy.layers.inet6 import IPv6ExtHdrDestOpt, PadN
 from scapy.packet import Packet
 
-from tunproof.corpus.authoring import Topic, bug, kernel, needs, rfc, virtio
+from tunproof.corpus.authoring import ANY_KERNEL, Topic, bug, kernel, needs, rfc, virtio
 from tunproof.corpus.builder import ip4, ip6, payload, pieces
 
 _BASIS = (virtio("5.1.6.2.1"), kernel("virtio_net_hdr_to_skb", "include/linux/virtio_net.h"))
@@ -47,11 +47,13 @@ for _name, (_sizes, _flags, _about) in _SHAPES.items():
         (udp4, ip4() / UDP(sport=40000, dport=443)),
         (udp6, ip6() / UDP(sport=40000, dport=443)),
     ):
+        single = ANY_KERNEL if len(_sizes) == 1 else None  # one fragment has no type, so every kernel takes it
         _topic.add(
             _name,
             _about,
             pieces(_headers, fragments(*_sizes)),
             flags=_flags,
+            kernels=single,
             importance="critical" if "Basic" in _flags else "high",
         )
 

@@ -58,24 +58,6 @@ VALUES = {
         effect="A length of 65536 goes out as 0.",
         links=("https://github.com/tun-rs/tun-rs/commit/0d4fedc8", _NEBULA),
     ),
-    "VnetHeaderMissing": Flag(
-        description="Every write to a TUN with vnet headers begins with one, whatever the protocol.",
-        effect="UDP and ICMP die while TCP works: the kernel takes the IP header for a vnet header.",
-        links=(
-            "https://github.com/SagerNet/sing-tun/commit/90ea7a0b",
-            "https://github.com/MetaCubeX/mihomo/issues/1632",
-            "https://github.com/SagerNet/sing-box/issues/1238",
-        ),
-    ),
-    "VnetHeaderStale": Flag(
-        description="The vnet header of a plain packet is all zero, whatever stood in that memory before.",
-        effect="Bytes of an earlier packet are taken for a vnet header: the write is refused, or the packet damaged.",
-        links=(
-            "https://github.com/tailscale/tailscale/issues/19820",
-            "https://github.com/WireGuard/wireguard-go/pull/145",
-            "https://github.com/tun-rs/tun-rs/commit/2f4e9eb0",
-        ),
-    ),
     "DataValid": Flag(
         description="DATA_VALID is not a writer's to set: a TUN ignores it, and checksums are verified all the same.",
         effect="A packet with a wrong checksum is believed to pass, and is dropped by the receiver.",

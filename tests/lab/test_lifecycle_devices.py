@@ -1,0 +1,91 @@
+"""Lifecycle scripts on real TUNs: what a packet socket feeds and takes, and that nothing is left behind."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from support import open_fds
+from tunproof.corpus.load import CORPORA, load_file
+from tunproof.corpus.script import (
+    Add,
+    Answer,
+    Down,
+    Feed,
+    Frames,
+    Link,
+    Names,
+    Offloads,
+    OpenTun,
+    Read,
+    ReadPackets,
+    Script,
+    StartRead,
+    Step,
+    Take,
+    Waiting,
+    WriteStep,
+)
+from tunproof.lifecycle import play
+from tunproof.reference import Reference
+from tunproof.verdict import judge
+
+pytestmark = pytest.mark.lab
+
+PACKET = "45000014000000004011000000000000000000ff"
+FRAME = "00" * 10 + PACKET
+TUN = OpenTun(fd="a", device="tun0", flags=("TUN", "NO_PI", "VNET_HDR"))
+UP, DOWN = Link(device="tun0", state="up"), Link(device="tun0", state="down")
+LIVES = [case for topic in ("devices", "links") for case in load_file(CORPORA / "lifecycle" / f"{topic}.json").cases]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left() -> Iterator[None]:
+    before = open_fds()
+    yield
+    assert open_fds() == before
+
+
+def answers(*steps: Step) -> list[Answer]:
+    return play(Script(steps=steps))
+
+
+@pytest.mark.parametrize("case", LIVES, ids=lambda case: case.id)
+def test_the_reference_lives_as_the_corpus_says(case: object) -> None:
+    with Reference() as subject:
+        verdict = judge(case, subject, exact=True)  # type: ignore[arg-type]
+    assert verdict.kind == "pass", verdict.difference
+
+
+def test_what_is_fed_is_read_and_what_is_written_is_taken_and_nothing_else() -> None:
+    steps = (TUN, Add(fd="a"), UP, Feed(fd="a", frame=FRAME), WriteStep(fd="a", packet=PACKET), Take(fd="a"))
+    got = answers(*steps, Read(fd="a"), Take(fd="a"), StartRead(fd="a"))
+    assert got[5:] == [Frames(packets=(FRAME,)), ReadPackets(packets=(PACKET,)), Frames(packets=()), Waiting()]
+
+
+def test_a_link_that_was_down_feeds_and_takes_again() -> None:
+    write = WriteStep(fd="a", packet=PACKET)
+    got = answers(TUN, Add(fd="a"), UP, DOWN, write, UP, write, Take(fd="a"), Feed(fd="a", frame=FRAME), Read(fd="a"))
+    assert got[4] == Down()
+    assert got[7:] == [Frames(packets=(FRAME,)), got[8], ReadPackets(packets=(PACKET,))]
+
+
+def test_devices_of_one_name_in_two_scripts_are_two_devices() -> None:
+    for _ in range(2):
+        assert answers(TUN, Offloads(device="tun0"))[1] == Names(names=())
+
+
+def test_no_device_is_seen_outside() -> None:
+    before = socket.if_nameindex()
+    answers(TUN, Add(fd="a"), UP)
+    assert socket.if_nameindex() == before
+
+
+def test_a_step_that_fails_leaves_nothing() -> None:
+    with pytest.raises(ValueError, match="step 3"):
+        answers(TUN, Add(fd="a"), UP, Read(fd="b"))
+
+
+def test_links_need_a_device() -> None:
+    with pytest.raises(ValueError, match="no step opened a TUN"):
+        answers(UP)
