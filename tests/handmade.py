@@ -174,6 +174,6 @@ def write_corpus(root: Path) -> Path:
     """Write the cases as a corpus below `root`."""
     for place, group in groupby(CASES, key=lambda case: case.id.rpartition("/")[0]):
         op, _, topic = place.partition("/")
-        (root / op).mkdir(parents=True, exist_ok=True)
-        (root / op / f"{topic}.json").write_bytes(encoded(file_of(topic, group)))
+        (root / "golden" / op).mkdir(parents=True, exist_ok=True)
+        (root / "golden" / op / f"{topic}.json").write_bytes(encoded(file_of(topic, group)))
     return root

@@ -127,12 +127,20 @@ def _write_gso(case: WriteGsoCase, subject: Subject, exact: bool) -> Verdict:
     return _frame(case.expect, packet, frames, exact=exact)
 
 
-def _write_batch(case: WriteBatchCase, subject: Subject, _: bool) -> Verdict:
+def _write_batch(case: WriteBatchCase, subject: Subject, exact: bool) -> Verdict:
     given = case.input
     packets = _all(given.packets)
     poison = None if given.poison is None else int(given.poison, 16)
-    frames = subject.write_batch(packets, [_all(batch) for batch in given.before], poison)
+    try:
+        frames: Sequence[bytes] = subject.write_batch(packets, [_all(batch) for batch in given.before], poison)
+    except TurnedDownError as error:
+        if not case.expect.optional:
+            return _fail(f"expected every packet to be written, but one was turned down ({error.reason})")
+        frames = error.frames
     report = inspect_batch(packets, frames, case.expect)
+    if exact and not report.failures and _hexed(frames) != case.expect.example:
+        difference = first_difference(_all(case.expect.example), frames)
+        return _fail(f"not the frames of the example: {difference}")
     kind = Kind.FAIL if report.failures else Kind.PASS
     policies = frozenset(report.policies)
     return Verdict(kind, "\n".join(report.failures), tuple(report.advice), policies, report.quality)
@@ -218,6 +226,10 @@ def _equal(right: object, got: object) -> Verdict:
 
 def _fail(difference: str) -> Verdict:
     return Verdict(Kind.FAIL, difference)
+
+
+def _hexed(packets: Sequence[bytes]) -> tuple[str, ...]:
+    return tuple(packet.hex() for packet in packets)
 
 
 def _all(packets: Sequence[str]) -> list[bytes]:

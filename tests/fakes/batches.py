@@ -37,8 +37,6 @@ class FragmentsLeaveLast(OwnBatcher, Fake):
 
     flag = "FlowOvertaken"
     modelled_on = _NEBULA
-    floor = 0.6
-    pervading = "in many batches there is a packet that cannot be joined"
 
     def in_order(self, slots: list[Slot]) -> list[Slot]:
         return sorted(slots, key=lambda slot: slot.shape is None)
@@ -277,16 +275,6 @@ class CwrSwallowed(OwnBatcher, Fake):
 
     def same_flags(self, one: bytes, other: bytes) -> bool:
         return not (one[13] ^ other[13]) & ~(0x80 | FIN | PSH)
-
-
-class UrgentJoined(OwnBatcher, Fake):
-    """Joins what has SYN, RST or URG as if nothing were special about them."""
-
-    flag = "ControlJoined"
-    modelled_on = _NEBULA
-
-    def flags_can_be_joined(self, flags: int) -> bool:
-        return True
 
 
 class PureAckSwallowed(OwnBatcher, Fake):

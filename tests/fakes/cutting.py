@@ -162,7 +162,7 @@ class EverythingCompleted(OwnReader, Fake):
     """Completes the checksum of every packet, also where NEEDS_CSUM does not ask for it."""
 
     flag = "ChecksumUntouched"
-    modelled_on = "https://github.com/hermit-os/uhyve/pull/1369"
+    modelled_on = "https://github.com/firezone/firezone/commit/42319995"
 
     def single(self, vnet: Vnet, packet: bytes, version: int) -> bytes:
         return super().single(vnet._replace(flags=vnet.flags | 1), packet, version)

@@ -136,17 +136,6 @@ class LoopEndsAtABadFrame(OwnLifecycle, Fake):
             raise GoneError
 
 
-class EmptyIsTheEnd(OwnLifecycle, Fake):
-    """Takes an empty datagram for the end of the wire."""
-
-    flag = "EmptyIsNoEnd"
-    modelled_on = _NEBULA
-
-    class Queue(OwnQueue):
-        def is_hung_up(self) -> bool:
-            return True
-
-
 class SelectForAThousand(OwnLifecycle, Fake):
     """Waits with select(2), which takes fds up to 1023."""
 
@@ -164,7 +153,7 @@ class HeaderOfTheSuperpacketBefore(OwnLifecycle, Fake):
     """Keeps the vnet header of a superpacket for the plain packets behind it."""
 
     flag = "WriterState"
-    modelled_on = _NEBULA
+    modelled_on = "https://github.com/WireGuard/wireguard-go/pull/145"
 
     class Queue(OwnQueue):
         def __init__(self, fd: int, *, headers: bool) -> None:

@@ -27,8 +27,6 @@ class OddByteInTheLowHalf(OwnValues, Fake):
 
     flag = "OddLength"
     modelled_on = _WIREGUARD + "8ccfeec"
-    floor = 0.6
-    pervading = "half of all lengths are odd"
 
     def odd_byte(self, byte: int) -> int:
         return byte
@@ -69,8 +67,6 @@ class NetworkOrder(OwnValues, Fake):
 
     flag = "VnetByteOrder"
     modelled_on = "https://github.com/google/gvisor/blob/master/pkg/tcpip/header/virtionet.go"
-    floor = 0.5
-    pervading = "little-endian headers are the usual ones"
 
     def layout(self, size: int, byte_order: str) -> str:
         return super().layout(size, "big")
@@ -104,8 +100,6 @@ class GsoSizeBeforeHdrLen(OwnValues, Fake):
 
     flag = "VnetLayout"
     modelled_on = "https://github.com/expressvpn/lightway/pull/413"
-    floor = 0.5
-    pervading = "most headers have both fields"
 
     def parse_header(self, data: bytes, size: int, byte_order: str) -> VnetFields:
         swapped = data[:2] + data[4:6] + data[2:4] + data[6:] if len(data) >= size else data

@@ -169,7 +169,7 @@ class HdrLenPastTheEnd(OwnWriter, Fake):
     """Says in hdr_len how long headers, data and vnet header are."""
 
     flag = "Basic"
-    modelled_on = _LINUX + "89add40066f9"
+    modelled_on = "https://github.com/oasis-tcs/virtio-spec/issues/57"
     floor = 0.4
     pervading = "every superpacket that is written has a hdr_len"
 
@@ -177,7 +177,7 @@ class HdrLenPastTheEnd(OwnWriter, Fake):
         return min(VNET.size + len(pieces.whole), MOST)
 
 
-class SecondThoughtsAboutRemainders(OwnWriter, Fake):
+class SmallRemainderRefused(OwnWriter, Fake):
     """Refuses what Linux 6.6.44 refused: superpackets whose last piece is small, headers counted with it."""
 
     flag = "LegalRemainder"
@@ -278,7 +278,8 @@ class EmptyPacketCrashes(OwnWriter, Fake):
     modelled_on = _NEBULA
 
     def is_nothing(self, packet: bytes) -> bool:
-        return packet[0] >> 4 == 0 and not packet
+        self.first_byte = packet[0]
+        return False
 
 
 class EmptyPacketGoesOut(OwnWriter, Fake):

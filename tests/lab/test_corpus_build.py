@@ -35,7 +35,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, bytes]:
 
 def test_what_is_committed_is_what_the_authors_say(built: dict[Path, bytes]) -> None:
     root = CORPORA.resolve()
-    made = {root / path.parent.name / path.name: content for path, content in built.items()}
+    made = {root / "golden" / path.parent.name / path.name: content for path, content in built.items()}
     assert building.differing(made, root) == []
 
 
@@ -45,9 +45,9 @@ def test_building_twice_gives_the_same_bytes(built: dict[Path, bytes]) -> None:
 
 
 def test_files_are_put_in_place_and_surplus_ones_go(built: dict[Path, bytes], tmp_path: Path) -> None:
-    files = {tmp_path / path.parent.name / path.name: content for path, content in built.items()}
-    (tmp_path / "read").mkdir()
-    (tmp_path / "read" / "retired.json").write_text("{}")
+    files = {tmp_path / "golden" / path.parent.name / path.name: content for path, content in built.items()}
+    (tmp_path / "golden" / "read").mkdir(parents=True)
+    (tmp_path / "golden" / "read" / "retired.json").write_text("{}")
     assert len(building.differing(files, tmp_path)) == len(files) + 1
     building.write(files, tmp_path)
     assert building.differing(files, tmp_path) == []
@@ -59,8 +59,8 @@ def test_a_folder_that_cannot_be_written_leaves_the_old_corpus_whole(
     built: dict[Path, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(CORPORA, tmp_path, dirs_exist_ok=True)
-    before = {path: path.read_bytes() for path in tmp_path.glob("*/*.json")}
-    files = {tmp_path / path.parent.name / path.name: b"{}" for path in built}
+    before = {path: path.read_bytes() for path in tmp_path.glob("golden/*/*.json")}
+    files = {tmp_path / "golden" / path.parent.name / path.name: b"{}" for path in built}
     real = Path.write_bytes
 
     def full(self: Path, data: bytes) -> int:
@@ -71,7 +71,7 @@ def test_a_folder_that_cannot_be_written_leaves_the_old_corpus_whole(
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space left"):
         building.write(files, tmp_path)
-    assert {path: path.read_bytes() for path in tmp_path.glob("*/*.json")} == before
+    assert {path: path.read_bytes() for path in tmp_path.glob("golden/*/*.json")} == before
     assert not list(tmp_path.glob(".building-*"))
 
 
@@ -162,15 +162,15 @@ def test_a_build_that_is_killed_leaves_the_corpus_as_it_was(
 ) -> None:
     """Killed at any moment before the renames: nothing is in place, and what was staged is out of the way of `load`."""
     shutil.copytree(CORPORA, tmp_path, dirs_exist_ok=True)
-    before = {path: path.read_bytes() for path in tmp_path.glob("*/*.json")}
-    files = {tmp_path / path.parent.name / path.name: b"{}" for path in built}
+    before = {path: path.read_bytes() for path in tmp_path.glob("golden/*/*.json")}
+    files = {tmp_path / "golden" / path.parent.name / path.name: b"{}" for path in built}
     child = os.fork()
     if child == 0:
         monkeypatch.setattr(Path, "rename", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
         building.write(files, tmp_path)
         os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-    assert {path: path.read_bytes() for path in tmp_path.glob("*/*.json")} == before
+    assert {path: path.read_bytes() for path in tmp_path.glob("golden/*/*.json")} == before
     assert len(load(tmp_path).cases) == len(load().cases)
 
 

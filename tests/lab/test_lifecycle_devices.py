@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from support import open_fds
-from tunproof.corpus.load import CORPORA, load_file
+from tunproof.corpus.load import load
 from tunproof.corpus.script import (
     Add,
     Answer,
@@ -36,7 +36,7 @@ PACKET = "45000014000000004011000000000000000000ff"
 FRAME = "00" * 10 + PACKET
 TUN = OpenTun(fd="a", device="tun0", flags=("TUN", "NO_PI", "VNET_HDR"))
 UP, DOWN = Link(device="tun0", state="up"), Link(device="tun0", state="down")
-LIVES = [case for topic in ("devices", "links") for case in load_file(CORPORA / "lifecycle" / f"{topic}.json").cases]
+LIVES = [case for case in load().cases.values() if case.id.startswith(("lifecycle/devices/", "lifecycle/links/"))]
 
 
 @pytest.fixture(autouse=True)

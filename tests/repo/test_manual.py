@@ -79,7 +79,7 @@ def test_the_python_loader_is_short_and_uses_the_standard_library_only() -> None
     assert len(lines) < 60
     assert [line for line in lines if line.startswith(("import", "from"))] == [
         "import hashlib, json, pathlib, sys",
-        "from implementation import checksum, read  # yours: (bytes, int) -> int; (bytes) -> list of bytes, or ValueError",
+        "from implementation import checksum, read  # (bytes, int) -> int; (bytes) -> list of bytes, or ValueError",
     ]
 
 

@@ -29,7 +29,9 @@ def test_a_wheel_has_the_three_packages_and_the_corpus_once(wheel: Path) -> None
     assert len(names) == len(set(names))
     assert {name.partition("/")[0] for name in names if "dist-info" not in name} == {"tio", "tunproof", "tunfuzz"}
     in_wheel = {name.removeprefix("tunproof/corpora/") for name in names if name.endswith(".json")}
-    assert in_wheel == {str(path.relative_to(ROOT / "corpora")) for path in (ROOT / "corpora").glob("*/*.json")}
+    corpora = ROOT / "corpora"
+    wanted = [*corpora.glob("golden/*/*.json"), *corpora.glob("schema/*.json")]
+    assert in_wheel == {str(path.relative_to(corpora)) for path in wanted}
     for package in ("tio", "tunproof", "tunfuzz"):
         assert f"{package}/py.typed" in names
 
@@ -47,6 +49,8 @@ def test_an_installed_wheel_checks_the_reference_and_knows_that_it_is_no_checkou
     where = run("-c", "import tunproof, tio, tunfuzz; print(tunproof.__file__, tio.__file__, tunfuzz.__file__)")
     assert where.stdout.count(str(tmp_path)) == 3, where.stdout + where.stderr
     assert run("-m", "tunproof", "check", "reference").returncode == 0
+    assert run("-m", "tunproof", "corpus", "export", "--dir", str(tmp_path / "vendored")).returncode == 0
+    assert (tmp_path / "vendored" / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
     build = run("-m", "tunproof", "corpus", "build")
     assert build.returncode == 2
     assert "in a checkout" in build.stderr

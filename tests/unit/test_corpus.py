@@ -124,13 +124,13 @@ FAULT = {"rule": "R1", "field": "vnet", "offset": 0, "found": "0"}
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A corpus of one small file, to be damaged."""
-    (tmp_path / "read").mkdir()
-    shutil.copy(CORPORA / "read" / "csum.json", tmp_path / "read" / "csum.json")
+    (tmp_path / "golden" / "read").mkdir(parents=True)
+    shutil.copy(CORPORA / "golden" / "read" / "csum.json", tmp_path / "golden" / "read" / "csum.json")
     return tmp_path
 
 
 def edit(root: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    path = root / "read" / "csum.json"
+    path = root / "golden" / "read" / "csum.json"
     document = json.loads(path.read_bytes())
     change(document)
     path.write_text(json.dumps(document))
@@ -238,13 +238,13 @@ def test_a_damaged_file_is_refused_with_file_field_and_reason(
     with pytest.raises(CorpusError, match=reason) as caught:
         load(copy)
     assert caught.value.field == field
-    assert caught.value.file == str(copy / "read" / "csum.json")
+    assert caught.value.file == str(copy / "golden" / "read" / "csum.json")
     if change in {damage_frame, unknown_key, bad_level, duplicate_id}:
         assert caught.value.case == "read/csum/tcp4-without-payload"
 
 
 def test_a_truncated_file_is_refused(copy: Path) -> None:
-    path = copy / "read" / "csum.json"
+    path = copy / "golden" / "read" / "csum.json"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(CorpusError, match="cut off"):
         load_file(path)
@@ -257,6 +257,6 @@ def test_an_empty_folder_is_no_corpus(tmp_path: Path) -> None:
 
 def test_the_same_id_in_two_files_is_refused(copy: Path) -> None:
     (copy / "again").mkdir()
-    shutil.copy(copy / "read" / "csum.json", copy / "read" / "csum2.json")
+    shutil.copy(copy / "golden" / "read" / "csum.json", copy / "golden" / "read" / "csum2.json")
     with pytest.raises(CorpusError, match=r"stands in .*csum\.json too"):
         load(copy)

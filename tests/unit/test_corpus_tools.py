@@ -42,7 +42,7 @@ def tunproof(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def edit(root: Path, place: str, change: Edit) -> Path:
     """Change a file as somebody would who has a tool for digests."""
-    path = root / f"{place}.json"
+    path = root / "golden" / f"{place}.json"
     document = json.loads(path.read_bytes())
     change(document)
     for case in document["cases"]:
@@ -166,7 +166,7 @@ def test_every_rule_finds_what_breaks_it(root: Path, place: str, change: Edit, f
 
 
 def test_a_digest_that_does_not_match_is_a_finding(root: Path) -> None:
-    path = root / "read" / "cuts.json"
+    path = root / "golden" / "read" / "cuts.json"
     path.write_text(re.sub(r"sha256:[0-9a-f]{4}", "sha256:0000", path.read_text(), count=1))
     (finding,) = lint.lint(root)
     assert (finding.field, finding.case) == ("digest", "read/cuts/two")
@@ -177,7 +177,7 @@ def test_what_is_right_has_no_findings(root: Path) -> None:
 
 
 def test_an_unreadable_file_hides_no_finding_elsewhere_and_makes_none(root: Path) -> None:
-    (root / "read" / "cuts.json").write_bytes(b"{")
+    (root / "golden" / "read" / "cuts.json").write_bytes(b"{")
     edit(root, "write/plain", setting(0, about="No sentence"))
     assert [(finding.case, finding.field) for finding in lint.lint(root)] == [("-", "-"), ("write/plain/one", "about")]
 
@@ -317,7 +317,7 @@ def mutate(document: dict[str, Any], keys: tuple[str | int, ...], value: object)
 def test_what_the_loader_refuses_in_form_the_schema_refuses_too(
     root: Path, place: str, keys: tuple[str | int, ...], value: object
 ) -> None:
-    path = root / f"{place}.json"
+    path = root / "golden" / f"{place}.json"
     document = json.loads(path.read_bytes())
     checker = validator(path.parent.name)
     assert checker.is_valid(document)
@@ -471,10 +471,11 @@ def test_a_folder_has_everything_that_a_loader_needs(root: Path, tmp_path: Path)
     assert manifest["cases"] == {case.id: case.digest for case in CASES}
     there = {str(path.relative_to(target)) for path in target.rglob("*") if path.is_file()}
     assert there == {*manifest["files"], export.MANIFEST}
-    assert {"README.md", "LICENSE", "schema/read.schema.json", "read/cuts.json"} <= there
+    assert {"README.md", "LICENSE", "schema/read.schema.json", "golden/read/cuts.json"} <= there
     for name, digest in manifest["files"].items():
         assert hashlib.sha256((target / name).read_bytes()).hexdigest() == digest
-    assert (target / "read" / "cuts.json").read_bytes() == (root / "read" / "cuts.json").read_bytes()
+    cuts = Path("golden", "read", "cuts.json")
+    assert (target / cuts).read_bytes() == (root / cuts).read_bytes()
     assert lint.lint(target) == []
 
 
@@ -482,7 +483,7 @@ def test_a_selection_brings_siblings_and_what_explains_it_along(root: Path, tmp_
     target = tmp_path / "vendored"
     manifest = exported(root, target, "read/cuts/zero")
     assert list(manifest["cases"]) == ["read/cuts/two", "read/cuts/zero"]
-    assert load_file(target / "read" / "cuts.json").traits == {}
+    assert load_file(target / "golden" / "read" / "cuts.json").traits == {}
     assert [path.name for path in (target / "schema").iterdir()] == ["read.schema.json"]
     assert lint.lint(target) == []
 

@@ -14,13 +14,15 @@ from pathlib import Path
 import msgspec
 
 from tunproof import lab
+from tunproof.corpus import schema
 from tunproof.corpus.authoring import Draft
 from tunproof.corpus.authors import drafts
 from tunproof.corpus.cases import Case, CorpusFile
 from tunproof.corpus.flags import FLAGS
-from tunproof.corpus.load import CORPORA, files_below, load_file
+from tunproof.corpus.load import CORPORA, GOLDEN, files_below, load_file
 from tunproof.corpus.model import FORMAT
 from tunproof.corpus.record import Recorder
+from tunproof.corpus.swap import exchange
 from tunproof.errors import CorpusError, UsageError
 from tunproof.probes import probe
 from tunproof.reference import Reference
@@ -43,7 +45,7 @@ def build(
     confirm: bool = True,
     progress: Callable[[int, int], None] = lambda *_: None,
 ) -> dict[Path, bytes]:
-    """Return the content of every corpus file, recorded from the running kernel.
+    """Return the content of every corpus file, recorded from the running kernel, and of every schema.
 
     `topics` is a glob on operation and topic, such as "write_batch/*". With `confirm` the running kernel is named among
     those that confirmed a case. `progress` is called with how many drafts are done, and of how many.
@@ -62,10 +64,11 @@ def build(
             case = recorder.record(draft, old.get(draft.id))
             cases[draft.id] = _confirmed(case, old.get(draft.id), confirm=confirm)
             progress(index + 1, len(written))
-    return {
-        root / op / f"{topic}.json": _encode(topic, [cases[draft.id] for draft in group])
+    recorded = {
+        root / GOLDEN / op / f"{topic}.json": _encode(topic, [cases[draft.id] for draft in group])
         for (op, topic), group in groupby(written, key=lambda draft: (draft.op, draft.topic))
     }
+    return recorded | {root / schema.FOLDER / name: content for name, content in schema.schemas().items()}
 
 
 def differing(files: dict[Path, bytes], root: Path, topics: str = "*") -> list[Path]:
@@ -79,17 +82,27 @@ def differing(files: dict[Path, bytes], root: Path, topics: str = "*") -> list[P
 
 
 def write(files: dict[Path, bytes], root: Path, topics: str = "*") -> None:
-    """Put all files in place, each by one rename, after every one of them was written: a kill leaves them whole."""
+    """Put all files of these topics in place at once.
+
+    The whole folder is made anew beside the old one, and the two change places in one step: whoever is killed, or has
+    no more room, leaves the old corpus whole. The schemas go before.
+    """
+    golden = root / GOLDEN
+    golden.mkdir(exist_ok=True)
+    (root / schema.FOLDER).mkdir(exist_ok=True)
+    gone = set(differing(files, root, topics))
+    whole = {path: path.read_bytes() for path in files_below(root) if path not in gone} | files
     staging = Path(tempfile.mkdtemp(prefix=".building-", dir=root))
     try:
-        for number, content in enumerate(files.values()):
-            (staging / str(number)).write_bytes(content)
-        surplus = [path for path in differing(files, root, topics) if path not in files]
-        for number, path in enumerate(files):
-            path.parent.mkdir(exist_ok=True)
-            (staging / str(number)).rename(path)
-        for path in surplus:
-            path.unlink()
+        staging.chmod(golden.stat().st_mode)
+        for path, content in whole.items():
+            place = staging / (path.relative_to(golden) if path.is_relative_to(golden) else path.name)
+            place.parent.mkdir(exist_ok=True)
+            place.write_bytes(content)
+        for path in whole:
+            if not path.is_relative_to(golden):
+                (staging / path.name).replace(path)
+        exchange(staging, golden)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 

@@ -31,7 +31,7 @@ from tunproof.corpus.cases import (
     WriteGsoCase,
     Written,
 )
-from tunproof.corpus.load import CORPORA, Corpus, files_below, load_file
+from tunproof.corpus.load import CORPORA, GOLDEN, Corpus, files_below, load_file
 from tunproof.corpus.model import FORMAT
 from tunproof.corpus.script import Feed, Frames, ReadPackets, StartWrite, WriteGsoStep, WriteStep
 from tunproof.corpus.summing import completed_frame
@@ -130,7 +130,7 @@ def _with_siblings(cases: Iterable[Case], corpus: Corpus) -> dict[str, Case]:
 def _case_files(wanted: dict[str, Case], root: Path) -> dict[str, bytes]:
     files = {}
     for path in files_below(root):
-        name = f"{path.parent.name}/{path.name}"
+        name = f"{GOLDEN}/{path.parent.name}/{path.name}"
         file = load_file(path)
         kept = tuple(case for case in file.cases if case.id in wanted)
         if len(kept) == len(file.cases):

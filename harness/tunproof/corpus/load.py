@@ -24,10 +24,13 @@ from tunproof.corpus.cases import (
 from tunproof.corpus.model import FORMAT, KernelRefuses, KernelSame, digest_of, fits
 from tunproof.errors import CorpusError, UsageError
 
-__all__ = ["CORPORA", "Corpus", "files_below", "load", "load_file"]
+__all__ = ["CORPORA", "GOLDEN", "Corpus", "files_below", "load", "load_file"]
 
 CORPORA = Path(__file__).parent.parent / "corpora"
 """Where the cases are: a symlink in a checkout, a folder in an installed wheel."""
+
+GOLDEN = "golden"
+"""The folder in it that holds the cases and nothing else, so that it can be replaced in one step."""
 
 _DECODER = msgspec.json.Decoder(CorpusFile)
 
@@ -69,8 +72,8 @@ def load(root: Path = CORPORA) -> Corpus:
 
 
 def files_below(root: Path) -> list[Path]:
-    """Return the corpus files: those in a folder that has an operation's name."""
-    return [path for op in sorted(OPERATIONS) for path in sorted((root / op).glob("*.json"))]
+    """Return the corpus files: golden/OPERATION/TOPIC.json."""
+    return [path for op in sorted(OPERATIONS) for path in sorted((root / GOLDEN / op).glob("*.json"))]
 
 
 def load_file(path: Path) -> CorpusFile:

@@ -125,20 +125,20 @@ for _name, _data, _about in (
         f"poisoned-headroom-{_name}",
         f"{_about} in a buffer whose room for the vnet header is full of ones: the header goes out all zero.",
         WriteInput(packet=_data.hex(), poison="ff"),
-        flags=("StaleVnetHeader",),
+        flags=("VnetHeaderStale",),
         importance="critical",
     )
 state.add(
     "poisoned-headroom-without-checksum",
     "A datagram without a checksum, and room for the header that says NEEDS_CSUM: nothing may be filled in.",
     WriteInput(packet=packet_bytes(ip4() / UDP(chksum=0) / Raw(payload(8))).hex(), poison="01"),
-    flags=("StaleVnetHeader",),
+    flags=("VnetHeaderStale",),
 )
 state.add(
     "short-after-long",
     "A short packet behind a long one in the same buffer: nothing of the long one follows it.",
     WriteInput(packet=packet_bytes(ip4() / UDP()).hex(), before=(packet_bytes(ip6() / UDP() / payload(1400)).hex(),)),
-    flags=("StaleVnetHeader", "WrittenAsItIs"),
+    flags=("VnetHeaderStale", "WrittenAsItIs"),
 )
 state.add(
     "after-an-empty-one",
@@ -150,7 +150,7 @@ state.add(
     "after-a-refused-one",
     "A packet that is refused leaves nothing behind.",
     WriteInput(packet=_UDP4.hex(), before=("55" * 40,)),
-    flags=("StaleVnetHeader",),
+    flags=("VnetHeaderStale",),
 )
 state.add(
     "empty-after-a-packet",

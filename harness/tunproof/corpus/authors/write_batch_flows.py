@@ -12,12 +12,12 @@ from scapy.layers.inet6 import (
 )
 from scapy.packet import Packet, Raw
 
-from tunproof.corpus.authoring import Topic, contract, rfc
-from tunproof.corpus.authors.batching import CUT, KINDS, put, tcp, udp
+from tunproof.corpus.authoring import Topic, kernel, rfc
+from tunproof.corpus.authors.batching import CUT, GRO, KINDS, put, tcp, udp
 from tunproof.corpus.builder import Flow, ip4, ip6, patched, payload, whole
 
-flows = Topic("write_batch", "flows", basis=(contract("write_batch: order within a flow is kept"),))
-between = Topic("write_batch", "between", basis=(contract("write_batch: order within a flow is kept"),))
+flows = Topic("write_batch", "flows", basis=(kernel("inet_gro_receive", "net/ipv4/af_inet.c"), GRO))
+between = Topic("write_batch", "between", basis=(kernel("inet_gro_receive", "net/ipv4/af_inet.c"),))
 TOPICS = (flows, between)
 
 _BACK4 = {"src": "198.51.100.2", "dst": "192.0.2.1"}

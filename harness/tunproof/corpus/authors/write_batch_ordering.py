@@ -3,12 +3,12 @@
 from scapy.layers.inet6 import IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, PadN
 from scapy.packet import Raw
 
-from tunproof.corpus.authoring import Topic, bug, contract, rfc
+from tunproof.corpus.authoring import Topic, bug, kernel, rfc
 from tunproof.corpus.authors.batching import KINDS, alone, put, tcp, udp
 from tunproof.corpus.builder import Flow, ip4, ip6, payload, whole
 
 _NEBULA = bug("https://github.com/slackhq/nebula/pull/1704", "nebula")
-order = Topic("write_batch", "order", basis=(contract("write_batch: order within a flow is kept"),))
+order = Topic("write_batch", "order", basis=(kernel("inet_gro_receive", "net/ipv4/af_inet.c"), rfc(5681, "3.2")))
 TOPICS = (order,)
 
 _NETWORKS = {"tcp4": ip4(), "tcp6": ip6()}
@@ -95,7 +95,6 @@ for _kind, _network in _NETWORKS.items():
         [_first, _ack, _ack, _ack, _flow.packet()],
         ideal=alone(5),
         flags=("PureAckOrder",),
-        basis=(rfc(5681, "3.2"),),
         importance="critical",
     )
     _flow = Flow(_headers)

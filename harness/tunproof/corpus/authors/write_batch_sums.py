@@ -9,13 +9,13 @@ from typing import Final
 
 from scapy.utils import checksum as scapy_checksum
 
-from tunproof.corpus.authoring import Topic, bug, contract, rfc
+from tunproof.corpus.authoring import Topic, bug, kernel, rfc
 from tunproof.corpus.authors.batching import CUT, KINDS, alone, borders, put
 from tunproof.corpus.builder import Flow, patched, whole
 
 _WIREGUARD = bug("https://github.com/WireGuard/wireguard-go/pull/145", "wireguard-go")
-checksums = Topic("write_batch", "checksums", basis=(contract("write_batch: packets come out as they came"),))
-lengths = Topic("write_batch", "lengths", basis=(contract("write_batch: packets come out as they came"),))
+checksums = Topic("write_batch", "checksums", basis=(kernel("tcp4_gro_receive", "net/ipv4/tcp_offload.c"),))
+lengths = Topic("write_batch", "lengths", basis=(kernel("inet_gro_receive", "net/ipv4/af_inet.c"),))
 TOPICS = (checksums, lengths)
 
 Ideal = tuple[tuple[int, ...], ...]

@@ -40,7 +40,8 @@ def _with(good: GsoPieces, offset: int, value: bytes) -> GsoPieces:
 def _of_length(hdr: bytes, total: int) -> bytes:
     """Return an IPv4 header that says `total`, with the header checksum that goes with it."""
     changed = hdr[:2] + total.to_bytes(2, "big") + hdr[4:10] + b"\0\0" + hdr[12:]
-    return changed[:10] + rfc1071(changed).to_bytes(2, "big") + changed[12:]
+    checksum: int = rfc1071(changed)
+    return changed[:10] + checksum.to_bytes(2, "big") + changed[12:]
 
 
 _FLAG_BASIS = {
