@@ -19,13 +19,14 @@ MODULES: Final[dict[str, str]] = {
     "coalesce": "",
     "superpacket": "",
     "geometry": "",
-    "offload": "",
-    "container": "BaseQueue",
+    "offload": "OffloadQueue",
+    "container": "BaseQueue.write",
 }
-"""Modules of tio, and the class in them that is mutated if it is not all of it.
+"""Modules of tio, and what in them is mutated if it is not all: what becomes of bytes, read or written.
 
-Not here: `vnet_rules` judges what others wrote, `queue` has abstract methods only, `errors` has data only, and
-`endpoint`, `poll`, `tuntap` and the containers are about file descriptors and devices, of which a corpus has none.
+Not here: `vnet_rules` judges what others wrote, `queue` has abstract methods only, `errors` has data only. How fds are
+taken, lent from and closed (`endpoint`, `poll`, `tuntap`, the rest of `container` and `offload`) is the business of the
+lifecycle cases, which need a kernel's timing to tell right from wrong and are no measure of what bytes prove.
 """
 
 _ARITHMETIC = ("Add", "Sub", "Mul", "FloorDiv", "Mod", "RShift", "LShift", "BitOr", "BitAnd", "BitXor")

@@ -227,7 +227,7 @@ def test_lint_exits_1_with_findings_0_without_and_2_or_3_where_there_is_no_corpu
     found = json.loads(tunproof("corpus", "lint", "--json", str(root)).stdout)["findings"]
     assert [finding["case"] for finding in found] == ["read/cuts/two"]
     assert tunproof("corpus", "lint", str(root / "nothing")).returncode == 2
-    assert tunproof("corpus", "lint", str(root / "read")).returncode == 3
+    assert tunproof("corpus", "lint", str(root / "golden" / "read")).returncode == 3
 
 
 # Schemas.
