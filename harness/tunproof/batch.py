@@ -57,6 +57,7 @@ def inspect_batch(packets: Sequence[bytes], frames: Sequence[bytes], expect: Joi
     _check_order(report, expect)
     _check_apart(report, expect)
     report.quality = _quality(report.groups, expect)
+    _check_verdict(report, expect)
     return report
 
 
@@ -138,6 +139,15 @@ def _check_apart(report: BatchReport, expect: Joined) -> None:
     for one, other in expect.apart:
         if any(one in group and other in group for group in report.groups):
             report.failures.append(f"packets {one} and {other} must not stand in one superpacket")
+
+
+def _check_verdict(report: BatchReport, expect: Joined) -> None:
+    """Who joins packets with wrong checksums, and none of those that could be joined, tests the wrong way round."""
+    joinable = [set(group) for group in expect.ideal if len(group) > 1]
+    if REPAIRS not in report.policies or not joinable:
+        return
+    if not any(len(right.intersection(group)) > 1 for right in joinable for group in report.groups):
+        report.failures.append("packets with a wrong checksum are joined, and those with a right one are not")
 
 
 def _quality(groups: Sequence[Sequence[int]], expect: Joined) -> float | None:

@@ -247,7 +247,7 @@ def _outcome(page: Page, case: Case) -> None:  # noqa: C901 (one for each outcom
         case Packets(packets=packets) if isinstance(case, ReadCase):
             _cut(page, bytes.fromhex(case.input.frame)[_VNET_SIZE:], _all(packets))
         case Written(header=header, segments=segments):
-            page.say("one frame: this vnet header, or another that keeps the rules V1 to V13,", 2)
+            page.say("one frame: this vnet header, or another that keeps the rules V1 to V14,", 2)
             _vnet(page, bytes.fromhex(header))
             page.say("then the packet, byte for byte; what the frame stands for:", 2)
             _cut(page, _whole(case), _all(segments))

@@ -9,9 +9,10 @@ import json
 import sys
 import traceback
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -32,9 +33,6 @@ app.add_typer(corpus_app, name="corpus")
 
 INTERRUPTED = 130
 """What the shell's convention and typer make of Ctrl-C: 128 and the signal's number."""
-
-if TYPE_CHECKING:
-    from tunproof.kernel import KernelReport
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
 Select = Annotated[
@@ -73,7 +71,9 @@ def kernel(*, select: Select = "*", as_json: AsJson = False) -> None:
     with terminal.progress("cases") as tick:
         report = verify(cases, progress=tick)
     if len(report.not_applicable) == report.cases:
-        raise UsageError(f"{select!r} selects no case that can be put to this kernel: {_reasons(report)}")
+        raise UsageError(
+            f"{select!r} selects no case that can be put to this kernel: {_reasons(report.not_applicable)}"
+        )
     if as_json:
         _print_json(
             {
@@ -99,17 +99,23 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Is this implementation right? So far the only subject is the reference."""
-    from tunproof import reference
+    from tunproof import lab, reference
     from tunproof.corpus.load import load
     from tunproof.terminal import Terminal
 
     if subject != "reference":
         raise UsageError(f"there is no subject {subject!r}; there is 'reference'")
     cases = load().select(select)
+    if any("lifecycle.device" in case.requires for case in cases):
+        with suppress(EnvironmentProblem):  # without a lab these cases are unsupported, and the report says why
+            lab.ensure()
     report = reference.check(cases)
+    if len(report.unsupported) == report.cases:
+        raise UsageError(f"{select!r} selects no case that can be put to it here: {_reasons(report.unsupported)}")
     if as_json:
         verdicts = Counter(verdict.kind.value for _, verdict in report.failures)
-        verdicts["pass"] = report.cases - len(report.failures)
+        verdicts["unsupported"] = len(report.unsupported)
+        verdicts["pass"] = report.cases - len(report.failures) - len(report.unsupported)
         _print_json(
             {
                 "subject": subject,
@@ -337,8 +343,8 @@ def _print_json(value: object) -> None:
         discard_output()
 
 
-def _reasons(report: "KernelReport") -> str:
-    return "; ".join(sorted(set(report.not_applicable.values())))
+def _reasons(reasons: dict[str, str]) -> str:
+    return "; ".join(sorted(set(reasons.values())))
 
 
 def _no_such_case(case_id: str, ids: list[str]) -> str:

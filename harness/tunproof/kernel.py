@@ -90,10 +90,11 @@ def prepare(cases: Iterable[Case], traits: frozenset[str]) -> tuple[list[Questio
     not_applicable: dict[str, str] = {}
     for case in cases:
         answer = case.answer_of(traits)
-        if answer is None:
+        frames = frames_of(case)
+        if answer is None or not frames:
             not_applicable[case.id] = _NOT_ASKED[type(case)]
             continue
-        for frame, packets in frames_of(case):
+        for frame, packets in frames:
             expected = expected_outcome(case, answer, frame, packets)
             hint = len(expected.packets) if isinstance(expected, Delivered) else 0
             questions.append(Question(case, frame, expected, hint))
@@ -106,6 +107,7 @@ _NOT_ASKED = {
     LifecycleCase: "a lifecycle is about fds and queues, not about frames",
     WriteCase: _WRITER_REFUSES,
     WriteGsoCase: _WRITER_REFUSES,
+    WriteBatchCase: _WRITER_REFUSES,
 }
 
 

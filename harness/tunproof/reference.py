@@ -26,10 +26,18 @@ _LITTLE = tio.ByteOrder.LITTLE
 
 @dataclass(frozen=True, slots=True)
 class ReferenceReport:
-    """What the reference said to a corpus: every verdict that is not a pass, by case."""
+    """What the reference said to a corpus.
+
+    Attributes:
+        cases: how many there were.
+        failures: the cases that it got wrong, with what was wrong.
+        unsupported: the reason for each case that could not be put to it here, by id.
+        seconds: how long it took.
+    """
 
     cases: int
     failures: tuple[tuple[Case, Verdict], ...]
+    unsupported: dict[str, str]
     seconds: float
 
 
@@ -202,9 +210,12 @@ def check(cases: Sequence[Case]) -> ReferenceReport:
     """Put cases to the reference and compare every byte: it has no freedoms."""
     started = time.perf_counter()
     failures = []
+    unsupported = {}
     with Reference() as subject:
         for case in cases:
             verdict = judge(case, subject, exact=True)
-            if verdict.kind is not Kind.PASS:
+            if verdict.kind is Kind.UNSUPPORTED:
+                unsupported[case.id] = verdict.difference
+            elif verdict.kind is not Kind.PASS:
                 failures.append((case, verdict))
-    return ReferenceReport(cases=len(cases), failures=tuple(failures), seconds=time.perf_counter() - started)
+    return ReferenceReport(len(cases), tuple(failures), unsupported, time.perf_counter() - started)

@@ -1,7 +1,7 @@
 """What the command prints for people: tables and pictures on a terminal, the same as plain text in a pipe."""
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -69,22 +69,21 @@ class Terminal:
         """Print what a kernel said: a line per topic, then every disagreement."""
         self.out.print(f"[bold]Linux {escape(report.kernel)}[/bold], cut by the kernel between two TUN devices\n")
         self._topics(cases, {item.case.id for item in report.disagreements}, report.not_applicable)
-        for reason, number in Counter(report.not_applicable.values()).most_common():
-            self.out.print(f"n/a, {number}: {escape(reason)}", style="dim")
         for item in report.disagreements:
             self.out.print(f"\n[red]{item.case.id}[/red]  (tunproof show {item.case.id})\n{escape(item.explain())}")
         self._summary(report.agree, len(report.disagreements), len(report.not_applicable), report.seconds)
 
     def reference_report(self, report: "ReferenceReport", cases: Iterable["Case"]) -> None:
         """Print what the reference said: a line per topic, then every failure."""
-        self.out.print("[bold]the reference[/bold] (tio), reading frames and writing to a wire\n")
-        self._topics(cases, {case.id for case, _ in report.failures}, ())
+        self.out.print("[bold]the reference[/bold] (tio), on wires and on TUN devices of its own\n")
+        self._topics(cases, {case.id for case, _ in report.failures}, report.unsupported)
         for case, verdict in report.failures:
             self.out.print(f"\n[red]{case.id}[/red]  {verdict.kind}  (tunproof show {case.id})")
             self.out.print(escape(verdict.difference))
-        self._summary(report.cases - len(report.failures), len(report.failures), 0, report.seconds)
+        agree = report.cases - len(report.failures) - len(report.unsupported)
+        self._summary(agree, len(report.failures), len(report.unsupported), report.seconds)
 
-    def _topics(self, cases: Iterable["Case"], wrong: Container[str], not_applicable: Container[str]) -> None:
+    def _topics(self, cases: Iterable["Case"], wrong: Container[str], not_applicable: Mapping[str, str]) -> None:
         counts: dict[str, Counter[str]] = defaultdict(Counter)
         for case in cases:
             verdict = "disagree" if case.id in wrong else "n/a" if case.id in not_applicable else "agree"
@@ -94,6 +93,8 @@ class Terminal:
         for topic, count in counts.items():
             table.add_row(topic, str(count.total()), *(_tally(count[name], name) for name in columns))
         self.out.print(table)
+        for reason, number in Counter(not_applicable.values()).most_common():
+            self.out.print(f"n/a, {number}: {escape(reason)}", style="dim")
 
     def _summary(self, agree: int, disagree: int, not_applicable: int, seconds: float) -> None:
         style = "red" if disagree else "green"

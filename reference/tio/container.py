@@ -4,9 +4,10 @@ Rules of `add`, in this order; a fd that breaks one stays the caller's, open and
 
 A1  The container is open.
 A2  The fd is open, and not one of the container's own.
-A3  A TUN (`TUNGETIFF` answers) is attached to a device, is IFF_TUN and not IFF_TAP, and has IFF_NO_PI: frames begin
-    with the vnet header or the packet, and with nothing else. A fd that answers ENOTTY is no TUN but a wire, a socket
-    that takes its place; it is trusted to be what the backend says.
+A3  A TUN (`TUNGETIFF` answers) is attached to a device, and is IFF_TUN and not IFF_TAP. A fd that answers ENOTTY is no
+    TUN but a wire, a socket that takes its place; it is trusted to be what the backend says. Every TUN must have been
+    opened with IFF_NO_PI, and is trusted that it was: in `TUNGETIFF`'s answer that bit (0x1000) is IFF_NOFILTER, which
+    is set with and without (`__tun_chr_ioctl`).
 A4  IFF_VNET_HDR is set if and only if the backend expects vnet headers. The flags belong to the device: a fd opened
     without IFF_VNET_HDR has it if the device's first queue had (multi-queue, persistent devices).
 A5  The vnet header has 10, 12 or 24 bytes, in the byte order that the device says.
@@ -257,8 +258,6 @@ class BaseContainer(Container):
             raise AddRefused("A3", f"TUNGETIFF: {error.strerror}: attach the fd to a device first") from error
         if device_flags & tuntap.Iff.TAP:
             raise AddRefused("A3", f"{name} is a TAP: its frames are Ethernet")
-        if not device_flags & tuntap.Iff.NO_PI:
-            raise AddRefused("A3", f"{name} has no IFF_NO_PI: four bytes of packet information come first")
         if bool(device_flags & tuntap.Iff.VNET_HDR) != self.vnet_header:
             have = "has" if not self.vnet_header else "has no"
             raise AddRefused("A4", f"{name} {have} IFF_VNET_HDR, which {type(self).__name__} does not expect")

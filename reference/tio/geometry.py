@@ -139,7 +139,7 @@ def _check_counts(layers: Layers, pays: Sequence[Buffer]) -> None:
 
 
 def _vnet_header(layers: Layers, pays: Sequence[Buffer]) -> VnetHeader:
-    """Return the header that keeps V1 to V13: a single fragment is no superpacket (V2)."""
+    """Return the header that keeps V1 to V14: a single fragment is no superpacket (V2)."""
     plain = VnetHeader(
         flags=VnetFlag.NEEDS_CSUM,
         csum_start=layers.transport_offset,

@@ -36,6 +36,8 @@ V11 the IP length field, and that of UDP, say how long the packet is, which is a
 V12 DATA_VALID and RSC_INFO are not set (should: virtio 5.1.6.2.1; Linux ignores them on TUN).
 V13 fields that nothing uses are zero: csum_start and csum_offset without NEEDS_CSUM, hdr_len without a type, and
     whatever a longer header has beyond 10 bytes (should).
+V14 a TCP superpacket with CWR has the ECN bit (should: virtio 5.1.6.2.1; Linux cuts it right without, but a NIC that is
+    handed it whole repeats CWR on every segment).
 """
 
 import enum

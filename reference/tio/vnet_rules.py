@@ -1,4 +1,4 @@
-"""Whether a frame that was written to a TUN keeps the header rules V1 to V13, which `virtio` states.
+"""Whether a frame that was written to a TUN keeps the header rules V1 to V14, which `virtio` states.
 
 Unlike `segment`, which stops at the first fault because it must not go on, this looks at everything and lists all that
 is wrong: it judges what somebody else wrote.
@@ -19,7 +19,7 @@ from tio.virtio import ByteOrder, GsoType, VnetFlag, VnetHeader
 
 __all__ = ["SHOULD", "Violation", "violations"]
 
-SHOULD: Final = frozenset({"V12", "V13"})
+SHOULD: Final = frozenset({"V12", "V13", "V14"})
 """The rules that ask for good manners; all others are musts."""
 
 _CWR = int(TcpFlag.CWR)
@@ -94,7 +94,7 @@ def _udp_length(layers: Layers | None, packet: Buffer) -> Iterator[Violation]:
 
 
 def _superpacket(header: VnetHeader, ip: IPv4 | IPv6, layers: Layers | None, packet: Buffer) -> Iterator[Violation]:
-    """Test V3, V4, V5, V8, V9 and V10."""
+    """Test V3, V4, V5, V8, V9, V10 and V14."""
     right = GsoType.UDP_L4 if ip.protocol == Protocol.UDP else _TCP_TYPES[ip.version]
     if header.base_type != right or layers is None:
         because = f"the packet is IPv{ip.version} with protocol {ip.protocol}"
@@ -112,6 +112,8 @@ def _superpacket(header: VnetHeader, ip: IPv4 | IPv6, layers: Layers | None, pac
     transport = layers.transport
     if header.ecn and not (isinstance(transport, Tcp) and transport.flags & _CWR):
         yield Violation("V9", "vnet.gso_type", header.gso_type, "the ECN bit goes with TCP and CWR")
+    if isinstance(transport, Tcp) and transport.flags & _CWR and not header.ecn:
+        yield Violation("V14", "vnet.gso_type", header.gso_type, "the TCP header has CWR")
     if not isinstance(transport, Tcp) and payload > header.gso_size * MAX_UDP_SEGMENTS:
         yield Violation("V10", "vnet.gso_size", header.gso_size, f"{payload} bytes would be over 128 segments")
 

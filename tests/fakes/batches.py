@@ -117,7 +117,7 @@ class HeadroomCountedTwice(OwnBatcher, Fake):
 class ValidityInverted(OwnBatcher, Fake):
     """Lost the "not": only packets with a wrong checksum are joined, and get a right one."""
 
-    flag = "NoUdpChecksum"
+    flag = "ChecksumVerdictInverted"
     modelled_on = "https://github.com/tun-rs/tun-rs/commit/2f4e9eb0"
 
     def checksum_allows_joining(self, packet: bytes, shape: Shape) -> bool:

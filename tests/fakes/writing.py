@@ -308,7 +308,7 @@ class NoVnetHeaderForOthers(OwnWriter, Fake):
 class HeadroomNotCleared(OwnWriter, Fake):
     """Takes what stands before the packet in its buffer for a vnet header."""
 
-    flag = "VnetHeaderStale"
+    flag = "StaleVnetHeader"
     modelled_on = "https://github.com/tailscale/tailscale/issues/19820"
 
     def clear_header(self, packet: bytes) -> None:
@@ -326,6 +326,28 @@ class LengthOfTheLongest(OwnWriter, Fake):
     def frame_length(self, packet: bytes) -> int:
         self.longest = max(self.longest, super().frame_length(packet))
         return self.longest
+
+
+class SaysThatTheChecksumIsGood(OwnWriter, Fake):
+    """Sets DATA_VALID on plain packets, in the belief that the stack then trusts their checksums."""
+
+    flag = "DataValid"
+    modelled_on = _NEBULA
+    level = "should"
+
+    def frame(self, packet: bytes) -> bytes:
+        return VNET.pack(2, NONE, 0, 0, 0, 0) + super().frame(packet)[VNET.size :]
+
+
+class CwrWithoutEcn(OwnWriter, Fake):
+    """Never sets the ECN qualifier: hardware that cuts the superpacket repeats CWR on every segment."""
+
+    flag = "EcnQualifier"
+    modelled_on = _NEBULA
+    level = "should"
+
+    def gso_type(self, pieces: Pieces, shape: Shape) -> int:
+        return super().gso_type(pieces, shape) & 0x7F
 
 
 class NeedsCsumOnPlainPackets(OwnWriter, Fake):

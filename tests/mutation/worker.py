@@ -34,10 +34,15 @@ BATCHES = 8
 
 
 def load_cases() -> list[object]:
-    """Return the corpus, without importing what is mutated. This and `agrees` are all that is known of the harness."""
-    from tunproof.corpus.load import load  # noqa: PLC0415  (it is on the path only by now)
+    """Return the cases, without importing what is mutated. This and `agrees` are all that is known of the harness.
 
-    return list(load().cases.values())
+    Those of lifecycles are left out: they are about fds, threads and devices, which `config` does not mutate, and cost
+    a mutant as much time as all others together.
+    """
+    from tunproof.corpus.cases import LifecycleCase  # noqa: PLC0415  (it is on the path only by now)
+    from tunproof.corpus.load import load  # noqa: PLC0415
+
+    return [case for case in load().cases.values() if not isinstance(case, LifecycleCase)]
 
 
 def agrees(cases: Sequence[object]) -> bool:

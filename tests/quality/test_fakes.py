@@ -44,18 +44,16 @@ class Outcome:
 
     verdicts: tuple[tuple[Case, Verdict], ...]
 
-    def caught_by(self, flag: str) -> list[str]:
-        """Return the binding cases of a flag that were not passed."""
-        return [case.id for case, verdict in self._binding(flag) if verdict.kind in _CAUGHT]
+    def caught_by(self, flag: str, level: str) -> list[str]:
+        """Return the cases of a flag and level that were not passed."""
+        asked = ((case, verdict) for case, verdict in self.verdicts if flag in case.flags and case.level == level)
+        return [case.id for case, verdict in asked if verdict.kind in _CAUGHT]
 
     @property
     def passed(self) -> float:
         """The part of the sample that was passed."""
         kinds = [verdict.kind for case, verdict in self.verdicts if case.id in sample()]
         return kinds.count(Kind.PASS) / len(kinds)
-
-    def _binding(self, flag: str) -> list[tuple[Case, Verdict]]:
-        return [(case, verdict) for case, verdict in self.verdicts if flag in case.flags and case.level == "must"]
 
 
 @functools.cache
@@ -103,7 +101,7 @@ FAKE = pytest.mark.parametrize("fake", FAKES, ids=lambda fake: fake.name)
 @FAKE
 def test_a_case_with_its_flag_catches_it(fake: type[Fake]) -> None:
     assert fake.flag in corpus().flags
-    assert outcome(fake).caught_by(fake.flag)
+    assert outcome(fake).caught_by(fake.flag, fake.level)
 
 
 @FAKE

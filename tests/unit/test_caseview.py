@@ -63,7 +63,7 @@ def shown(case_id: str, *, width: int | None = None) -> str:
         ),
         ("write/plain/one", ("a packet of 48 bytes", "type NONE", "byte for byte what went in")),
         ("write/plain/empty", ("filled with 0xff before", "nothing is written")),
-        ("write_gso/joins/three", ("3 fragments: 8, 8, 8", "transport_hdr", "V1 to V13", "segment 2", "loses it")),
+        ("write_gso/joins/three", ("3 fragments: 8, 8, 8", "transport_hdr", "V1 to V14", "segment 2", "loses it")),
         ("write_gso/joins/nothing", ("0 fragments: none", "must be refused: the call fails, and nothing is written")),
         (
             "write_batch/batches/three",

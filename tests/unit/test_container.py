@@ -173,13 +173,6 @@ def test_a3_a_tap_is_refused(flags: Iff, container: BaseContainer, tun: FakeTun,
     assert_refused(container, new_fd(), "A3")
 
 
-@pytest.mark.parametrize("flags", [Iff.TUN, Iff.TUN | Iff.VNET_HDR])
-def test_a3_packet_information_is_refused(flags: Iff, container: BaseContainer, tun: FakeTun, new_fd: Fds) -> None:
-    tun.flags = flags
-    assert_refused(container, new_fd(), "A3")
-    assert tun.asked == []
-
-
 @pytest.mark.parametrize(("make", "flags"), [(PollContainer, TUN | Iff.VNET_HDR), (OffloadContainer, TUN)])
 def test_a4_vnet_headers_are_there_if_and_only_if_they_are_expected(
     make: type[BaseContainer], flags: Iff, tun: FakeTun, new_fd: Fds

@@ -178,7 +178,7 @@ class GsoInput(GsoArguments, frozen=True, kw_only=True):
 
 
 class Written(Strict, frozen=True, kw_only=True, tag_field="outcome", tag="written"):
-    """One frame is written: a vnet header that keeps V1 to V13, and the packet, byte for byte.
+    """One frame is written: a vnet header that keeps V1 to V14, and the packet, byte for byte.
 
     `header` is one such header (the reference's). `segments` are the packets that the frame stands for.
     """
@@ -208,7 +208,7 @@ class BatchInput(Strict, frozen=True, kw_only=True):
 class Joined(Strict, frozen=True, kw_only=True, tag_field="outcome", tag="joined"):
     """Frames are written that stand for exactly these packets. All lists hold indices of packets, counted from 0.
 
-    Every frame has a vnet header that keeps V1 to V13. Cut, the frames give every packet back once, byte for byte, with
+    Every frame has a vnet header that keeps V1 to V14. Cut, the frames give every packet back once, byte for byte, with
     two freedoms: a TCP checksum of 0x0000 and one of 0xFFFF are the same, and the IPv4 identification of an atomic
     packet (DF set, no fragment) is free.
 

@@ -298,6 +298,8 @@ def _as_input(built: Built) -> Input:
 
 def _answer(rule: KernelRule, outcome: Outcome, packets: tuple[bytes, ...] | None, because: str | None) -> KernelAnswer:
     when = dict(rule.when)
+    if packets is None and not isinstance(outcome, Delivered):
+        because = None  # both turn it down, each in its own way
     match outcome:
         case Delivered(packets=delivered) if delivered == packets:
             return KernelSame(when=when)

@@ -272,7 +272,7 @@ class ReadPackets(_Answer, frozen=True, kw_only=True, tag="packets"):
 
 
 class Frames(_Answer, frozen=True, kw_only=True, tag="frames"):
-    """These packets were written, each behind a vnet header that keeps V1 to V13, or behind none (backend plain)."""
+    """These packets were written, each behind a vnet header that keeps V1 to V14, or behind none (backend plain)."""
 
     packets: tuple[Hex, ...]
 

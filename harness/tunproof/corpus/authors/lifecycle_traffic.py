@@ -251,7 +251,7 @@ add_life(
     taken("a", whole(_GSO)),
     write("a", packet(1)),
     taken("a", packet(1)),
-    flags=("WriterState", "VnetHeaderStale"),
+    flags=("WriterState", "StaleVnetHeader"),
     requires=(_TCP4,),
     importance="critical",
 )

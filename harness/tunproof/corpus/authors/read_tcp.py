@@ -92,7 +92,7 @@ for _topic, _ip, _type in ((tcp4, ip4(), 1), (tcp6, ip6(), 4)):
         "cwr-on-first-segment-only",
         "CWR answers one ECE, so it stands on one segment, the first. The type carries the ECN qualifier.",
         superpacket(_ip / tcp(flags="CA"), payload(24), gso_size=8),
-        flags=("CwrOnFirstOnly",),
+        flags=("CwrOnFirstOnly", "EcnQualifier"),
         basis=(rfc(3168, "6.1.2"), virtio("5.1.6.2")),
         importance="critical",
     )

@@ -154,7 +154,7 @@ csum.add(
     "all-zero-bytes",
     "Everything that is summed is zero, and so is the partial: the checksum is 0xFFFF.",
     _partial_at(packet_bytes(ip4(proto=253) / Raw(bytes(24))), 20, 6),
-    flags=("ZeroChecksum", "CsumFieldsTrusted"),
+    flags=("ZeroChecksum", "CsumFieldsTrusted", "MinusZero"),
 )
 csum.add(
     "all-one-bits",

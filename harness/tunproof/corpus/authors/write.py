@@ -19,7 +19,8 @@ _CONTRACT = contract("Queue.write: one packet, as it is (W4, W5, W9)")
 protocols = Topic("write", "protocols", basis=(_CONTRACT, kernel("tun_get_user", "drivers/net/tun.c")))
 sizes = Topic("write", "sizes", basis=(_CONTRACT,))
 state = Topic("write", "state", basis=(_CONTRACT, virtio("5.1.6.2.1")))
-TOPICS = (protocols, sizes, state)
+manners = Topic("write", "manners", basis=(virtio("5.1.6.2.1"), kernel("tun_get_user", "drivers/net/tun.c")))
+TOPICS = (protocols, sizes, state, manners)
 
 _UDP4 = packet_bytes(ip4() / UDP() / Raw(payload(20)))
 _TCP4 = packet_bytes(ip4() / TCP(flags="PA") / Raw(payload(20)))
@@ -76,7 +77,7 @@ for _name, _packet, _about in _CHECKSUMS:
         _name,
         f"{_about} It is written as it is, with neither NEEDS_CSUM nor DATA_VALID: who receives it must see it.",
         WriteInput(packet=packet_bytes(_packet).hex()),
-        flags=("DataValid", "WrittenAsItIs", "ChecksumUntouched"),
+        flags=("WrittenAsItIs", "ChecksumUntouched"),
     )
 
 sizes.add("empty", "Nothing is written, and that is no error.", WriteInput(packet=""), flags=("EmptyWrite",))
@@ -125,20 +126,20 @@ for _name, _data, _about in (
         f"poisoned-headroom-{_name}",
         f"{_about} in a buffer whose room for the vnet header is full of ones: the header goes out all zero.",
         WriteInput(packet=_data.hex(), poison="ff"),
-        flags=("VnetHeaderStale",),
+        flags=("StaleVnetHeader",),
         importance="critical",
     )
 state.add(
     "poisoned-headroom-without-checksum",
     "A datagram without a checksum, and room for the header that says NEEDS_CSUM: nothing may be filled in.",
     WriteInput(packet=packet_bytes(ip4() / UDP(chksum=0) / Raw(payload(8))).hex(), poison="01"),
-    flags=("VnetHeaderStale",),
+    flags=("StaleVnetHeader",),
 )
 state.add(
     "short-after-long",
     "A short packet behind a long one in the same buffer: nothing of the long one follows it.",
     WriteInput(packet=packet_bytes(ip4() / UDP()).hex(), before=(packet_bytes(ip6() / UDP() / payload(1400)).hex(),)),
-    flags=("VnetHeaderStale", "WrittenAsItIs"),
+    flags=("StaleVnetHeader", "WrittenAsItIs"),
 )
 state.add(
     "after-an-empty-one",
@@ -150,7 +151,7 @@ state.add(
     "after-a-refused-one",
     "A packet that is refused leaves nothing behind.",
     WriteInput(packet=_UDP4.hex(), before=("55" * 40,)),
-    flags=("VnetHeaderStale",),
+    flags=("StaleVnetHeader",),
 )
 state.add(
     "empty-after-a-packet",
@@ -164,3 +165,43 @@ state.add(
     WriteInput(packet=_UDP4.hex(), before=(_UDP4.hex(),)),
     flags=("WrittenAsItIs",),
 )
+
+# What is wrong with a packet is for its receiver to find. These have a right version nibble; the rest may be missing.
+
+_DAMAGED: tuple[tuple[str, bytes, str], ...] = (
+    ("ipv4-19-bytes", packet_bytes(ip4(proto=6))[:19], "An IPv4 header that lacks its last byte."),
+    ("ipv6-20-bytes", packet_bytes(ip6(nh=6))[:20], "Half an IPv6 header."),
+    ("ipv6-39-bytes", packet_bytes(ip6(nh=6))[:39], "An IPv6 header that lacks its last byte."),
+    ("ipv4-4-bytes", packet_bytes(ip4(proto=6))[:4], "The first word of an IPv4 header."),
+    ("ipv4-ihl-of-15", packet_bytes(ip4(ihl=15) / UDP() / Raw(payload(8))), "An IPv4 header longer than the packet."),
+    ("ipv4-total-length-zero", packet_bytes(ip4(len=0) / UDP() / Raw(payload(8))), "A total length of 0."),
+    (
+        "ipv4-wrong-header-checksum",
+        packet_bytes(ip4(chksum=0x1234) / UDP() / Raw(payload(8))),
+        "A wrong header checksum.",
+    ),
+    ("ipv6-payload-length-more", packet_bytes(ip6(plen=99) / UDP() / Raw(payload(8))), "A payload length too large."),
+)
+for _name, _data, _about in _DAMAGED:
+    sizes.add(
+        _name,
+        f"{_about} What is in a packet is no affair of `write`, and must not be read behind its end.",
+        WriteInput(packet=_data.hex()),
+        flags=("Truncated",),
+        basis=(kernel("tun_get_user", "drivers/net/tun.c"),),
+    )
+
+# What a header had better not say. Linux ignores it; another device may not.
+
+for _name, _packet, _about in (
+    ("right-checksum", ip4() / TCP(flags="A") / Raw(payload(8)), "A packet whose checksum is right."),
+    ("wrong-checksum", ip4() / UDP(chksum=0x1234) / Raw(payload(8)), "A packet whose checksum is wrong."),
+):
+    manners.add(
+        f"{_name}-without-data-valid",
+        f"{_about} A driver must not set DATA_VALID; and the kernel does not believe it (V12).",
+        WriteInput(packet=packet_bytes(_packet).hex()),
+        flags=("DataValid",),
+        level="should",
+        importance="low",
+    )

@@ -216,6 +216,23 @@ put(
     flags=("FlowOvertaken", "ExtensionHeaders"),
     basis=(_NEBULA,),
 )
+for _name, _about, _fields in (
+    ("first", "offset 0, more to follow: the bit is 0x20 of byte 6, not 0x80", {"flags": "MF"}),
+    ("later", "the same offset of 2048 bytes, which only byte 6 says", {"flags": 0, "frag": 0x100}),
+):
+    put(
+        order,
+        f"tcp4-two-{_name}-fragments",
+        f"Two fragments ({_about}) whose bytes look like segments that follow each other: not to be joined.",
+        [
+            whole(ip4(id=9 + _index, **_fields) / tcp(seq=1000 + 16 * _index) / Raw(payload(16, seed=_index)))
+            for _index in range(2)
+        ],
+        ideal=((0,), (1,)),
+        apart=((0, 1),),
+        flags=("FragmentJoined",),
+        basis=(bug("https://github.com/WireGuard/wireguard-go/commit/052af4a8", "wireguard-go"),),
+    )
 _flow = Flow(KINDS["tcp4"])
 put(
     order,

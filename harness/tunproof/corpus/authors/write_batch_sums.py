@@ -46,10 +46,22 @@ for _kind in KINDS:
             "right and come out right.",
             [_off_by_one(packet, _FIELD[_kind]) if at in _bad else packet for at, packet in enumerate(_packets)],
             ideal=_ideal,
-            flags=("ChecksumRepaired", "ChecksumVerdictInverted"),
+            flags=("ChecksumRepaired",),
             basis=(_WIREGUARD,),
             importance="critical",
         )
+    _packets = Flow(KINDS[_kind]).packets(*_FOUR)
+    put(
+        checksums,
+        f"{_kind}-two-wrong-then-two-right",
+        "Two packets with wrong checksums and two with right ones. To join all is a policy, to join none is allowed; "
+        "who joins the wrong ones only has the test the wrong way round.",
+        [_off_by_one(packet, _FIELD[_kind]) if at < 2 else packet for at, packet in enumerate(_packets)],
+        ideal=((0,), (1,), (2, 3)),
+        flags=("ChecksumVerdictInverted",),
+        basis=(_WIREGUARD,),
+        importance="critical",
+    )
     _packets = Flow(KINDS[_kind]).packets(17, 17, 17)
     put(
         checksums,

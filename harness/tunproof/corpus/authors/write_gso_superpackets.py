@@ -66,6 +66,15 @@ for _topic, _ip in ((tcp4, ip4()), (tcp6, ip6())):
         basis=(rfc(3168, "6.1.2"),),
     )
     _topic.add(
+        "cwr-has-ecn-qualifier",
+        "CWR in the header: the type carries the ECN qualifier (V14). Linux cuts it right without; a NIC that is "
+        "handed the superpacket whole, and was not told, repeats CWR on every segment.",
+        pieces(_ip / tcp("CEA"), fragments(16, 16, 9)),
+        flags=("EcnQualifier",),
+        level="should",
+        basis=(virtio("5.1.6.2.1"),),
+    )
+    _topic.add(
         "fin-and-psh",
         "FIN and PSH in the header: they come out on the last segment.",
         pieces(_ip / tcp("FPA"), fragments(8, 8, 8)),

@@ -58,16 +58,6 @@ VALUES = {
         effect="A length of 65536 goes out as 0.",
         links=("https://github.com/tun-rs/tun-rs/commit/0d4fedc8", _NEBULA),
     ),
-    "VnetHeaderStale": Flag(
-        description="The vnet header of a plain packet is all zero, whatever stood in that memory before: an earlier "
-        "packet, or the header of a superpacket.",
-        effect="Bytes of an earlier packet are taken for a vnet header: the write is refused, or the packet damaged.",
-        links=(
-            "https://github.com/tailscale/tailscale/issues/19820",
-            "https://github.com/WireGuard/wireguard-go/pull/145",
-            "https://github.com/tun-rs/tun-rs/commit/2f4e9eb0",
-        ),
-    ),
     "DataValid": Flag(
         description="DATA_VALID is not a writer's to set: a TUN ignores it, and checksums are verified all the same.",
         effect="A packet with a wrong checksum is believed to pass, and is dropped by the receiver.",
