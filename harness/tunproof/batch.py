@@ -166,6 +166,6 @@ def _with_right_checksums(packet: bytes) -> bytes:
     layers = parse_layers(ip, packet)
     field_at = layers.transport_offset + layers.transport.checksum_offset
     partial = layers.partial(len(packet) - layers.transport_offset)
-    prepared = ip.resized(len(packet)) + packet[ip.header_length : field_at] + partial.to_bytes(2, "big")
+    prepared = ip.resized(len(packet), 0) + packet[ip.header_length : field_at] + partial.to_bytes(2, "big")
     prepared += packet[field_at + 2 :]
     return tio.complete_checksum(prepared, layers.transport_offset, layers.transport.checksum_offset)

@@ -14,7 +14,7 @@ import tio
 from tunproof.corpus.cases import Case, Fault, GsoArguments, VnetFields
 from tunproof.corpus.script import Answer, Script
 from tunproof.lifecycle import play
-from tunproof.subject import Subject, TurnedDownError
+from tunproof.subject import Subject, TurnedDownError, UnsupportedError
 from tunproof.verdict import Kind, Verdict, judge
 
 __all__ = ["Reference", "ReferenceReport", "check"]
@@ -100,7 +100,7 @@ class Reference(Subject):
     def parse_header(self, data: bytes, size: int, byte_order: str) -> VnetFields:
         """See `Subject.parse_header`."""
         with _turned_down(self._wire):
-            header = tio.VnetHeader.parse(data, size=size, byte_order=byte_order)
+            header = tio.VnetHeader.parse(data, **_size(size), byte_order=byte_order)
         return VnetFields(
             flags=header.flags,
             gso_type=header.gso_type,
@@ -121,11 +121,13 @@ class Reference(Subject):
             gso_size=fields.gso_size,
             csum_start=fields.csum_start,
             csum_offset=fields.csum_offset,
-            num_buffers=fields.num_buffers or 0,
-            rest=bytes.fromhex(fields.rest) if fields.rest is not None else bytes(12),
         )
+        if fields.num_buffers is not None:
+            header = header.with_(num_buffers=fields.num_buffers)
+        if fields.rest is not None:
+            header = header._replace(rest=bytes.fromhex(fields.rest))
         with _turned_down(self._wire):
-            return header.emit(size=size, byte_order=byte_order)
+            return header.emit(**_size(size), byte_order=byte_order)
 
     def read(self, frame: bytes, before: Sequence[bytes]) -> list[bytes]:
         """See `Subject.read`."""
@@ -141,7 +143,9 @@ class Reference(Subject):
                 self._wire.queue.write(earlier)
         self._wire.written()
         with _turned_down(self._wire):
-            self._wire.queue.write(packet)
+            size = self._wire.queue.write(packet)
+        if size != len(packet):
+            raise AssertionError(f"write returned {size} for {len(packet)} bytes")
         return self._wire.written()
 
     def write_gso(self, arguments: GsoArguments, before: Sequence[GsoArguments]) -> list[bytes]:
@@ -177,6 +181,8 @@ class Reference(Subject):
         self.close()
 
     def _write_gso(self, arguments: GsoArguments) -> None:
+        if not self._wire.queue.gso_supported():
+            raise UnsupportedError("write_gso")
         pays = [bytes.fromhex(pay) for pay in arguments.pays]
         self._wire.queue.write_gso(bytes.fromhex(arguments.hdr), bytes.fromhex(arguments.transport_hdr), pays)
 
@@ -188,8 +194,16 @@ class Reference(Subject):
             else:
                 with contextlib.suppress(tio.PacketError):  # what is no IP packet is refused, and nothing is written
                     self._wire.queue.write(item.packet)
-            frames += self._wire.written()  # a wire holds only a few of the largest frames
+            written = self._wire.written()  # a wire holds only a few of the largest frames
+            if written and written != [item.frame()]:
+                raise AssertionError("frame() is not what is written")
+            frames += written
         return frames
+
+
+def _size(size: int) -> dict[str, int]:
+    """Return the argument that asks for a size; ten bytes are what one gets without."""
+    return {} if size == 10 else {"size": size}
 
 
 @contextlib.contextmanager

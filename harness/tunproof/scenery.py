@@ -232,7 +232,9 @@ class _Devices:
             fcntl.ioctl(fd, _TUNSETPERSIST, 1)
             if step.header_size is not None:
                 tuntap.set_vnet_header_size(fd, step.header_size)
-            if step.offloads:
+            if step.uso:
+                _ask_for_everything(fd)
+            elif step.offloads:
                 tuntap.set_offload(fd, Offload.TSO)
         except BaseException:
             os.close(fd)
@@ -274,6 +276,14 @@ def _named(name: str, things: dict[str, T]) -> T:
     if name not in things:
         raise ValueError(f"no step made {name!r}, or it is gone")
     return things[name]
+
+
+def _ask_for_everything(fd: int) -> None:
+    """Set all offloads that the kernel has: one before 6.2 refuses USO, and the rest with it."""
+    try:
+        tuntap.set_offload(fd, Offload.TSO | Offload.USO)
+    except OSError:
+        tuntap.set_offload(fd, Offload.TSO)
 
 
 def _packet_socket(name: str) -> socket.socket:

@@ -91,6 +91,8 @@ class Terminal:
         columns = ("agree", "disagree", "n/a")
         table = self.table("topic", "cases", *columns, numbers=("cases", *columns))
         for topic, count in counts.items():
+            if count["n/a"] == count.total():  # the reasons below say it
+                continue
             table.add_row(topic, str(count.total()), *(_tally(count[name], name) for name in columns))
         self.out.print(table)
         for reason, number in Counter(not_applicable.values()).most_common():

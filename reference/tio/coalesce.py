@@ -32,7 +32,7 @@ from collections.abc import Iterable
 from tio.checksum import Buffer, checksum
 from tio.errors import PacketError
 from tio.geometry import MAX_FRAGMENTS, MIN_GSO_SIZE
-from tio.ip import MAX_PACKET, IPv4, Protocol, parse_ip
+from tio.ip import MAX_PACKET, IPv4, IPv6, Protocol, parse_ip
 from tio.segment import MAX_UDP_SEGMENTS
 from tio.superpacket import Plain, Superpacket
 from tio.tcp import Tcp, TcpFlag
@@ -100,10 +100,11 @@ def _read(packet: Buffer) -> tuple[_Pair | None, _Flow | None, Layers | None]:
 
 def _addresses(packet: Buffer) -> _Pair | None:
     """Return the addresses of a packet whose headers are damaged, if they at least are there."""
-    version = packet[0] >> 4 if len(packet) else 0
-    if version == 4 and len(packet) >= 20:
+    version = packet[0] >> 4 if len(packet) else None
+    # What is cut off is shorter than any pair of addresses, and so equal to none.
+    if version == IPv4.version:
         return bytes(packet[12:20])
-    if version == 6 and len(packet) >= 40:
+    if version == IPv6.version:
         return bytes(packet[8:40])
     return None
 
@@ -113,8 +114,6 @@ def _can_be_joined(layers: Layers, packet: Buffer) -> bool:
     ip, transport = layers.ip, layers.transport
     length = len(packet) - layers.transport_offset
     if ip.stated_length != len(packet) or transport.stated_length not in {None, length}:
-        return False
-    if len(packet) == layers.payload_offset:
         return False
     if isinstance(ip, IPv4) and (ip.has_options or not ip.checksum_is_right):
         return False
@@ -139,18 +138,19 @@ class _Train:
     I2  `is_open` is true only if a further packet could be taken without breaking I1.
     """
 
-    __slots__ = ("_first", "_flags", "_layers", "_limit", "_payloads", "_total", "is_open")
+    __slots__ = ("_first", "_flags", "_layers", "_limit", "_payloads", "_size", "_total", "is_open")
+    is_open: bool
 
     def __init__(self, layers: Layers, packet: Buffer) -> None:
         self._first = packet
         self._layers = layers
         self._limit = MAX_FRAGMENTS if isinstance(layers.transport, Tcp) else MAX_UDP_SEGMENTS
         self._payloads: list[Buffer] = []
+        self._size = len(packet) - layers.payload_offset
         self._total = layers.payload_offset
         self._flags = 0
-        self.is_open = True
         self.add(packet)
-        self.is_open = self.is_open and len(self._payloads[0]) >= MIN_GSO_SIZE
+        self.is_open = self.is_open and self._size >= MIN_GSO_SIZE
 
     def takes(self, packet: Buffer) -> bool:
         """Test C3 and C6 to C10: whether the packet has the headers that cutting would make for the next segment.
@@ -160,7 +160,7 @@ class _Train:
         ip, transport, at, end = self._layers
         size = len(packet) - end
         index = len(self._payloads)
-        if not self.is_open or index == self._limit or not 0 < size <= len(self._payloads[0]):
+        if not self.is_open or index == self._limit or not 0 < size <= self._size:
             return False
         if self._total + size > MAX_PACKET or packet[:at] != ip.resized(len(packet), index):
             return False
@@ -176,7 +176,7 @@ class _Train:
         payload = memoryview(packet)[self._layers.payload_offset :]
         self._payloads.append(payload)
         self._total += len(payload)
-        self.is_open = len(payload) == len(self._payloads[0])
+        self.is_open = len(payload) == self._size
         if isinstance(self._layers.transport, Tcp):
             self._flags |= packet[self._layers.transport_offset + 13]
             self.is_open = self.is_open and not self._flags & _COMPLETES
@@ -192,4 +192,4 @@ class _Train:
             head[13] = self._flags
         at = layers.transport.checksum_offset
         head[at : at + 2] = layers.partial(length).to_bytes(2, "big")
-        return Superpacket(layers.ip.resized(self._total), bytes(head), self._payloads)
+        return Superpacket(layers.ip.resized(self._total, 0), bytes(head), self._payloads)

@@ -128,7 +128,7 @@ class BaseQueue(Queue, GSOWriter):
         version_of(packet)
         if len(packet) > MAX_PACKET:
             raise PacketError("W9", "ip", 0, len(packet), "a packet has at most 65535 bytes")
-        self._send(packet, Geometry(header=0, payload=len(packet), gso_size=0, segments=1))
+        self._send(packet, Geometry(payload=len(packet)))
         return len(packet)
 
     def write_segments(self, superpacket: Superpacket) -> None:

@@ -131,12 +131,12 @@ class LinkDown(DeviceError):
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """The shape of a frame that was refused: all sizes in bytes, `segments` counted."""
+    """The shape of a frame that was refused: all sizes in bytes, `segments` counted; by default a plain packet's."""
 
-    header: int
     payload: int
-    gso_size: int
-    segments: int
+    header: int = 0
+    gso_size: int = 0
+    segments: int = 1
 
 
 class KernelRefused(DeviceError):

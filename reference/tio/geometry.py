@@ -43,10 +43,11 @@ MIN_GSO_SIZE: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A superpacket that keeps G1 to G15."""
+    """A superpacket that keeps G1 to G15: its vnet header, and how long the headers behind that are, in bytes."""
 
     protocol: Protocol
     header: VnetHeader
+    header_length: int
 
 
 def check_geometry(hdr: Buffer, transport_hdr: Buffer, pays: Sequence[Buffer]) -> Shape:
@@ -60,7 +61,7 @@ def check_geometry(hdr: Buffer, transport_hdr: Buffer, pays: Sequence[Buffer]) -
     _check_lengths(layers, len(hdr) + len(transport_hdr) + payload)
     _check_sums(layers, hdr, len(transport_hdr) + payload)
     _check_counts(layers, pays)
-    return Shape(Protocol(layers.ip.protocol), _vnet_header(layers, pays))
+    return Shape(Protocol(layers.ip.protocol), _vnet_header(layers, pays), layers.payload_offset)
 
 
 def _check_fragments(hdr: Buffer, transport_hdr: Buffer, pays: Sequence[Buffer]) -> int:

@@ -24,8 +24,9 @@ The walk goes through hop-by-hop options, routing headers and destination option
 else: that is what `ipv6_gso_segment` can cut behind (`ipv6_gso_pull_exthdrs`). A Fragment or AH header is therefore
 reported as the protocol, and no TCP or UDP is found behind it.
 
-Known limit: with segments left in a routing header the pseudo-header should name the final destination (RFC 8200 8.1).
-`addresses` gives the one in the fixed header, as the kernel's cut does; a host that routes by source does not offload.
+Known limit: with segments left in a routing header the pseudo-header names the final destination (RFC 8200 8.1), and
+`addresses` gives the one in the fixed header, as the kernel's cut does. It shows only where a partial is computed, and
+not where a given one is carried: without `NEEDS_CSUM`.
 """
 
 import enum
@@ -47,13 +48,12 @@ class Protocol(enum.IntEnum):
     TCP = 6
     UDP = 17
     ROUTING = 43
-    FRAGMENT = 44
-    AH = 51
     DESTINATION_OPTIONS = 60
 
 
 _WORD = struct.Struct(">H")
 _WORDS = struct.Struct(">HH")
+_EXTENSION_UNIT = 8  # bytes: the least that an extension header has, and what its length counts
 _WALKED = frozenset({Protocol.HOP_BY_HOP, Protocol.ROUTING, Protocol.DESTINATION_OPTIONS})
 
 
@@ -116,7 +116,7 @@ class IPv4:
         header = self.header
         return checksum(header) == 0xFFFF and header[10:12] != b"\xff\xff"
 
-    def resized(self, length: int, index: int = 0) -> bytes:
+    def resized(self, length: int, index: int) -> bytes:
         """Return the header of the segment `index` for a packet of `length` bytes.
 
         Identification grows by one per segment, modulo 2**16 and whatever DF says; the header checksum is computed
@@ -151,12 +151,13 @@ class IPv6:
         self.protocol = packet[6]
         while self.protocol in _WALKED:
             start = self.header_length
-            end = start + (packet[start + 1] + 1) * 8 if start + 2 <= len(packet) else len(packet) + 1
-            if end > len(packet):
+            extension = packet[start : start + _EXTENSION_UNIT]
+            if len(extension) == _EXTENSION_UNIT:
+                self.header_length += (extension[1] + 1) * _EXTENSION_UNIT
+            if not start < self.header_length <= len(packet):
                 raise PacketError("P4", "ipv6.extension", start, len(packet) - start, "the extension header is cut off")
             self.protocol_offset = start
-            self.protocol = packet[start]
-            self.header_length = end
+            self.protocol = extension[0]
 
     @property
     def header(self) -> bytes:
@@ -170,12 +171,7 @@ class IPv6:
 
     @property
     def is_fragment(self) -> bool:
-        """Whether a Fragment header ended the walk."""
-        return self.protocol == Protocol.FRAGMENT
-
-    @property
-    def has_options(self) -> bool:
-        """IPv6 options live in extension headers, which are copied to every segment and harmless to join."""
+        """No: a Fragment header ends the walk and is the protocol."""
         return False
 
     @property
@@ -183,7 +179,7 @@ class IPv6:
         """Source and destination, as the pseudo-header wants them."""
         return bytes(self._packet[8:40])
 
-    def resized(self, length: int, index: int = 0) -> bytes:
+    def resized(self, length: int, index: int) -> bytes:
         """Return the header for a packet of `length` bytes: a new payload length, all else copied."""
         header = bytearray(self._packet[: self.header_length])
         header[4:6] = (length - self.min_length).to_bytes(2, "big")

@@ -49,8 +49,8 @@ class OffloadQueue(BaseQueue):
         if shape.protocol is Protocol.UDP and len(pays) > 1 and not self._layout.uso:
             raise Unsupported("this kernel does not know UDP superpackets (UDP_L4 came with Linux 6.2)")
         geometry = Geometry(
-            header=len(hdr) + len(transport_hdr),
             payload=sum(map(len, pays)),
+            header=shape.header_length,
             gso_size=shape.header.gso_size,
             segments=len(pays),
         )

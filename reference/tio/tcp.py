@@ -48,7 +48,7 @@ class Tcp:
     checksum_offset: Final = 16
     zero_checksum: Final = 0x0000  # a completed checksum of zero is sent as it is
 
-    def __init__(self, segment: Buffer, offset: int = 0) -> None:
+    def __init__(self, segment: Buffer, offset: int) -> None:
         """Check P5; `offset` is where the header stands in the packet, for the error."""
         if len(segment) < self.min_length:
             raise PacketError("P5", "tcp", offset, len(segment), "a TCP header has at least 20 bytes")
@@ -58,11 +58,6 @@ class Tcp:
         if not self.min_length <= self.header_length <= len(segment):
             found = self.header_length // 4
             raise PacketError("P5", "tcp.data_offset", offset + 12, found, "at least 5, and that many words are there")
-
-    @property
-    def header(self) -> bytes:
-        """The header, options included."""
-        return bytes(self._segment[: self.header_length])
 
     @property
     def ports(self) -> bytes:

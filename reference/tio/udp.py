@@ -21,16 +21,11 @@ class Udp:
     checksum_offset: Final = 6
     zero_checksum: Final = 0xFFFF  # zero would mean "no checksum"
 
-    def __init__(self, datagram: Buffer, offset: int = 0) -> None:
+    def __init__(self, datagram: Buffer, offset: int) -> None:
         """Check P6; `offset` is where the header stands in the packet, for the error."""
         if len(datagram) < self.header_length:
             raise PacketError("P6", "udp", offset, len(datagram), "a UDP header has 8 bytes")
         self._datagram = datagram
-
-    @property
-    def header(self) -> bytes:
-        """The header."""
-        return bytes(self._datagram[:8])
 
     @property
     def ports(self) -> bytes:
@@ -53,6 +48,6 @@ class Udp:
         `offset` and `last` are unused: datagrams carry no position. The checksum field is left.
         """
         del offset, last
-        header = bytearray(self._datagram[:8])
+        header = bytearray(self._datagram[: self.header_length])
         header[4:6] = length.to_bytes(2, "big")
         return header

@@ -78,7 +78,8 @@ class OpenWire(_Step, frozen=True, kw_only=True, tag="open-wire"):
 class OpenTun(_Step, frozen=True, kw_only=True, tag="open-tun"):
     """Open /dev/net/tun and attach it to a device, made if need be, with these flags. Answers done.
 
-    `header_size` is set with TUNSETVNETHDRSZ; `offloads` sets TSO with TUNSETOFFLOAD, as a former user may have done.
+    `header_size` is set with TUNSETVNETHDRSZ; `offloads` sets TSO with TUNSETOFFLOAD, as a former user may have done,
+    and `uso` TSO and as much of USO as the kernel has.
     The device stays when its last fd is closed (TUNSETPERSIST). The link is down until `link` brings it up.
     """
 
@@ -87,6 +88,7 @@ class OpenTun(_Step, frozen=True, kw_only=True, tag="open-tun"):
     flags: tuple[TunFlag, ...]
     header_size: int | None = None
     offloads: bool = False
+    uso: bool = False
 
 
 class OpenOther(_Step, frozen=True, kw_only=True, tag="open-other"):

@@ -96,6 +96,24 @@ _CUT = tuple(
     bytes(ip4(id=5 + index) / TCP(flags="A", seq=100 + 100 * index) / _DATA[100 * index : 100 * index + 100])
     for index in range(3)
 )
+_DATAGRAMS = pieces(ip4() / UDP(sport=7), [payload(25, seed=5), payload(25, seed=6)])
+_UDP_DATA = payload(300, seed=7)
+
+
+def _udp_super(length: int) -> bytes:
+    """Return the frame of a UDP superpacket with so many of the bytes."""
+    return superpacket(ip4(id=5) / UDP(sport=7), _UDP_DATA[:length], gso_size=100)
+
+
+def _udp_cut(length: int) -> tuple[bytes, ...]:
+    """Return the datagrams of that superpacket."""
+    starts = range(0, length, 100)
+    return tuple(
+        bytes(ip4(id=5 + index) / UDP(sport=7) / _UDP_DATA[start : min(start + 100, length)])
+        for index, start in enumerate(starts)
+    )
+
+
 _PARTIAL = plain(ip6() / UDP(sport=7), payload(20))
 _COMPLETE = bytes(ip6() / UDP(sport=7) / payload(20))
 
@@ -220,7 +238,8 @@ add_life(
 add_life(
     devices,
     "header-of-12-bytes",
-    "A former user left vnet headers of 12 bytes: packets are not shifted, in neither direction.",
+    "A former user left vnet headers of 12 bytes: packets are not shifted, in neither direction, whether the size is "
+    "taken over or set back.",
     _open("a", *_VNET, header_size=12),
     does(Add(fd="a")),
     _link("up"),
@@ -232,7 +251,7 @@ add_life(
     read_gives("a", packet(2)),
     read_gives("a", *_CUT),
     flags=("HeaderSizeInherited",),
-    requires=("gso.tcp4", "header.12"),
+    requires=("gso.tcp4",),
 )
 add_life(
     devices,
@@ -274,6 +293,39 @@ add_life(
     flags=("OffloadsInherited",),
     requires=("lifecycle.plain",),
     importance="critical",
+)
+add_life(
+    devices,
+    "as-much-as-a-former-user",
+    "A former user of a device had all offloads that the kernel has, and went: who can do UDP superpackets has no fewer, "
+    "whatever the kernel's version is called.",
+    _open("x", *_VNET, uso=True),
+    does(LetGo(fd="x")),
+    _offloads(_ALL, _TSO_ONLY),
+    _open("a", *_VNET),
+    does(Add(fd="a")),
+    _SAME_OFFLOADS,
+    flags=("UsoRefusalIsFatal",),
+    requires=("gso.udp4",),
+    level="should",
+)
+add_life(
+    devices,
+    "udp-superpacket",
+    "UDP superpackets go through a device with USO both ways, with a short and with an equal tail: no IP fragments come "
+    "out, and no datagram with the length of all. A kernel without USO cuts what is read, and takes none.",
+    _open("a", *_VNET),
+    does(Add(fd="a")),
+    _link("up"),
+    _feed("a", _udp_super(250)),
+    _feed("a", _udp_super(300)),
+    read_gives("a", *_udp_cut(250)),
+    read_gives("a", *_udp_cut(300)),
+    does(gso_step("a", _DATAGRAMS)),
+    taken("a", whole(_DATAGRAMS)),
+    flags=("UdpCutIntoFragments",),
+    requires=("gso.udp4",),
+    basis=(kernel("udp4_ufo_fragment", "net/ipv4/udp_offload.c"),),
 )
 add_life(
     devices,

@@ -13,7 +13,16 @@ BATCHES: dict[str, Flag] = {
     "PacketsJoined": Flag(
         description="The ordinary case: packets that continue each other go out together and are cut as they came.",
         effect="Nothing arrives, or every packet is a system call of its own and the tunnel is slow.",
-        links=(_TUN_RS + "42cae210",),
+    ),
+    "ExtraBytes": Flag(
+        description="A workaround of a fault in a kernel adds a byte or a datagram of its own: only what went in may "
+        "come out.",
+        effect="The receiver gets datagrams that nobody sent, and some network cards crash over their shape.",
+        links=(
+            "https://github.com/tailscale/tailscale/issues/20994",
+            "https://github.com/tailscale/tailscale/issues/21335",
+            "https://github.com/tailscale/tailscale/issues/19777",
+        ),
     ),
     "PartialOfJoined": Flag(
         description="The checksum field of a superpacket holds the pseudo-header sum of the whole, folded, not "
@@ -109,13 +118,14 @@ BATCHES: dict[str, Flag] = {
     "ChecksumVerdictInverted": Flag(
         description="The test for a right checksum is the wrong way round, or stops after the first packet.",
         effect="No good packet is joined any more, and bad ones are.",
-        links=(_TUN_RS + "2f4e9eb0",),
+        links=(_TUN_RS + "2f4e9eb0", _TUN_RS + "42cae210"),
     ),
     "StaleVnetHeader": Flag(
         description="A packet that is taken out of the joining goes out behind a vnet header that nobody wrote.",
         effect="Leftover bytes are read as a vnet header: EINVAL, or a packet cut to pieces.",
         links=(
             "https://github.com/tailscale/tailscale/issues/19820",
+            "https://github.com/tailscale/wireguard-go/pull/59",
             "https://github.com/WireGuard/wireguard-go/pull/145",
             _TUN_RS + "2f4e9eb0",
         ),
@@ -126,6 +136,7 @@ BATCHES: dict[str, Flag] = {
         links=(
             "https://github.com/SagerNet/sing-tun/commit/90ea7a0b",
             "https://github.com/MetaCubeX/mihomo/issues/1632",
+            "https://github.com/SagerNet/sing-box/issues/1238",
         ),
     ),
     "NoUdpChecksum": Flag(
@@ -141,6 +152,7 @@ BATCHES: dict[str, Flag] = {
         effect="A 16-bit length wraps and the burst is lost, or the receiving task dies.",
         links=(
             "https://github.com/firezone/firezone/commit/4b4e8fdd",
+            "https://github.com/firezone/firezone/commit/54b1ca50",
             "https://github.com/mullvad/gotatun/pull/145",
         ),
     ),

@@ -16,7 +16,11 @@ FRAMES: dict[str, Flag] = {
     "LeftOverFields": Flag(
         description="csum_start and csum_offset without NEEDS_CSUM, gso_size and hdr_len without a type: no meaning.",
         effect="Stale fields get healthy packets refused, or a checksum is written where nobody asked for one.",
-        links=(_LINUX + "6513eb3d3191", "https://github.com/tailscale/tailscale/issues/13041"),
+        links=(
+            _LINUX + "e269d79c7d35",
+            _LINUX + "6513eb3d3191",
+            "https://github.com/tailscale/tailscale/issues/13041",
+        ),
     ),
     "EcnQualifier": Flag(
         description="0x80 qualifies the TCP types and no other: it is neither a type nor part of one.",

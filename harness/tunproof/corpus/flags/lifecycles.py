@@ -64,7 +64,7 @@ LIFECYCLES: dict[str, Flag] = {
         description="Offloads belong to the device, and stay when a user of it goes: who cannot read superpackets must "
         "turn them off.",
         effect="Ping works and bulk TCP does not: superpackets arrive without a header that tells.",
-        links=(_TUN_RS + "pull/141",),
+        links=(_TUN_RS + "pull/141", "https://github.com/hermit-os/uhyve/pull/1369"),
     ),
     "OffloadsLowered": Flag(
         description="TUNSETOFFLOAD is device-wide: one more queue must not lower what the others rely on.",
@@ -72,9 +72,16 @@ LIFECYCLES: dict[str, Flag] = {
         links=(_NEBULA,),
     ),
     "UsoRefusalIsFatal": Flag(
-        description="A kernel without USO still has TSO: the answer of TUNSETOFFLOAD decides, and not a version.",
-        effect="No offload at all on kernels before 6.2, or a version that is misread.",
+        description="Whether there is USO is what TUNSETOFFLOAD answers, and not a version; without it there still is "
+        "TSO.",
+        effect="No offload at all on kernels before 6.2; or no USO on a kernel that has it, whose version is misread.",
         links=("https://github.com/SagerNet/sing-tun/commit/35b5747b", _FIREZONE + "commit/1bd7d59c"),
+    ),
+    "UdpCutIntoFragments": Flag(
+        description="A UDP superpacket from a packet socket or a TUN (untrusted, SKB_GSO_DODGY) that leaves by a device "
+        "with USO is cut into datagrams or handed over whole, with its type.",
+        effect="It is refused, or sent as IP fragments of one datagram, which receivers drop (Linux 6.2 to 6.4).",
+        links=("https://git.kernel.org/torvalds/c/9840036786d9",),
     ),
     "PartialChecksumUnasked": Flag(
         description="TUN_F_CSUM says that the reader can take partial checksums; one that cannot must not set it.",
@@ -128,11 +135,16 @@ LIFECYCLES: dict[str, Flag] = {
     "ConcurrentWriters": Flag(
         description="Writers that wait at the same time share nothing.",
         effect="A wake-up is lost and one of them waits for ever, or its packet is damaged.",
-        links=(_NEBULA, "https://github.com/tailscale/tailscale/pull/13138"),
+        links=(
+            _NEBULA,
+            "https://github.com/tailscale/tailscale/pull/13138",
+            "https://github.com/tailscale/tailscale/pull/13172",
+        ),
     ),
     "HeaderlessBackend": Flag(
-        description="Without vnet headers packets are read and written bare, and superpackets are refused.",
-        effect="Ten bytes too many or too few, whenever offload is switched off.",
-        links=(_TUN_RS + "commit/a75d6a49",),
+        description="Without vnet headers packets are read and written bare, and superpackets are refused, for nothing "
+        "says where they are cut and that their checksum is a partial.",
+        effect="Ten bytes too many or too few whenever offload is switched off, or unfinished checksums.",
+        links=(_TUN_RS + "commit/a75d6a49", "https://github.com/LekKit/RVVM/issues/84"),
     ),
 }

@@ -37,9 +37,6 @@ PACKETS: dict[str, Flag] = {
     "StateBetweenCalls": Flag(
         description="What one call left behind (type, gso_size, checksum fields, pieces) shows in the next.",
         effect="A packet goes out under the vnet header of another: refused, cut at the wrong places, or summed twice.",
-        links=(
-            "https://github.com/tailscale/tailscale/issues/19820",
-            "https://github.com/WireGuard/wireguard-go/pull/145",
-        ),
+        links=("https://github.com/tun-rs/tun-rs/commit/56921af1",),
     ),
 }

@@ -116,7 +116,11 @@ READING = {
     "ZeroChecksum": Flag(
         description="A completed checksum of zero: 0xFFFF for UDP always; 0x0000 is kept in TCP segments.",
         effect="One UDP datagram in 65535 is sent without a checksum; with IPv6 it is dropped.",
-        links=("https://github.com/slackhq/nebula/pull/1823", "https://www.rfc-editor.org/rfc/rfc8200#section-8.1"),
+        links=(
+            "https://github.com/slackhq/nebula/pull/1823",
+            "https://github.com/raspberrypi/linux/issues/7550",
+            "https://www.rfc-editor.org/rfc/rfc8200#section-8.1",
+        ),
     ),
     "UnknownType": Flag(
         description="A gso_type that is not defined, or that readers are never handed.",
@@ -151,7 +155,7 @@ READING = {
     "LengthMismatch": Flag(
         description="An IP or UDP length field does not say how long the packet is.",
         effect="Bytes behind the packet become payload, or payload is cut off.",
-        links=("https://github.com/microsoft/openvmm/pull/3729",),
+        links=("https://github.com/microsoft/openvmm/pull/3729", "https://github.com/microsoft/openvmm/pull/3730"),
     ),
     "OptionsTrap": Flag(
         description="Payload not longer than gso_size, but longer together with the TCP options: kernels take the "
@@ -166,7 +170,12 @@ READING = {
     "TooManyUdpSegments": Flag(
         description="A UDP superpacket of more than 128 segments (64 before Linux 6.9).",
         effect="EINVAL: the whole burst is lost.",
-        links=(_LINUX + "fc8b2a619469", _LINUX + "1382e3b6a350"),
+        links=(
+            _LINUX + "fc8b2a619469",
+            _LINUX + "1382e3b6a350",
+            "https://github.com/quic-go/quic-go/issues/3911",
+            "https://github.com/esnet/iperf/pull/2033",
+        ),
     ),
 }
 
@@ -204,12 +213,23 @@ WRITING = {
     "SingleFragment": Flag(
         description="write_gso with one fragment: a plain packet with a partial checksum, type NONE, gso_size 0.",
         effect="Kernels that compare a left-over gso_size refuse it (Linux 6.6.44).",
-        links=(_LINUX + "e269d79c7d35", "https://github.com/tailscale/tailscale/issues/13041"),
+        links=(
+            _LINUX + "e269d79c7d35",
+            "https://github.com/tailscale/tailscale/issues/13041",
+            "https://github.com/firezone/firezone/pull/8932",
+            "https://github.com/quinn-rs/quinn/pull/2217",
+        ),
     ),
     "LegalRemainder": Flag(
         description="A legal superpacket whose length, headers included, leaves a small remainder divided by gso_size.",
         effect="Linux 6.6.44 and its sisters refused these: throughput of every affected tunnel collapsed.",
-        links=(_LINUX + "89add40066f9", "https://github.com/tailscale/tailscale/issues/13041"),
+        links=(
+            _LINUX + "e269d79c7d35",
+            _LINUX + "89add40066f9",
+            "https://bugzilla.kernel.org/show_bug.cgi?id=219129",
+            "https://github.com/tailscale/tailscale/issues/13041",
+            "https://github.com/qdm12/gluetun/pull/3424",
+        ),
     ),
     "IovecLimit": Flag(
         description="As many fragments as one writev takes (IOV_MAX 1024), and one more.",

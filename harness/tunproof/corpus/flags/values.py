@@ -42,7 +42,6 @@ VALUES = {
         description="The fields are in the byte order of the device, for reading and writing alike.",
         effect="What one side of a program writes its other side reads with swapped bytes; on a device that was set to "
         "the other order nothing works.",
-        links=("https://github.com/google/gvisor/blob/master/pkg/tcpip/header/virtionet.go",),
     ),
     "VnetSize": Flag(
         description="A vnet header has 10, 12 or 24 bytes: what the device says, nothing else.",
