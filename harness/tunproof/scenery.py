@@ -9,6 +9,7 @@ cut, as the device's offloads say, and shows those that were written as they wer
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import resource
@@ -52,6 +53,7 @@ _PACKET_VNET_HDR = 15
 _ETH_P_ALL = 3
 _ETHERTYPES = {4: 0x0800, 6: 0x86DD}
 _HEADER = 10
+_UDP_L4 = 5
 
 T = TypeVar("T")
 
@@ -254,8 +256,16 @@ class _Devices:
         return self._namespace.run(device.segmentation_features, name)
 
     def send(self, name: str, frame: bytes) -> None:
-        """Send a packet out of the device, which is what its readers get."""
-        self._sockets[name].sendto(frame, (name, _ETHERTYPES[frame[_HEADER] >> 4]))
+        """Send a packet out of the device, which is what its readers get.
+
+        Raises `UnsupportedError` for a UDP superpacket where the kernel knows none.
+        """
+        try:
+            self._sockets[name].sendto(frame, (name, _ETHERTYPES[frame[_HEADER] >> 4]))
+        except OSError as error:
+            if error.errno == errno.EINVAL and frame[1] == _UDP_L4:
+                raise UnsupportedError("this kernel has no UDP superpackets") from error
+            raise
 
     def received(self, name: str) -> list[bytes]:
         """Return what came in from the device since the last time, with vnet headers."""

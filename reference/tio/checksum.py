@@ -71,11 +71,11 @@ def complete_checksum(packet: Buffer, csum_start: int, csum_offset: int) -> byte
 
     Raises `HeaderError` (R3) where the field would lie outside the packet.
     """
-    field, last = csum_start + csum_offset, len(packet) - 2
+    field, end = csum_start + csum_offset, len(packet) - 1
     because = f"the checksum field must lie inside the packet of {len(packet)} bytes"
-    if not 0 <= csum_start <= last:
+    if csum_start not in range(end):
         raise HeaderError("R3", "vnet.csum_start", 6, csum_start, because)
-    if not csum_start <= field <= last:
+    if field not in range(csum_start, end):
         raise HeaderError("R3", "vnet.csum_offset", 8, csum_offset, because)
     value = finish(checksum(packet[csum_start:]), zero=0xFFFF)
     return b"".join((packet[:field], value.to_bytes(2, "big"), packet[field + 2 :]))

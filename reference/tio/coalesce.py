@@ -126,7 +126,7 @@ def _checksum_is_right(layers: Layers, packet: Buffer) -> bool:
     """Test the transport checksum of a packet that has such layers; UDP must have one."""
     at = layers.transport_offset
     field = at + layers.transport.checksum_offset
-    if layers.ip.protocol == Protocol.UDP and packet[field : field + 2] == b"\0\0":
+    if layers.ip.protocol == Protocol.UDP and not any(packet[field : field + 2]):
         return False
     return checksum(packet[at:], layers.partial(len(packet) - at)) == 0xFFFF
 
@@ -184,7 +184,7 @@ class _Train:
     def result(self) -> Superpacket | Plain:
         """Return the superpacket; a train of one packet is that packet, untouched."""
         layers = self._layers
-        if len(self._payloads) == 1:
+        if len(self._payloads) < 2:
             return Plain(self._first)
         length = self._total - layers.transport_offset
         head = layers.transport.for_segment(0, length, last=True)

@@ -33,7 +33,7 @@ from tio.ip import MAX_PACKET, IPv4, IPv6, Protocol, parse_ip
 from tio.segment import MAX_UDP_SEGMENTS
 from tio.tcp import Tcp, TcpFlag
 from tio.transport import Layers, parse_layers
-from tio.virtio import GsoType, VnetFlag, VnetHeader
+from tio.virtio import TCP_TYPES, GsoType, VnetFlag, VnetHeader
 
 __all__ = ["MAX_FRAGMENTS", "MIN_GSO_SIZE", "Shape", "check_geometry"]
 
@@ -109,8 +109,8 @@ def _check_lengths(layers: Layers, total: int) -> None:
     if total > MAX_PACKET:
         raise GeometryError("G9", "pays", 0, total, "a superpacket has at most 65535 bytes")
     if ip.stated_length != total:
-        offset = 2 if ip.version == 4 else 4
-        raise GeometryError("G10", f"ipv{ip.version}.length", offset, ip.stated_length, f"the whole has {total} bytes")
+        because = f"the whole has {total} bytes"
+        raise GeometryError("G10", f"ipv{ip.version}.length", ip.length_offset, ip.stated_length, because)
     if stated not in {None, total - layers.transport_offset}:
         because = f"header and data have {total - layers.transport_offset} bytes"
         raise GeometryError("G10", "udp.length", layers.transport_offset + 4, stated, because)
@@ -146,7 +146,7 @@ def _vnet_header(layers: Layers, pays: Sequence[Buffer]) -> VnetHeader:
         csum_start=layers.transport_offset,
         csum_offset=layers.transport.checksum_offset,
     )
-    if len(pays) == 1:
+    if len(pays) < 2:
         return plain
     return plain.with_(
         gso_type=_gso_type(layers.ip, layers.transport),
@@ -159,5 +159,5 @@ def _gso_type(ip: IPv4 | IPv6, transport: object) -> int:
     """Return the type, with the ECN bit for TCP that carries CWR (V9, virtio 5.1.6.2.1)."""
     if not isinstance(transport, Tcp):
         return GsoType.UDP_L4
-    kind = GsoType.TCPV4 if ip.version == 4 else GsoType.TCPV6
+    kind = TCP_TYPES[ip.version]
     return kind | GsoType.ECN if transport.flags & TcpFlag.CWR else kind

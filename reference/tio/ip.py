@@ -68,6 +68,7 @@ class IPv4:
     __slots__ = ("_packet", "header_length", "identification")
     version: Final = 4
     min_length: Final = 20
+    length_offset: Final = 2
     protocol_offset: Final = 9
 
     def __init__(self, packet: Buffer) -> None:
@@ -140,6 +141,7 @@ class IPv6:
     __slots__ = ("_packet", "header_length", "protocol", "protocol_offset")
     version: Final = 6
     min_length: Final = 40
+    length_offset: Final = 4
 
     def __init__(self, packet: Buffer) -> None:
         """Check P2 and P4."""

@@ -10,9 +10,9 @@ from tio.checksum import Buffer
 from tio.container import BaseContainer, BaseQueue, Interface, RejectCallback
 from tio.errors import AddRefused, Geometry, Unsupported
 from tio.geometry import check_geometry
-from tio.ip import MAX_PACKET, Protocol
+from tio.ip import MAX_PACKET
 from tio.segment import segment
-from tio.virtio import HEADER_SIZES, ByteOrder, VnetHeader
+from tio.virtio import HEADER_SIZES, ByteOrder, GsoType, VnetHeader
 
 __all__ = ["OffloadContainer", "OffloadQueue"]
 
@@ -34,6 +34,7 @@ class OffloadQueue(BaseQueue):
         super().__init__(fd, interface, on_reject, buffer_size=layout.size + MAX_PACKET)
         self._layout = layout
         self._plain_header = self._emit(VnetHeader())
+        self._unknown_types = frozenset() if layout.uso else frozenset({GsoType.UDP_L4})
 
     def gso_supported(self) -> bool:
         """Yes: writing TCP superpackets needs nothing but the vnet header."""
@@ -46,7 +47,7 @@ class OffloadQueue(BaseQueue):
     def write_gso(self, hdr: Buffer, transport_hdr: Buffer, pays: Sequence[Buffer]) -> None:
         """See `GSOWriter.write_gso`."""
         shape = check_geometry(hdr, transport_hdr, pays)
-        if shape.protocol is Protocol.UDP and len(pays) > 1 and not self._layout.uso:
+        if shape.header.gso_type in self._unknown_types:
             raise Unsupported("this kernel does not know UDP superpackets (UDP_L4 came with Linux 6.2)")
         geometry = Geometry(
             payload=sum(map(len, pays)),

@@ -129,7 +129,7 @@ def _check_layers(ip: IPv4 | IPv6, packet: Buffer, protocol: int) -> Layers:
         raise PacketError("R9", f"ipv{ip.version}.protocol", ip.protocol_offset, ip.protocol, because)
     if ip.stated_length != len(packet):
         because = f"the packet has {len(packet)} bytes"
-        raise PacketError("R10", f"ipv{ip.version}.length", 2 if ip.version == 4 else 4, ip.stated_length, because)
+        raise PacketError("R10", f"ipv{ip.version}.length", ip.length_offset, ip.stated_length, because)
     layers = parse_layers(ip, packet)
     length, stated = len(packet) - ip.header_length, layers.transport.stated_length
     if stated not in {None, length}:

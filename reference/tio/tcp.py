@@ -19,16 +19,16 @@ __all__ = ["Tcp", "TcpFlag"]
 
 
 class TcpFlag(enum.IntFlag):
-    """Bits of byte 13."""
+    """Bits of byte 13, from the lowest."""
 
-    FIN = 0x01
-    SYN = 0x02
-    RST = 0x04
-    PSH = 0x08
-    ACK = 0x10
-    URG = 0x20
-    ECE = 0x40
-    CWR = 0x80
+    FIN = enum.auto()
+    SYN = enum.auto()
+    RST = enum.auto()
+    PSH = enum.auto()
+    ACK = enum.auto()
+    URG = enum.auto()
+    ECE = enum.auto()
+    CWR = enum.auto()
 
 
 _SEQUENCE = struct.Struct(">I")

@@ -48,7 +48,7 @@ from typing import NamedTuple, Self
 from tio.checksum import Buffer
 from tio.errors import HeaderError
 
-__all__ = ["HEADER_SIZES", "ByteOrder", "GsoType", "VnetFlag", "VnetHeader"]
+__all__ = ["HEADER_SIZES", "TCP_TYPES", "ByteOrder", "GsoType", "VnetFlag", "VnetHeader"]
 
 HEADER_SIZES = (10, 12, 24)
 
@@ -62,11 +62,11 @@ class ByteOrder(enum.StrEnum):
 
 
 class VnetFlag(enum.IntFlag):
-    """Bits of `flags`."""
+    """Bits of `flags`, from the lowest."""
 
-    NEEDS_CSUM = 1
-    DATA_VALID = 2
-    RSC_INFO = 4
+    NEEDS_CSUM = enum.auto()
+    DATA_VALID = enum.auto()
+    RSC_INFO = enum.auto()
 
 
 class GsoType(enum.IntEnum):
@@ -79,6 +79,9 @@ class GsoType(enum.IntEnum):
     UDP_L4 = 5
     ECN = 0x80
 
+
+TCP_TYPES = {4: GsoType.TCPV4, 6: GsoType.TCPV6}
+"""The type of a TCP superpacket, by IP version."""
 
 _NEEDS_CSUM = int(VnetFlag.NEEDS_CSUM)  # arithmetic on an IntFlag is some ten times slower than on an int
 _LAYOUT = {order: struct.Struct(("<" if order == "little" else ">") + "BBHHHHH") for order in ("little", "big")}

@@ -15,7 +15,7 @@ from tio.ip import MAX_PACKET, IPv4, IPv6, Protocol, parse_ip
 from tio.segment import MAX_UDP_SEGMENTS
 from tio.tcp import Tcp, TcpFlag
 from tio.transport import Layers, parse_layers
-from tio.virtio import ByteOrder, GsoType, VnetFlag, VnetHeader
+from tio.virtio import TCP_TYPES, ByteOrder, GsoType, VnetFlag, VnetHeader
 
 __all__ = ["SHOULD", "Violation", "violations"]
 
@@ -25,7 +25,6 @@ SHOULD: Final = frozenset({"V12", "V13", "V14"})
 _CWR = int(TcpFlag.CWR)
 _UNWANTED = int(VnetFlag.DATA_VALID | VnetFlag.RSC_INFO)
 _GSO_BY_FRAGS: Final = 0xFFFF
-_TCP_TYPES = {4: GsoType.TCPV4, 6: GsoType.TCPV6}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ def _udp_length(layers: Layers | None, packet: Buffer) -> Iterator[Violation]:
 
 def _superpacket(header: VnetHeader, ip: IPv4 | IPv6, layers: Layers | None, packet: Buffer) -> Iterator[Violation]:
     """Test V3, V4, V5, V8, V9, V10 and V14."""
-    right = GsoType.UDP_L4 if ip.protocol == Protocol.UDP else _TCP_TYPES[ip.version]
+    right = GsoType.UDP_L4 if ip.protocol == Protocol.UDP else TCP_TYPES[ip.version]
     if header.base_type != right or layers is None:
         because = f"the packet is IPv{ip.version} with protocol {ip.protocol}"
         yield Violation("V3", "vnet.gso_type", header.gso_type, because)

@@ -148,6 +148,31 @@ class GrowsPast64KiB(OwnBatcher, Fake):
         return super().frame(short) + bytes(slot.buffer[VNET.size + MOST :])
 
 
+class DatagramsPast64KiB(GrowsPast64KiB):
+    """Stops TCP at 65535 bytes and joins datagrams as long as they come."""
+
+    modelled_on = "https://github.com/firezone/firezone/commit/54b1ca50"
+
+    def fits(self, slot: Slot, packet: bytes, shape: Shape) -> bool:
+        self.most_bytes = 1 << 20 if shape.protocol == UDP else MOST
+        return super().fits(slot, packet, shape)
+
+
+class SentinelBehindEqualDatagrams(OwnBatcher, Fake):
+    """Appends a datagram of one byte to datagrams of equal size, for kernels that cut these wrong."""
+
+    flag = "ExtraBytes"
+    modelled_on = "https://github.com/tailscale/tailscale/issues/20994"
+    floor = 0.6
+    pervading = "many batches have datagrams of equal size"
+
+    def frame(self, slot: Slot) -> bytes:
+        if slot.shape is not None and slot.shape.protocol == UDP and slot.sizes[1:] and len(set(slot.sizes)) == 1:
+            slot.buffer += b"\0"
+            slot.sizes.append(1)
+        return super().frame(slot)
+
+
 class MoreDatagramsThanAreCut(OwnBatcher, Fake):
     """Joins more datagrams than the kernel cuts."""
 

@@ -33,25 +33,30 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, bytes]:
     return building.build(root, confirm=False)
 
 
+def placed(built: dict[Path, bytes], root: Path) -> dict[Path, bytes]:
+    """The same files below another folder."""
+    old = next(path for path in built if path.parent.name == "schema").parent.parent
+    return {root / path.relative_to(old): content for path, content in built.items()}
+
+
 def test_what_is_committed_is_what_the_authors_say(built: dict[Path, bytes]) -> None:
     root = CORPORA.resolve()
-    made = {root / "golden" / path.parent.name / path.name: content for path, content in built.items()}
-    assert building.differing(made, root) == []
+    assert building.differing(placed(built, root), root) == []
 
 
 def test_building_twice_gives_the_same_bytes(built: dict[Path, bytes]) -> None:
-    root = next(iter(built)).parent.parent
+    root = next(iter(built)).parent.parent.parent
     assert building.build(root, confirm=False) == built
 
 
 def test_files_are_put_in_place_and_surplus_ones_go(built: dict[Path, bytes], tmp_path: Path) -> None:
-    files = {tmp_path / "golden" / path.parent.name / path.name: content for path, content in built.items()}
+    files = placed(built, tmp_path)
     (tmp_path / "golden" / "read").mkdir(parents=True)
     (tmp_path / "golden" / "read" / "retired.json").write_text("{}")
     assert len(building.differing(files, tmp_path)) == len(files) + 1
     building.write(files, tmp_path)
     assert building.differing(files, tmp_path) == []
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["read", "write_gso"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["golden", "schema"]
     assert len(load(tmp_path).cases) == len(load().cases)
 
 
@@ -60,11 +65,11 @@ def test_a_folder_that_cannot_be_written_leaves_the_old_corpus_whole(
 ) -> None:
     shutil.copytree(CORPORA, tmp_path, dirs_exist_ok=True)
     before = {path: path.read_bytes() for path in tmp_path.glob("golden/*/*.json")}
-    files = {tmp_path / "golden" / path.parent.name / path.name: b"{}" for path in built}
+    files = dict.fromkeys(placed(built, tmp_path), b"{}")
     real = Path.write_bytes
 
     def full(self: Path, data: bytes) -> int:
-        if self.name == "7":
+        if self.name == "tcp4.json":
             raise OSError(28, "No space left on device")
         return real(self, data)
 
@@ -160,18 +165,22 @@ def test_an_id_that_is_used_twice_stops_the_build(monkeypatch: pytest.MonkeyPatc
 def test_a_build_that_is_killed_leaves_the_corpus_as_it_was(
     built: dict[Path, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed at any moment before the renames: nothing is in place, and what was staged is out of the way of `load`."""
+    """Killed at any moment before the one step: all is as it was, and what was staged is out of the way of `load`."""
     shutil.copytree(CORPORA, tmp_path, dirs_exist_ok=True)
     before = {path: path.read_bytes() for path in tmp_path.glob("golden/*/*.json")}
-    files = {tmp_path / "golden" / path.parent.name / path.name: b"{}" for path in built}
+    files = dict.fromkeys(placed(built, tmp_path), b"{}")
     child = os.fork()
     if child == 0:
-        monkeypatch.setattr(Path, "rename", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        monkeypatch.setattr(building, "exchange", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
         building.write(files, tmp_path)
         os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
     assert {path: path.read_bytes() for path in tmp_path.glob("golden/*/*.json")} == before
     assert len(load(tmp_path).cases) == len(load().cases)
+    (left,) = tmp_path.glob(".building-*")
+    os.utime(left, (0, 0))
+    building.write(placed(built, tmp_path), tmp_path)
+    assert not list(tmp_path.glob(".building-*")), "a later build sweeps what an earlier one could not"
 
 
 def test_a_check_on_another_kernel_finds_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:

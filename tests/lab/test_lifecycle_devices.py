@@ -1,11 +1,16 @@
 """Lifecycle scripts on real TUNs: what a packet socket feeds and takes, and that nothing is left behind."""
 
+import errno
 import socket
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from support import open_fds
+from tio import offload, tuntap
+from tio.tuntap import Offload
+from tunproof.corpus.cases import Case
 from tunproof.corpus.load import load
 from tunproof.corpus.script import (
     Add,
@@ -28,6 +33,7 @@ from tunproof.corpus.script import (
 )
 from tunproof.lifecycle import play
 from tunproof.reference import Reference
+from tunproof.subject import UnsupportedError
 from tunproof.verdict import judge
 
 pytestmark = pytest.mark.lab
@@ -36,6 +42,7 @@ PACKET = "45000014000000004011000000000000000000ff"
 FRAME = "00" * 10 + PACKET
 TUN = OpenTun(fd="a", device="tun0", flags=("TUN", "NO_PI", "VNET_HDR"))
 UP, DOWN = Link(device="tun0", state="up"), Link(device="tun0", state="down")
+_USO_LIVES = ("one-queue", "as-much-as-a-former-user")
 LIVES = [case for case in load().cases.values() if case.id.startswith(("lifecycle/devices/", "lifecycle/links/"))]
 
 
@@ -55,6 +62,55 @@ def test_the_reference_lives_as_the_corpus_says(case: object) -> None:
     with Reference() as subject:
         verdict = judge(case, subject, exact=True)  # type: ignore[arg-type]
     assert verdict.kind == "pass", verdict.difference
+
+
+@pytest.fixture(scope="module")
+def lives() -> dict[str, Case]:
+    return {case.id: case for case in LIVES}
+
+
+def test_a_container_that_asks_for_less_than_there_was_is_found_out(
+    monkeypatch: pytest.MonkeyPatch, lives: dict[str, Case]
+) -> None:
+    def misread_version(fd: int, _: str) -> bool:
+        tuntap.set_offload(fd, Offload.TSO)
+        return False
+
+    monkeypatch.setattr(offload, "_ask_for_offloads", misread_version)
+    with Reference() as subject:
+        verdicts = {name: judge(lives[f"lifecycle/devices/{name}"], subject).kind for name in _USO_LIVES}
+    assert verdicts == {"one-queue": "pass", "as-much-as-a-former-user": "fail"}
+
+
+def test_a_container_that_takes_every_header_for_ten_bytes_is_found_out(
+    monkeypatch: pytest.MonkeyPatch, lives: dict[str, Case]
+) -> None:
+    monkeypatch.setattr(tuntap, "get_vnet_header_size", lambda _: 10)
+    with Reference() as subject:
+        assert judge(lives["lifecycle/devices/header-of-12-bytes"], subject).kind in {"fail", "error"}
+
+
+def test_a_former_user_gets_what_the_kernel_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    former = msgspec.structs.replace(TUN, uso=True)
+    asked: list[Offload] = []
+
+    def without_uso(_: int, offloads: Offload) -> None:
+        asked.append(offloads)
+        if offloads & Offload.USO:
+            raise OSError(errno.EINVAL, "no such offloads")
+
+    monkeypatch.setattr(tuntap, "set_offload", without_uso)
+    answers(former)
+    assert asked == [Offload.TSO | Offload.USO, Offload.TSO]
+
+
+@pytest.mark.parametrize(("gso_type", "error"), [("05", UnsupportedError), ("01", OSError)])
+def test_a_kernel_that_takes_no_udp_superpackets_leaves_the_script_unsupported(
+    gso_type: str, error: type[Exception]
+) -> None:
+    refused = f"01{gso_type}{'00' * 8}" + PACKET  # with gso_size 0 every kernel refuses
+    with pytest.raises(error):
+        answers(TUN, Add(fd="a"), UP, Feed(fd="a", frame=refused))
 
 
 def test_what_is_fed_is_read_and_what_is_written_is_taken_and_nothing_else() -> None:

@@ -33,8 +33,12 @@ _ARITHMETIC = ("Add", "Sub", "Mul", "FloorDiv", "Mod", "RShift", "LShift", "BitO
 _ORDER = ("Eq", "NotEq", "Lt", "LtE", "Gt", "GtE")
 
 
+# Flags and fields are put together of bits that are apart: there | + and ^ are the same.
+_SAME = {("BitOr", "Add"), ("BitOr", "BitXor")}
+
+
 def _pairs(kind: str, names: tuple[str, ...]) -> list[str]:
-    return [f"{kind}_{old}_{new}" for old in names for new in names if old != new]
+    return [f"{kind}_{old}_{new}" for old in names for new in names if old != new and (old, new) not in _SAME]
 
 
 OPERATORS: Final = (
@@ -70,6 +74,7 @@ EXCLUDED: Final[dict[str, str]] = {
     "ReplaceBinaryOperator_*_Div, _Div_*": "a float raises TypeError wherever the reference uses it; it divides by //",
     "ReplaceBinaryOperator_*_Pow, _Pow_*": "TypeError on bytes, and numbers too large for anything but a timeout",
     "ReplaceComparisonOperator with Is or IsNot on one side": "identity of numbers is CPython's business",
+    "ReplaceBinaryOperator_BitOr_Add, _BitOr_BitXor": "flags are made of bits that are apart: all three are the same",
     "ReplaceUnaryOperator_UAdd_*": "the reference has no unary plus",
     "ExceptionReplacer": "puts a name into `except` that does not exist: a NameError, not another behaviour",
     "RemoveDecorator": "@property, @dataclass, @classmethod: nothing works without; @abstractmethod: nothing changes",

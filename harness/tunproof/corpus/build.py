@@ -7,6 +7,7 @@ cases it confirms, and changes nothing else, or stops; a check (`confirm=False`)
 import fnmatch
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
@@ -29,6 +30,8 @@ from tunproof.reference import Reference
 from tunproof.traits import TRAITS
 
 __all__ = ["build", "checkout", "differing", "write"]
+
+_STAGING = ".building-"
 
 
 def checkout() -> Path:
@@ -92,7 +95,8 @@ def write(files: dict[Path, bytes], root: Path, topics: str = "*") -> None:
     (root / schema.FOLDER).mkdir(exist_ok=True)
     gone = set(differing(files, root, topics))
     whole = {path: path.read_bytes() for path in files_below(root) if path not in gone} | files
-    staging = Path(tempfile.mkdtemp(prefix=".building-", dir=root))
+    _sweep(root)
+    staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=root))
     try:
         staging.chmod(golden.stat().st_mode)
         for path, content in whole.items():
@@ -105,6 +109,13 @@ def write(files: dict[Path, bytes], root: Path, topics: str = "*") -> None:
         exchange(staging, golden)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _sweep(root: Path) -> None:
+    """Remove what builds left that were killed; one that is under way is younger than an hour."""
+    for left in root.glob(f"{_STAGING}*"):
+        if time.time() - left.stat().st_mtime > 3600:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _confirmed(case: Case, old: Case | None, *, confirm: bool) -> Case:

@@ -118,7 +118,7 @@ class Feed(_Step, frozen=True, kw_only=True, tag="feed"):
     """Send a frame to the queue, which will read it. Answers done.
 
     A device is sent a vnet header and a packet whatever the backend, through a packet socket: the kernel hands over
-    what the device's offloads allow.
+    what the device's offloads allow. Where the kernel knows no such superpackets the script is unsupported.
     """
 
     fd: Name

@@ -222,3 +222,20 @@ for _field in ("gso_type", "csum_start"):
         requires=("header.any-integer",),
         sibling="zeros",
     )
+
+for _size in (11, 13):
+    emit.add(
+        f"rest-of-{_size}-bytes",
+        "A header of 24 bytes has 12 behind num_buffers: a rest of another length would move where the packet begins.",
+        EmitInput(fields=VnetFields(**(_zeros | {"num_buffers": 0, "rest": "a5" * _size})), size=24),
+        flags=("VnetSize", "NarrowingCast"),
+        requires=("header.any-integer", "header.24"),
+        sibling="distinct-24-bytes-little-endian",
+    )
+emit.add(
+    "num-buffers-left-out",
+    "A header of 12 bytes made of fields without num_buffers: its two bytes are there, and 0.",
+    EmitInput(fields=VnetFields(**(_zeros | _NUMBERS)), size=12),
+    flags=("VnetSize", "VnetLayout"),
+    requires=("header.12",),
+)

@@ -297,8 +297,8 @@ add_life(
 add_life(
     devices,
     "as-much-as-a-former-user",
-    "A former user of a device had all offloads that the kernel has, and went: who can do UDP superpackets has no fewer, "
-    "whatever the kernel's version is called.",
+    "A former user of a device had all offloads that the kernel has, and went: who can do UDP superpackets has no "
+    "fewer, whatever the kernel's version is called.",
     _open("x", *_VNET, uso=True),
     does(LetGo(fd="x")),
     _offloads(_ALL, _TSO_ONLY),
@@ -312,8 +312,8 @@ add_life(
 add_life(
     devices,
     "udp-superpacket",
-    "UDP superpackets go through a device with USO both ways, with a short and with an equal tail: no IP fragments come "
-    "out, and no datagram with the length of all. A kernel without USO cuts what is read, and takes none.",
+    "UDP superpackets go through a device with USO both ways, with a short and with an equal tail: no IP fragments "
+    "come out, and no datagram with the length of all. Who fails here and nowhere else has such a kernel.",
     _open("a", *_VNET),
     does(Add(fd="a")),
     _link("up"),
@@ -325,6 +325,7 @@ add_life(
     taken("a", whole(_DATAGRAMS)),
     flags=("UdpCutIntoFragments",),
     requires=("gso.udp4",),
+    level="should",
     basis=(kernel("udp4_ufo_fragment", "net/ipv4/udp_offload.c"),),
 )
 add_life(

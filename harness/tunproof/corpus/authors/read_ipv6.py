@@ -17,7 +17,7 @@ from scapy.packet import Packet, Raw
 from tunproof.corpus.authoring import ANY_KERNEL, LOST, KernelRule, Topic, by_trait, kernel, like, needs, observed, rfc
 from tunproof.corpus.authors.read_tcp import tcp
 from tunproof.corpus.authors.read_udp import udp
-from tunproof.corpus.builder import ip6, payload, plain, superpacket
+from tunproof.corpus.builder import frame, ip6, payload, plain, superpacket, whole
 from tunproof.corpus.model import Basis
 
 fields = Topic(
@@ -304,6 +304,36 @@ for _kind in ("tcp", "udp"):
         if _kind == "tcp"
         else needs("uso"),
     )
+
+_LEFT = {
+    1: "the byte that says what follows",
+    2: "what follows and how long it is",
+    7: "all but one byte",
+}
+
+for _kind in ("tcp", "udp"):
+    for _first in (8, 24):
+        for _left, _there in _LEFT.items():
+            _chain = whole(ip6(nh=60) / _pad(_first - 4, nh=60) / _pad(nh=_KINDS[_kind][1]))[: 40 + _first + _left]
+            _add(
+                _kind,
+                f"second-extension-of-{_left}-bytes-behind-{_first}",
+                f"The packet ends inside the second extension header, of which {_there} is there. Its length is not "
+                "to be read from behind the end, nor is there a transport header.",
+                frame(
+                    _patched(bytes(_IP) + _chain, 4, (_first + _left).to_bytes(2, "big"))[_IP:],
+                    flags=1,
+                    gso_type=4 if _kind == "tcp" else 5,
+                    hdr_len=40 + _first + _left,
+                    gso_size=8,
+                    csum_start=40 + _first,
+                    csum_offset=16 if _kind == "tcp" else 6,
+                ),
+                "Truncated",
+                "ExtensionHeaders",
+                sibling=f"{_kind}-valid-with-extension",
+                basis=(rfc(8200, "4.2"),),
+            )
 
 # The payload length.
 

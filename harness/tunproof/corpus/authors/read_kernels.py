@@ -167,6 +167,17 @@ for _shape in (_TCP4, _TCP6):
             requires=_shape.requires,
             kernels=by_trait("nocsum_min_len", yes=RECORDED, no=LOST),
         )
+for _shape in (_TCP4, _TCP6):
+    small.add(
+        f"{_shape.name}-garbage-checksum-equal-to-gso-size-without-needs-csum",
+        "A packet that fits one segment, whose checksum is wrong and is not asked for: it is one packet after all, and "
+        "not a byte of it changes. Who computes a checksum here hides the damage.",
+        patched(_typed(_shape.headers, 24, _shape.gso_type, 24), _shape.network + 16, b"\xde\xad"),
+        flags=("ChecksumUntouched", "SmallSuperpacket", "HeaderCountedAsPayload"),
+        requires=_shape.requires,
+        sound=False,
+        kernels=by_trait("nocsum_min_len", yes=RECORDED, no=LOST),
+    )
 for _shape, _headers in ((_TCP4, _OPTIONS4), (_TCP6, _OPTIONS6)):
     small.add(
         f"{_shape.name}-ip-options-without-needs-csum",

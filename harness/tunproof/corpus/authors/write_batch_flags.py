@@ -75,6 +75,23 @@ for _kind, _topic in _topics.items():
         apart=((2, 3),),
         flags=("FlagMoved", "UnequalSizesJoined"),
     )
+    for _name, _bits, _about in (
+        ("fin", "FA", "FIN ends"),
+        ("fin-psh", "FPA", "FIN and PSH end"),
+    ):
+        _other = KINDS[_kind].copy()
+        _other.payload.sport = 40001
+        _both = (Flow(KINDS[_kind]), Flow(_other, seed=31))
+        put(
+            _topic,
+            f"{_name}-ends-two-interleaved-flows",
+            f"{_about} two connections whose packets come in turn. A writer that finds the superpacket of a flow again "
+            "still joins the last packet to it, flag and all.",
+            [_flow.packet(transport={"flags": _flags}) for _flags in ("A", "A", _bits) for _flow in _both],
+            ideal=((0, 2, 4), (1, 3, 5)),
+            apart=((0, 1), (4, 5)),
+            flags=("FlagMoved", "InterleavedNotJoined"),
+        )
     _flow = Flow(KINDS[_kind])
     put(
         _topic,

@@ -136,6 +136,64 @@ for _kind, _back in (("tcp4", ip4(**_BACK4)), ("tcp6", ip6(**_BACK6))):
         flags=("InterleavedNotJoined", "PureAckOrder"),
     )
 
+# The UDP packets grow and the ICMP packets are of other hosts, so only TCP can be joined: one superpacket type a case.
+_tcp, _udp = Flow(KINDS["tcp4"]), Flow(KINDS["udp4"], seed=31)
+_packets = []
+for _number in range(43):
+    _ping = ip4(src="192.0.2.7", dst="198.51.100.7", id=_number) / ICMP(id=7, seq=_number)
+    _packets += [_tcp.packet(40), _udp.packet(40 + _number), whole(_ping, payload(40, seed=_number))]
+_packets.append(_tcp.packet(40))
+put(
+    flows,
+    "three-lanes-in-a-long-batch",
+    "TCP, UDP and ICMP in turn, 130 packets: what one of them does with memory that all share leaves the others whole.",
+    _packets,
+    ideal=(tuple(range(0, 130, 3)), *((_number,) for _number in range(130) if _number % 3)),
+    flags=("BatchStateLeaks", "InterleavedNotJoined"),
+)
+
+# What tells flows apart, and what does not belong to it.
+
+for _kind, _network in (("tcp4", ip4), ("tcp6", ip6)):
+    _packets, _ideal = _interleaved(_network() / tcp(seq=0x01FFFFF0), _network() / tcp(sport=40001))
+    put(
+        flows,
+        f"two-{_kind}-ports-sequence-past-16-mib",
+        "The sequence number of the first connection passes a multiple of 2**24 between two packets. A key that is a "
+        "byte longer than the ports has the sequence number's first byte in it, and finds another flow.",
+        _packets,
+        ideal=_ideal,
+        apart=((0, 1), (2, 3)),
+        flags=("InterleavedNotJoined", "SequenceWrap"),
+    )
+for _kind, _network in (("udp4", ip4), ("udp6", ip6)):
+    _made = (Flow(_network() / udp()), Flow(_network() / udp(sport=40002), seed=31))
+    put(
+        flows,
+        f"two-{_kind}-ports-length-past-256",
+        "The last datagram of each conversation is short, so that the high byte of its length is another. A key that "
+        "is a byte longer than the ports has that byte in it, and finds another flow.",
+        [_flow.packet(_size) for _size in (300, 300, 100) for _flow in _made],
+        ideal=((0, 2, 4), (1, 3, 5)),
+        apart=((0, 1), (2, 3)),
+        flags=("InterleavedNotJoined", "UnequalSizesJoined"),
+    )
+for _kind, _headers in KINDS.items():
+    _other_port = _headers.copy()
+    _other_port.payload.sport ^= 0x0100
+    _packets, _ideal = _interleaved(_headers, _other_port)
+    put(
+        flows,
+        f"two-{_kind}-ports-high-byte",
+        "Two conversations between two hosts, whose source ports differ in the high byte only. Their packets come in "
+        "turn; each flow is joined by itself.",
+        _packets,
+        ideal=_ideal,
+        apart=((0, 1), (2, 3)),
+        flags=("FlowsMixed", "InterleavedNotJoined"),
+        importance="critical",
+    )
+
 # Packets of other shapes between mergeable ones: D D x D D.
 
 Ideal = tuple[tuple[int, ...], ...]

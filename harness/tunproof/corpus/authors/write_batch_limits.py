@@ -56,7 +56,7 @@ put(
 # Bytes. Four packets of equal size and a tail that decides.
 
 _HEADERS = {"tcp4": 40, "tcp6": 60, "udp4": 28}
-for _kind, _total in (("tcp4", 65535), ("tcp4", 65536), ("tcp6", 65536), ("udp4", 65535)):
+for _kind, _total in (("tcp4", 65535), ("tcp4", 65536), ("tcp6", 65536), ("udp4", 65535), ("udp4", 65536)):
     _size, _tail = divmod(65535 - _HEADERS[_kind], 4)
     put(
         limits,

@@ -27,7 +27,7 @@ for _kind, _headers in KINDS.items():
         before=[_flow.packets(16, 16)],
         packets=_flow.packets(16, 16),
         ideal=((0, 1),),
-        flags=_LEAKS,
+        flags=(*_LEAKS, "ExtraBytes") if "udp" in _kind else _LEAKS,
         importance="critical",
     )
     _flow = Flow(_headers)

@@ -39,7 +39,7 @@ for _kind in KINDS:
         "Four packets that differ in nothing but what cutting makes: they go out as one.",
         Flow(KINDS[_kind]).packets(16, 16, 16, 16),
         ideal=((0, 1, 2, 3),),
-        flags=("PacketsJoined", "PartialOfJoined"),
+        flags=("PacketsJoined", "PartialOfJoined", *(("ExtraBytes",) if "udp" in _kind else ())),
         importance="critical",
     )
     _border(_kind, "source-port", "Another program sends.", "FlowsMixed", {"sport": 40512})

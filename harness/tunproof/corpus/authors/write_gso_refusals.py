@@ -92,12 +92,13 @@ for _name, _sizes in _UNEQUAL:
         "UnequalFragments",
     )
 
-_refuse(
-    "fragments-of-seven-bytes",
-    "Several fragments of under 8 bytes: kernels cut these at different places.",
-    pieces(ip4() / tcp(), fragments(7, 7, 7)),
-    "TinyFragments",
-)
+for _name, _sizes in (("of-seven-bytes", (7, 7, 7)), ("of-seven-and-five-bytes", (7, 5)), ("two-of-seven", (7, 7))):
+    _refuse(
+        f"fragments-{_name}",
+        "Several fragments of under 8 bytes: kernels cut these at different places.",
+        pieces(ip4() / tcp(), fragments(*_sizes)),
+        "TinyFragments",
+    )
 for _nibble in (0, 5):
     _refuse(
         f"version-nibble-{_nibble}",

@@ -52,7 +52,7 @@ for _name, (_sizes, _flags, _about) in _SHAPES.items():
             _name,
             _about,
             pieces(_headers, fragments(*_sizes)),
-            flags=_flags,
+            flags=(*_flags, "ExtraBytes") if _name == "two-equal-fragments" and _topic in (udp4, udp6) else _flags,
             kernels=single,
             importance="critical" if "Basic" in _flags else "high",
         )

@@ -162,7 +162,7 @@ BATCHES: dict[str, Flag] = {
         links=(_TUN_RS + "0d4fedc8",),
     ),
     "BatchStateLeaks": Flag(
-        description="What one batch left behind (flows, buffers, a failure) meets the next.",
+        description="What a batch, or one kind of its packets, left behind (flows, buffers, a failure) meets the next.",
         effect="Packets of two bursts are joined or repeated, or borrowed memory is written a second time.",
         links=(_NEBULA,),
     ),

@@ -78,8 +78,8 @@ LIFECYCLES: dict[str, Flag] = {
         links=("https://github.com/SagerNet/sing-tun/commit/35b5747b", _FIREZONE + "commit/1bd7d59c"),
     ),
     "UdpCutIntoFragments": Flag(
-        description="A UDP superpacket from a packet socket or a TUN (untrusted, SKB_GSO_DODGY) that leaves by a device "
-        "with USO is cut into datagrams or handed over whole, with its type.",
+        description="A UDP superpacket from a packet socket or a TUN (untrusted, SKB_GSO_DODGY) that leaves by a "
+        "device with USO is cut into datagrams or handed over whole, with its type.",
         effect="It is refused, or sent as IP fragments of one datagram, which receivers drop (Linux 6.2 to 6.4).",
         links=("https://git.kernel.org/torvalds/c/9840036786d9",),
     ),
