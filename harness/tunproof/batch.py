@@ -5,7 +5,7 @@ packets with a wrong checksum, or without one) are named and not failed; merge q
 """
 
 import itertools
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +13,7 @@ import tio
 from tio.ip import parse_ip
 from tio.transport import parse_layers
 from tunproof.corpus.cases import Joined
+from tunproof.frames import cut, rules_broken
 from tunproof.freedoms import normalized
 from tunproof.judge import first_difference
 
@@ -49,8 +50,9 @@ def inspect_batch(packets: Sequence[bytes], frames: Sequence[bytes], expect: Joi
     report = BatchReport()
     waiting = _Waiting(packets, expect)
     for number, frame in enumerate(frames):
-        cut = _cut(frame, number, report)
-        found = tuple(_match(packet, number, waiting, report) for packet in cut)
+        packets_of_it = _cut(frame, number, report)
+        joined = len(packets_of_it) > 1
+        found = tuple(_match(packet, number, waiting, report, joined=joined) for packet in packets_of_it)
         report.groups.append(tuple(index for index in found if index is not None))
     for index in waiting.left():
         report.failures.append(f"packet {index} ({len(packets[index])} bytes) never came out")
@@ -63,16 +65,10 @@ def inspect_batch(packets: Sequence[bytes], frames: Sequence[bytes], expect: Joi
 
 def _cut(frame: bytes, number: int, report: BatchReport) -> list[bytes]:
     """Return the packets that a frame stands for, and note what is wrong with its header."""
-    plain = len(frame) > _HEADER and not frame[0] & _NEEDS_CSUM and not frame[1]
-    for violation in tio.violations(frame, byte_order=tio.ByteOrder.LITTLE):
-        # What a packet says of itself is the sender's affair where the packet travels alone.
-        if plain and violation.rule in {"V1", "V11"}:
-            continue
+    for violation in rules_broken(frame):
         (report.failures if violation.is_must else report.advice).append(f"frame {number}: {violation}")
-    if plain:
-        return [frame[_HEADER:]]
     try:
-        return tio.segment(frame, byte_order=tio.ByteOrder.LITTLE)
+        return cut(frame)
     except tio.FrameError as error:
         report.failures.append(f"frame {number} cannot be cut: {error}")
         return []
@@ -85,22 +81,21 @@ class _Waiting:
         self._packets = packets
         self._optional = set(expect.optional)
         self._waiting = set(range(len(packets))) - set(expect.silent)
-        self._spelled: dict[bytes, deque[tuple[int, str | None]]] = defaultdict(deque)
+        self._spelled: dict[bytes, list[tuple[int, str | None]]] = defaultdict(list)
         policies = dict.fromkeys(expect.repairable, REPAIRS) | dict.fromkeys(expect.unsummed, SUMS)
         for index in sorted(self._waiting):
             self._spelled[normalized(packets[index])].append((index, None))
             if index in policies:
                 self._spelled[normalized(_with_right_checksums(packets[index]))].append((index, policies[index]))
 
-    def take(self, packet: bytes) -> tuple[int | None, str | None]:
+    def take(self, packet: bytes, *, joined: bool) -> tuple[int | None, str | None]:
         """Return the index of the packet that this is, and the policy by which it is that one.
 
-        Of several packets that look the same it is the first that waits.
+        Of several packets that look the same it is the first that waits. Only joining excuses a repair: a damaged
+        packet that travels alone must stay damaged.
         """
-        spelled = self._spelled.get(normalized(packet), deque())
-        while spelled:
-            index, policy = spelled.popleft()
-            if index in self._waiting:
+        for index, policy in self._spelled.get(normalized(packet), ()):
+            if index in self._waiting and (joined or policy is None):
                 self._waiting.remove(index)
                 return index, policy
         return None, None
@@ -114,8 +109,8 @@ class _Waiting:
         return next((self._packets[index] for index in sorted(self._waiting)), None)
 
 
-def _match(packet: bytes, number: int, waiting: _Waiting, report: BatchReport) -> int | None:
-    index, policy = waiting.take(packet)
+def _match(packet: bytes, number: int, waiting: _Waiting, report: BatchReport, *, joined: bool) -> int | None:
+    index, policy = waiting.take(packet, joined=joined)
     if policy is not None:
         report.policies.add(policy)
     if index is None:

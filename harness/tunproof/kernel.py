@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import tio
 from tunproof import lab
 from tunproof.corpus.cases import (
     Case,
@@ -26,6 +25,7 @@ from tunproof.corpus.cases import (
 )
 from tunproof.corpus.model import KernelAnswer, KernelDelivers, KernelLoses, KernelRefuses, KernelSame
 from tunproof.corpus.summing import completed_frame
+from tunproof.frames import cut
 from tunproof.judge import describe_packets, first_difference
 from tunproof.lab import Delivered, Exchange, Lost, Outcome, Refused
 from tunproof.probes import probe
@@ -34,7 +34,6 @@ __all__ = [
     "Disagreement",
     "KernelReport",
     "Question",
-    "cut_frame",
     "describe_outcome",
     "expected_outcome",
     "frames_of",
@@ -125,7 +124,7 @@ def frames_of(case: Case) -> list[tuple[bytes, tuple[bytes, ...]]]:
             frame = bytes.fromhex(header + given.hdr + given.transport_hdr + "".join(given.pays))
             return [(frame, _packets(segments))]
         case WriteBatchCase(expect=expect):
-            return [(frame, cut_frame(frame)) for frame in _packets(expect.example)]
+            return [(frame, tuple(cut(frame))) for frame in _packets(expect.example)]
     return []
 
 
@@ -145,11 +144,6 @@ def expected_outcome(case: Case, answer: KernelAnswer, frame: bytes, packets: tu
             return Refused(getattr(errno, name))
         case KernelLoses():
             return Lost()
-
-
-def cut_frame(frame: bytes) -> tuple[bytes, ...]:
-    """Return the packets of a frame of the reference; a packet that it left alone comes out as it is."""
-    return (frame[10:],) if not any(frame[:10]) else tuple(tio.segment(frame, byte_order=tio.ByteOrder.LITTLE))
 
 
 def _packets(packets: Sequence[str]) -> tuple[bytes, ...]:

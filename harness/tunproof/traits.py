@@ -26,8 +26,8 @@ TRAITS = {
         commit="49d14b54a527",
     ),
     "tso_csum_checked": Trait(
-        description="csum_offset of a TCP superpacket must be 16, or the write is refused, and csum_start must be "
-        "where the TCP header is, or the packet is lost; without it both are ignored.",
+        description="csum_offset of a TCP superpacket must be 16, or the write is refused, and csum_start of a TCP or "
+        "UDP superpacket must be where that header is, or the packet is lost; without it these are ignored.",
         since="6.11",
         commit="89add40066f9",
     ),

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import tio
 from tunproof.batch import inspect_batch
 from tunproof.corpus.cases import (
     Case,
@@ -25,6 +24,7 @@ from tunproof.corpus.cases import (
     Written,
 )
 from tunproof.corpus.script import Answer, Frames
+from tunproof.frames import cut, rules_broken
 from tunproof.freedoms import same_packets
 from tunproof.judge import describe_packets, first_difference
 from tunproof.subject import Subject, TurnedDownError, UnsupportedError
@@ -61,7 +61,6 @@ class Verdict:
 
 
 _PASS = Verdict(Kind.PASS)
-_NEEDS_CSUM = 1
 
 
 def judge(case: Case, subject: Subject, *, exact: bool = False) -> Verdict:
@@ -172,7 +171,7 @@ def _answers(right: Answer, said: Answer, *, header: bool, exact: bool) -> bool:
         return right == said
     frames = _all(said.packets)
     if header:
-        if any(violation.is_must for frame in frames for violation in _violations(frame)):
+        if any(violation.is_must for frame in frames for violation in rules_broken(frame)):
             return False
         frames = [frame[10:] for frame in frames]
     return same_packets(_all(right.packets), frames, exact=exact)
@@ -198,14 +197,11 @@ def _written(case: WriteCase | WriteGsoCase, expect: Written, packet: bytes, fra
     exact = exact or case.level != "must"
     if frame[10:] != packet:
         return _fail(str(first_difference([packet], [frame[10:]])))
-    # What is in a packet that travels alone, its checksum complete, is the sender's affair: there is nothing to cut.
-    alone = not frame[0] & _NEEDS_CSUM and not frame[1]
-    found = [violation for violation in _violations(frame) if not (alone and violation.rule in {"V1", "V11"})]
+    found = rules_broken(frame)
     broken = [violation for violation in found if violation.is_must or case.level == "should"]
     if broken:
         return _fail("; ".join(map(str, broken)))
-    segments = [packet] if alone else tio.segment(frame, byte_order=tio.ByteOrder.LITTLE)
-    verdict = _packets(_all(expect.segments), segments, exact=exact)
+    verdict = _packets(_all(expect.segments), cut(frame), exact=exact)
     return verdict if verdict.difference else Verdict(Kind.PASS, advice=tuple(map(str, found)))
 
 
@@ -221,10 +217,6 @@ def _turned_down(expect: object, error: TurnedDownError, *, exact: bool) -> Verd
     if error.frames:
         return _fail(f"turned down ({error.reason}), but {len(error.frames)} frames came all the same")
     return _PASS
-
-
-def _violations(frame: bytes) -> list[tio.Violation]:
-    return tio.violations(frame, byte_order=tio.ByteOrder.LITTLE)
 
 
 def _equal(right: object, got: object) -> Verdict:

@@ -327,9 +327,18 @@ def test_a_repaired_packet_is_told_from_its_repeat_by_its_place() -> None:
     first, second = train(TCP6, 2)
     packets = [patched(first, 56, b"\xab\xcd"), first, second]
     repaired = inspected(packets, [PLAIN + first, joined(TCP6, 2)], repairable=(0,))
-    assert (repaired.failures, repaired.policies) == ([], {REPAIRS})
+    assert only(repaired.failures) == "packet 1 overtook packet 0 of its flow", "the one that was damaged came out last"
     kept = inspected(packets, [PLAIN + packets[0], joined(TCP6, 2)], repairable=(0,))
     assert (kept.failures, kept.policies, kept.groups) == ([], set(), [(0,), (1, 2)])
+
+
+def test_a_damaged_packet_that_travels_alone_must_stay_damaged() -> None:
+    first, second = train(TCP6, 2)
+    bad = patched(first, 56, b"\xab\xcd")
+    assert inspected([bad, second], [PLAIN + bad, PLAIN + second], repairable=(0,)).failures == []
+    mended = inspected([bad, second], [PLAIN + first, PLAIN + second], repairable=(0,))
+    assert mended.failures[0].startswith("frame 0 stands for a packet that nobody put in\n")
+    assert mended.policies == set()
 
 
 def test_summing_what_had_no_checksum_is_a_policy() -> None:

@@ -23,7 +23,7 @@ from tunproof.corpus.flags import FLAGS
 from tunproof.corpus.load import CORPORA, GOLDEN, files_below, load_file
 from tunproof.corpus.model import FORMAT
 from tunproof.corpus.record import Recorder
-from tunproof.corpus.swap import exchange
+from tunproof.corpus.swap import ASIDE, exchange
 from tunproof.errors import CorpusError, UsageError
 from tunproof.probes import probe
 from tunproof.reference import Reference
@@ -91,11 +91,11 @@ def write(files: dict[Path, bytes], root: Path, topics: str = "*") -> None:
     no more room, leaves the old corpus whole. The schemas go before.
     """
     golden = root / GOLDEN
+    _sweep(root)
     golden.mkdir(exist_ok=True)
     (root / schema.FOLDER).mkdir(exist_ok=True)
     gone = set(differing(files, root, topics))
     whole = {path: path.read_bytes() for path in files_below(root) if path not in gone} | files
-    _sweep(root)
     staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=root))
     try:
         staging.chmod(golden.stat().st_mode)
@@ -112,15 +112,23 @@ def write(files: dict[Path, bytes], root: Path, topics: str = "*") -> None:
 
 
 def _sweep(root: Path) -> None:
-    """Remove what builds left that were killed; one that is under way is younger than an hour."""
+    """Remove what builds left that were killed; one that is under way is younger than an hour.
+
+    Where a file system cannot exchange folders, the only whole corpus may stand aside (`exchange`): it is brought back.
+    """
+    for aside in root.glob(f"{_STAGING}*{ASIDE}"):
+        if (root / GOLDEN).exists():
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            aside.rename(root / GOLDEN)
     for left in root.glob(f"{_STAGING}*"):
-        if time.time() - left.stat().st_mtime > 3600:
+        if not left.name.endswith(ASIDE) and time.time() - left.stat().st_mtime > 3600:
             shutil.rmtree(left, ignore_errors=True)
 
 
 def _confirmed(case: Case, old: Case | None, *, confirm: bool) -> Case:
     """Return a case with the kernels that confirmed the same bytes before, and the running one if it is to be named."""
-    if old is None or old.digest != case.digest or not case.confirmed:
+    if old is None or (old.digest, old.kernel) != (case.digest, case.kernel) or not case.confirmed:
         return case
     kernels = {*old.confirmed, *case.confirmed} if confirm else old.confirmed
     return msgspec.structs.replace(case, confirmed=tuple(sorted(kernels)))

@@ -191,7 +191,7 @@ def _indices(case: Case, _: Looked) -> Iterator[Complaint]:
         return
     expect = case.expect
     lists = (*expect.order, *expect.order_should, *expect.apart, *expect.ideal)
-    named = {*itertools.chain(*lists), *expect.silent, *expect.repairable, *expect.unsummed}
+    named = {*itertools.chain(*lists), *expect.silent, *expect.optional, *expect.repairable, *expect.unsummed}
     for index in sorted(named - set(range(len(case.input.packets)))):
         yield "expect", f"there is no packet {index}"
     for group, (one, other) in itertools.product(expect.ideal, expect.apart):

@@ -4,6 +4,7 @@ No case is recorded that its oracle does not confirm.
 """
 
 import ctypes
+import functools
 import struct
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -55,7 +56,7 @@ def header_of(given: ParseInput | EmitInput) -> VnetFields | bytes:
 
 def rebuilt(packet: bytes) -> bytes:
     """Return a packet with all lengths and checksums computed anew by scapy."""
-    dissected = _dissect(packet)
+    dissected = _dissect(packet).copy()
     for layer, fields in ((IP, ("len", "chksum")), (IPv6, ("plen",)), (TCP, ("chksum",)), (UDP, ("len", "chksum"))):
         if layer in dissected:
             for field in fields:
@@ -131,7 +132,9 @@ def _orders(flows: Sequence[Sequence[int]], left_out: set[int]) -> tuple[tuple[i
     return tuple(sorted(flow for flow in kept if len(flow) > 1))
 
 
+@functools.lru_cache(maxsize=4096)
 def _dissect(packet: bytes) -> Packet:
+    """Return what scapy sees in a packet; it is kept, because it takes a millisecond, and must not be changed."""
     return (IP if packet[0] >> 4 == 4 else IPv6)(packet)
 
 

@@ -64,8 +64,9 @@ from tunproof.corpus.model import (
 )
 from tunproof.corpus.script import Answers
 from tunproof.errors import TunproofError
+from tunproof.frames import cut
 from tunproof.judge import describe_packets, first_difference
-from tunproof.kernel import cut_frame, describe_outcome
+from tunproof.kernel import describe_outcome
 from tunproof.lab import Delivered, Exchange, Lost, Outcome
 from tunproof.lab import Refused as WriteRefused
 from tunproof.reference import Reference
@@ -151,8 +152,8 @@ class Recorder:
         expect: Packets | Rejected
         packets: tuple[bytes, ...] | None
         try:
-            cut = tuple(self.reference.read(frame, _all(given.before)))
-            packets, expect = cut, Packets(packets=_hex(cut))
+            read = tuple(self.reference.read(frame, _all(given.before)))
+            packets, expect = read, Packets(packets=_hex(read))
         except TurnedDownError as error:
             packets, expect = None, Rejected(fault=_fault(draft, error))
         if draft.sound:
@@ -211,7 +212,7 @@ class Recorder:
             ideal=tuple(tuple(group) for group in batch.ideal),
             example=_hex(frames),
         )
-        cuts = [(frame, cut_frame(frame)) for frame in frames]
+        cuts = [(frame, tuple(cut(frame))) for frame in frames]
         answers = self._kernel_answers(draft, cuts, old)
         case = WriteBatchCase(input=batch.input, expect=expect, **_stated(draft, batch.input, expect, answers))
         verdict = judge(case, self.reference)
@@ -269,7 +270,7 @@ class Recorder:
                     return answer
             what = ", ".join(f"{trait} {'there' if wanted else 'missing'}" for trait, wanted in rule.when.items())
             raise DisagreementError(f"{draft.id}: record it first on a kernel with {what}, or say what such a one does")
-        return _answer(rule, self._said(rule), frames[0][1], draft.differs)
+        return _answer(rule, self._said(rule), frames[0][1] if frames else None, draft.differs)
 
     def _said(self, rule: KernelRule) -> Outcome:
         match rule.does:
@@ -315,7 +316,7 @@ def _stated(draft: Draft, given: object, expect: object, answers: tuple[KernelAn
     """Return what the author stated, by the names of the case, the digest, and the kernel that was asked."""
     return {
         "id": draft.id,
-        "digest": digest_of(given, expect, answers),  # type: ignore[arg-type]
+        "digest": digest_of(given, expect),  # type: ignore[arg-type]
         "about": draft.about,
         "flags": draft.flags,
         "level": draft.level,

@@ -5,7 +5,10 @@ import errno
 import os
 from pathlib import Path
 
-__all__ = ["exchange"]
+__all__ = ["ASIDE", "exchange"]
+
+ASIDE = ".old"
+"""What is added to the name of a folder that stands aside for a moment, where two steps are needed."""
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -16,14 +19,14 @@ def exchange(one: Path, other: Path) -> None:
     """Let two folders of one file system change places (`renameat2`, Linux 3.15). Raises `OSError`.
 
     A file system that cannot do it in one step (NFS, for one) is given two: a kill between them leaves `other` missing,
-    and what was in it beside it under the name of `one` with ".old".
+    and what was in it beside it under the name of `one` with `ASIDE`.
     """
     if not _LIBC.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE):
         return
     number = ctypes.get_errno()
     if number not in {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}:
         raise OSError(number, os.strerror(number), str(one), None, str(other))
-    aside = one.with_name(one.name + ".old")
+    aside = one.with_name(one.name + ASIDE)
     other.rename(aside)
     one.rename(other)
     aside.rename(one)

@@ -78,15 +78,16 @@ for _field, _width in _WIDTHS.items():
     _bytes = bytes(_offset) + _number.to_bytes(_width, "little") + bytes(10 - _offset - _width)
     _zeros: dict[str, Any] = dict.fromkeys(_WIDTHS, 0)
     _name = _field.replace("_", "-")
+    _bytes_wide = "one byte" if _width == 1 else f"{_width} bytes"
     parse.add(
         f"{_name}-alone",
-        f"Only {_field} is set, in its {_width} bytes from byte {_offset}: no other field may show it.",
+        f"Only {_field} is set, in its {_bytes_wide} from byte {_offset}: no other field may show it.",
         ParseInput(bytes=_bytes.hex()),
         flags=("VnetLayout",),
     )
     emit.add(
         f"{_name}-alone",
-        f"Only {_field} is set: it stands in its {_width} bytes from byte {_offset}, and nowhere else.",
+        f"Only {_field} is set: it stands in its {_bytes_wide} from byte {_offset}, and nowhere else.",
         EmitInput(fields=VnetFields(**(_zeros | {_field: _number}))),
         flags=("VnetLayout",),
     )

@@ -47,6 +47,7 @@ plain = Topic(
 TOPICS = (reading, writing, plain)
 
 _RELEASED = Released()
+_ONE_QUEUE = "lifecycle/adding/one-queue"  # plain packets, read and written: it requires no superpackets
 _TCP4, _TCP6, _UDP4 = "gso.tcp4", "gso.tcp6", "gso.udp4"
 
 
@@ -130,7 +131,7 @@ add_life(
     feed("a", packet(1)),
     read_gives("a", packet(1)),
     flags=("EmptyIsNoEnd",),
-    sibling="one-after-another",
+    sibling=_ONE_QUEUE,
 )
 _BAD = (
     ("unknown-type", superpacket(ip4() / TCP(flags="A"), payload(24), gso_size=8, gso_type=2)),
@@ -148,7 +149,7 @@ for _name, _bad in _BAD:
         feed("a", packet(1)),
         read_gives("a", packet(1)),
         flags=("BadFrameStopsReader",),
-        sibling="one-after-another",
+        sibling=_ONE_QUEUE,
     )
 add_life(
     reading,
@@ -302,7 +303,7 @@ add_life(
     write("a", packet(1)),
     taken("a", packet(1)),
     flags=("WriterState", "UnknownVersion"),
-    sibling="order",
+    sibling=_ONE_QUEUE,
     level="should",
 )
 add_life(

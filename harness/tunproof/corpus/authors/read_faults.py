@@ -18,6 +18,7 @@ from tunproof.corpus.authoring import (
     rfc,
     virtio,
 )
+from tunproof.corpus.authors.shapes import CSUM6_SIBLING
 from tunproof.corpus.builder import frame, ip4, ip6, packet_bytes, payload, plain, superpacket
 
 vnet = Topic("read", "vnet-faults", basis=(kernel("virtio_net_hdr_to_skb", "include/linux/virtio_net.h"),))
@@ -50,9 +51,13 @@ for _topic, _siblings in (
 def _fault(  # noqa: PLR0913, PLR0917 (what every fault states)
     topic: Topic, kind: str, flag: str, name: str, about: str, built: bytes, **options: object
 ) -> None:
-    """Add a fault whose valid sibling is of this kind, which also says what it requires."""
-    usual: dict[str, object] = {"requires": (_REQUIRES[kind],), "kernels": _KERNELS.get(kind)}
-    topic.add(name, about, built, flags=(flag,), sibling=f"valid-{kind}", **(usual | options))  # type: ignore[arg-type]
+    """Add a fault of this kind, which says what it requires and, unless told otherwise, what its valid sibling is."""
+    usual: dict[str, object] = {
+        "requires": (_REQUIRES[kind],),
+        "kernels": _KERNELS.get(kind),
+        "sibling": f"valid-{kind}",
+    }
+    topic.add(name, about, built, flags=(flag,), **(usual | options))  # type: ignore[arg-type]
 
 
 def _patched(good: bytes, offset: int, value: bytes) -> bytes:
@@ -113,32 +118,28 @@ _fault(
 )
 _fault(
     vnet,
-    "tcp6",
+    "tcp4",
     "TypeMismatch",
     "tcp4-type-on-ipv6",
     "The type says IPv4, the packet is IPv6.",
     _patched(_TCP6, 1, b"\x01"),
-    requires=("gso.tcp4",),
 )
 _fault(
     vnet,
-    "tcp4",
+    "tcp6",
     "TypeMismatch",
     "tcp6-type-on-ipv4",
     "The type says IPv6, the packet is IPv4.",
     _patched(_TCP4, 1, b"\x04"),
-    requires=("gso.tcp6",),
     kernels=by_trait("csum_start_floor", yes=refused("EINVAL"), no=LOST),
 )
 _fault(
     vnet,
-    "tcp4",
+    "udp4",
     "TypeMismatch",
     "udp-type-on-tcp",
     "The type says UDP, the packet is TCP.",
     _patched(_patched(_TCP4, 1, b"\x05"), 8, b"\x06\x00"),
-    requires=("gso.udp4",),
-    kernels=needs("uso"),
 )
 
 # Where the checksum goes.
@@ -182,7 +183,8 @@ _fault(
     "BadCsumFields",
     "csum-start-in-the-ipv6-header",
     "Summing starts in the destination address. A kernel trusts the field and writes into the header all the same.",
-    _csum_start(plain(ip6() / UDP(), payload(8)), 30),
+    _csum_start(plain(ip6() / UDP(), payload(20)), 30),
+    sibling=CSUM6_SIBLING,
     level="should",
     differs="the kernel's floor is 20 bytes for every packet without a type; no IPv6 checksum is in the fixed header",
 )
@@ -245,6 +247,7 @@ for _length in (9, 0, 1):
         "A frame that ends inside the vnet header.",
         _TCP4[:_length],
         requires=(),
+        sibling="read/plain/tcp4",
     )
 _fault(vnet, "tcp4", "Truncated", "vnet-header-alone", "A vnet header with no packet behind it.", _TCP4[:10])
 
@@ -259,6 +262,7 @@ for _nibble in (0, 5, 15):
         "A packet that is neither IPv4 nor IPv6.",
         frame(bytes((_nibble << 4 | 5,)) + packet_bytes(ip4() / UDP() / Raw(payload(8)))[1:]),
         requires=(),
+        sibling="read/plain/udp4",
     )
 for _name, _data_offset in (("four", 4), ("zero", 0), ("past-the-end", 15)):
     _fault(

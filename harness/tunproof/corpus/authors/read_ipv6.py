@@ -275,7 +275,7 @@ for _kind in ("tcp", "udp"):
         "The second extension header is longer than what is left of the packet.",
         _patched(_frame(_kind, ip6(nh=60) / _pad(nh=60) / _pad()), 40 + 8 + 1, b"\xff"),
         "ExtensionHeaders",
-        sibling=f"{_kind}-valid-with-extension",
+        sibling=f"{_kind}-hop-by-hop-not-first",
         basis=(rfc(8200, "4.2"),),
     )
     _add(

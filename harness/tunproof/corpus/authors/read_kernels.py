@@ -24,9 +24,11 @@ from tunproof.corpus.authoring import (
     needs,
     observed,
     refused,
+    rfc,
+    virtio,
 )
 from tunproof.corpus.authors import read_kernels_limits
-from tunproof.corpus.authors.shapes import CSUM_SIBLING, NO_CSUM, SHAPES, TIMESTAMPS, Shape, patched
+from tunproof.corpus.authors.shapes import CSUM6_SIBLING, NO_CSUM, SHAPES, TIMESTAMPS, Shape, patched
 from tunproof.corpus.builder import frame, ip4, ip6, packet_bytes, payload, superpacket
 
 _PARSE = kernel("virtio_net_hdr_to_skb", "include/linux/virtio_net.h")
@@ -61,7 +63,7 @@ for _start in (0, 8, 19):
         _frame,
         flags=("CsumStartFloor", "BadCsumFields"),
         requires=("csum.partial",),
-        sibling=CSUM_SIBLING,
+        sibling=CSUM6_SIBLING,
         kernels=by_trait("csum_start_floor", yes=refused("EINVAL"), no=delivers(_completed(_frame[10:], _start, 6))),
     )
 for _start in (20, 39):
@@ -71,7 +73,7 @@ for _start in (20, 39):
         _UDP6.single(csum_start=_start),
         flags=("CsumStartFloor", "BadCsumFields"),
         requires=("csum.partial",),
-        sibling=CSUM_SIBLING,
+        sibling=CSUM6_SIBLING,
         level="should",
         differs="the kernel's floor is 20 bytes for every packet without a type, and the fixed IPv6 header has 40",
     )
@@ -129,7 +131,7 @@ checksums.add(
     _TCP6.superpacket(gso_type=1, csum_start=20),
     flags=("TypeMismatch", "CsumStartAssumed"),
     requires=("gso.tcp4",),
-    sibling=_TCP6.sibling,
+    sibling=_TCP4.sibling,
 )
 for _shape in (_TCP4, _TCP6):
     for _name, _value in (("zero", b"\0\0"), ("all-ones", b"\xff\xff")):
@@ -197,6 +199,8 @@ for _shape, _headers in ((_TCP4, _OPTIONS4), (_TCP6, _OPTIONS6)):
     )
 
 _TRAPPED = "a reader sees the payload and delivers one packet; every kernel accepts such a write and loses it"
+# gso_size counts payload, and the data offset says where that begins.
+_ONE_PACKET = (virtio("5.1.6.2"), rfc(9293, "3.1"))
 _TRAPS: dict[str, tuple[int, int, int]] = {  # bytes of options, payload, gso_size
     "four-bytes": (4, 24, 24),
     "four-bytes-least": (4, 21, 24),
@@ -214,6 +218,7 @@ for _shape, _ip in ((_TCP4, ip4()), (_TCP6, ip6())):
             superpacket(_ip / TCP(flags="A", options=[("NOP", None)] * _options), payload(_length), gso_size=_size),
             flags=("OptionsTrap",),
             requires=_shape.requires,
+            basis=_ONE_PACKET,
             differs=_TRAPPED,
         )
     small.add(
@@ -236,6 +241,7 @@ for _shape, _ip in ((_TCP4, ip4()), (_TCP6, ip6())):
         _typed(_ip / TCP(flags="A", options=TIMESTAMPS), 24, _shape.gso_type, 24),
         flags=("OptionsTrap", "ChecksumUntouched"),
         requires=_shape.requires,
+        basis=_ONE_PACKET,
         differs=_TRAPPED,
     )
 
@@ -277,14 +283,15 @@ for _shape, _ip in ((_TCP4, ip4()), (_TCP6, ip6())):
 # dissected: the type against the packet, where no csum_start says which of them is right.
 
 
-def _mistyped(name: str, about: str, built: bytes, shape: Shape, *requires: str) -> None:
+def _mistyped(name: str, about: str, built: bytes, shape: Shape) -> None:
+    """Add a frame without NEEDS_CSUM whose type is that of this shape, and whose packet is another."""
     types.add(
         name,
         f"{about} Kernels that dissect such a packet refuse it; the others take it, and lose it when they cut.",
         built,
         flags=("TypeMismatch",),
-        requires=requires,
-        sibling=shape.sibling,
+        requires=shape.requires,
+        sibling=f"read/{shape.name}/without-needs-csum",
         kernels=by_trait("dissected", yes=refused("EINVAL"), no=LOST),
     )
 
@@ -293,15 +300,13 @@ _mistyped(
     "tcp4-on-ipv6-without-needs-csum",
     "The type says IPv4, the packet is IPv6.",
     _TCP6.superpacket(gso_type=1, **NO_CSUM),
-    _TCP6,
-    "gso.tcp4",
+    _TCP4,
 )
 _mistyped(
     "tcp6-on-ipv4-without-needs-csum",
     "The type says IPv6, the packet is IPv4.",
     _TCP4.superpacket(60, gso_type=4, **NO_CSUM),
-    _TCP4,
-    "gso.tcp6",
+    _TCP6,
 )
 types.add(
     "tcp6-on-short-ipv4-without-needs-csum",
@@ -310,7 +315,7 @@ types.add(
     _TCP4.superpacket(gso_type=4, **NO_CSUM),
     flags=("TypeMismatch", "HeaderCountedAsPayload"),
     requires=("gso.tcp6",),
-    sibling=_TCP4.sibling,
+    sibling="read/tcp6/without-needs-csum",
     kernels=(
         KernelRule({"dissected": True}, refused("EINVAL")),
         KernelRule({"dissected": False, "nocsum_min_len": True}, delivers(_TCP4.superpacket()[10:])),
@@ -323,21 +328,18 @@ for _tcp, _udp in ((_TCP4, _UDP4), (_TCP6, _UDP6)):
         "The type says TCP, the packet is UDP.",
         _udp.superpacket(gso_type=_tcp.gso_type, **NO_CSUM),
         _tcp,
-        *_tcp.requires,
     )
 _mistyped(
     "tcp4-on-icmp-without-needs-csum",
     "The type says TCP, the packet is ICMP.",
     _typed(ip4() / ICMP(), 40, 1, 8),
     _TCP4,
-    "gso.tcp4",
 )
 _mistyped(
     "tcp4-with-ecn-on-ipv6-without-needs-csum",
     "The type says IPv4 with the ECN qualifier, the packet is IPv6.",
     _TCP6.superpacket(gso_type=0x81, **NO_CSUM),
-    _TCP6,
-    "gso.tcp4",
+    _TCP4,
 )
 types.add(
     "tcp4-on-udp-with-needs-csum",
@@ -354,7 +356,7 @@ types.add(
     _TCP6.superpacket(gso_type=5, csum_offset=6),
     flags=("TypeMismatch",),
     requires=("gso.udp6",),
-    sibling=_TCP6.sibling,
+    sibling=_UDP6.sibling,
     kernels=needs("uso"),
 )
 for _shape, _nibble in ((_TCP4, 6), (_TCP6, 4)):
@@ -395,6 +397,7 @@ for _shape in (_TCP4, _TCP6):
         patched(_shape.superpacket(48), _offset, b"\xf0"),
         flags=("TcpOptions", "OptionsTrap"),
         requires=_shape.requires,
+        basis=_ONE_PACKET,
         sound=False,
         differs=_TRAPPED,
     )
@@ -403,7 +406,9 @@ for _shape in (_TCP4, _TCP6):
         "The data offset claims the whole payload for options: one packet without data.",
         patched(_shape.superpacket(40), _offset, b"\xf0"),
         flags=("TcpOptions", "OptionsTrap"),
+        level="should",
         requires=_shape.requires,
+        basis=_ONE_PACKET,
         sound=False,
         differs=_TRAPPED,
     )

@@ -156,6 +156,6 @@ for _name, _header in (("tcp4", ip4()), ("tcp6", ip6())):
         ),
         flags=("OptionsTrap",),
         requires=(f"gso.{_name}",),
-        basis=(kernel("tcp_gso_segment", "net/ipv4/tcp_offload.c"),),
+        basis=(kernel("tcp_gso_segment", "net/ipv4/tcp_offload.c"), virtio("5.1.6.2"), rfc(9293, "3.1")),
         differs="a reader sees the payload and delivers one packet; every kernel accepts such a write and loses it",
     )

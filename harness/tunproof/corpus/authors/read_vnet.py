@@ -306,6 +306,7 @@ for _shape in SHAPES:
         _shape.superpacket(gso_size=0xFFFF),
         flags=("GsoByFrags", "WideGsoSize"),
         requires=_shape.requires,
+        basis=(virtio("5.1.6.2"),),
         differs="the kernel keeps 0xFFFF for itself (GSO_BY_FRAGS) and refuses it in a write, whatever the payload",
     )
 

@@ -23,6 +23,7 @@ from tunproof.corpus.authoring import (
 )
 from tunproof.corpus.authors.shapes import CSUM_SIBLING, SHAPES, Shape
 from tunproof.corpus.builder import frame, ip4, ip6, packet_bytes, payload, plain, superpacket
+from tunproof.corpus.model import Basis
 
 csum = Topic(
     "read",
@@ -33,12 +34,12 @@ csum = Topic(
 csum_gso = Topic(
     "read",
     "vnet-csum-gso",
-    basis=(
-        kernel("virtio_net_hdr_to_skb", "include/linux/virtio_net.h"),
-        observed("Linux 5.10.262, 6.1.192 and 6.12.95, booted"),
-    ),
+    basis=(kernel("virtio_net_hdr_to_skb", "include/linux/virtio_net.h"),),
 )
 TOPICS = (csum, csum_gso)
+
+_BOOTED = observed("Linux 5.10.262, 6.1.192 and 6.12.95, booted")
+_UDP_START = kernel("__udp_gso_segment", "net/ipv4/udp_offload.c", since="6.11: csum_start is looked at")
 
 _TCP4, _TCP6, _UDP4, _UDP6 = SHAPES
 
@@ -222,7 +223,15 @@ def _ignored_by_old_uso(good: bytes) -> tuple[KernelRule, ...]:
     )
 
 
-def _place(shape: Shape, name: str, about: str, kernels: tuple[KernelRule, ...] | None, **vnet: int) -> None:
+def _place(  # noqa: PLR0913 (what every such case states)
+    shape: Shape,
+    name: str,
+    about: str,
+    kernels: tuple[KernelRule, ...] | None,
+    *,
+    basis: Basis = _BOOTED,
+    **vnet: int,
+) -> None:
     """Add a superpacket whose checksum is asked for in a place that its headers contradict."""
     csum_gso.add(
         f"{shape.name}-{name}",
@@ -232,6 +241,7 @@ def _place(shape: Shape, name: str, about: str, kernels: tuple[KernelRule, ...] 
         requires=shape.requires,
         kernels=kernels,
         sibling=shape.sibling,
+        basis=(basis,),
     )
 
 
@@ -241,6 +251,7 @@ for _shape in SHAPES:
     _good = _shape.superpacket()
     _offset_rules = by_trait("tso_csum_checked", yes=refused("EINVAL"), no=like(_good)) if _shape.is_tcp else None
     _start_rules = _ignored_by_old(_good) if _shape.is_tcp else _ignored_by_old_uso(_good)
+    _start_basis = _BOOTED if _shape.is_tcp else _UDP_START  # UDP, without the trait, was not booted
     _offsets = [("zero", 0), ("one-less", _right - 1), ("one-more", _right + 1)]
     if _shape.network == 40:  # for IPv4 this is in vnet-faults
         _offsets.append(("of-the-other-protocol", _other))
@@ -280,6 +291,7 @@ for _shape in SHAPES:
             "csum-start-one-too-large",
             "csum_start is one byte too large.",
             _start_rules,
+            basis=_start_basis,
             csum_start=_shape.network + 1,
         )
     _place(
@@ -287,14 +299,25 @@ for _shape in SHAPES:
         "csum-start-far-into-the-headers",
         "csum_start is eight bytes too large.",
         _start_rules,
+        basis=_start_basis,
         csum_start=_shape.network + 8,
     )
 
 _OPTIONS4 = ip4(options=[IPOption(b"\x01" * 4)]) / TCP(flags="A")
 _OPTIONS6 = ip6() / IPv6ExtHdrDestOpt(options=[PadN(optdata=b"\0\0\0\0")]) / TCP(flags="A")
-for _shape, _headers, _about in (
-    (_TCP4, _OPTIONS4, "IPv4 options stand before TCP, and csum_start is 20 as if they did not."),
-    (_TCP6, _OPTIONS6, "An extension header stands before TCP, and csum_start is 40 as if it did not."),
+for _shape, _headers, _sibling, _about in (
+    (
+        _TCP4,
+        _OPTIONS4,
+        "read/tcp4/ip-options-of-4-bytes",
+        "IPv4 options stand before TCP, and csum_start is 20 as if they did not.",
+    ),
+    (
+        _TCP6,
+        _OPTIONS6,
+        "read/ipv6/tcp-valid-with-extension",
+        "An extension header stands before TCP, and csum_start is 40 as if it did not.",
+    ),
 ):
     csum_gso.add(
         f"{_shape.name}-csum-start-before-options",
@@ -302,6 +325,7 @@ for _shape, _headers, _about in (
         superpacket(_headers, payload(24), gso_size=8, csum_start=_shape.network),
         flags=("CsumStartAssumed",),
         requires=_shape.requires,
-        sibling=_shape.sibling,
+        sibling=_sibling,
+        basis=(_BOOTED,),
         kernels=_ignored_by_old(superpacket(_headers, payload(24), gso_size=8)),
     )

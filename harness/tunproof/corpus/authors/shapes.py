@@ -8,13 +8,16 @@ from scapy.packet import Packet
 from tunproof.corpus.authoring import ANY_KERNEL, KernelRule, needs
 from tunproof.corpus.builder import ip4, ip6, payload, plain, superpacket
 
-__all__ = ["CSUM_SIBLING", "NO_CSUM", "SHAPES", "TIMESTAMPS", "Shape", "patched"]
+__all__ = ["CSUM6_SIBLING", "CSUM_SIBLING", "NO_CSUM", "SHAPES", "TIMESTAMPS", "Shape", "patched"]
 
 TIMESTAMPS = [("NOP", None), ("NOP", None), ("Timestamp", (0x01020304, 0x05060708))]
 """TCP options of 12 bytes."""
 
 CSUM_SIBLING = "read/vnet-faults/valid-csum"
 """A valid single packet with a partial checksum."""
+
+CSUM6_SIBLING = "read/csum/udp6-even"
+"""The same over IPv6."""
 
 NO_CSUM = {"flags": 0, "csum_start": 0, "csum_offset": 0}
 """Vnet header fields of a frame without NEEDS_CSUM."""

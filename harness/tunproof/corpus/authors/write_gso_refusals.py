@@ -45,7 +45,7 @@ def _of_length(hdr: bytes, total: int) -> bytes:
 
 
 _FLAG_BASIS = {
-    "TypeMismatch": rfc(9293, "3.1"),
+    "UnknownNextHeader": rfc(791, "3.1"),
     "Fragmented": rfc(8200, "4.5"),
     "LengthMismatch": rfc(791, "3.1"),
     "HeaderNotFinal": uapi("include/uapi/linux/virtio_net.h", "VIRTIO_NET_HDR_F_NEEDS_CSUM"),
@@ -139,7 +139,7 @@ _refuse(
     "icmp",
     "Neither TCP nor UDP follows.",
     GsoPieces(packet_bytes(ip4(len=128) / ICMP())[:20], packet_bytes(ip4() / ICMP())[20:], tuple(fragments(100))),
-    "TypeMismatch",
+    "UnknownNextHeader",
 )
 _refuse(
     "ipv4-fragment",

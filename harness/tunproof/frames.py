@@ -1,0 +1,31 @@
+"""Frames that were written: whether they keep the header rules, and which packets they stand for.
+
+A packet *travels alone* if it has no type and no checksum to complete. What is in it is then its sender's affair:
+nobody cuts it or looks inside, so V1 (a whole IP packet) and V11 (right lengths) ask nothing of whoever passed it on.
+"""
+
+import tio
+
+__all__ = ["cut", "rules_broken", "travels_alone"]
+
+_HEADER = 10
+_NEEDS_CSUM = 1
+
+
+def travels_alone(frame: bytes) -> bool:
+    """Whether a frame carries one packet that is handed on as it is."""
+    return len(frame) > _HEADER and not frame[0] & _NEEDS_CSUM and not frame[1]
+
+
+def rules_broken(frame: bytes) -> list[tio.Violation]:
+    """Return the header rules that a frame breaks, musts and shoulds."""
+    waived = {"V1", "V11"} if travels_alone(frame) else set()
+    found = tio.violations(frame, byte_order=tio.ByteOrder.LITTLE)
+    return [violation for violation in found if violation.rule not in waived]
+
+
+def cut(frame: bytes) -> list[bytes]:
+    """Return the packets that a frame stands for. Raises `tio.FrameError`."""
+    if travels_alone(frame):
+        return [frame[_HEADER:]]
+    return tio.segment(frame, byte_order=tio.ByteOrder.LITTLE)
