@@ -183,7 +183,7 @@ _fault(
     "BadCsumFields",
     "csum-start-in-the-ipv6-header",
     "Summing starts in the destination address. A kernel trusts the field and writes into the header all the same.",
-    _csum_start(plain(ip6() / UDP(), payload(20)), 30),
+    _csum_start(plain(ip6() / UDP(), payload(8)), 30),
     sibling=CSUM6_SIBLING,
     level="should",
     differs="the kernel's floor is 20 bytes for every packet without a type; no IPv6 checksum is in the fixed header",

@@ -223,7 +223,7 @@ def _ignored_by_old_uso(good: bytes) -> tuple[KernelRule, ...]:
     )
 
 
-def _place(  # noqa: PLR0913 (what every such case states)
+def _place(
     shape: Shape,
     name: str,
     about: str,

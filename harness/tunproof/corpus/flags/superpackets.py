@@ -148,7 +148,7 @@ READING = {
         links=(_LINUX + "49d14b54a527", _LINUX + "89add40066f9"),
     ),
     "TypeMismatch": Flag(
-        description="The type names another IP version or protocol than the packet has.",
+        description="The type, or the IP header, names another IP version or transport than what is there.",
         effect="A UDP header is rewritten as TCP: ports and lengths are overwritten.",
         links=(_LINUX + "44378d02c5aa",),
     ),
