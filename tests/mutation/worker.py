@@ -74,7 +74,7 @@ class Judge:
         self._patience = 60.0
         outcome, seconds = self._run()
         self.baseline = outcome, seconds
-        self._patience = 10 * seconds + 5
+        self._patience = 4 * seconds + 3
 
     def judge(self, module: str, source: str) -> tuple[str, float]:
         """Return what the corpus says to a module with this source instead of its own, and how long that took."""
