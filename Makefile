@@ -25,7 +25,7 @@ lint: $(STAMP)  ## ruff and mypy --strict
 fuzz: $(STAMP)  ## the property tests with fresh random seeds for about FUZZ_SECONDS
 	$(BIN)/python -m tunfuzz --seconds $(FUZZ_SECONDS)
 
-mutants: $(VENV)/.mutants  ## would the corpus notice a fault in the reference? writes corpora/MUTANTS.md
+mutants: $(STAMP)  ## would the corpus notice a fault in the reference? writes corpora/MUTANTS.md
 	$(BIN)/python tests/mutation/run.py --jobs $(MUTANT_JOBS) --report corpora/MUTANTS.md
 
 corpus: $(STAMP)  ## record the golden cases from the running kernel
@@ -43,9 +43,4 @@ $(STAMP): pyproject.toml constraints.txt
 	    echo "Another interpreter: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 3; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	@touch $@
-
-# The mutation tool is in no other extra: it brings two dozen packages that nothing else needs.
-$(VENV)/.mutants: $(STAMP)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[mutants]'
 	@touch $@

@@ -189,6 +189,6 @@ def test_a_check_on_another_kernel_finds_no_difference(monkeypatch: pytest.Monke
     other = os.uname_result((here.sysname, here.nodename, "6.99.0-other", here.version, here.machine))
     monkeypatch.setattr(os, "uname", lambda: other)
     root = CORPORA.resolve()
-    topics = "read/udp*"
+    topics = "read/udp[46]"
     assert building.differing(building.build(root, topics=topics, confirm=False), root, topics) == []
     assert len(building.differing(building.build(root, topics=topics), root, topics)) == 2

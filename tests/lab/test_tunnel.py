@@ -44,7 +44,8 @@ def test_without_offload_every_packet_goes_by_itself(family: str) -> None:
     data = os.urandom(4 * MIB)
     with Tunnel(offload=False) as tunnel:
         carried = carry(tunnel.near, tunnel.far, data, family=FAMILIES[family])
-        assert tunnel.near.counters().tx_packets >= tunnel.outward.packets > 4 * MIB // 1500
+        packets = tunnel.outward.packets  # before the kernel's own count: acknowledgments may still be under way
+        assert tunnel.near.counters().tx_packets >= packets > 4 * MIB // 1500
     assert carried.intact
     assert (tunnel.outward.largest_read, tunnel.outward.superpackets_written) == (1, 0)
 
