@@ -19,9 +19,6 @@ from tunproof.judge import first_difference
 
 __all__ = ["BatchReport", "inspect_batch"]
 
-_HEADER = 10
-_NEEDS_CSUM = 1
-
 REPAIRS = "repairs wrong checksums"
 SUMS = "joins datagrams without a checksum"
 

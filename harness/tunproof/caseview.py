@@ -44,7 +44,7 @@ from tunproof.corpus.cases import (
 )
 from tunproof.corpus.lint import differs
 from tunproof.corpus.load import Corpus
-from tunproof.corpus.model import KernelDelivers, KernelSame
+from tunproof.corpus.model import KernelDelivers, KernelSame, from_hex
 from tunproof.corpus.script import Feed, Script
 from tunproof.corpus.summing import completed_frame
 from tunproof.judge import first_difference
@@ -158,9 +158,8 @@ def _gso_input(page: Page, given: GsoInput) -> None:
         if data:
             page.say(name, 2)
             page.dump(data)
-    joined = hdr + transport + bytes.fromhex("".join(given.pays))
-    page.say(f"joined, {len(joined)} bytes", 2)
-    _rows(page, joined)
+    page.say(f"joined, {len(given.whole)} bytes", 2)
+    _rows(page, given.whole)
 
 
 def _batch_input(page: Page, given: BatchInput) -> None:
@@ -168,7 +167,7 @@ def _batch_input(page: Page, given: BatchInput) -> None:
         page.say(f"before it, a batch of {_counted(len(batch), 'packet')}", 2)
     page.say(f"a batch of {_counted(len(given.packets), 'packet')}{_sizes(given.packets)}", 2)
     _poison(page, given.poison)
-    for shape in picture.shapes(_all(given.packets))[:_MOST_SHAPES]:
+    for shape in picture.shapes(from_hex(given.packets))[:_MOST_SHAPES]:
         first, packet = next(iter(shape.items()))
         page.say(f"packet {first}", 2)
         _rows(page, packet)
@@ -245,12 +244,12 @@ def _outcome(page: Page, case: Case) -> None:  # noqa: C901 (one for each outcom
             if isinstance(case.input, EmitInput):
                 _layout(page, case.input.fields, bytes.fromhex(data))
         case Packets(packets=packets) if isinstance(case, ReadCase):
-            _cut(page, bytes.fromhex(case.input.frame)[_VNET_SIZE:], _all(packets))
+            _cut(page, bytes.fromhex(case.input.frame)[_VNET_SIZE:], from_hex(packets))
         case Written(header=header, segments=segments):
             page.say("one frame: this vnet header, or another that keeps the rules V1 to V14,", 2)
             _vnet(page, bytes.fromhex(header))
             page.say("then the packet, byte for byte; what the frame stands for:", 2)
-            _cut(page, _whole(case), _all(segments))
+            _cut(page, _whole(case), from_hex(segments))
         case Nothing():
             page.say("the call succeeds, and nothing is written", 2)
         case Rejected(fault=fault):
@@ -268,7 +267,7 @@ def _outcome(page: Page, case: Case) -> None:  # noqa: C901 (one for each outcom
 def _whole(case: Case) -> bytes:
     """Return the packet that is written."""
     if isinstance(case, WriteGsoCase):
-        return bytes.fromhex(case.input.hdr + case.input.transport_hdr + "".join(case.input.pays))
+        return case.input.whole
     return bytes.fromhex(case.input.packet) if isinstance(case, WriteCase) else b""
 
 
@@ -304,7 +303,7 @@ def _changes(page: Page, what: str, packets: dict[int, bytes]) -> None:
 
 
 def _joined(page: Page, case: WriteBatchCase) -> None:
-    packets, expect = _all(case.input.packets), case.expect
+    packets, expect = from_hex(case.input.packets), case.expect
     flows = {
         index: _LETTERS[number : number + 1] or str(number)
         for number, flow in enumerate(expect.order)
@@ -344,7 +343,7 @@ def _notes(index: int, expect: Joined) -> Iterable[str]:
 
 
 def _frames(page: Page, packets: list[bytes], expect: Joined) -> None:
-    frames = _all(expect.example)
+    frames = from_hex(expect.example)
     if not frames:
         page.say("no frame is written", 2)
         return
@@ -386,7 +385,7 @@ def _kernels(page: Page, case: Case, corpus: Corpus) -> None:
         does = same if isinstance(answer, KernelSame) else picture.what_it_does(answer)
         page.say(f"{picture.which_kernels(answer)} {does}", 2)
         if isinstance(answer, KernelDelivers) and isinstance(case.expect, Packets):
-            difference = first_difference(_all(case.expect.packets), _all(answer.packets))
+            difference = first_difference(from_hex(case.expect.packets), from_hex(answer.packets))
             page.say(f"first difference: {str(difference).partition(chr(10))[0]}", 4)
         if answer.because and differs(case, answer):
             page.say(f"why the two may differ: {answer.because}", 4)
@@ -414,10 +413,6 @@ def _about(page: Page, case: Case) -> None:
     if case.kernel:
         page.say(f"confirmed on: {', '.join(case.confirmed) or 'nothing yet'}", 2)
     page.say(f"digest of input and outcomes: {case.digest}", 2)
-
-
-def _all(packets: Iterable[str]) -> list[bytes]:
-    return [bytes.fromhex(packet) for packet in packets]
 
 
 def _listed(numbers: Sequence[int], most: int) -> str:

@@ -284,6 +284,7 @@ def build_corpus(
     """Record the cases from the running kernel. In a checkout only."""
     from tunproof import lab
     from tunproof.corpus.build import build, checkout, differing, write
+    from tunproof.corpus.load import GOLDEN
     from tunproof.terminal import Terminal
 
     root = checkout()
@@ -291,7 +292,7 @@ def build_corpus(
     terminal = Terminal()
     with terminal.progress("cases") as tick:
         files = build(root, topics=topics, confirm=not check_only, progress=tick)
-    if not any(path.parent.parent.name == "golden" for path in files):
+    if not any(path.parent.parent.name == GOLDEN for path in files):
         raise UsageError(f"no topic matches {topics!r}")
     changed = [path.relative_to(root) for path in differing(files, root, topics)]
     for path in changed:

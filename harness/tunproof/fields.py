@@ -1,4 +1,4 @@
-"""Names for the bytes of a frame or packet: which field a byte belongs to, and what each field says.
+"""Names for the bytes of a packet: which field a byte belongs to, and what each field says.
 
 For people who look at a difference. Nothing here decides anything, and damaged packets are named as far as they go.
 """
@@ -9,16 +9,8 @@ from dataclasses import dataclass
 from tio.errors import PacketError
 from tio.ip import IPv6, parse_ip
 
-__all__ = ["Field", "field_at", "packet_fields", "vnet_fields"]
+__all__ = ["Field", "field_at", "packet_fields"]
 
-_VNET = (
-    ("flags", 0, 1),
-    ("gso_type", 1, 2),
-    ("hdr_len", 2, 4),
-    ("gso_size", 4, 6),
-    ("csum_start", 6, 8),
-    ("csum_offset", 8, 10),
-)
 _IPV4 = (
     ("version, IHL", 0, 1),
     ("DSCP, ECN", 1, 2),
@@ -72,11 +64,6 @@ class Field:
         if self.name.endswith(("checksum", "flags", "fragment_offset")):
             return f"0x{data.hex()}"
         return str(number) if len(data) <= 4 else data.hex()
-
-
-def vnet_fields() -> Iterator[Field]:
-    """Yield the fields of a vnet header of 10 bytes."""
-    yield from (Field(f"vnet.{name}", start, end) for name, start, end in _VNET)
 
 
 def packet_fields(packet: bytes) -> Iterator[Field]:

@@ -23,7 +23,7 @@ from tunproof.corpus.cases import (
     WriteGsoCase,
     Written,
 )
-from tunproof.corpus.model import KernelAnswer, KernelDelivers, KernelLoses, KernelRefuses, KernelSame
+from tunproof.corpus.model import KernelAnswer, KernelDelivers, KernelLoses, KernelRefuses, KernelSame, from_hex
 from tunproof.corpus.summing import completed_frame
 from tunproof.frames import cut
 from tunproof.judge import describe_packets, first_difference
@@ -117,14 +117,15 @@ def frames_of(case: Case) -> list[tuple[bytes, tuple[bytes, ...]]]:
             frame, packet = completed_frame(bytes.fromhex(given.data), given.initial)
             return [(frame, (packet,))]
         case ReadCase(input=given, expect=expect):
-            return [(bytes.fromhex(given.frame), _packets(expect.packets if isinstance(expect, Packets) else ()))]
+            return [
+                (bytes.fromhex(given.frame), tuple(from_hex(expect.packets if isinstance(expect, Packets) else ())))
+            ]
         case WriteCase(input=given, expect=Written(header=header, segments=segments)):
-            return [(bytes.fromhex(header + given.packet), _packets(segments))]
+            return [(bytes.fromhex(header + given.packet), tuple(from_hex(segments)))]
         case WriteGsoCase(input=given, expect=Written(header=header, segments=segments)):
-            frame = bytes.fromhex(header + given.hdr + given.transport_hdr + "".join(given.pays))
-            return [(frame, _packets(segments))]
+            return [(bytes.fromhex(header) + given.whole, tuple(from_hex(segments)))]
         case WriteBatchCase(expect=expect):
-            return [(frame, tuple(cut(frame))) for frame in _packets(expect.example)]
+            return [(frame, tuple(cut(frame))) for frame in from_hex(expect.example)]
     return []
 
 
@@ -139,15 +140,11 @@ def expected_outcome(case: Case, answer: KernelAnswer, frame: bytes, packets: tu
         case _ if isinstance(case, WriteBatchCase) and not any(frame[:10]):
             return Delivered(packets)
         case KernelDelivers(packets=others):
-            return Delivered(_packets(others))
+            return Delivered(tuple(from_hex(others)))
         case KernelRefuses(errno=name):
             return Refused(getattr(errno, name))
         case KernelLoses():
             return Lost()
-
-
-def _packets(packets: Sequence[str]) -> tuple[bytes, ...]:
-    return tuple(map(bytes.fromhex, packets))
 
 
 def replay(exchange: Exchange, questions: Sequence[Question]) -> Iterator[Disagreement]:

@@ -12,8 +12,8 @@ import msgspec
 
 from tio import VnetHeader
 from tunproof.corpus.cases import VnetFields
-from tunproof.corpus.model import KernelAnswer, KernelDelivers, KernelLoses, KernelRefuses
-from tunproof.fields import Field, packet_fields, vnet_fields
+from tunproof.corpus.model import KernelAnswer, KernelDelivers, KernelLoses, KernelRefuses, from_hex
+from tunproof.fields import Field, packet_fields
 from tunproof.judge import describe_packets
 
 __all__ = [
@@ -21,7 +21,6 @@ __all__ = [
     "HeaderRow",
     "changes",
     "cut",
-    "fields_of",
     "flag_names",
     "header_rows",
     "packet_rows",
@@ -144,15 +143,6 @@ def changes(segments: Sequence[bytes]) -> list[Change]:
     return result
 
 
-def fields_of(frame: bytes) -> list[tuple[str, int, str]]:
-    """Return name, offset and value of every field of a frame; offsets count as errors do (vnet and packet apart)."""
-    header = [
-        (field.name, field.start, str(int.from_bytes(frame[field.start : field.end], "little")))
-        for field in vnet_fields()
-    ]
-    return header + packet_rows(frame[10:])
-
-
 def packet_rows(packet: bytes) -> list[tuple[str, int, str]]:
     """Return name, offset and value of every field of a packet; of a payload how long it is."""
     return [
@@ -224,7 +214,7 @@ def what_it_does(answer: KernelDelivers | KernelRefuses | KernelLoses) -> str:
     """Return what such a kernel does."""
     match answer:
         case KernelDelivers(packets=packets):
-            return f"delivers {describe_packets([bytes.fromhex(packet) for packet in packets])}"
+            return f"delivers {describe_packets(from_hex(packets))}"
         case KernelRefuses(errno=errno):
             return f"refuses the write: {errno}"
         case KernelLoses():

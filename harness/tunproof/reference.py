@@ -12,6 +12,7 @@ from typing import Self
 
 import tio
 from tunproof.corpus.cases import Case, Fault, GsoArguments, VnetFields
+from tunproof.corpus.model import from_hex
 from tunproof.corpus.script import Answer, Script
 from tunproof.lifecycle import play
 from tunproof.subject import Subject, TurnedDownError
@@ -183,7 +184,7 @@ class Reference(Subject):
     def _write_gso(self, arguments: GsoArguments) -> None:
         if not self._wire.queue.gso_supported():
             raise AssertionError("the backend with offload says that it has none")
-        pays = [bytes.fromhex(pay) for pay in arguments.pays]
+        pays = from_hex(arguments.pays)
         self._wire.queue.write_gso(bytes.fromhex(arguments.hdr), bytes.fromhex(arguments.transport_hdr), pays)
 
     def _write_batch(self, packets: Sequence[bytes]) -> list[bytes]:

@@ -23,6 +23,7 @@ from tunproof.corpus.cases import (
     WriteGsoCase,
     Written,
 )
+from tunproof.corpus.model import from_hex, to_hex
 from tunproof.corpus.script import Answer, Frames
 from tunproof.frames import cut, rules_broken
 from tunproof.freedoms import same_packets
@@ -98,12 +99,12 @@ def _header(case: HeaderCase, subject: Subject, exact: bool) -> Verdict:
 
 def _read(case: ReadCase, subject: Subject, exact: bool) -> Verdict:
     try:
-        got = subject.read(bytes.fromhex(case.input.frame), _all(case.input.before))
+        got = subject.read(bytes.fromhex(case.input.frame), from_hex(case.input.before))
     except TurnedDownError as error:
         return _turned_down(case.expect, error, exact=exact)
     if isinstance(case.expect, Rejected):
         return _fail(f"expected a frame that is turned down ({case.expect.fault}), got {describe_packets(got)}")
-    return _packets(_all(case.expect.packets), got, exact=exact or case.level != "must")
+    return _packets(from_hex(case.expect.packets), got, exact=exact or case.level != "must")
 
 
 def _write(case: WriteCase, subject: Subject, exact: bool) -> Verdict:
@@ -111,7 +112,7 @@ def _write(case: WriteCase, subject: Subject, exact: bool) -> Verdict:
     packet = bytes.fromhex(given.packet)
     poison = None if given.poison is None else int(given.poison, 16)
     try:
-        frames = subject.write(packet, _all(given.before), poison)
+        frames = subject.write(packet, from_hex(given.before), poison)
     except TurnedDownError as error:
         return _turned_down(case.expect, error, exact=exact)
     return _frame(case, packet, frames, exact=exact)
@@ -123,23 +124,22 @@ def _write_gso(case: WriteGsoCase, subject: Subject, exact: bool) -> Verdict:
         frames = subject.write_gso(given, given.before)
     except TurnedDownError as error:
         return _turned_down(case.expect, error, exact=exact)
-    packet = bytes.fromhex(given.hdr + given.transport_hdr + "".join(given.pays))
-    return _frame(case, packet, frames, exact=exact)
+    return _frame(case, given.whole, frames, exact=exact)
 
 
 def _write_batch(case: WriteBatchCase, subject: Subject, exact: bool) -> Verdict:
     given = case.input
-    packets = _all(given.packets)
+    packets = from_hex(given.packets)
     poison = None if given.poison is None else int(given.poison, 16)
     try:
-        frames: Sequence[bytes] = subject.write_batch(packets, [_all(batch) for batch in given.before], poison)
+        frames: Sequence[bytes] = subject.write_batch(packets, [from_hex(batch) for batch in given.before], poison)
     except TurnedDownError as error:
         if not case.expect.optional:
             return _fail(f"expected every packet to be written, but one was turned down ({error.reason})")
         frames = error.frames
     report = inspect_batch(packets, frames, case.expect)
-    if exact and not report.failures and _hexed(frames) != case.expect.example:
-        difference = first_difference(_all(case.expect.example), frames)
+    if exact and not report.failures and to_hex(frames) != case.expect.example:
+        difference = first_difference(from_hex(case.expect.example), frames)
         return _fail(f"not the frames of the example: {difference}")
     kind = Kind.FAIL if report.failures else Kind.PASS
     policies = frozenset(report.policies)
@@ -169,12 +169,12 @@ def _answers(right: Answer, said: Answer, *, header: bool, exact: bool) -> bool:
     """Whether an answer is the right one; written frames are held against the header rules."""
     if not isinstance(right, Frames) or not isinstance(said, Frames):
         return right == said
-    frames = _all(said.packets)
+    frames = from_hex(said.packets)
     if header:
         if any(violation.is_must for frame in frames for violation in rules_broken(frame)):
             return False
         frames = [frame[10:] for frame in frames]
-    return same_packets(_all(right.packets), frames, exact=exact)
+    return same_packets(from_hex(right.packets), frames, exact=exact)
 
 
 def _frame(case: WriteCase | WriteGsoCase, packet: bytes, frames: Sequence[bytes], *, exact: bool) -> Verdict:
@@ -201,7 +201,7 @@ def _written(case: WriteCase | WriteGsoCase, expect: Written, packet: bytes, fra
     broken = [violation for violation in found if violation.is_must or case.level == "should"]
     if broken:
         return _fail("; ".join(map(str, broken)))
-    verdict = _packets(_all(expect.segments), cut(frame), exact=exact)
+    verdict = _packets(from_hex(expect.segments), cut(frame), exact=exact)
     return verdict if verdict.difference else Verdict(Kind.PASS, advice=tuple(map(str, found)))
 
 
@@ -225,11 +225,3 @@ def _equal(right: object, got: object) -> Verdict:
 
 def _fail(difference: str) -> Verdict:
     return Verdict(Kind.FAIL, difference)
-
-
-def _hexed(packets: Sequence[bytes]) -> tuple[str, ...]:
-    return tuple(packet.hex() for packet in packets)
-
-
-def _all(packets: Sequence[str]) -> list[bytes]:
-    return [bytes.fromhex(packet) for packet in packets]

@@ -6,9 +6,10 @@ from scapy.layers.inet6 import IPv6ExtHdrDestOpt
 
 from tio import VnetHeader
 from tunproof.corpus.builder import ip4, ip6, packet_bytes, payload
+from tunproof.corpus.cases import VnetFields
 from tunproof.fields import field_at, packet_fields
 from tunproof.judge import describe_packets, first_difference, hexdump
-from tunproof.picture import changes, cut, fields_of, vnet_summary
+from tunproof.picture import changes, cut, header_rows, packet_rows, vnet_summary
 
 TCP4 = packet_bytes(ip4() / TCP(flags="A", options=[("NOP", None)] * 4) / payload(20))
 UDP6 = packet_bytes(ip6() / IPv6ExtHdrDestOpt() / UDP() / payload(20))
@@ -119,7 +120,7 @@ def test_a_vnet_header_is_summed_up_with_unknown_bits_kept() -> None:
     assert "hdr_len 0, gso_size 8, csum_start 0" in text
 
 
-def test_all_fields_of_a_frame_are_listed_with_offsets() -> None:
-    rows = fields_of(VnetHeader(gso_size=9).emit(byte_order="little") + TCP4)
-    assert ("vnet.gso_size", 4, "9") in rows
-    assert ("tcp.flags", 33, "ACK") in rows
+def test_all_fields_of_a_vnet_header_and_of_a_packet_are_listed_with_offsets() -> None:
+    fields = VnetFields(flags=0, gso_type=0, hdr_len=0, gso_size=9, csum_start=0, csum_offset=0)
+    assert ("gso_size", 4, "9") in [(row.name, row.start, row.value) for row in header_rows(fields)]
+    assert ("tcp.flags", 33, "ACK") in packet_rows(TCP4)

@@ -170,6 +170,11 @@ class GsoArguments(Strict, frozen=True, kw_only=True):
     transport_hdr: Hex
     pays: tuple[Hex, ...]
 
+    @property
+    def whole(self) -> bytes:
+        """The superpacket that they make up."""
+        return bytes.fromhex(self.hdr + self.transport_hdr + "".join(self.pays))
+
 
 class GsoInput(GsoArguments, frozen=True, kw_only=True):
     """The arguments of `write_gso`, and those of calls before it."""

@@ -252,7 +252,7 @@ def packets_of(case: Case) -> Iterator[Shown]:
             yield Shown(bytes.fromhex(given.packet), "in", goes_in=True)
         case WriteGsoCase(input=given):
             what = f"in, headers and {len(given.pays)} fragments joined"
-            yield Shown(bytes.fromhex(given.hdr + given.transport_hdr + "".join(given.pays)), what, goes_in=True)
+            yield Shown(given.whole, what, goes_in=True)
         case WriteBatchCase(input=given):
             for number, batch in enumerate(given.before):
                 yield from _numbered(f"before, batch {number + 1}", batch)

@@ -8,6 +8,7 @@ them (`schema`). Bytes are lower-case hex. A key that has its default is left ou
 """
 
 import hashlib
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import msgspec
@@ -29,6 +30,8 @@ __all__ = [
     "Trait",
     "digest_of",
     "fits",
+    "from_hex",
+    "to_hex",
 ]
 
 FORMAT = "tunproof-corpus/1"
@@ -139,6 +142,16 @@ class CaseBase(Strict, frozen=True, kw_only=True):
     def answer_of(self, traits: frozenset[str]) -> KernelAnswer | None:
         """Return what a kernel with these traits does, or None where no kernel is asked."""
         return next((answer for answer in self.kernel if fits(answer.when, traits)), None)
+
+
+def from_hex(texts: Iterable[str]) -> list[bytes]:
+    """Return the bytes that a list of hex strings stands for."""
+    return [bytes.fromhex(text) for text in texts]
+
+
+def to_hex(pieces: Iterable[bytes]) -> tuple[str, ...]:
+    """Return bytes as cases have them: lower-case hex."""
+    return tuple(piece.hex() for piece in pieces)
 
 
 def fits(when: dict[str, bool], traits: frozenset[str]) -> bool:

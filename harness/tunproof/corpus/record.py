@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import tio
 from tunproof.corpus import oracle, summing
 from tunproof.corpus.authoring import (
     Batch,
@@ -61,10 +60,12 @@ from tunproof.corpus.model import (
     KernelSame,
     digest_of,
     fits,
+    from_hex,
+    to_hex,
 )
 from tunproof.corpus.script import Answers
 from tunproof.errors import TunproofError
-from tunproof.frames import cut
+from tunproof.frames import cut, rules_broken
 from tunproof.judge import describe_packets, first_difference
 from tunproof.kernel import describe_outcome
 from tunproof.lab import Delivered, Exchange, Lost, Outcome
@@ -99,6 +100,9 @@ class Recorder:
         verdict = judge(case, self.reference, exact=True)
         if verdict.kind is not Kind.PASS:
             raise DisagreementError(f"{draft.id}: the reference does not pass its own case\n{verdict.difference}")
+        if verdict.quality not in {None, 1.0} or verdict.advice or verdict.policies:
+            what = f"quality {verdict.quality}, {verdict.advice}, {verdict.policies}"
+            raise DisagreementError(f"{draft.id}: the reference does less than the ideal: {what}")
         return case
 
     def _recorded(self, draft: Draft, old: Case | None) -> Case:  # noqa: PLR0911 (one for each operation)
@@ -152,8 +156,8 @@ class Recorder:
         expect: Packets | Rejected
         packets: tuple[bytes, ...] | None
         try:
-            read = tuple(self.reference.read(frame, _all(given.before)))
-            packets, expect = read, Packets(packets=_hex(read))
+            read = tuple(self.reference.read(frame, from_hex(given.before)))
+            packets, expect = read, Packets(packets=to_hex(read))
         except TurnedDownError as error:
             packets, expect = None, Rejected(fault=_fault(draft, error))
         if draft.sound:
@@ -166,7 +170,7 @@ class Recorder:
         expect: Written | Nothing | Refused
         answers: tuple[KernelAnswer, ...] = ()
         try:
-            frames = self.reference.write(packet, _all(given.before), None)
+            frames = self.reference.write(packet, from_hex(given.before), None)
         except TurnedDownError as error:
             expect = Refused(fault=_fault(draft, error))
         else:
@@ -185,21 +189,21 @@ class Recorder:
         except TurnedDownError as error:
             expect = Refused(fault=_fault(draft, error))
         else:
-            broken = tio.violations(frame, byte_order=tio.ByteOrder.LITTLE)
+            broken = rules_broken(frame)
             if broken:
                 raise DisagreementError(
                     f"{draft.id}: the reference wrote an illegal header\n{'; '.join(map(str, broken))}"
                 )
-            segments = tuple(tio.segment(frame, byte_order=tio.ByteOrder.LITTLE))
+            segments = tuple(cut(frame))
             if draft.sound:
                 _check_with_scapy(draft, segments)
-            expect = Written(header=frame[:10].hex(), segments=_hex(segments))
+            expect = Written(header=frame[:10].hex(), segments=to_hex(segments))
             answers = self._kernel_answers(draft, [(frame, segments)], old)
         return WriteGsoCase(input=given, expect=expect, **_stated(draft, given, expect, answers))
 
     def _write_batch(self, draft: Draft, batch: Batch, old: Case | None) -> Case:
-        packets = _all(batch.input.packets)
-        frames = self.reference.write_batch(packets, [_all(one) for one in batch.input.before], None)
+        packets = from_hex(batch.input.packets)
+        frames = self.reference.write_batch(packets, [from_hex(one) for one in batch.input.before], None)
         seen = oracle.batched(packets)
         expect = Joined(
             order=seen.order,
@@ -210,16 +214,11 @@ class Recorder:
             repairable=seen.repairable,
             unsummed=seen.unsummed,
             ideal=tuple(tuple(group) for group in batch.ideal),
-            example=_hex(frames),
+            example=to_hex(frames),
         )
         cuts = [(frame, tuple(cut(frame))) for frame in frames]
         answers = self._kernel_answers(draft, cuts, old)
-        case = WriteBatchCase(input=batch.input, expect=expect, **_stated(draft, batch.input, expect, answers))
-        verdict = judge(case, self.reference)
-        if verdict.kind is Kind.PASS and (verdict.quality not in {None, 1.0} or verdict.advice or verdict.policies):
-            what = f"quality {verdict.quality}, {verdict.advice}, {verdict.policies}"
-            raise DisagreementError(f"{draft.id}: the reference does less than the ideal: {what}")
-        return case
+        return WriteBatchCase(input=batch.input, expect=expect, **_stated(draft, batch.input, expect, answers))
 
     def _kernel_answers(
         self, draft: Draft, frames: Sequence[tuple[bytes, tuple[bytes, ...] | None]], old: Case | None
@@ -231,7 +230,7 @@ class Recorder:
         return tuple(
             self._checked(draft, rule, frames)
             if fits(dict(rule.when), self.traits)
-            else self._stated(draft, rule, frames, old)
+            else self._elsewhere(draft, rule, frames, old)
             for rule in draft.kernels
         )
 
@@ -256,7 +255,7 @@ class Recorder:
             self._demand(draft, rule, outcome)
         return _answer(rule, outcome, frames[0][1] if frames else (), draft.differs)
 
-    def _stated(
+    def _elsewhere(
         self,
         draft: Draft,
         rule: KernelRule,
@@ -305,7 +304,7 @@ def _answer(rule: KernelRule, outcome: Outcome, packets: tuple[bytes, ...] | Non
         case Delivered(packets=delivered) if delivered == packets:
             return KernelSame(when=when)
         case Delivered(packets=delivered):
-            return KernelDelivers(when=when, packets=_hex(delivered), because=because)
+            return KernelDelivers(when=when, packets=to_hex(delivered), because=because)
         case WriteRefused(errno=number):
             return KernelRefuses(when=when, errno=errno.errorcode[number], because=because)
         case Lost():
@@ -356,11 +355,3 @@ def _check_with_scapy(draft: Draft, packets: Sequence[bytes]) -> None:
         if built != packet and not oracle.right_but_for_zero(built, packet):
             difference = first_difference([built], [packet])
             raise DisagreementError(f"{draft.id}: scapy disagrees about packet {index}\n{difference}")
-
-
-def _all(packets: Sequence[str]) -> list[bytes]:
-    return [bytes.fromhex(packet) for packet in packets]
-
-
-def _hex(packets: Sequence[bytes]) -> tuple[str, ...]:
-    return tuple(packet.hex() for packet in packets)

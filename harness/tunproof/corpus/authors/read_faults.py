@@ -19,7 +19,7 @@ from tunproof.corpus.authoring import (
     virtio,
 )
 from tunproof.corpus.authors.shapes import CSUM6_SIBLING
-from tunproof.corpus.builder import frame, ip4, ip6, packet_bytes, payload, plain, superpacket
+from tunproof.corpus.builder import frame, ip4, ip6, packet_bytes, patched, payload, plain, superpacket
 
 vnet = Topic("read", "vnet-faults", basis=(kernel("virtio_net_hdr_to_skb", "include/linux/virtio_net.h"),))
 packets = Topic("read", "packet-faults", basis=(kernel("tun_get_user", "drivers/net/tun.c"),))
@@ -60,18 +60,14 @@ def _fault(  # noqa: PLR0913, PLR0917 (what every fault states)
     topic.add(name, about, built, flags=(flag,), **(usual | options))  # type: ignore[arg-type]
 
 
-def _patched(good: bytes, offset: int, value: bytes) -> bytes:
-    return good[:offset] + value + good[offset + len(value) :]
-
-
 def _completed(packet: bytes, start: int, offset: int) -> bytes:
     """Return a packet with a checksum over everything from `start`, stored `offset` bytes further, by scapy's sum."""
     value = rfc1071(packet[start:]) or 0xFFFF
-    return _patched(packet, start + offset, value.to_bytes(2, "big"))
+    return patched(packet, start + offset, value.to_bytes(2, "big"))
 
 
 def _csum_start(good: bytes, start: int) -> bytes:
-    return _patched(good, 6, start.to_bytes(2, "little"))
+    return patched(good, 6, start.to_bytes(2, "little"))
 
 
 # The type and its size.
@@ -83,10 +79,10 @@ for _name, _type in (("type-2", 2), ("type-6", 6), ("type-127", 127), ("ecn-alon
         "UnknownType",
         f"unknown-{_name}",
         "A type that nobody defined: the frame is turned down, never delivered whole.",
-        _patched(_TCP4, 1, bytes((_type,))),
+        patched(_TCP4, 1, bytes((_type,))),
         basis=(virtio("5.1.6"),),
     )
-_fault(vnet, "udp4", "UnknownType", "ecn-on-udp", "The ECN qualifier belongs to TCP.", _patched(_UDP4, 1, b"\x85"))
+_fault(vnet, "udp4", "UnknownType", "ecn-on-udp", "The ECN qualifier belongs to TCP.", patched(_UDP4, 1, b"\x85"))
 _fault(
     vnet,
     "udp4",
@@ -105,7 +101,7 @@ for _kind, _good in (("tcp4", _TCP4), ("tcp6", _TCP6), ("udp4", _UDP4)):
         "GsoSizeZero",
         f"gso-size-zero-{_kind}",
         "A type with gso_size 0.",
-        _patched(_good, 4, b"\0\0"),
+        patched(_good, 4, b"\0\0"),
         importance="critical",
     )
 _fault(
@@ -122,7 +118,7 @@ _fault(
     "TypeMismatch",
     "tcp4-type-on-ipv6",
     "The type says IPv4, the packet is IPv6.",
-    _patched(_TCP6, 1, b"\x01"),
+    patched(_TCP6, 1, b"\x01"),
 )
 _fault(
     vnet,
@@ -130,7 +126,7 @@ _fault(
     "TypeMismatch",
     "tcp6-type-on-ipv4",
     "The type says IPv6, the packet is IPv4.",
-    _patched(_TCP4, 1, b"\x04"),
+    patched(_TCP4, 1, b"\x04"),
     kernels=by_trait("csum_start_floor", yes=refused("EINVAL"), no=LOST),
 )
 _fault(
@@ -139,7 +135,7 @@ _fault(
     "TypeMismatch",
     "udp-type-on-tcp",
     "The type says UDP, the packet is TCP.",
-    _patched(_patched(_TCP4, 1, b"\x05"), 8, b"\x06\x00"),
+    patched(patched(_TCP4, 1, b"\x05"), 8, b"\x06\x00"),
 )
 
 # Where the checksum goes.
@@ -150,7 +146,7 @@ _fault(
     "NeedsCsumMissing",
     "udp4-without-needs-csum",
     "UDP_L4 without NEEDS_CSUM.",
-    _patched(_UDP4, 0, b"\0"),
+    patched(_UDP4, 0, b"\0"),
     basis=(virtio("5.1.6.2.1"),),
 )
 for _name, _start, _offset, _about in (
@@ -215,7 +211,7 @@ _fault(
     "BadCsumFields",
     "tcp4-csum-offset-of-udp",
     "csum_offset of a TCP superpacket is 6, which is UDP's.",
-    _patched(_TCP4, 8, b"\x06\x00"),
+    patched(_TCP4, 8, b"\x06\x00"),
     kernels=by_trait("tso_csum_checked", yes=refused("EINVAL"), no=like(_TCP4)),
 )
 _fault(
@@ -224,7 +220,7 @@ _fault(
     "BadCsumFields",
     "udp4-csum-offset-of-tcp",
     "csum_offset of a UDP superpacket is 16, which is TCP's.",
-    _patched(_UDP4, 8, b"\x10\x00"),
+    patched(_UDP4, 8, b"\x10\x00"),
 )
 
 # Lengths of the frame.
@@ -271,7 +267,7 @@ for _name, _data_offset in (("four", 4), ("zero", 0), ("past-the-end", 15)):
         "Truncated",
         f"tcp-data-offset-{_name}",
         "A TCP data offset under 5, or past the end of the packet.",
-        _patched(_TCP4, 10 + 20 + 12, bytes((_data_offset << 4,))),
+        patched(_TCP4, 10 + 20 + 12, bytes((_data_offset << 4,))),
         basis=(rfc(9293, "3.1"),),
     )
 _fault(
@@ -296,7 +292,7 @@ _fault(
     "ExtensionHeaders",
     "ipv6-extension-cut-off",
     "A hop-by-hop header that is longer than the packet.",
-    _patched(_patched(_TCP6, 10 + 6, b"\x00"), 10 + 40, b"\x06\xff"),
+    patched(patched(_TCP6, 10 + 6, b"\x00"), 10 + 40, b"\x06\xff"),
 )
 for _name, _delta in (("one-more", 1), ("one-less", -1)):
     _fault(

@@ -1,7 +1,5 @@
 """The IPv4 header of frames that are read, field by field: superpackets of TCP and UDP, and single packets."""
 
-from typing import cast
-
 from scapy.layers.inet import TCP, UDP, IPOption, IPOption_EOL, IPOption_LSRR, IPOption_Router_Alert, IPOption_RR
 from scapy.packet import Packet
 
@@ -18,8 +16,8 @@ from tunproof.corpus.authoring import (
 )
 from tunproof.corpus.authors.read_tcp import tcp
 from tunproof.corpus.authors.read_udp import udp
+from tunproof.corpus.authors.shapes import add_of_kind, patched
 from tunproof.corpus.builder import ip4, payload, plain, superpacket
-from tunproof.corpus.model import Basis
 
 fields = Topic(
     "read",
@@ -33,7 +31,6 @@ _KINDS: dict[str, tuple[Packet, str, tuple[KernelRule, ...]]] = {
     "udp": (udp(), "gso.udp4", needs("uso")),
     "single": (UDP(), "csum.partial", ANY_KERNEL),
 }
-_USO = kernel("__udp_gso_segment", "net/ipv4/udp_offload.c", since="6.2 for TUN")
 _DISSECTS = kernel("virtio_net_hdr_to_skb", "include/linux/virtio_net.h", since="44378d02c5aa it dissects the packet")
 _IP = 10  # where the IP header begins in a frame
 _DATA = payload(24)
@@ -48,15 +45,8 @@ def _frame(kind: str, header: Packet) -> bytes:
 def _add(kind: str, name: str, about: str, built: bytes, *flags: str, **options: object) -> None:
     """Add a case that requires what frames of its kind require."""
     _, requires, kernels = _KINDS[kind]
-    basis = (*cast("tuple[Basis, ...]", options.pop("basis", ())), *((_USO,) if kind == "udp" else ()))
-    usual: dict[str, object] = {"flags": flags, "requires": (requires,), "kernels": kernels, "basis": basis}
-    fields.add(f"{kind}-{name}", about, built, **(usual | options))  # type: ignore[arg-type]
-
-
-def _patched(good: bytes, offset: int, value: bytes) -> bytes:
-    """Return a frame with bytes of its IP header replaced; everything else stays, the header checksum too."""
-    at = _IP + offset
-    return good[:at] + value + good[at + len(value) :]
+    usual: dict[str, object] = {"flags": flags, "requires": (requires,), "kernels": kernels}
+    add_of_kind(fields, kind, name, about, built, **(usual | options))
 
 
 for _kind in _KINDS:
@@ -166,7 +156,7 @@ for _name, _value in (("wrong", b"\xde\xad"), ("zero", b"\0\0"), ("all-ones", b"
         "udp",
         f"header-checksum-{_name}",
         "What stands in the superpacket's header checksum does not matter: each datagram gets its own.",
-        _patched(_frame("udp", ip4()), 10, _value),
+        patched(_frame("udp", ip4()), 10, _value),
         "Ipv4Header",
         importance="medium",
     )
@@ -174,7 +164,7 @@ _add(
     "single",
     "header-checksum-wrong",
     "NEEDS_CSUM is about the transport checksum: a wrong header checksum stays as it is.",
-    _patched(_frame("single", ip4()), 10, b"\xde\xad"),
+    patched(_frame("single", ip4()), 10, b"\xde\xad"),
     "ChecksumUntouched",
     sound=False,
 )
@@ -259,7 +249,7 @@ for _kind in ("tcp", "udp"):
             _kind,
             f"header-length-{_ihl}",
             "An IHL under 5: the header would end inside its own fixed part.",
-            _patched(_frame(_kind, ip4()), 0, bytes((0x40 | _ihl,))),
+            patched(_frame(_kind, ip4()), 0, bytes((0x40 | _ihl,))),
             "Truncated",
             sibling=f"{_kind}-valid",
             basis=(rfc(791, "3.1"),),
@@ -268,7 +258,7 @@ for _kind in ("tcp", "udp"):
         _kind,
         "header-length-into-the-payload",
         "An IHL that leaves less than a transport header behind it.",
-        _patched(_frame(_kind, ip4()), 0, b"\x4f" if _kind == "tcp" else b"\x4c"),
+        patched(_frame(_kind, ip4()), 0, b"\x4f" if _kind == "tcp" else b"\x4c"),
         "Truncated",
         sibling=f"{_kind}-valid",
         basis=(rfc(791, "3.1"),),
@@ -277,7 +267,7 @@ _add(
     "udp",
     "header-length-past-the-end",
     "An IHL of 15 in a packet of 52 bytes.",
-    _patched(_frame("udp", ip4()), 0, b"\x4f"),
+    patched(_frame("udp", ip4()), 0, b"\x4f"),
     "Truncated",
     sibling="udp-valid",
     basis=(rfc(791, "3.1"),),

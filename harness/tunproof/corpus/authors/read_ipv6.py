@@ -1,7 +1,5 @@
 """The IPv6 header and its extension headers in frames that are read: superpackets of TCP and UDP, single packets."""
 
-from typing import cast
-
 from scapy.layers.inet import UDP
 from scapy.layers.inet6 import (
     IPv6ExtHdrDestOpt,
@@ -17,8 +15,8 @@ from scapy.packet import Packet, Raw
 from tunproof.corpus.authoring import ANY_KERNEL, LOST, KernelRule, Topic, by_trait, kernel, like, needs, observed, rfc
 from tunproof.corpus.authors.read_tcp import tcp
 from tunproof.corpus.authors.read_udp import udp
+from tunproof.corpus.authors.shapes import add_of_kind, patched
 from tunproof.corpus.builder import frame, ip6, payload, plain, superpacket, whole
-from tunproof.corpus.model import Basis
 
 fields = Topic(
     "read",
@@ -32,7 +30,6 @@ _KINDS: dict[str, tuple[Packet, int, str, tuple[KernelRule, ...]]] = {
     "udp": (udp(), 17, "gso.udp6", needs("uso")),
     "single": (UDP(), 17, "csum.partial", ANY_KERNEL),
 }
-_USO = kernel("__udp_gso_segment", "net/ipv4/udp_offload.c", since="6.2 for TUN")
 _IP = 10  # where the IP header begins in a frame
 _DATA = payload(24)
 _ROUTE = ["2001:db8::7", "2001:db8::8"]
@@ -49,15 +46,8 @@ def _frame(kind: str, header: Packet, **vnet: int) -> bytes:
 def _add(kind: str, name: str, about: str, built: bytes, *flags: str, **options: object) -> None:
     """Add a case that requires what frames of its kind require."""
     _, _, requires, kernels = _KINDS[kind]
-    basis = (*cast("tuple[Basis, ...]", options.pop("basis", ())), *((_USO,) if kind == "udp" else ()))
-    usual: dict[str, object] = {"flags": flags, "requires": (requires,), "kernels": kernels, "basis": basis}
-    fields.add(f"{kind}-{name}", about, built, **(usual | options))  # type: ignore[arg-type]
-
-
-def _patched(good: bytes, offset: int, value: bytes) -> bytes:
-    """Return a frame with bytes of its IP header replaced."""
-    at = _IP + offset
-    return good[:at] + value + good[at + len(value) :]
+    usual: dict[str, object] = {"flags": flags, "requires": (requires,), "kernels": kernels}
+    add_of_kind(fields, kind, name, about, built, **(usual | options))
 
 
 def _pad(length: int = 4, **fields: object) -> Packet:
@@ -245,7 +235,7 @@ _add(
     "udp",
     "next-header-tcp",
     "The type says UDP, the next header TCP.",
-    _patched(_frame("udp", ip6()), 6, b"\x06"),
+    patched(_frame("udp", ip6()), 6, b"\x06"),
     "TypeMismatch",
     sibling="udp-valid",
 )
@@ -273,7 +263,7 @@ for _kind in ("tcp", "udp"):
         _kind,
         "second-extension-past-the-end",
         "The second extension header is longer than what is left of the packet.",
-        _patched(_frame(_kind, ip6(nh=60) / _pad(nh=60) / _pad()), 40 + 8 + 1, b"\xff"),
+        patched(_frame(_kind, ip6(nh=60) / _pad(nh=60) / _pad()), 40 + 8 + 1, b"\xff"),
         "ExtensionHeaders",
         sibling=f"{_kind}-hop-by-hop-not-first",
         basis=(rfc(8200, "4.2"),),
@@ -282,7 +272,7 @@ for _kind in ("tcp", "udp"):
         _kind,
         "extension-to-the-end",
         "The extension header goes to the last byte of the packet and leaves no transport header.",
-        _patched(
+        patched(
             superpacket(ip6() / _pad() / _KINDS[_kind][0], payload(28 if _kind == "tcp" else 24), gso_size=8),
             41,
             b"\x06" if _kind == "tcp" else b"\x04",
@@ -321,7 +311,7 @@ for _kind in ("tcp", "udp"):
                 f"The packet ends inside the second extension header, of which {_there} is there. Its length is not "
                 "to be read from behind the end, nor is there a transport header.",
                 frame(
-                    _patched(bytes(_IP) + _chain, 4, (_first + _left).to_bytes(2, "big"))[_IP:],
+                    patched(bytes(_IP) + _chain, 4, (_first + _left).to_bytes(2, "big"))[_IP:],
                     flags=1,
                     gso_type=4 if _kind == "tcp" else 5,
                     hdr_len=40 + _first + _left,
@@ -348,7 +338,7 @@ for _kind, _lengths in _LENGTHS.items():
             _kind,
             f"payload-length-{_name}",
             "The payload length of a superpacket does not say how long it is.",
-            _patched(_frame(_kind, ip6()), 4, _length.to_bytes(2, "big")),
+            patched(_frame(_kind, ip6()), 4, _length.to_bytes(2, "big")),
             "LengthMismatch",
             sibling=f"{_kind}-valid",
             level="should",
@@ -361,7 +351,7 @@ _add(
     "tcp",
     "payload-length-without-extension",
     "The payload length leaves out the extension header: it counts everything behind the 40 fixed bytes.",
-    _patched(_frame("tcp", ip6() / _pad()), 4, b"\0\x2c"),
+    patched(_frame("tcp", ip6() / _pad()), 4, b"\0\x2c"),
     "LengthMismatch",
     sibling="tcp-valid-with-extension",
     level="should",
@@ -374,7 +364,7 @@ for _name, _value in (("zero", b"\0\0"), ("one-less", b"\0\x1f"), ("largest", b"
         "single",
         f"payload-length-{_name}",
         "The sum goes to the end of what was read, whatever the payload length says.",
-        _patched(_frame("single", ip6()), 4, _value),
+        patched(_frame("single", ip6()), 4, _value),
         "ChecksumCompleted",
         sound=False,
         level="should",

@@ -1,14 +1,18 @@
 """The four kinds of superpackets, for authors who sweep one field over all of them. No cases here."""
 
 from dataclasses import dataclass
+from typing import cast
 
 from scapy.layers.inet import TCP, UDP
 from scapy.packet import Packet
 
-from tunproof.corpus.authoring import ANY_KERNEL, KernelRule, needs
+from tunproof.corpus.authoring import ANY_KERNEL, KernelRule, Topic, kernel, needs
 from tunproof.corpus.builder import ip4, ip6, payload, plain, superpacket
+from tunproof.corpus.model import Basis
 
-__all__ = ["CSUM6_SIBLING", "CSUM_SIBLING", "NO_CSUM", "SHAPES", "TIMESTAMPS", "Shape", "patched"]
+__all__ = ["CSUM6_SIBLING", "CSUM_SIBLING", "NO_CSUM", "SHAPES", "TIMESTAMPS", "Shape", "add_of_kind", "patched"]
+
+_USO = kernel("__udp_gso_segment", "net/ipv4/udp_offload.c", since="6.2 for TUN")
 
 TIMESTAMPS = [("NOP", None), ("NOP", None), ("Timestamp", (0x01020304, 0x05060708))]
 """TCP options of 12 bytes."""
@@ -79,3 +83,9 @@ def patched(good: bytes, offset: int, value: bytes) -> bytes:
     """Return a frame with bytes of its packet replaced."""
     at = 10 + offset
     return good[:at] + value + good[at + len(value) :]
+
+
+def add_of_kind(topic: Topic, kind: str, name: str, about: str, built: bytes, **options: object) -> None:
+    """Add a case about a field that every kind of frame has; that of UDP superpackets rests on their own cut, too."""
+    basis = (*cast("tuple[Basis, ...]", options.pop("basis", ())), *((_USO,) if kind == "udp" else ()))
+    topic.add(f"{kind}-{name}", about, built, basis=basis, **options)  # type: ignore[arg-type]
