@@ -17,7 +17,7 @@ from tunproof.frames import cut, rules_broken
 from tunproof.freedoms import normalized
 from tunproof.judge import first_difference
 
-__all__ = ["BatchReport", "inspect_batch"]
+__all__ = ["BatchReport", "inspect_batch", "inspect_cut_batch"]
 
 REPAIRS = "repairs wrong checksums"
 SUMS = "joins datagrams without a checksum"
@@ -51,13 +51,33 @@ def inspect_batch(packets: Sequence[bytes], frames: Sequence[bytes], expect: Joi
         joined = len(packets_of_it) > 1
         found = tuple(_match(packet, number, waiting, report, joined=joined) for packet in packets_of_it)
         report.groups.append(tuple(index for index in found if index is not None))
-    for index in waiting.left():
-        report.failures.append(f"packet {index} ({len(packets[index])} bytes) never came out")
+    _check_all_came(report, waiting)
     _check_order(report, expect)
     _check_apart(report, expect)
     report.quality = _quality(report.groups, expect)
     _check_verdict(report, expect)
     return report
+
+
+def inspect_cut_batch(packets: Sequence[bytes], came_out: Sequence[bytes], expect: Joined) -> BatchReport:
+    """Return what is to be said of the packets that a kernel made of the frames that a subject wrote for `packets`.
+
+    Which packets were joined cannot be seen any more: headers, forbidden merges and merge quality are not judged, and a
+    repaired checksum counts as repaired by joining.
+    """
+    report = BatchReport()
+    waiting = _Waiting(packets, expect)
+    for number, packet in enumerate(came_out):
+        index = _match(packet, number, waiting, report, joined=True, what="packet")
+        report.groups.append(() if index is None else (index,))
+    _check_all_came(report, waiting)
+    _check_order(report, expect)
+    return report
+
+
+def _check_all_came(report: BatchReport, waiting: "_Waiting") -> None:
+    for index in waiting.left():
+        report.failures.append(f"packet {index} ({waiting.size(index)} bytes) never came out")
 
 
 def _cut(frame: bytes, number: int, report: BatchReport) -> list[bytes]:
@@ -101,19 +121,25 @@ class _Waiting:
         """Return the indices of the packets that have not come out and should have."""
         return sorted(self._waiting - self._optional)
 
+    def size(self, index: int) -> int:
+        """Return how long a packet is, in bytes."""
+        return len(self._packets[index])
+
     def nearest(self) -> bytes | None:
         """Return the first packet that has not come out."""
         return next((self._packets[index] for index in sorted(self._waiting)), None)
 
 
-def _match(packet: bytes, number: int, waiting: _Waiting, report: BatchReport, *, joined: bool) -> int | None:
+def _match(  # noqa: PLR0913 (two of them only say how)
+    packet: bytes, number: int, waiting: _Waiting, report: BatchReport, *, joined: bool, what: str = "frame"
+) -> int | None:
     index, policy = waiting.take(packet, joined=joined)
     if policy is not None:
         report.policies.add(policy)
     if index is None:
         nearest = waiting.nearest()
         difference = f"\n{first_difference([nearest], [packet])}" if nearest is not None else ""
-        report.failures.append(f"frame {number} stands for a packet that nobody put in{difference}")
+        report.failures.append(f"{what} {number} stands for a packet that nobody put in{difference}")
     return index
 
 

@@ -1,11 +1,15 @@
-"""The judge: what a subject did with the input of a case, held against what must come out."""
+"""The judge: what a subject did with the input of a case, held against what must come out.
+
+`ask` puts a case to a subject in this process, `decide` says what its outcome is worth; `judge` is both.
+"""
 
 import enum
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tunproof.batch import inspect_batch
+from tunproof.batch import BatchReport, inspect_batch, inspect_cut_batch
 from tunproof.corpus.cases import (
     Case,
     ChecksumCase,
@@ -28,18 +32,45 @@ from tunproof.corpus.script import Answer, Frames
 from tunproof.frames import cut, rules_broken
 from tunproof.freedoms import same_packets
 from tunproof.judge import describe_packets, first_difference
+from tunproof.outcome import Answered, Broken, Cut, Inapplicable, Outcome, TurnedDown, Unable
 from tunproof.subject import Subject, TurnedDownError, UnsupportedError
 
-__all__ = ["Kind", "Verdict", "judge"]
+__all__ = ["Kind", "Verdict", "ask", "decide", "judge"]
 
 
 class Kind(enum.StrEnum):
-    """How a subject did."""
+    """How a subject did.
+
+    | verdict | what happened |
+    |---|---|
+    | pass | what must come out came out |
+    | fail | something else came out, or was refused, or was not refused |
+    | xfail | not passed, exactly as the baseline says |
+    | xpass | passed, although the baseline says otherwise |
+    | unsupported | the subject does not claim what the case requires |
+    | not-applicable | the case cannot be put to this subject in this way, or on this machine |
+    | blocked | a refusal that proves nothing, because the valid sibling was not passed; or nobody was left to ask |
+    | error | an exception or a caught panic |
+    | crash | the adapter ended instead of answering |
+    | hang | no answer within the deadline |
+    | oom | more memory than it may have |
+    | protocol-error | what was said is no answer |
+    | flaky | asked again, it did something else |
+    """
 
     PASS = "pass"  # noqa: S105 (no password)
     FAIL = "fail"
+    XFAIL = "xfail"
+    XPASS = "xpass"
     UNSUPPORTED = "unsupported"
+    NOT_APPLICABLE = "not-applicable"
+    BLOCKED = "blocked"
     ERROR = "error"
+    CRASH = "crash"
+    HANG = "hang"
+    OOM = "oom"
+    PROTOCOL_ERROR = "protocol-error"
+    FLAKY = "flaky"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +78,7 @@ class Verdict:
     """The word on one case.
 
     Attributes:
-        kind: pass, fail, unsupported, or error where the subject raised what it should not.
+        kind: how the subject did.
         difference: what was wrong, in words; empty for a pass.
         advice: what should have been otherwise and is not failed.
         policies: what the subject does that it may do or not.
@@ -69,92 +100,116 @@ def judge(case: Case, subject: Subject, *, exact: bool = False) -> Verdict:
 
     `exact` is for the reference: it has none of the `freedoms`, and must give the very header and rule of the case.
     """
+    return decide(case, ask(case, subject), exact=exact)
+
+
+def ask(case: Case, subject: Subject) -> Outcome:
+    """Put a case to a subject in this process. Whatever it raises is a result."""
     try:
-        return _ASK[type(case)](case, subject, exact)
-    except UnsupportedError as error:
-        return Verdict(Kind.UNSUPPORTED, str(error))
-    except Exception as error:  # noqa: BLE001 (whatever a subject raises is its own affair, and a result)
-        return Verdict(Kind.ERROR, f"{type(error).__name__}: {error}")
-
-
-def _checksum(case: ChecksumCase, subject: Subject, _: bool) -> Verdict:
-    got = subject.checksum(bytes.fromhex(case.input.data), case.input.initial)
-    return _equal(f"{case.expect.sum:#06x}", f"{got:#06x}")
-
-
-def _header(case: HeaderCase, subject: Subject, exact: bool) -> Verdict:
-    given = case.input
-    try:
-        if isinstance(given, EmitInput):
-            said: object = subject.emit_header(given.fields, given.size, given.byte_order).hex()
-        else:
-            said = subject.parse_header(bytes.fromhex(given.bytes), given.size, given.byte_order)
+        return Answered(_ASK[type(case)](case, subject))
     except TurnedDownError as error:
-        return _turned_down(case.expect, error, exact=exact)
+        return TurnedDown(error.reason, error.frames, error.fault)
+    except UnsupportedError as error:
+        return Unable(str(error))
+    except Exception as error:  # noqa: BLE001 (whatever a subject raises is its own affair, and a result)
+        return Broken("error", f"{type(error).__name__}: {error}", traceback.format_exc())
+
+
+def _ask_header(case: HeaderCase, subject: Subject) -> object:
+    given = case.input
+    if isinstance(given, EmitInput):
+        return subject.emit_header(given.fields, given.size, given.byte_order)
+    return subject.parse_header(bytes.fromhex(given.bytes), given.size, given.byte_order)
+
+
+_ASK: dict[type, Callable[[Any, Subject], object]] = {
+    ChecksumCase: lambda case, subject: subject.checksum(bytes.fromhex(case.input.data), case.input.initial),
+    HeaderCase: _ask_header,
+    ReadCase: lambda case, subject: subject.read(bytes.fromhex(case.input.frame), from_hex(case.input.before)),
+    WriteCase: lambda case, subject: subject.write(
+        bytes.fromhex(case.input.packet), from_hex(case.input.before), _poison(case)
+    ),
+    WriteGsoCase: lambda case, subject: subject.write_gso(case.input, case.input.before),
+    WriteBatchCase: lambda case, subject: subject.write_batch(
+        from_hex(case.input.packets), [from_hex(batch) for batch in case.input.before], _poison(case)
+    ),
+    LifecycleCase: lambda case, subject: subject.lifecycle(case.input),
+}
+
+
+def _poison(case: WriteCase | WriteBatchCase) -> int | None:
+    return None if case.input.poison is None else int(case.input.poison, 16)
+
+
+def decide(case: Case, outcome: Outcome, *, exact: bool = False) -> Verdict:
+    """Return the verdict on what a subject did. An answer of the wrong shape is an error of the subject."""
+    match outcome:
+        case Answered(value=value):
+            return _answered(case, value, exact=exact)
+        case Cut(packets=packets):
+            return _decide_cut(case, packets)
+        case TurnedDown():
+            return _turned_down(case, outcome, exact=exact)
+        case Unable(what=reason):
+            kind = Kind.UNSUPPORTED
+        case Broken(how=how, detail=reason):
+            kind = Kind(how)
+        case Inapplicable(reason=reason):
+            kind = Kind.NOT_APPLICABLE
+    return Verdict(kind, reason)
+
+
+def _answered(case: Case, value: object, *, exact: bool) -> Verdict:
+    try:
+        return _DECIDE[type(case)](case, value, exact)
+    except (TypeError, ValueError, AttributeError) as error:
+        return Verdict(Kind.ERROR, f"{type(value).__name__} is no answer to {case.id.partition('/')[0]}: {error}")
+
+
+def _checksum(case: ChecksumCase, got: int, _: bool) -> Verdict:
+    return _PASS if got == case.expect.sum else _fail(f"expected {case.expect.sum:#06x}, got {got:#06x}")
+
+
+def _header(case: HeaderCase, got: object, _: bool) -> Verdict:
+    said = got.hex() if isinstance(got, bytes) else got
     match case.expect:
         case HeaderBytes(bytes=right) | Fields(fields=right):
             return _equal(right, said)
-    return _fail(f"expected a refusal, got {said}")
+    return _fail(f"expected a refusal ({case.expect.fault}), got {said}")
 
 
-def _read(case: ReadCase, subject: Subject, exact: bool) -> Verdict:
-    try:
-        got = subject.read(bytes.fromhex(case.input.frame), from_hex(case.input.before))
-    except TurnedDownError as error:
-        return _turned_down(case.expect, error, exact=exact)
+def _read(case: ReadCase, got: Sequence[bytes], exact: bool) -> Verdict:
     if isinstance(case.expect, Rejected):
         return _fail(f"expected a frame that is turned down ({case.expect.fault}), got {describe_packets(got)}")
     return _packets(from_hex(case.expect.packets), got, exact=exact or case.level != "must")
 
 
-def _write(case: WriteCase, subject: Subject, exact: bool) -> Verdict:
-    given = case.input
-    packet = bytes.fromhex(given.packet)
-    poison = None if given.poison is None else int(given.poison, 16)
-    try:
-        frames = subject.write(packet, from_hex(given.before), poison)
-    except TurnedDownError as error:
-        return _turned_down(case.expect, error, exact=exact)
-    return _frame(case, packet, frames, exact=exact)
+def _write(case: WriteCase, frames: Sequence[bytes], exact: bool) -> Verdict:
+    return _frame(case, bytes.fromhex(case.input.packet), frames, exact=exact)
 
 
-def _write_gso(case: WriteGsoCase, subject: Subject, exact: bool) -> Verdict:
-    given = case.input
-    try:
-        frames = subject.write_gso(given, given.before)
-    except TurnedDownError as error:
-        return _turned_down(case.expect, error, exact=exact)
-    return _frame(case, given.whole, frames, exact=exact)
+def _write_gso(case: WriteGsoCase, frames: Sequence[bytes], exact: bool) -> Verdict:
+    return _frame(case, case.input.whole, frames, exact=exact)
 
 
-def _write_batch(case: WriteBatchCase, subject: Subject, exact: bool) -> Verdict:
-    given = case.input
-    packets = from_hex(given.packets)
-    poison = None if given.poison is None else int(given.poison, 16)
-    try:
-        frames: Sequence[bytes] = subject.write_batch(packets, [from_hex(batch) for batch in given.before], poison)
-    except TurnedDownError as error:
-        if not case.expect.optional:
-            return _fail(f"expected every packet to be written, but one was turned down ({error.reason})")
-        frames = error.frames
-    report = inspect_batch(packets, frames, case.expect)
-    if exact and not report.failures and to_hex(frames) != case.expect.example:
+def _write_batch(case: WriteBatchCase, frames: Sequence[bytes], exact: bool) -> Verdict:
+    if to_hex(frames) == case.expect.example:  # building judged it
+        joined = len(case.expect.ideal) < sum(len(group) for group in case.expect.ideal)
+        return Verdict(Kind.PASS, quality=1.0) if joined else _PASS
+    if exact:
         difference = first_difference(from_hex(case.expect.example), frames)
         return _fail(f"not the frames of the example: {difference}")
-    kind = Kind.FAIL if report.failures else Kind.PASS
-    policies = frozenset(report.policies)
-    return Verdict(kind, "\n".join(report.failures), tuple(report.advice), policies, report.quality)
+    return _batch(inspect_batch(from_hex(case.input.packets), frames, case.expect))
 
 
-def _lifecycle(case: LifecycleCase, subject: Subject, exact: bool) -> Verdict:
-    got = subject.lifecycle(case.input)
+def _lifecycle(case: LifecycleCase, got: Sequence[Answer], exact: bool) -> Verdict:
     for index, (step, right, said) in enumerate(zip(case.input.steps, case.expect.answers, got, strict=False)):
         if not any(_answers(one, said, header=case.input.backend == "offload", exact=exact) for one in right):
             return _fail(f"step {index}, {step}: expected {' or '.join(map(str, right))}, got {said}")
     return _equal(len(case.input.steps), len(got))
 
 
-_ASK: dict[type, Callable[[Any, Subject, bool], Verdict]] = {
+_DECIDE: dict[type, Callable[[Any, Any, bool], Verdict]] = {
     ChecksumCase: _checksum,
     HeaderCase: _header,
     ReadCase: _read,
@@ -163,6 +218,26 @@ _ASK: dict[type, Callable[[Any, Subject, bool], Verdict]] = {
     WriteBatchCase: _write_batch,
     LifecycleCase: _lifecycle,
 }
+
+
+def _decide_cut(case: Case, packets: Sequence[bytes]) -> Verdict:
+    """Judge what a kernel made of what was written. The vnet headers are gone: only their effect can be seen."""
+    match case:
+        case WriteBatchCase(input=given, expect=expect):
+            return _batch(inspect_cut_batch(from_hex(given.packets), packets, expect))
+        case WriteCase() | WriteGsoCase() if isinstance(case.expect, Written):
+            return _packets(from_hex(case.expect.segments), packets, exact=case.level != "must")
+        case WriteCase() | WriteGsoCase() if isinstance(case.expect, Refused):
+            return _fail(f"expected a write that is refused ({case.expect.fault}), got {describe_packets(packets)}")
+        case WriteCase():
+            return _equal("nothing written", describe_packets(packets) if packets else "nothing written")
+    raise TypeError(f"{case.id} writes nothing that a kernel could cut")
+
+
+def _batch(report: BatchReport) -> Verdict:
+    kind = Kind.FAIL if report.failures else Kind.PASS
+    policies = frozenset(report.policies)
+    return Verdict(kind, "\n".join(report.failures), tuple(report.advice), policies, report.quality)
 
 
 def _answers(right: Answer, said: Answer, *, header: bool, exact: bool) -> bool:
@@ -187,6 +262,8 @@ def _frame(case: WriteCase | WriteGsoCase, packet: bytes, frames: Sequence[bytes
     if len(frames) != 1:
         return _fail(f"expected one frame, got {len(frames)}")
     (frame,) = frames
+    if frame == bytes.fromhex(expect.header) + packet:  # building judged it
+        return _PASS
     if exact and frame[:10].hex() != expect.header:
         return _fail(f"vnet header: expected {expect.header}, got {frame[:10].hex()}")
     return _written(case, expect, packet, frame, exact=exact)
@@ -209,13 +286,18 @@ def _packets(right: Sequence[bytes], got: Sequence[bytes], *, exact: bool) -> Ve
     return _PASS if same_packets(right, got, exact=exact) else _fail(str(first_difference(right, got)))
 
 
-def _turned_down(expect: object, error: TurnedDownError, *, exact: bool) -> Verdict:
+def _turned_down(case: Case, outcome: TurnedDown, *, exact: bool) -> Verdict:
+    expect = case.expect
+    if isinstance(case, WriteBatchCase):
+        if not case.expect.optional:
+            return _fail(f"expected every packet to be written, but one was turned down ({outcome.reason})")
+        return _write_batch(case, outcome.frames, exact)
     if not isinstance(expect, Rejected | Refused):
-        return _fail(f"expected {type(expect).__name__.lower()}, but it was turned down ({error.reason})")
-    if exact and error.fault != expect.fault:
-        return _fail(f"expected {expect.fault}, got {error.fault}")
-    if error.frames:
-        return _fail(f"turned down ({error.reason}), but {len(error.frames)} frames came all the same")
+        return _fail(f"expected {type(expect).__name__.lower()}, but it was turned down ({outcome.reason})")
+    if exact and outcome.fault != expect.fault:
+        return _fail(f"expected {expect.fault}, got {outcome.fault}")
+    if outcome.frames:
+        return _fail(f"turned down ({outcome.reason}), but {len(outcome.frames)} frames came all the same")
     return _PASS
 
 

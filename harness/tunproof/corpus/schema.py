@@ -14,7 +14,7 @@ import msgspec
 from tunproof.corpus.cases import Case, CorpusFile
 from tunproof.corpus.model import FORMAT
 
-__all__ = ["FOLDER", "case_types", "file_name", "schema_of", "schemas"]
+__all__ = ["FOLDER", "case_types", "file_name", "plain", "schema_of", "schemas"]
 
 FOLDER = "schema"
 """Where the schemas stand, below the folder of the corpus."""
@@ -44,8 +44,8 @@ def schema_of(op: str) -> dict[str, Any]:
         "$schema": _DRAFT,
         "title": f"tunproof corpus: {op}",
         "description": f"A file of cases of the operation {op}, format {FORMAT}. {inspect.getdoc(case_type)}",
-        **{key: value for key, value in _plain(definitions.pop("File")).items() if key not in {"title", "description"}},
-        "$defs": {name: _plain(definitions[name]) for name in sorted(definitions)},
+        **{key: value for key, value in plain(definitions.pop("File")).items() if key not in {"title", "description"}},
+        "$defs": {name: plain(definitions[name]) for name in sorted(definitions)},
     }
 
 
@@ -56,8 +56,8 @@ def schemas() -> dict[str, bytes]:
     }
 
 
-def _plain(node: Any) -> Any:
+def plain(node: Any) -> Any:
     """Return a schema without `discriminator`: OpenAPI has it, JSON Schema has not, and strict validators complain."""
     if isinstance(node, dict):
-        return {key: _plain(value) for key, value in node.items() if key != "discriminator"}
-    return [_plain(value) for value in node] if isinstance(node, list | tuple) else node
+        return {key: plain(value) for key, value in node.items() if key != "discriminator"}
+    return [plain(value) for value in node] if isinstance(node, list | tuple) else node
