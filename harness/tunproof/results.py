@@ -20,8 +20,9 @@ from tunproof.errors import UsageError
 from tunproof.protocol import Implementation
 from tunproof.verdict import Kind
 
-__all__ = ["STREAM", "End", "Got", "Known", "Problem", "Result", "Results", "Run", "Writer", "read"]
+__all__ = ["FORMAT", "STREAM", "End", "Got", "Known", "Problem", "Result", "Results", "Run", "Writer", "read"]
 
+FORMAT: Literal["tunproof-results/1"] = "tunproof-results/1"
 STREAM = "results.jsonl"
 """What the stream is called in a folder of reports."""
 
@@ -45,7 +46,7 @@ class Run(Strict, frozen=True, kw_only=True, tag_field="record", tag="run"):
         baseline: the file of known failures, as it was named.
     """
 
-    format: Literal["tunproof-results/1"] = "tunproof-results/1"
+    format: Literal["tunproof-results/1"]
     subject: str
     implementation: Implementation | None = None
     command: tuple[str, ...]
