@@ -8,17 +8,20 @@ import errno
 import json
 import sys
 import traceback
-from collections import Counter
-from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tunproof.errors import EnvironmentProblem, TunproofError, UsageError
 from tunproof.streams import discard_output, prepare_streams
 from tunproof.version import __version__
+
+if TYPE_CHECKING:
+    from tunproof.corpus.load import Corpus
+    from tunproof.results import Results
+    from tunproof.terminal import Terminal
 
 __all__ = ["app", "main"]
 
@@ -40,6 +43,17 @@ Select = Annotated[
 ]
 
 
+Report = Annotated[
+    Path | None, typer.Option("--report", metavar="DIR", help="Write results, page, JUnit, summary and captures there.")
+]
+
+
+@app.callback()
+def _remember(ctx: typer.Context) -> None:
+    """Keep the words of the command line: `--` is gone when a command gets its arguments."""
+    ctx.obj = sys.argv[1:]
+
+
 @app.command()
 def doctor(*, as_json: AsJson = False) -> None:
     """Show what this machine can test, what is missing, and how to get it."""
@@ -58,7 +72,7 @@ def doctor(*, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def kernel(*, select: Select = "*", as_json: AsJson = False) -> None:
+def kernel(*, select: Select = "*", report: Report = None, as_json: AsJson = False) -> None:
     """Is this kernel right? Put the corpus through real TUN devices and compare every byte."""
     from tunproof import lab
     from tunproof.corpus.load import load
@@ -66,69 +80,89 @@ def kernel(*, select: Select = "*", as_json: AsJson = False) -> None:
     from tunproof.terminal import Terminal
 
     lab.ensure()
-    cases = load().select(select)
+    corpus = load()
+    cases = corpus.select(select)
     terminal = Terminal()
     with terminal.progress("cases") as tick:
-        report = verify(cases, progress=tick)
-    if len(report.not_applicable) == report.cases:
-        raise UsageError(
-            f"{select!r} selects no case that can be put to this kernel: {_reasons(report.not_applicable)}"
-        )
+        found = verify(cases, progress=tick)
+    if len(found.not_applicable) == found.cases:
+        raise UsageError(f"{select!r} selects no case that can be put to this kernel: {_reasons(found.not_applicable)}")
+    if report is not None:
+        from tunproof.kernel_results import keep
+
+        keep(report, found, cases, corpus, select=select)
     if as_json:
         _print_json(
             {
-                "kernel": report.kernel,
-                "cases": report.cases,
-                "agree": report.agree,
-                "disagree": [item.case.id for item in report.disagreements],
-                "not_applicable": len(report.not_applicable),
-                "seconds": round(report.seconds, 3),
+                "kernel": found.kernel,
+                "cases": found.cases,
+                "agree": found.agree,
+                "disagree": [item.case.id for item in found.disagreements],
+                "not_applicable": len(found.not_applicable),
+                "seconds": round(found.seconds, 3),
             }
         )
     else:
-        terminal.kernel_report(report, cases)
-    if report.disagreements:
+        terminal.kernel_report(found, cases)
+    if found.disagreements:
         raise typer.Exit(1)
 
 
 @app.command()
-def check(
-    subject: Annotated[str, typer.Argument(help="What to check: 'reference'.")],
+def check(  # noqa: PLR0913 (each option is one of the command's)
+    ctx: typer.Context,
+    subject: Annotated[
+        list[str], typer.Argument(metavar="SUBJECT", help="reference, python:MODULE:FACTORY, or -- COMMAND...")
+    ],
     *,
     select: Select = "*",
+    baseline: Annotated[
+        Path | None, typer.Option("--baseline", metavar="FILE", help="Known failures (TOML), which are expected.")
+    ] = None,
+    write_baseline: Annotated[
+        bool, typer.Option("--write-baseline", help="Print a baseline for today, and nothing else.")
+    ] = False,
+    report: Report = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the results in the folder of --report.")] = False,
+    mode: Annotated[
+        str | None, typer.Option("--mode", metavar="MODE", help="How frames reach an adapter's implementation.")
+    ] = None,
+    repeat: Annotated[int, typer.Option("--repeat", min=1, help="Ask every case so often; who wavers is flaky.")] = 1,
+    deadline: Annotated[float, typer.Option("--deadline", help="Seconds for one answer of an adapter.")] = 2.0,
+    start_deadline: Annotated[float, typer.Option("--start-deadline", help="Seconds until it says hello.")] = 30.0,
+    memory: Annotated[int, typer.Option("--memory", help="MiB that an adapter may use.")] = 1024,
+    restarts: Annotated[int, typer.Option("--restarts", min=0, help="How often it is started again.")] = 100,
+    batch: Annotated[int | None, typer.Option("--batch", min=1, help="The most runs in one message.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Is this implementation right? So far the only subject is the reference."""
-    from tunproof import lab, reference
+    """Is this implementation right? Put the corpus to it, and say which cases fail, and why."""
+    from tunproof import check as checking
+    from tunproof.adapters.process import Limits
+    from tunproof.connect import connector_of
     from tunproof.corpus.load import load
     from tunproof.terminal import Terminal
 
-    if subject != "reference":
-        raise UsageError(f"there is no subject {subject!r}; there is 'reference'")
-    cases = load().select(select)
-    if any("lifecycle.device" in case.requires for case in cases):
-        with suppress(EnvironmentProblem):  # without a lab these cases are unsupported, and the report says why
-            lab.ensure()
-    report = reference.check(cases)
-    if len(report.unsupported) == report.cases:
-        raise UsageError(f"{select!r} selects no case that can be put to it here: {_reasons(report.unsupported)}")
-    if as_json:
-        verdicts = Counter(verdict.kind.value for _, verdict in report.failures)
-        verdicts["unsupported"] = len(report.unsupported)
-        verdicts["pass"] = report.cases - len(report.failures) - len(report.unsupported)
-        _print_json(
-            {
-                "subject": subject,
-                "cases": report.cases,
-                "verdicts": {name: number for name, number in verdicts.items() if number},
-                "unexpected": [{"id": case.id, "verdict": verdict.kind.value} for case, verdict in report.failures],
-                "seconds": round(report.seconds, 3),
-            }
-        )
-    else:
-        Terminal().reference_report(report, cases)
-    if report.failures:
-        raise typer.Exit(1)
+    connector = replace(
+        connector_of(subject, behind_dashes="--" in ctx.obj),
+        mode=_mode(mode),
+        limits=Limits(start=start_deadline, answer=deadline, memory=memory << 20, restarts=restarts),
+        batch=batch,
+    )
+    request = checking.Request(
+        connector=connector, select=select, baseline=baseline, report=report, resume=resume, repeat=repeat
+    )
+    if write_baseline and select != "*":
+        raise UsageError("a baseline is written for the whole corpus: leave --select out")
+    corpus = load()
+    terminal = Terminal()
+    with terminal.progress("cases") as tick:
+        results = checking.check(request, corpus, progress=tick)
+    if write_baseline:
+        from tunproof.baseline import Baseline, dump
+
+        print(dump(results, None if baseline is None else Baseline.load(baseline)), end="")
+        return
+    _tell(terminal, results, corpus, report=report, as_json=as_json)
 
 
 @app.command()
@@ -330,6 +364,42 @@ def main() -> None:
         traceback.print_exc()
         _complain("this is a bug of tunproof, not a verdict: please report what stands above")
         sys.exit(EnvironmentProblem.exit_code)
+
+
+def _mode(name: str | None) -> str | None:
+    """Return a mode by its name; `device` is short for `device-fd`."""
+    from tunproof.protocol import MODES
+
+    if name is not None and name not in {*MODES, "device"}:
+        raise UsageError(f"there is no mode {name!r}; there are {', '.join(MODES)}, and device for device-fd")
+    return "device-fd" if name == "device" else name
+
+
+def _tell(terminal: "Terminal", results: "Results", corpus: "Corpus", *, report: Path | None, as_json: bool) -> None:
+    """Print what a run found, and end with its exit code."""
+    from tunproof.results import Problem
+
+    unexpected = results.unexpected()
+    if as_json:
+        _print_json(
+            {
+                "subject": results.run.subject,
+                "mode": results.run.mode,
+                "cases": len(results.results),
+                "verdicts": results.verdicts(),
+                "unexpected": [
+                    {"id": one.id, "verdict": one.what if isinstance(one, Problem) else one.verdict.value}
+                    for one in unexpected
+                ],
+                "seconds": results.end.seconds if results.end else None,
+            }
+        )
+    else:
+        terminal.check_report(results, corpus)
+        if report is not None:
+            terminal.say(f"reports: {report / 'index.html'}, junit.xml, summary.md, results.jsonl")
+    if unexpected:
+        raise typer.Exit(1)
 
 
 def _complain(text: str) -> None:

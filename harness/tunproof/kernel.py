@@ -76,6 +76,7 @@ class KernelReport:
     """What a kernel said to a corpus. `not_applicable` gives the reason for each case that was not put to it."""
 
     kernel: str
+    traits: frozenset[str]
     cases: int
     agree: int
     disagreements: tuple[Disagreement, ...]
@@ -165,13 +166,15 @@ def verify(cases: Sequence[Case], *, progress: Callable[[int, int], None] = lamb
     disagreements: list[Disagreement] = []
     with lab.redirect() as pair:
         exchange = Exchange(pair)
-        questions, not_applicable = prepare(cases, probe(exchange))
+        traits = probe(exchange)
+        questions, not_applicable = prepare(cases, traits)
         for start in range(0, len(questions), _AT_A_TIME):
             disagreements += replay(exchange, questions[start : start + _AT_A_TIME])
             progress(min(start + _AT_A_TIME, len(questions)), len(questions))
     asked = {question.case.id for question in questions}
     return KernelReport(
         kernel=os.uname().release,
+        traits=traits,
         cases=len(cases),
         agree=len(asked - {item.case.id for item in disagreements}),
         disagreements=tuple(disagreements),

@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 from tunproof.corpus.cases import Fault
 
-__all__ = ["Answered", "Broken", "Cut", "Inapplicable", "Outcome", "TurnedDown", "Unable"]
+__all__ = ["Answered", "Broken", "Cut", "HowBroken", "Inapplicable", "Outcome", "TurnedDown", "Unable"]
 
-HowBroken = Literal["error", "crash", "hang", "oom", "protocol-error"]
+HowBroken = Literal["error", "crash", "hang", "oom", "protocol-error", "flaky", "blocked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,10 @@ class Unable:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """No result and no refusal. `detail` is for people; `trace` is what the subject's language says about it."""
+    """No result and no refusal, or none that can be relied on. `detail` is for people, `trace` the subject's own words.
+
+    `flaky`: it broke once and not again; `blocked`: nobody was left to ask.
+    """
 
     how: HowBroken
     detail: str

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from tunproof.corpus.cases import Fault, GsoArguments, VnetFields
 from tunproof.corpus.script import Answer, Script
 
-__all__ = ["Subject", "TurnedDownError", "UnsupportedError"]
+__all__ = ["InapplicableError", "Subject", "TurnedDownError", "UnsupportedError"]
 
 
 class TurnedDownError(Exception):
@@ -34,10 +34,21 @@ class UnsupportedError(Exception):
     """The subject cannot do this, and says so."""
 
 
+class InapplicableError(UnsupportedError):
+    """This machine does not let anybody do this: no word about the subject."""
+
+
 class Subject(abc.ABC):
-    """An implementation under test. `name` is how reports call it."""
+    """An implementation under test.
+
+    Attributes:
+        name: how reports call it.
+        capabilities: what it claims, of the closed list in `corpus.capabilities`: who claims something and calls it
+            unsupported fails. None: it says so case by case.
+    """
 
     name: str
+    capabilities: frozenset[str] | None = None
 
     def checksum(self, data: bytes, initial: int) -> int:
         """Return the folded sum of `data`, gone on from `initial`, not inverted."""

@@ -21,9 +21,10 @@ if TYPE_CHECKING:  # a command that needs none of them starts at once
     from tunproof.bench import Rates
     from tunproof.corpus.cases import Case
     from tunproof.corpus.lint import Finding
+    from tunproof.corpus.load import Corpus
     from tunproof.corpus.stats import Stats
     from tunproof.kernel import KernelReport
-    from tunproof.reference import ReferenceReport
+    from tunproof.results import Results
 
 __all__ = ["Page", "Terminal"]
 
@@ -31,6 +32,8 @@ _STATUS = {Status.OK: "green", Status.WARN: "yellow", Status.MISSING: "red"}
 _PIPE_WIDTH = 160  # of tables
 _PICTURE = 100  # columns that a picture may have
 _MOST_BYTES = 160  # of a hexdump
+_IN_FULL = 8  # explanations of what was unexpected
+_WRONG = {"disagree", "fail", "xpass", "error", "crash", "hang", "oom", "protocol-error", "flaky"}
 
 
 class _Console(Console):
@@ -73,15 +76,59 @@ class Terminal:
             self.out.print(f"\n[red]{item.case.id}[/red]  (tunproof show {item.case.id})\n{escape(item.explain())}")
         self._summary(report.agree, len(report.disagreements), len(report.not_applicable), report.seconds)
 
-    def reference_report(self, report: "ReferenceReport", cases: Iterable["Case"]) -> None:
-        """Print what the reference said: a line per topic, then every failure."""
-        self.out.print("[bold]the reference[/bold] (tio), on wires and on TUN devices of its own\n")
-        self._topics(cases, {case.id for case, _ in report.failures}, report.unsupported)
-        for case, verdict in report.failures:
-            self.out.print(f"\n[red]{case.id}[/red]  {verdict.kind}  (tunproof show {case.id})")
-            self.out.print(escape(verdict.difference))
-        agree = report.cases - len(report.failures) - len(report.unsupported)
-        self._summary(agree, len(report.failures), len(report.unsupported), report.seconds)
+    def check_report(self, results: "Results", corpus: "Corpus") -> None:
+        """Print what a subject did: a line per topic, then what was unexpected, the first of it in full."""
+        from tunproof.reports.failure import explain, headline
+        from tunproof.reports.figures import mean_quality, policies, subject_line
+
+        run = results.run
+        self.out.print(f"[bold]{escape(subject_line(run))}[/bold], mode {run.mode}, Linux {escape(run.kernel)}\n")
+        self._verdicts(results)
+        unexpected = [result for result in results.results.values() if result.unexpected]
+        for result in unexpected[:_IN_FULL]:
+            self.out.print()
+            head, _, rest = explain(result, run, corpus).text.partition("\n")
+            self.out.print(Text(head, style="red"))
+            self.out.print(Text(rest))
+        if unexpected[_IN_FULL:]:
+            self.out.print("\nand")
+        for result in unexpected[_IN_FULL:]:
+            self.out.print(Text(f"{result.id}  {result.verdict}  {headline(explain(result, run, corpus))}"))
+        for problem in results.problems:
+            self.out.print(Text(f"\n{problem.id}  {problem.what}: {problem.text}", style="red"))
+        self.out.print()
+        for policy, count in policies(results).items():
+            self.out.print(Text(f"policy, seen in {count} cases: {policy}"))
+        quality = mean_quality(results)
+        if quality is not None:
+            self.out.print(f"merge quality: {quality[0]:.0%} of what could be joined, over {quality[1]} batches")
+        self._end(results)
+
+    def _verdicts(self, results: "Results") -> None:
+        counts: dict[str, Counter[str]] = defaultdict(Counter)
+        reasons: Counter[tuple[str, str]] = Counter()
+        for result in results.results.values():
+            counts[_topic(result.id)][result.verdict.value] += 1
+            if result.verdict.value in {"unsupported", "not-applicable"}:
+                reasons[result.verdict.value, result.difference] += 1
+        columns = list(results.verdicts())
+        table = self.table("topic", "cases", *columns, numbers=("cases", *columns))
+        for topic, count in counts.items():
+            if set(count) <= {"unsupported", "not-applicable"}:  # the reasons below say it
+                continue
+            table.add_row(topic, str(count.total()), *(_tally(count[name], name) for name in columns))
+        self.out.print(table)
+        for (verdict, reason), number in reasons.most_common():
+            self.out.print(Text(f"{verdict}, {number}: {reason}", style="dim"))
+
+    def _end(self, results: "Results") -> None:
+        wrong = len(results.unexpected())
+        says = ", ".join(f"{count} {verdict}" for verdict, count in results.verdicts().items())
+        seconds = results.end.seconds if results.end else 0
+        restarts = f", {results.end.restarts} restarts" if results.end and results.end.restarts else ""
+        style = "red" if wrong else "green"
+        text = f"{len(results.results)} cases: {says}; {wrong} unexpected{restarts}, {seconds:.2f} s"
+        self.out.print(f"[{style}]{text}[/{style}]")
 
     def _topics(self, cases: Iterable["Case"], wrong: Container[str], not_applicable: Mapping[str, str]) -> None:
         counts: dict[str, Counter[str]] = defaultdict(Counter)
@@ -241,4 +288,4 @@ def _topic(case_id: str) -> str:
 def _tally(number: int, name: str) -> str:
     if not number:
         return "·"
-    return f"[red]{number}[/red]" if name == "disagree" else str(number)
+    return f"[red]{number}[/red]" if name in _WRONG else str(number)

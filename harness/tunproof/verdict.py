@@ -33,7 +33,7 @@ from tunproof.frames import cut, rules_broken
 from tunproof.freedoms import same_packets
 from tunproof.judge import describe_packets, first_difference
 from tunproof.outcome import Answered, Broken, Cut, Inapplicable, Outcome, TurnedDown, Unable
-from tunproof.subject import Subject, TurnedDownError, UnsupportedError
+from tunproof.subject import InapplicableError, Subject, TurnedDownError, UnsupportedError
 
 __all__ = ["Kind", "Verdict", "ask", "decide", "judge"]
 
@@ -109,6 +109,8 @@ def ask(case: Case, subject: Subject) -> Outcome:
         return Answered(_ASK[type(case)](case, subject))
     except TurnedDownError as error:
         return TurnedDown(error.reason, error.frames, error.fault)
+    except InapplicableError as error:
+        return Inapplicable(str(error))
     except UnsupportedError as error:
         return Unable(str(error))
     except Exception as error:  # noqa: BLE001 (whatever a subject raises is its own affair, and a result)

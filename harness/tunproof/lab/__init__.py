@@ -20,6 +20,7 @@ from tunproof.lab.exchange import Exchange
 from tunproof.lab.namespace import Namespace
 from tunproof.lab.outcome import Delivered, Lost, Outcome, Refused
 from tunproof.lab.privilege import ensure
+from tunproof.lab.program import ProgramLab
 from tunproof.lab.wiring import FAR, NEAR, Addresses, Pair, SocketLab, forward, readback, redirect, socket
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Namespace",
     "Outcome",
     "Pair",
+    "ProgramLab",
     "Refused",
     "SocketLab",
     "ensure",

@@ -1,0 +1,12 @@
+"""Driving a program that speaks the protocol.
+
+    warden     a small process between runner and adapter: nobody outlives it, and it measures memory
+    process    one adapter process: lines in, lines out, stderr kept, deadlines
+    client     the conversation: hello, run, batch, bye, and what is wrong with a reply
+    questions  what a case is in the protocol's terms, and what a reply is as an outcome
+    ways       how frames reach the implementation: in messages, over a wire, through a real TUN
+    honesty    the questions that tell a broken adapter from a broken implementation
+    adapter    cases in, outcomes out: batches, restarts, the search for a culprit
+
+Each knows only those above it.
+"""

@@ -1,0 +1,190 @@
+"""An adapter as something to be asked: cases in, outcomes out, whatever the program does.
+
+The quick way comes first: many cases in one message, or one after another without looking back. Where that breaks, the
+adapter is started again and the same cases are put one by one, each followed by a question that has a known answer, so
+that the culprit is known for sure: a crash that comes late, or a second answer, is blamed on the case before it.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from tunproof.adapters import honesty
+from tunproof.adapters.client import AdapterBrokenError
+from tunproof.adapters.process import BrokenError, Limits
+from tunproof.adapters.questions import Question, question_of
+from tunproof.adapters.ways import Way, way_of
+from tunproof.asker import Asked, Asker
+from tunproof.corpus.cases import Case, LifecycleCase
+from tunproof.corpus.load import Corpus
+from tunproof.errors import UsageError
+from tunproof.outcome import Broken, HowBroken, Outcome
+from tunproof.protocol import Implementation
+
+__all__ = ["Adapter"]
+
+_BATCH_BYTES = 1 << 18  # of input: larger messages gain nothing
+
+
+class Adapter(Asker):
+    """A program that speaks the protocol, started and found honest. Raises `EnvironmentProblem`, `UsageError`.
+
+    `mode` None: the first that the adapter has. `batch` is the most runs in a message.
+    """
+
+    def __init__(
+        self, command: Sequence[str], corpus: Corpus, *, mode: str | None, limits: Limits, batch: int | None = None
+    ) -> None:
+        self._limits = limits
+        self._way = self._started(command, mode)
+        hello = self._way.client.hello
+        self.mode = self._way.mode
+        self.ops = frozenset(hello.ops)
+        self.capabilities: frozenset[str] | None = frozenset(hello.capabilities)
+        self.implementation: Implementation | None = hello.implementation
+        self.name = hello.implementation.name
+        self.restarts = 0
+        self._batch = min(hello.max_batch, batch or hello.max_batch)
+        self._probes = honesty.probes_of(corpus, hello.ops, self.capabilities)
+        try:
+            self._examine("at the start")
+        except BaseException:
+            self.close()
+            raise
+
+    def ask(self, cases: Sequence[Case]) -> list[Asked]:
+        """See `Asker.ask`."""
+        asked: list[Asked] = []
+        for chunk in self._chunks(cases):
+            asked += self._exhausted(chunk) if self.restarts > self._limits.restarts else self._ask(chunk)
+        return asked
+
+    def finish(self) -> str:
+        """See `Asker.finish`."""
+        if self.restarts <= self._limits.restarts:
+            self._examine("at the end")
+            try:
+                self._way.client.bye()
+            except BrokenError as error:
+                return f"the adapter {error.detail}, after the last case{_on_stderr(self._way.client.stderr())}"
+        return ""
+
+    def close(self) -> None:
+        """See `Asker.close`."""
+        self._way.close()
+
+    def _started(self, command: Sequence[str], mode: str | None) -> Way:
+        """Return a way in which the adapter was started. Which modes it has, only it can say."""
+        way = way_of(mode or "memory", command, self._limits)
+        way.start()
+        modes = way.client.hello.modes
+        wanted = mode or modes[0]
+        if wanted == way.mode and wanted in modes:
+            return way
+        way.close()
+        if wanted not in modes:
+            raise UsageError(f"the adapter has no mode {wanted!r}; it has {', '.join(modes)}")
+        return self._started(command, wanted)
+
+    def _chunks(self, cases: Sequence[Case]) -> Iterator[list[Case]]:
+        """Yield cases in chunks that fit one message, and whose members are asked in the same manner."""
+        chunk: list[Case] = []
+        runs = size = 0
+        for case in cases:
+            more_runs, more = _extent(case)
+            joins = chunk and self._way.batches(case) == self._way.batches(chunk[-1])
+            if chunk and (not joins or runs + more_runs > self._batch or size + more > _BATCH_BYTES):
+                yield chunk
+                chunk, runs, size = [], 0, 0
+            chunk.append(case)
+            runs += more_runs
+            size += more
+        if chunk:
+            yield chunk
+
+    def _ask(self, chunk: list[Case]) -> list[Asked]:
+        try:
+            return self._quickly(chunk)
+        except BrokenError as error:
+            first = error
+        stderr = self._restart()
+        asked = self._one_by_one(chunk)
+        if any(isinstance(one.outcome, Broken) and one.outcome.how != "error" for one in asked):
+            return asked
+        try:
+            again: HowBroken = "flaky"
+            self._quickly(chunk)
+        except BrokenError as error:
+            first = error
+            again = error.how
+            stderr = self._restart()
+        company = f"in company with {len(chunk) - 1} others" if len(chunk) > 1 else "once"
+        what = f"{first.how}: {first.detail}; {company}, and not when it was asked alone"
+        return [Asked(case, Broken(again, what), stderr) for case in chunk]
+
+    def _quickly(self, chunk: list[Case]) -> list[Asked]:
+        """Ask without looking back. Raises `BrokenError`."""
+        if len(chunk) > 1 and self._way.batches(chunk[0]):
+            outcomes = self._together([question_of(case) for case in chunk])
+        else:
+            outcomes = [self._put(case) for case in chunk]
+        self._way.client.settle()
+        stderr = self._way.client.stderr()
+        return [Asked(case, outcome, stderr) for case, outcome in zip(chunk, outcomes, strict=True)]
+
+    def _together(self, questions: list[Question]) -> list[Outcome]:
+        replies = iter(self._way.client.batch([run for question in questions for run in question.runs]))
+        return [self._way.replied(question, [next(replies) for _ in question.runs]) for question in questions]
+
+    def _put(self, case: Case) -> Outcome:
+        if isinstance(case, LifecycleCase):
+            return self._way.play(case)
+        return self._way.ask(question_of(case))
+
+    def _one_by_one(self, chunk: list[Case]) -> list[Asked]:
+        """Ask each alone, and see that it left the adapter in order."""
+        asked: list[Asked] = []
+        for number, case in enumerate(chunk):
+            if self.restarts > self._limits.restarts:
+                return asked + self._exhausted(chunk[number:])
+            try:
+                outcome = self._put(case)
+                self._way.client.settle()
+                asked.append(Asked(case, outcome, self._way.client.stderr()))
+            except BrokenError as error:
+                asked.append(Asked(case, Broken(error.how, error.detail), self._restart()))
+        return asked
+
+    def _restart(self) -> str:
+        """Start again, and return what was written to stderr before that."""
+        self.restarts += 1
+        stderr = self._way.client.stderr()
+        self._way.stop()
+        if self.restarts <= self._limits.restarts:
+            self._way.start()
+            self._examine("after a restart")
+        return stderr
+
+    def _exhausted(self, cases: list[Case]) -> list[Asked]:
+        reason = f"was not asked: the adapter had to be started again {self._limits.restarts} times (--restarts)"
+        return [Asked(case, Broken("blocked", reason), "") for case in cases]
+
+    def _examine(self, when: str) -> None:
+        try:
+            honesty.examine(self._way, self._probes)
+        except BrokenError as error:
+            raise AdapterBrokenError(
+                f"the adapter {error.detail} when it was asked the plainest questions {when}"
+                f"{_on_stderr(self._way.client.stderr())}",
+                cure="`tunproof check --select ID` with one of `tunproof corpus list`, and its stderr, show more",
+            ) from error
+
+
+def _extent(case: Case) -> tuple[int, int]:
+    """Return how many runs a case takes, and how many bytes of JSON, roughly."""
+    if isinstance(case, LifecycleCase):
+        return 1, 0
+    question = question_of(case)
+    return len(question.runs), sum(len(run.input) for run in question.runs)
+
+
+def _on_stderr(text: str) -> str:
+    return f"\n  on stderr: {text.strip()}" if text.strip() else ""

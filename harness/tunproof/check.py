@@ -1,0 +1,131 @@
+"""Is this implementation right? A run from its first word to its last report."""
+
+import os
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from tunproof import lab, results, runner
+from tunproof.asker import Asker
+from tunproof.baseline import Baseline
+from tunproof.connect import Connector
+from tunproof.corpus.cases import Case
+from tunproof.corpus.load import Corpus
+from tunproof.errors import EnvironmentProblem, UsageError
+from tunproof.results import STREAM, Record, Results, Run
+from tunproof.runner import Plan
+from tunproof.verdict import Kind
+
+__all__ = ["Request", "check", "run"]
+
+_NOT_ASKED = frozenset({Kind.UNSUPPORTED, Kind.NOT_APPLICABLE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is wanted of a run.
+
+    Attributes:
+        connector: the subject.
+        select: a glob of case ids.
+        baseline: the file of known failures.
+        report: the folder for the stream of results and for all reports.
+        resume: go on from the stream that is there.
+        repeat: how often each case is asked.
+    """
+
+    connector: Connector
+    select: str = "*"
+    baseline: Path | None = None
+    report: Path | None = None
+    resume: bool = False
+    repeat: int = 1
+
+
+def check(request: Request, corpus: Corpus, *, progress: Callable[[int, int], None] = lambda *_: None) -> Results:
+    """Ask, judge, record and report. Raises `UsageError` and `EnvironmentProblem`; what was recorded stays."""
+    cases = corpus.select(request.select)
+    _prepare(cases, request.connector.mode)
+    baseline = Baseline() if request.baseline is None else Baseline.load(request.baseline)
+    plan = Plan(
+        cases=cases,
+        select=request.select,
+        baseline=baseline,
+        known=None if request.baseline is None else str(request.baseline),
+        exact=request.connector.exact,
+        repeat=request.repeat,
+    )
+    if request.resume and request.report is None:
+        raise UsageError("--resume goes on from the stream in a folder: name it with --report")
+    with request.connector.open(corpus) as asker:
+        heading = runner.heading(asker, corpus, plan, request.connector.command)
+        found = run(plan, asker, corpus, heading, folder=request.report, resume=request.resume, progress=progress)
+    if all(result.verdict in _NOT_ASKED for result in found.results.values()):
+        reasons = "; ".join(sorted({result.difference for result in found.results.values()}))
+        raise UsageError(f"{request.select!r} selects no case that can be put to it here: {reasons}")
+    return found
+
+
+def run(  # noqa: PLR0913 (two say where to, one how far it is)
+    plan: Plan,
+    asker: Asker,
+    corpus: Corpus,
+    heading: Run,
+    *,
+    folder: Path | None = None,
+    resume: bool = False,
+    progress: Callable[[int, int], None] = lambda *_: None,
+) -> Results:
+    """Perform a plan, and write stream and reports into `folder` where there is one."""
+    with ExitStack() as stack:
+        found = Results(heading)
+        record: Callable[[Iterable[Record]], None] = lambda _: None  # noqa: E731 (the other one is a method)
+        if folder is not None:
+            if resume:
+                found = _resumed(folder, heading)
+            writer = stack.enter_context(_writer(folder, keep=resume))
+            record = writer.write
+        if not resume:
+            record([heading])
+            digests = {case.id: case.digest for case in corpus.cases.values()}
+            found.problems += plan.baseline.check(digests, {case.id for case in plan.cases}, heading.kernel)
+            record(found.problems)
+        if found.end is None:
+            runner.perform(plan, asker, found, record=record, progress=progress)
+    if folder is not None:
+        from tunproof.reports.write import write_reports  # noqa: PLC0415 (templates, needed here only)
+
+        write_reports(folder, found, corpus)
+    return found
+
+
+def _prepare(cases: Iterable[Case], mode: str | None) -> None:
+    """Get what the lab needs, before there are threads."""
+    if mode is not None and mode.startswith("device"):
+        lab.ensure()
+    elif any("lifecycle.device" in case.requires for case in cases):
+        with suppress(EnvironmentProblem):  # without a lab these cases are not applicable, and say why
+            lab.ensure()
+
+
+def _writer(folder: Path, *, keep: bool) -> results.Writer:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return results.Writer(folder / STREAM, keep=keep)
+    except OSError as error:
+        what = f"no results can be written to {folder}: {os.strerror(error.errno or 0)}"
+        raise EnvironmentProblem(what, cure="name a folder that you may write to, with room in it") from error
+
+
+def _resumed(folder: Path, heading: Run) -> Results:
+    """Return the results that are there. Raises `UsageError` where they are of another run."""
+    found = results.read(folder, incomplete=True)
+    for field in ("subject", "implementation", "command", "mode", "corpus", "select", "kernel", "tunproof", "baseline"):
+        then, now = getattr(found.run, field), getattr(heading, field)
+        if then != now:
+            shown = tuple(msgspec.to_builtins(value) for value in (then, now))
+            raise UsageError(f"{folder} holds another run: its {field} is {shown[0]!r}, and now it is {shown[1]!r}")
+    return found

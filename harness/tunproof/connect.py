@@ -1,0 +1,113 @@
+"""From words on a command line to something that can be asked.
+
+reference               the reference, in this process, which has no freedoms
+python:MODULE:FACTORY   what FACTORY() returns: a `subject.Subject`, in this process
+-- COMMAND...           a program that speaks the protocol
+"""
+
+import importlib
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tunproof.adapters.process import Limits
+from tunproof.asker import Asker, Direct
+from tunproof.corpus.load import Corpus
+from tunproof.errors import EnvironmentProblem, UsageError
+from tunproof.subject import Subject
+
+__all__ = ["Connector", "connector_of"]
+
+REFERENCE = "reference"
+_PYTHON = "python:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connector:
+    """How a subject is reached.
+
+    Attributes:
+        words: those that name it on a command line.
+        mode: how frames reach an adapter's implementation; None leaves the choice to the adapter.
+        limits: what an adapter may take.
+        batch: the most runs in one message to an adapter; None leaves it to the adapter.
+    """
+
+    words: tuple[str, ...]
+    mode: str | None = None
+    limits: Limits = Limits()  # noqa: RUF009 (frozen)
+    batch: int | None = None
+
+    @property
+    def is_program(self) -> bool:
+        """Whether the subject is a program behind the protocol."""
+        return not (len(self.words) == 1 and (self.words[0] == REFERENCE or self.words[0].startswith(_PYTHON)))
+
+    @property
+    def exact(self) -> bool:
+        """Whether the subject has no freedoms."""
+        return self.words == (REFERENCE,)
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The words of the command line that asks this subject."""
+        if not self.is_program:
+            return ("tunproof", "check", *self.words)
+        mode = () if self.mode is None else ("--mode", self.mode)
+        return ("tunproof", "check", *mode, "--", *self.words)
+
+    def open(self, corpus: Corpus) -> Asker:
+        """Return the subject, ready to be asked. Raises `UsageError`, `EnvironmentProblem`."""
+        if self.is_program:
+            from tunproof.adapters.adapter import Adapter  # noqa: PLC0415 (a subject in this process needs none of it)
+
+            return Adapter(self.words, corpus, mode=self.mode, limits=self.limits, batch=self.batch)
+        if self.mode is not None:
+            raise UsageError(f"--mode is for adapters; {self.words[0]!r} is asked in this process")
+        if self.exact:
+            from tunproof.reference import Reference  # noqa: PLC0415 (the same)
+
+            return Direct(Reference())
+        return Direct(_made(self.words[0]))
+
+
+def connector_of(words: Sequence[str], *, behind_dashes: bool) -> Connector:
+    """Return the connector that words name. Raises `UsageError`.
+
+    `behind_dashes`: the words stood behind `--`, so they are a program whatever they are.
+    """
+    if not words:
+        raise UsageError("name what to check: reference, python:MODULE:FACTORY, or -- COMMAND...")
+    connector = Connector(words=tuple(words))
+    if behind_dashes and not connector.is_program:
+        return Connector(words=(shutil.which(words[0]) or f"./{words[0]}",))
+    if not behind_dashes and len(words) == 1 and connector.is_program and shutil.which(words[0]) is None:
+        raise UsageError(
+            f"there is no subject {words[0]!r}; there are 'reference', python:MODULE:FACTORY, and -- COMMAND..."
+        )
+    return connector
+
+
+def _made(word: str) -> Subject:
+    """Return what the factory of `python:MODULE:FACTORY` makes."""
+    module_name, colon, factory_name = word.removeprefix(_PYTHON).partition(":")
+    if not colon or not module_name or not factory_name:
+        raise UsageError(f"{word!r} is not of the form python:MODULE:FACTORY")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        factory = getattr(importlib.import_module(module_name), factory_name)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"{word}: {error}; modules are looked for in PYTHONPATH and in this folder") from error
+    try:
+        subject = factory()
+    except Exception as error:
+        raise EnvironmentProblem(
+            f"{word} raised {type(error).__name__}: {error}", cure="the factory is called without arguments"
+        ) from error
+    if not isinstance(subject, Subject):
+        raise UsageError(f"{word} made a {type(subject).__name__}, which is no tunproof.subject.Subject")
+    return subject

@@ -1,0 +1,121 @@
+"""A lab for a program that holds a TUN: what it reads is sent to it, and what it writes is cut by the kernel.
+
+    "in"   the program's TUN, with vnet headers. A packet socket (PACKET_VNET_HDR) sends out of it, which is what its
+           readers get: superpackets whole, as far as the device's offloads go. What is written to it is redirected to
+    "out"  without vnet header and offloads, so that the kernel must cut in between (see `wiring`).
+
+`in` is made by the lab and handed over as a fd, made by the lab and left for the program to attach to, or made by the
+program itself. Only then can it be wired: `connect`.
+"""
+
+import fcntl
+import os
+import socket
+from collections.abc import Callable
+from typing import ParamSpec, Self, TypeVar
+
+from tio import tuntap
+from tio.tuntap import Iff, Offload
+from tunproof.errors import EnvironmentProblem
+from tunproof.lab import links
+from tunproof.lab.ground import Ground
+from tunproof.lab.wiring import IN, OUT, TX_QUEUE_LENGTH
+
+__all__ = ["ProgramLab"]
+
+_TUNSETPERSIST = 0x400454CB
+_SOL_PACKET = 263
+_PACKET_VNET_HDR = 15
+_ETHERTYPES = {4: 0x0800, 6: 0x86DD}
+_HEADER = 10
+_LARGEST = 1 << 17
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class ProgramLab:
+    """A namespace that waits for a TUN called `name`. A context manager."""
+
+    name = IN
+
+    def __init__(self) -> None:
+        self._ground = Ground()
+        self._reader = -1
+        self._egress: socket.socket | None = None
+
+    def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call `function` inside the namespace; a process that it starts is in there as well."""
+        return self._ground.run(function, *args, **kwargs)
+
+    def make(self) -> int:
+        """Make the TUN and return a fd of it, which stays the lab's. Its offloads are all that the kernel has."""
+        try:
+            return self._ground.open_queue(IN, offload=Offload.TSO | Offload.USO)
+        except EnvironmentProblem:  # before Linux 6.2 there is no USO
+            return self._ground.open_queue(IN, offload=Offload.TSO)
+
+    def let_go(self, fd: int) -> None:
+        """Close a fd of `make`: the program has its own by now."""
+        os.close(self._ground.release(fd))
+
+    def leave(self) -> None:
+        """Make the TUN and leave it without anybody, for the program to attach to (TUNSETPERSIST)."""
+
+        def inside() -> None:
+            fd = tuntap.open_tun(IN, Iff.TUN | Iff.NO_PI | Iff.VNET_HDR)
+            try:
+                fcntl.ioctl(fd, _TUNSETPERSIST, 1)
+            finally:
+                os.close(fd)
+
+        self._ground.run(inside)
+
+    def connect(self) -> None:
+        """Wire the TUN, which must be there by now. Raises `EnvironmentProblem`."""
+        self._reader = self._ground.open_queue(OUT, offload=None)
+        self._ground.run(self._wire)
+
+    def offloads(self) -> frozenset[str]:
+        """Return which segmentation offloads the program's TUN has, by their ethtool names."""
+        return self._ground.segmentation_features(IN)
+
+    def send(self, frame: bytes) -> None:
+        """Send a frame to the program. Raises `OSError` where the kernel does not send such a frame."""
+        if self._egress is None:
+            raise ValueError("not connected")
+        ethertype = _ETHERTYPES.get(frame[_HEADER] >> 4, 0) if len(frame) > _HEADER else 0
+        self._egress.sendto(frame, (IN, ethertype))
+
+    def cut(self) -> list[bytes]:
+        """Return the packets that the kernel made of what was written since the last call."""
+        packets = []
+        try:
+            while True:
+                packets.append(os.read(self._reader, _LARGEST))
+        except BlockingIOError:
+            return packets
+
+    def close(self) -> None:
+        """Close everything. Closing twice is harmless."""
+        if self._egress is not None:
+            self._egress.close()
+        self._ground.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _wire(self) -> None:
+        with links.netlink() as ip:
+            links.bring_up(ip, IN, queue_length=TX_QUEUE_LENGTH)
+            links.bring_up(ip, OUT, queue_length=TX_QUEUE_LENGTH)
+            links.redirect_all(ip, IN, OUT)
+        egress = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)  # protocol 0: it receives nothing
+        self._egress = egress
+        egress.setsockopt(_SOL_PACKET, _PACKET_VNET_HDR, 1)
+        egress.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * _LARGEST)
+        egress.setblocking(False)
+        egress.bind((IN, 0))
