@@ -3,26 +3,52 @@
     bare      writev one prepared superpacket of 3 segments of 1400 bytes, read its segments: nothing else
     replay    the same frame through the code of `tunproof kernel`, every byte compared
     segment   the reference cuts the same frame
+    check     the reference through the code of `tunproof check`, as a ratio over calling it and comparing what comes
+              back; and small cases through an adapter made with the Python kit, judged, one by one and in batches
     tunnel    a real TCP transfer through the Python tunnel, with offload and without
 
-`bare`, `replay` and `segment` take turns, so that a busy moment of the machine hits them all; each rate is the median
-of its rounds.
+`bare`, `replay` and `segment` take turns, and so do both sides of the ratio of `check`, so that a busy moment of the
+machine hits them all; each rate is the median of its rounds.
 """
 
 import os
 import socket
 import statistics
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import tio
-from tunproof import lab
-from tunproof.corpus.load import load
+from tunproof import lab, runner
+from tunproof.adapters.adapter import Adapter
+from tunproof.adapters.process import Limits
+from tunproof.asker import Direct
+from tunproof.corpus.cases import (
+    Case,
+    Fields,
+    HeaderBytes,
+    Joined,
+    LifecycleCase,
+    Nothing,
+    Packets,
+    Refused,
+    Rejected,
+    Sum,
+    Written,
+)
+from tunproof.corpus.load import Corpus, load
 from tunproof.errors import EnvironmentProblem
 from tunproof.kernel import Question, prepare, replay
+from tunproof.kits import adapter as kit
 from tunproof.lab import Exchange, Pair
+from tunproof.outcome import Answered, TurnedDown
+from tunproof.reference import Reference
+from tunproof.results import Results
+from tunproof.runner import Plan
 from tunproof.tunnel import Tunnel, carry
+from tunproof.verdict import Kind, ask, decide
 
 __all__ = ["CASE", "Rates", "measure"]
 
@@ -32,6 +58,9 @@ CASE = "read/tcp4/ethernet-sized"
 _ROUNDS = 41
 _TURNS = 800  # a round of some 40 ms for all three
 _TUNNEL_BYTES = 32 << 20
+_CHECKS = 5
+_SMALL = 400  # hex digits
+_SMALL_CASES = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +70,9 @@ class Rates:
     bare_per_s: float
     replay_per_s: float
     segment_per_s: float
+    check_direct_ratio: float
+    check_lockstep_per_s: float
+    check_batch_per_s: float
     tunnel_gso_mbit_s: float
     tunnel_plain_mbit_s: float
 
@@ -51,22 +83,26 @@ class Rates:
 
     def as_json(self) -> dict[str, float]:
         """Return all figures by name, rounded."""
-        return {name: round(value, 1) for name, value in asdict(self).items()} | {
+        return {name: round(value, 3 if name.endswith("ratio") else 1) for name, value in asdict(self).items()} | {
             "replay_ratio": round(self.replay_ratio, 3)
         }
 
 
 def measure(*, progress: Callable[[int, int, str], None] = lambda *_: None) -> Rates:
     """Measure everything, in some seconds. `progress` is told what comes next. Raises `EnvironmentProblem`."""
-    questions, _ = prepare([load().cases[CASE]], frozenset())
+    corpus = load()
+    questions, _ = prepare([corpus.cases[CASE]], frozenset())
     (question,) = questions
-    progress(0, 3, "bare, replay, segment")
+    progress(0, 4, "bare, replay, segment")
     with lab.redirect() as pair:
         bare, replayed, cut = _interleaved(pair, question)
-    progress(1, 3, "tunnel with offload")
+    progress(1, 4, "check")
+    direct = _check_ratio(corpus)
+    lockstep, batched = _adapter_rate(corpus, batch=1), _adapter_rate(corpus, batch=None)
+    progress(2, 4, "tunnel with offload")
     gso = _tunnel(offload=True)
-    progress(2, 3, "tunnel without offload")
-    return Rates(bare, replayed, cut, gso, _tunnel(offload=False))
+    progress(3, 4, "tunnel without offload")
+    return Rates(bare, replayed, cut, direct, lockstep, batched, gso, _tunnel(offload=False))
 
 
 def _interleaved(pair: Pair, question: Question) -> list[float]:
@@ -108,6 +144,60 @@ def _cut(frame: bytes) -> None:
     segment, order = tio.segment, tio.ByteOrder.LITTLE
     for _ in range(_TURNS):
         segment(frame, byte_order=order)
+
+
+def _check_ratio(corpus: Corpus) -> float:
+    """Return how much longer a checked run takes than plain calls, for all cases in which nothing waits."""
+    cases = [case for case in corpus.cases.values() if not isinstance(case, LifecycleCase)]
+    ratios = []
+    with Direct(Reference()) as asker, Reference() as reference:
+        heading = runner.heading(asker, corpus, Plan(cases=cases), ())
+        for _ in range(_CHECKS):
+            checked = _seconds(lambda: runner.perform(Plan(cases=cases, exact=True), asker, Results(heading)))
+            ratios.append(checked / _seconds(lambda: _call_all(cases, reference)))
+    return statistics.median(ratios)
+
+
+_SAME: dict[type, Callable[[Any, Any], bool]] = {
+    Sum: lambda got, right: got == right.sum,
+    Fields: lambda got, right: got == right.fields,
+    HeaderBytes: lambda got, right: got.hex() == right.bytes,
+    Packets: lambda got, right: tuple(packet.hex() for packet in got) == right.packets,
+    Written: lambda got, right: len(got) == 1 and got[0][:10].hex() == right.header,
+    Nothing: lambda got, _: not got,
+    Joined: lambda got, right: tuple(frame.hex() for frame in got) == right.example,
+}
+
+
+def _call_all(cases: Sequence[Case], reference: Reference) -> None:
+    """Call the reference and compare, as anybody would without a judge."""
+    for case in cases:
+        outcome, right = ask(case, reference), case.expect
+        if isinstance(outcome, Answered):
+            same = _SAME[type(right)](outcome.value, right)
+        else:
+            same = isinstance(outcome, TurnedDown) and isinstance(right, Rejected | Refused)
+        if not same:
+            raise AssertionError(f"the reference got {case.id} wrong")
+
+
+def _adapter_rate(corpus: Corpus, *, batch: int | None) -> float:
+    """Return how many small cases a second an adapter answers, each judged."""
+    small = [case for case in corpus.select("checksum/*") if len(case.input.data) < _SMALL]  # type: ignore[union-attr]
+    cases = small * (_SMALL_CASES // len(small))
+    command = (sys.executable, kit.__file__)
+    with Adapter(command, corpus, mode="memory", limits=Limits(), batch=batch) as adapter:
+        started = time.perf_counter()
+        for asked in adapter.ask(cases):
+            if decide(asked.case, asked.outcome).kind is not Kind.PASS:
+                raise EnvironmentProblem(f"the kit got {asked.case.id} wrong", cure="run `make test`; this is a bug")
+        return len(cases) / (time.perf_counter() - started)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
 
 
 def _tunnel(*, offload: bool) -> float:

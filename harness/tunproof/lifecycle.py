@@ -1,7 +1,8 @@
 """Playing a lifecycle script with the reference.
 
-The player does the subject's steps, `Scenery` those of the runner. Whatever may wait runs in a thread of its own and is
-waited for no longer than `PATIENCE`. That such a thread waits is seen from outside: it is inside poll(2).
+The player does the subject's steps, `Scenery` those of the runner; over the protocol the two are in different processes
+(`lifecycle_adapter`, `remote_lifecycle`). Whatever may wait runs in a thread of its own and is waited for no longer
+than `PATIENCE`. That such a thread waits is seen from outside: it is inside poll(2).
 """
 
 import contextlib
@@ -11,7 +12,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import tio
 from tio.container import BaseContainer, BaseQueue
@@ -38,14 +39,14 @@ from tunproof.corpus.script import (
     Script,
     StartRead,
     StartWrite,
-    Step,
     Waiting,
     WriteGsoStep,
     WriteStep,
 )
+from tunproof.nearside import NearSide, named
 from tunproof.scenery import Scenery
 
-__all__ = ["PATIENCE", "play"]
+__all__ = ["PATIENCE", "Player", "StuckError", "play"]
 
 PATIENCE = 2.0
 """Seconds that one step may take."""
@@ -64,18 +65,20 @@ def play(script: Script) -> list[Answer]:
     and this process may make none.
     """
     answers: list[Answer] = []
-    with _Player(script) as player:
+    scenery = Scenery(script)
+    with Player(script.backend, scenery) as player:
+        steps = scenery.steps | player.steps
         for index, step in enumerate(script.steps):
             try:
-                answers.append(player.do(step))
-            except _StuckError:
+                answers.append(steps[type(step)](step))
+            except StuckError:
                 return [*answers, Waiting()]
             except ValueError as error:
                 raise ValueError(f"step {index} ({step}): {error}") from error
     return answers
 
 
-class _StuckError(Exception):
+class StuckError(Exception):
     """A call did not come back in time."""
 
 
@@ -97,7 +100,7 @@ class _Job:
     def answer(self) -> Answer:
         """Return what the call came to, or raise what it raised."""
         if not self.ended(PATIENCE):
-            raise _StuckError
+            raise StuckError
         if self._answer is None:
             raise self._error or RuntimeError("no answer")
         return self._answer
@@ -137,19 +140,25 @@ def _outcome(call: Callable[[], Answer]) -> Answer:
         return RefusedStep()
 
 
-class _Player:
-    """The container of a script, its queues by the names of their fds, and what is going on with them."""
+class Player:
+    """The container of a script, its queues by the names of their fds, and what is going on with them.
 
-    def __init__(self, script: Script) -> None:
-        self._descriptors = _open_fds()
-        self._scenery = Scenery(script)
-        self._make: type[BaseContainer] = tio.OffloadContainer if script.backend == "offload" else tio.PollContainer
+    A context manager; see `close`.
+
+    Attributes:
+        steps: what does each of the subject's steps. It may raise `StuckError`.
+    """
+
+    def __init__(self, backend: Literal["offload", "plain"], side: NearSide) -> None:
+        self._descriptors = _open_fds() - side.held()
+        self._side = side
+        self._make: type[BaseContainer] = tio.OffloadContainer if backend == "offload" else tio.PollContainer
         self._containers: list[BaseContainer] = [self._make()]
         self._queues: dict[str, BaseQueue] = {}
         self._reads: dict[str, list[list[memoryview]]] = defaultdict(list)
         self._readers: dict[str, _Job] = {}
         self._writers: dict[str, deque[_Job]] = defaultdict(deque)
-        self._steps: dict[type, Callable[[Any], Answer]] = self._scenery.steps | {
+        self.steps: dict[type, Callable[[Any], Answer]] = {
             Add: self._add,
             Queues: self._count_queues,
             CloseQueue: self._close_queue,
@@ -167,20 +176,20 @@ class _Player:
             FinishWrite: self._finish_write,
         }
 
-    def do(self, step: Step) -> Answer:
-        """Return what a step answers. Raises `_StuckError`."""
-        return self._steps[type(step)](step)
-
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the containers, and then `side`."""
         try:
             for container in self._containers:
-                with contextlib.suppress(_StuckError):  # the script said so before, or its last answer does
+                with contextlib.suppress(StuckError):  # the script said so before, or its last answer does
                     _in_time(functools.partial(_done, container.close))
         finally:
-            self._scenery.close()
+            self._side.close()
 
     @property
     def _container(self) -> BaseContainer:
@@ -194,12 +203,11 @@ class _Player:
     # The container.
 
     def _add(self, step: Add) -> Answer:
-        if step.fd not in self._scenery.numbers:
-            raise ValueError(f"no step made {step.fd!r}")
-        answer = _outcome(lambda: _done(self._container.add, self._scenery.numbers[step.fd]))
+        fd = named(step.fd, self._side.numbers)
+        answer = _outcome(lambda: _done(self._container.add, fd))
         if answer == Done():
             self._queues[step.fd] = self._container.queues()[-1]
-            self._scenery.taken(step.fd)
+            self._side.taken(step.fd)
         return answer
 
     def _count_queues(self, _: Queues) -> Answer:
@@ -213,7 +221,7 @@ class _Player:
         return Done()
 
     def _count_descriptors(self, _: Descriptors) -> Answer:
-        return Count(count=_open_fds() - self._descriptors - self._scenery.held())
+        return Count(count=_open_fds() - self._descriptors - self._side.held())
 
     # Reading.
 
@@ -279,7 +287,7 @@ class _Player:
         job = self._writers[step.fd].popleft()
         deadline = time.monotonic() + PATIENCE
         while not job.ended(_BLINK) and time.monotonic() < deadline:
-            self._scenery.drain(step.fd)
+            self._side.drain(step.fd)
         return job.answer()
 
     def _close_queue(self, step: CloseQueue) -> Answer:

@@ -112,7 +112,7 @@ class Hello(Message, frozen=True, kw_only=True, tag_field="cmd", tag="hello"):
     Attributes:
         protocol: versions that the runner speaks; the adapter chooses one.
         runner: who asks.
-        attach: null in mode `memory`.
+        attach: null in mode `memory`, and where an adapter is only asked what it is.
         descriptors: number of an inherited Unix socket over which fds come for lifecycle steps, one for each step
             that makes a fd (SCM_RIGHTS beside one byte); null where there are no lifecycles.
     """

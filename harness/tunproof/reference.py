@@ -5,75 +5,79 @@ It works on wires, so exact bytes are seen and no privileges are needed; only li
 
 import contextlib
 import socket
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Self
 
 import tio
-from tunproof.corpus.cases import Case, Fault, GsoArguments, VnetFields
+from tunproof.corpus.capabilities import CAPABILITIES
+from tunproof.corpus.cases import Fault, GsoArguments, VnetFields
 from tunproof.corpus.model import from_hex
 from tunproof.corpus.script import Answer, Script
 from tunproof.lifecycle import play
-from tunproof.subject import Subject, TurnedDownError
-from tunproof.verdict import Kind, Verdict, judge
+from tunproof.subject import Subject, TurnedDownError, UnsupportedError
 
-__all__ = ["Reference", "ReferenceReport", "check"]
+__all__ = ["Line", "Reference"]
 
 _LARGEST_FRAME = 10 + 65535
 _SENTINEL = bytes(10) + bytes.fromhex("45000014 00000000 40fd0000 c0000201 c6336401")  # IPv4, protocol 253, no data
 _LITTLE = tio.ByteOrder.LITTLE
 
 
-@dataclass(frozen=True, slots=True)
-class ReferenceReport:
-    """What the reference said to a corpus.
+class Line:
+    """The reference's offload queue on a fd, which it owns; raises `tio.AddRefused` where it is none for it."""
 
-    Attributes:
-        cases: how many there were.
-        failures: the cases that it got wrong, with what was wrong.
-        unsupported: the reason for each case that could not be put to it here, by id.
-        seconds: how long it took.
-    """
+    def __init__(self, fd: int) -> None:
+        self._rejected: list[tio.FrameError] = []
+        self._container = tio.OffloadContainer(on_reject=lambda _, error: self._rejected.append(error))
+        self._container.add(fd)
+        (self.queue,) = self._container.queues()
 
-    cases: int
-    failures: tuple[tuple[Case, Verdict], ...]
-    unsupported: dict[str, str]
-    seconds: float
+    def read_some(self) -> list[bytes]:
+        """Return the packets of one frame. Raises `TurnedDownError`, with them, if one before it was turned down."""
+        self._rejected.clear()
+        packets = [bytes(view) for view in self.queue.read()]
+        if self._rejected:
+            raise _refusal(self._rejected[0], packets)
+        return packets
+
+    def written(self) -> list[bytes]:
+        """Return the frames that were written since the last call, where this process can see them."""
+        return []
+
+    def close(self) -> None:
+        """Close the fd."""
+        self._container.close()
 
 
-class Wire:
-    """The reference's offload queue on a socket pair that stands in for a TUN, and the pair's other end."""
+class Wire(Line):
+    """A socket pair that stands in for a TUN, with both its ends."""
 
     def __init__(self) -> None:
         near, self._far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for end in (near, self._far):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * _LARGEST_FRAME)
         self._far.setblocking(False)
-        self._rejected: list[tio.FrameError] = []
-        self._container = tio.OffloadContainer(on_reject=lambda _, error: self._rejected.append(error))
-        self._container.add(near.detach())
-        (self.queue,) = self._container.queues()
+        super().__init__(near.detach())
 
     def read(self, frame: bytes) -> list[bytes]:
         """Return the packets of a frame. A sentinel behind it shows that the reader lives, and that nothing else came.
 
         Raises `TurnedDownError`.
         """
-        self._rejected.clear()
         self._far.send(frame)
         self._far.send(_SENTINEL)
-        packets = [bytes(view) for view in self.queue.read()]
-        if self._rejected:
-            if packets != [_SENTINEL[10:]]:
-                raise TurnedDownError("but the next packet is damaged", [b"".join(packets)])
-            raise _refusal(self._rejected[0])
-        if [bytes(view) for view in self.queue.read()] != [_SENTINEL[10:]]:
+        try:
+            packets = self.read_some()
+        except TurnedDownError as refusal:
+            if refusal.frames != (_SENTINEL[10:],):
+                raise TurnedDownError("but the next packet is damaged", refusal.frames) from refusal
+            raise TurnedDownError(refusal.reason, fault=refusal.fault) from refusal
+        if self.read_some() != [_SENTINEL[10:]]:
             raise TurnedDownError("the packet behind the frame is damaged", packets)
         return packets
 
     def written(self) -> list[bytes]:
-        """Return the frames that were written since the last call."""
+        """See `Line.written`."""
         frames = []
         with contextlib.suppress(BlockingIOError):
             while True:
@@ -82,17 +86,18 @@ class Wire:
 
     def close(self) -> None:
         """Close both ends."""
-        self._container.close()
+        super().close()
         self._far.close()
 
 
 class Reference(Subject):
-    """`tio`, every operation."""
+    """`tio`, every operation, on a wire of its own unless it is given a line."""
 
     name = "reference"
+    capabilities = frozenset(CAPABILITIES)
 
-    def __init__(self) -> None:
-        self._wire = Wire()
+    def __init__(self, line: Line | None = None) -> None:
+        self._line = Wire() if line is None else line
 
     def checksum(self, data: bytes, initial: int) -> int:
         """See `Subject.checksum`."""
@@ -100,7 +105,7 @@ class Reference(Subject):
 
     def parse_header(self, data: bytes, size: int, byte_order: str) -> VnetFields:
         """See `Subject.parse_header`."""
-        with _turned_down(self._wire):
+        with _turned_down(self._line):
             header = tio.VnetHeader.parse(data, **_size(size), byte_order=byte_order)
         return VnetFields(
             flags=header.flags,
@@ -127,37 +132,39 @@ class Reference(Subject):
             header = header.with_(num_buffers=fields.num_buffers)
         if fields.rest is not None:
             header = header._replace(rest=bytes.fromhex(fields.rest))
-        with _turned_down(self._wire):
+        with _turned_down(self._line):
             return header.emit(**_size(size), byte_order=byte_order)
 
     def read(self, frame: bytes, before: Sequence[bytes]) -> list[bytes]:
-        """See `Subject.read`."""
+        """See `Subject.read`. Only on a wire of its own can it send a frame; elsewhere `Line.read_some` reads."""
+        if not isinstance(self._line, Wire):
+            raise UnsupportedError("read: nobody here can send a frame")
         for earlier in before:
             with contextlib.suppress(TurnedDownError):
-                self._wire.read(earlier)
-        return self._wire.read(frame)
+                self._line.read(earlier)
+        return self._line.read(frame)
 
     def write(self, packet: bytes, before: Sequence[bytes], poison: int | None) -> list[bytes]:
         """See `Subject.write`. The reference writes from the caller's buffer, so there is nothing to poison."""
         for earlier in before:
             with contextlib.suppress(tio.FrameError):
-                self._wire.queue.write(earlier)
-        self._wire.written()
-        with _turned_down(self._wire):
-            size = self._wire.queue.write(packet)
+                self._line.queue.write(earlier)
+        self._line.written()
+        with _turned_down(self._line):
+            size = self._line.queue.write(packet)
         if size != len(packet):
             raise AssertionError(f"write returned {size} for {len(packet)} bytes")
-        return self._wire.written()
+        return self._line.written()
 
     def write_gso(self, arguments: GsoArguments, before: Sequence[GsoArguments]) -> list[bytes]:
         """See `Subject.write_gso`."""
         for earlier in before:
             with contextlib.suppress(tio.FrameError):
                 self._write_gso(earlier)
-        self._wire.written()
-        with _turned_down(self._wire):
+        self._line.written()
+        with _turned_down(self._line):
             self._write_gso(arguments)
-        return self._wire.written()
+        return self._line.written()
 
     def write_batch(
         self, packets: Sequence[bytes], before: Sequence[Sequence[bytes]], poison: int | None
@@ -173,7 +180,7 @@ class Reference(Subject):
 
     def close(self) -> None:
         """See `Subject.close`."""
-        self._wire.close()
+        self._line.close()
 
     def __enter__(self) -> Self:
         return self
@@ -182,20 +189,20 @@ class Reference(Subject):
         self.close()
 
     def _write_gso(self, arguments: GsoArguments) -> None:
-        if not self._wire.queue.gso_supported():
+        if not self._line.queue.gso_supported():
             raise AssertionError("the backend with offload says that it has none")
         pays = from_hex(arguments.pays)
-        self._wire.queue.write_gso(bytes.fromhex(arguments.hdr), bytes.fromhex(arguments.transport_hdr), pays)
+        self._line.queue.write_gso(bytes.fromhex(arguments.hdr), bytes.fromhex(arguments.transport_hdr), pays)
 
     def _write_batch(self, packets: Sequence[bytes]) -> list[bytes]:
         frames = []
         for item in tio.coalesce(packets):
             if isinstance(item, tio.Superpacket):
-                self._wire.queue.write_gso(item.hdr, item.transport_hdr, item.pays)
+                self._line.queue.write_gso(item.hdr, item.transport_hdr, item.pays)
             else:
                 with contextlib.suppress(tio.PacketError):  # what is no IP packet is refused, and nothing is written
-                    self._wire.queue.write(item.packet)
-            written = self._wire.written()  # a wire holds only a few of the largest frames
+                    self._line.queue.write(item.packet)
+            written = self._line.written()  # a wire holds only a few of the largest frames
             if written and written != [item.frame()]:
                 raise AssertionError("frame() is not what is written")
             frames += written
@@ -208,29 +215,14 @@ def _size(size: int) -> dict[str, int]:
 
 
 @contextlib.contextmanager
-def _turned_down(wire: Wire) -> Iterator[None]:
+def _turned_down(line: Line) -> Iterator[None]:
     """Turn the reference's refusal into a subject's, with what was written all the same."""
     try:
         yield
     except tio.FrameError as error:
-        raise _refusal(error, wire.written()) from error
+        raise _refusal(error, line.written()) from error
 
 
 def _refusal(error: tio.FrameError, frames: Sequence[bytes] = ()) -> TurnedDownError:
     fault = Fault(rule=error.rule, field=error.field, offset=error.offset, found=str(error.found))
     return TurnedDownError(str(error), frames, fault)
-
-
-def check(cases: Sequence[Case]) -> ReferenceReport:
-    """Put cases to the reference and compare every byte: it has no freedoms."""
-    started = time.perf_counter()
-    failures = []
-    unsupported = {}
-    with Reference() as subject:
-        for case in cases:
-            verdict = judge(case, subject, exact=True)
-            if verdict.kind is Kind.UNSUPPORTED:
-                unsupported[case.id] = verdict.difference
-            elif verdict.kind is not Kind.PASS:
-                failures.append((case, verdict))
-    return ReferenceReport(len(cases), tuple(failures), unsupported, time.perf_counter() - started)

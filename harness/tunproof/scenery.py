@@ -1,29 +1,26 @@
 """What a lifecycle script plays with: wires, TUN devices and other fds. The runner's steps, for any subject.
 
-A fd is the caller's from the moment it is made until `taken` says that a container has it. `close` closes whatever is
-still here, whatever happened.
+`Scenery` is for a subject in this process. One in another process gets the fds that `FarSide` makes, and keeps them
+in a `NearSide` of its own.
 
 Devices live in a network namespace of their own, made for the first of them. What a queue there reads is sent, and what
 it writes received, by a packet socket with vnet headers (PACKET_VNET_HDR): the kernel hands superpackets over whole or
 cut, as the device's offloads say, and shows those that were written as they were.
 """
 
-import contextlib
 import errno
 import fcntl
 import os
-import resource
 import socket
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from tio import tuntap
 from tio.tuntap import Iff, Offload
 from tunproof import lab
 from tunproof.corpus.script import (
     Answer,
-    Closed,
     Done,
     Feed,
     Frames,
@@ -39,13 +36,13 @@ from tunproof.corpus.script import (
     Take,
 )
 from tunproof.lab import device, links, privilege
-from tunproof.subject import UnsupportedError
+from tunproof.nearside import NearSide, named
+from tunproof.subject import InapplicableError
 
-__all__ = ["Scenery"]
+__all__ = ["FarSide", "Scenery"]
 
 _LARGEST = 1 << 17
 _ROOM = 8192  # for 8 frames of 100 bytes and not for 64: the kernel doubles it, and counts some 800 bytes a frame
-_OUT_OF_THE_WAY = 600  # a number that no other fd gets by chance
 
 _TUNSETPERSIST = 0x400454CB
 _SOL_PACKET = 263
@@ -55,24 +52,18 @@ _ETHERTYPES = {4: 0x0800, 6: 0x86DD}
 _HEADER = 10
 _UDP_L4 = 5
 
-T = TypeVar("T")
 
+class FarSide:
+    """What is behind the fds of one script, and stays with whoever runs it: far ends of wires, and devices.
 
-class Scenery:
-    """Everything that the steps of one script make and use. Names that no step made raise `ValueError`.
+    Names that no step made raise `ValueError`.
 
     Attributes:
-        steps: what does each of the runner's steps.
-        numbers: every fd that was made, by its name in the script, also when it is gone.
+        steps: what does each step that is about this side alone.
     """
 
     def __init__(self, script: Script) -> None:
-        self.numbers: dict[str, int] = {}
         self.steps: dict[type, Callable[[Any], Answer]] = {
-            OpenWire: self.open_wire,
-            OpenTun: self.open_tun,
-            OpenOther: self.open_other,
-            LetGo: self.let_go,
             Feed: self.feed,
             HangUp: self.hang_up,
             Take: self.take,
@@ -81,62 +72,36 @@ class Scenery:
         }
         self._header = script.backend == "offload"
         self._watched = {step.fd for step in script.steps if isinstance(step, Feed | Take)}
-        self._held: dict[str, int] = {}
         self._far: dict[str, socket.socket] = {}
         self._device_of: dict[str, str] = {}
         self._devices: _Devices | None = None
         self._drained: dict[str, list[bytes]] = defaultdict(list)
         self._offloads: dict[str, frozenset[str]] = {}
-        self._limit: tuple[int, int] | None = None
 
-    def open_wire(self, step: OpenWire) -> Answer:
-        """Make a wire: the near end is for a container."""
+    def open_wire(self, step: OpenWire) -> int:
+        """Make a wire, and return its near end, which is for a container."""
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._far[step.fd] = far
         far.setblocking(False)
         near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _ROOM)
-        fd = near.detach()
-        self._hold(step.fd, fd)
-        if step.least > fd:
-            self._hold(step.fd, self._moved(fd, step.least))
-        return Done()
+        return near.detach()
 
-    def open_tun(self, step: OpenTun) -> Answer:
-        """Attach a fd to a device. Raises `UnsupportedError` where there can be no TUN."""
+    def open_tun(self, step: OpenTun) -> int:
+        """Return a fd that is attached to a device. Raises `InapplicableError` where there can be no TUN."""
         if self._devices is None:
             obstacle = privilege.device_obstacle()
             if obstacle is not None or not privilege.has_capabilities():
-                raise UnsupportedError("this process may make no TUN devices; `tunproof doctor` says why")
+                raise InapplicableError("this process may make no TUN devices; `tunproof doctor` says why")
             self._devices = _Devices()
-        self._hold(step.fd, self._devices.open(step))
+        fd = self._devices.open(step)
         self._device_of[step.fd] = step.device
-        return Done()
+        return fd
 
-    def open_other(self, step: OpenOther) -> Answer:
-        """Take a fd that no container should take."""
-        if step.what == "closed":
-            self.numbers[step.fd] = fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY)
-            os.close(self.numbers[step.fd])
-        elif privilege.device_obstacle() is not None:
-            raise UnsupportedError(f"this process may not open {tuntap.DEVICE}")
-        else:
-            self._hold(step.fd, os.open(tuntap.DEVICE, os.O_RDWR | os.O_CLOEXEC))
-        return Done()
-
-    def let_go(self, step: LetGo) -> Answer:
-        """Close a fd that is the caller's; `Closed` if a container took it, or somebody closed it before."""
-        fd = _named(step.fd, self.numbers)
-        if self._held.pop(step.fd, None) is None:
-            return Closed()
-        try:
-            os.close(fd)
-        except OSError:
-            return Closed()
-        return Done()
-
-    def taken(self, name: str) -> None:
-        """Note that a container has the fd now."""
-        self._held.pop(name, None)
+    def open_unattached(self) -> int:
+        """Return a TUN fd without a device. Raises `InapplicableError` where there is none."""
+        if privilege.device_obstacle() is not None:
+            raise InapplicableError(f"this process may not open {tuntap.DEVICE}")
+        return os.open(tuntap.DEVICE, os.O_RDWR | os.O_CLOEXEC)
 
     def feed(self, step: Feed) -> Answer:
         """Send a frame to whoever reads the fd."""
@@ -144,12 +109,12 @@ class Scenery:
         if step.fd in self._device_of and self._devices is not None:
             self._devices.send(self._device_of[step.fd], frame)
         else:
-            _named(step.fd, self._far).send(frame)
+            named(step.fd, self._far).send(frame)
         return Done()
 
     def hang_up(self, step: HangUp) -> Answer:
         """Close the far end of a wire."""
-        _named(step.fd, self._far).close()
+        named(step.fd, self._far).close()
         del self._far[step.fd]
         return Done()
 
@@ -163,7 +128,7 @@ class Scenery:
         if step.fd in self._device_of and self._devices is not None:
             frames = self._devices.received(self._device_of[step.fd])
             return _frames(frames if self._header else [frame[_HEADER:] for frame in frames])
-        _named(step.fd, self._far)
+        named(step.fd, self._far)
         self.drain(step.fd)
         return _frames(self._drained.pop(step.fd))
 
@@ -181,40 +146,65 @@ class Scenery:
 
     def held(self) -> int:
         """Return how many fds are open in here."""
-        return len(self._held) + len(self._far) + (self._devices.held() if self._devices is not None else 0)
+        return len(self._far) + (self._devices.held() if self._devices is not None else 0)
 
     def close(self) -> None:
         """Close everything. Closing twice is harmless."""
-        for fd in self._held.values():
-            with contextlib.suppress(OSError):
-                os.close(fd)
-        self._held.clear()
         while self._far:
             self._far.popitem()[1].close()
         if self._devices is not None:
             self._devices.close()
-        if self._limit is not None:
-            resource.setrlimit(resource.RLIMIT_NOFILE, self._limit)
-
-    def _hold(self, name: str, fd: int) -> None:
-        self._held[name] = self.numbers[name] = fd
-
-    def _moved(self, fd: int, least: int) -> int:
-        """Return the file under another number, of at least `least`."""
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if least >= soft:
-            if least >= hard != resource.RLIM_INFINITY:
-                raise UnsupportedError(f"this process may have {hard} fds at most")
-            self._limit = (soft, hard)
-            resource.setrlimit(resource.RLIMIT_NOFILE, (least + _OUT_OF_THE_WAY, hard))
-        moved: int = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, least)
-        os.close(fd)
-        return moved
 
     def _devices_of_script(self) -> "_Devices":
         if self._devices is None:
             raise ValueError("no step opened a TUN before this one")
         return self._devices
+
+
+class Scenery(NearSide):
+    """Both sides in one process.
+
+    Attributes:
+        steps: what does each step that makes or closes a fd, or is about the far side.
+    """
+
+    def __init__(self, script: Script) -> None:
+        super().__init__()
+        self._far_side = FarSide(script)
+        self.steps: dict[type, Callable[[Any], Answer]] = self._far_side.steps | {
+            OpenWire: self._open_wire,
+            OpenTun: self._open_tun,
+            OpenOther: self._open_other,
+            LetGo: self.let_go,
+        }
+
+    def held(self) -> int:
+        """Return how many fds are open in here."""
+        return super().held() + self._far_side.held()
+
+    def drain(self, name: str) -> None:
+        """Make room on a wire; what was there is kept for `take`."""
+        self._far_side.drain(name)
+
+    def close(self) -> None:
+        """Close everything. Closing twice is harmless."""
+        super().close()
+        self._far_side.close()
+
+    def _open_wire(self, step: OpenWire) -> Answer:
+        self.keep(step.fd, self._far_side.open_wire(step), least=step.least)
+        return Done()
+
+    def _open_tun(self, step: OpenTun) -> Answer:
+        self.keep(step.fd, self._far_side.open_tun(step))
+        return Done()
+
+    def _open_other(self, step: OpenOther) -> Answer:
+        if step.what == "closed":
+            self.keep_closed(step.fd)
+        else:
+            self.keep(step.fd, self._far_side.open_unattached())
+        return Done()
 
 
 class _Devices:
@@ -258,13 +248,13 @@ class _Devices:
     def send(self, name: str, frame: bytes) -> None:
         """Send a packet out of the device, which is what its readers get.
 
-        Raises `UnsupportedError` for a UDP superpacket where the kernel knows none.
+        Raises `InapplicableError` for a UDP superpacket where the kernel knows none.
         """
         try:
             self._sockets[name].sendto(frame, (name, _ETHERTYPES[frame[_HEADER] >> 4]))
         except OSError as error:
             if error.errno == errno.EINVAL and frame[1] == _UDP_L4:
-                raise UnsupportedError("this kernel has no UDP superpackets") from error
+                raise InapplicableError("this kernel has no UDP superpackets") from error
             raise
 
     def received(self, name: str) -> list[bytes]:
@@ -280,12 +270,6 @@ class _Devices:
         while self._sockets:
             self._sockets.popitem()[1].close()
         self._namespace.close()
-
-
-def _named(name: str, things: dict[str, T]) -> T:
-    if name not in things:
-        raise ValueError(f"no step made {name!r}, or it is gone")
-    return things[name]
 
 
 def _ask_for_everything(fd: int) -> None:

@@ -173,11 +173,15 @@ class Terminal:
             ("bare", rates.bare_per_s, "superpackets/s: writev, three readv, nothing else"),
             ("replay", rates.replay_per_s, f"superpackets/s, every byte compared: {rates.replay_ratio:.2f} of bare"),
             ("segment", rates.segment_per_s, "superpackets/s cut by the reference"),
+            ("check, adapter", rates.check_lockstep_per_s, "small cases/s through the Python kit, one by one"),
+            ("check, batches", rates.check_batch_per_s, "the same in batches"),
             ("tunnel, offload", rates.tunnel_gso_mbit_s, "Mbit/s of TCP payload, cut and joined by the reference"),
             ("tunnel, plain", rates.tunnel_plain_mbit_s, "Mbit/s of TCP payload, packet by packet"),
         ):
             table.add_row(name, f"{rate:,.0f}", note)
         self.out.print(table)
+        ratio = f"{rates.check_direct_ratio:.2f}"
+        self.out.print(f"check on the reference takes {ratio} times what calling it and comparing takes")
 
     def say(self, text: str) -> None:
         """Print a line."""

@@ -44,6 +44,7 @@ from tunproof.corpus.script import (
 )
 from tunproof.lab import privilege
 from tunproof.lifecycle import play
+from tunproof.nearside import NearSide
 from tunproof.subject import UnsupportedError
 
 PACKET = "45000014000000004011000000000000000000ff"
@@ -187,6 +188,32 @@ def test_a_large_number_leaves_the_limit_as_it_was() -> None:
     steps = (OpenWire(fd="a", least=1024), Add(fd="a"), Feed(fd="a", frame=FRAME), Read(fd="a"))
     assert answers(*steps)[3] == ReadPackets(packets=(PACKET,))
     assert resource.getrlimit(resource.RLIMIT_NOFILE) == before
+
+
+def test_several_large_numbers_leave_the_limit_as_it_was() -> None:
+    before = soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard <= 3000:
+        pytest.skip(f"this process may have {hard} fds at most")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1000, hard))
+    side = NearSide()
+    try:
+        for name, least in (("a", 1024), ("b", 2048)):
+            side.keep(name, os.open(os.devnull, os.O_RDONLY), least=least)
+        assert (side.numbers["a"] >= 1024, side.numbers["b"] >= 2048, side.held()) == (True, True, 2)
+        side.close()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (1000, hard)
+    finally:
+        side.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == before
+
+
+def test_a_number_that_no_process_may_have_is_unsupported() -> None:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard == resource.RLIM_INFINITY:
+        pytest.skip("there is no limit")
+    with pytest.raises(UnsupportedError, match=f"{hard} fds at most"):
+        answers(OpenWire(fd="a", least=hard))
 
 
 def test_without_privileges_devices_are_unsupported(monkeypatch: pytest.MonkeyPatch) -> None:

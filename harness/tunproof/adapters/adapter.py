@@ -72,8 +72,8 @@ class Adapter(Asker):
         self._way.close()
 
     def _started(self, command: Sequence[str], mode: str | None) -> Way:
-        """Return a way in which the adapter was started. Which modes it has, only it can say."""
-        way = way_of(mode or "memory", command, self._limits)
+        """Return a way in which the adapter was started. Which modes it has, only it can say, so it is asked first."""
+        way = way_of("memory", command, self._limits)
         way.start()
         modes = way.client.hello.modes
         wanted = mode or modes[0]
@@ -82,7 +82,9 @@ class Adapter(Asker):
         way.close()
         if wanted not in modes:
             raise UsageError(f"the adapter has no mode {wanted!r}; it has {', '.join(modes)}")
-        return self._started(command, wanted)
+        way = way_of(wanted, command, self._limits)
+        way.start()
+        return way
 
     def _chunks(self, cases: Sequence[Case]) -> Iterator[list[Case]]:
         """Yield cases in chunks that fit one message, and whose members are asked in the same manner."""

@@ -14,7 +14,7 @@ from tunproof.version import __version__
 
 __all__ = ["AdapterBrokenError", "Asked", "Client"]
 
-_PER_RUN = 0.05  # seconds more that a batch may take for each run in it
+_PER_RUN = 0.01  # seconds more that a batch may take for each run in it
 _SHOWN = 120  # bytes of a line that is no reply
 
 _ENCODER = msgspec.json.Encoder()

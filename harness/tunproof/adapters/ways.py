@@ -33,8 +33,8 @@ from tunproof.lifecycle import PATIENCE
 from tunproof.outcome import Answered, Broken, Cut, Inapplicable, Outcome, TurnedDown, Unable
 from tunproof.probes import probe
 from tunproof.protocol import Attach, OkReply, Reply
-from tunproof.remote_lifecycle import RemoteLifecycle
-from tunproof.subject import TurnedDownError, UnsupportedError
+from tunproof.remote_lifecycle import RemoteLifecycle, StepBrokenError
+from tunproof.subject import InapplicableError, TurnedDownError, UnsupportedError
 
 __all__ = ["DeviceWay", "MemoryWay", "Way", "WireWay", "way_of"]
 
@@ -99,14 +99,27 @@ class Way(abc.ABC):
         return outcome if question.after is None else reads_on(outcome, replies[-1])
 
     def play(self, case: LifecycleCase) -> Outcome:
-        """Play a lifecycle. Raises `BrokenError`."""
-        player = RemoteLifecycle()
+        """Play a lifecycle. Raises `BrokenError`.
+
+        After a script that was not played to its end a new adapter is started: a fd may be on its way to the old one.
+        """
+        outcome = self._play(case)
+        if not isinstance(outcome, Answered):
+            self.stop()
+            self.start()
+        return outcome
+
+    def _play(self, case: LifecycleCase) -> Outcome:
         try:
-            return Answered(player.play(case.input, self._step, self._pass_on))
+            return Answered(RemoteLifecycle().play(case.input, self._step, self._pass_on))
         except TurnedDownError as error:
             return TurnedDown(error.reason, error.frames)
+        except InapplicableError as error:
+            return Inapplicable(str(error))
         except UnsupportedError as error:
             return Unable(str(error))
+        except StepBrokenError as error:
+            return Broken("error", error.detail, error.trace)
         except ValueError as error:
             return Broken("protocol-error", str(error))
 
@@ -117,7 +130,10 @@ class Way(abc.ABC):
     def _pass_on(self, fd: int) -> None:
         if self._descriptors is None:
             raise ValueError("not started")
-        socket.send_fds(self._descriptors, [b"f"], [fd])
+        try:
+            socket.send_fds(self._descriptors, [b"f"], [fd])
+        except BrokenPipeError:
+            raise BrokenError("crash", "ended before it took a fd of its lifecycle") from None
 
     def _outcome(self, op: str, reply: Reply) -> Outcome:
         return outcome_of(op, reply, silent=self.client.hello.reject_style == "silent")

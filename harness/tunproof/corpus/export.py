@@ -7,7 +7,6 @@ import hashlib
 import importlib.metadata
 import json
 import shutil
-import struct
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from tio import ByteOrder, VnetHeader
-from tunproof import picture
+from tunproof import pcapng, picture
 from tunproof.corpus import schema
 from tunproof.corpus.cases import (
     Case,
@@ -205,12 +204,7 @@ def _check_earlier(target: Path, found: set[str]) -> None:
         raise UsageError(f"{target} is an earlier export, but holds {foreign[0]} as well, which would be lost: {cure}")
 
 
-# The capture: pcapng (draft-ietf-opsawg-pcapng), one section, one interface, one packet block a packet.
-
-_LINKTYPE_RAW = 101  # the packet begins with its IP header
-_SECTION, _INTERFACE, _PACKET = 0x0A0D0D0A, 1, 6
-_COMMENT, _INTERFACE_NAME, _PACKET_FLAGS, _PROGRAM = 1, 2, 2, 4
-_IN, _OUT = 1, 2
+# The capture.
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,21 +218,12 @@ class Shown:
 
 def capture(cases: Iterable[Case]) -> tuple[int, bytes]:
     """Return how many packets these cases have, and a pcapng file of them, each with a comment that names its case."""
-    blocks = [
-        _block(_SECTION, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1), [(_PROGRAM, f"tunproof {__version__}".encode())]),
-        _block(_INTERFACE, struct.pack("<HHI", _LINKTYPE_RAW, 0, 0), [(_INTERFACE_NAME, b"corpus")]),
+    packets = [
+        pcapng.Captured(packet=shown.packet, comment=f"{case.id}\n{shown.what}\n{case.about}", goes_in=shown.goes_in)
+        for case in cases
+        for shown in packets_of(case)
     ]
-    number = 0
-    for case in cases:
-        for shown in packets_of(case):
-            number += 1
-            comment = f"{case.id}\n{shown.what}\n{case.about}"
-            length = len(shown.packet)
-            head = struct.pack("<IIIII", 0, 0, number, length, length)  # a microsecond apart, for the order's sake
-            flags = struct.pack("<I", _IN if shown.goes_in else _OUT)
-            body = head + _padded(shown.packet)
-            blocks.append(_block(_PACKET, body, [(_COMMENT, comment.encode()), (_PACKET_FLAGS, flags)]))
-    return number, b"".join(blocks)
+    return len(packets), pcapng.capture(["corpus"], packets)
 
 
 def packets_of(case: Case) -> Iterator[Shown]:
@@ -311,14 +296,3 @@ def _vnet(header: str) -> str:
     if len(data) < 10:
         return f"cut off in the vnet header ({header or 'nothing at all'})"
     return picture.vnet_line(VnetHeader.parse(data, byte_order=ByteOrder.LITTLE))
-
-
-def _block(kind: int, body: bytes, options: Iterable[tuple[int, bytes]]) -> bytes:
-    for code, value in (*options, (0, b"")):
-        body += struct.pack("<HH", code, len(value)) + _padded(value)
-    length = struct.pack("<I", len(body) + 12)
-    return struct.pack("<I", kind) + length + body + length
-
-
-def _padded(data: bytes) -> bytes:
-    return data + bytes(-len(data) % 4)

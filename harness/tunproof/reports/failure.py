@@ -1,0 +1,184 @@
+"""What is said of one result: why it is wrong, why that matters, and how to see it again.
+
+Terminal, JUnit, Markdown and page say the same, for they all ask `explain`. Its texts are legible (`text`): no control
+character of a subject gets any further.
+"""
+
+import glob
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tunproof.corpus.cases import Case
+from tunproof.corpus.load import Corpus
+from tunproof.corpus.model import Basis
+from tunproof.reports.text import legible, shortened
+from tunproof.reports.words import must_come_out, rule_of, sent
+from tunproof.results import Result, Run
+from tunproof.verdict import Kind
+
+__all__ = ["FAULTY", "BugClass", "Explanation", "case_of", "command_around", "explain", "headline"]
+
+FAULTY = frozenset(Kind) - {Kind.PASS, Kind.XPASS, Kind.UNSUPPORTED, Kind.NOT_APPLICABLE, Kind.BLOCKED}
+"""Verdicts by which a subject was asked and did something wrong, known or not."""
+
+_MOST = 8000  # characters of anything that a subject said
+_LEFT = 9  # columns of the names in front of the text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BugClass:
+    """A flag of the case: the class of bugs that it guards against."""
+
+    name: str
+    description: str
+    effect: str
+    links: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What is said of one result.
+
+    Attributes:
+        id: of the case.
+        verdict: the word.
+        unexpected: whether it makes the run fail.
+        about: what must hold; where the corpus has no such case, that.
+        level: how binding the verdict is; empty where the corpus has no such case.
+        sent: what was sent, decoded, in one to six lines.
+        expected: what must come out, in a few words.
+        difference: what was wrong: the first difference as field, offset and bytes, where packets can be compared.
+        got: what came out where it is no packets, in words.
+        rule: what is wrong with the input, where it must be turned down.
+        basis: why the verdict is believed.
+        flags: the classes of bugs that the case guards against.
+        advice: what should have been otherwise and is not failed.
+        policies: what the subject does that it may do or not.
+        known: what the baseline says.
+        trace: what the subject's language says about an error.
+        stderr: what the adapter wrote to it.
+        command: the line that repeats just this case.
+    """
+
+    id: str
+    verdict: str
+    unexpected: bool
+    about: str
+    level: str = ""
+    sent: tuple[str, ...] = ()
+    expected: str = ""
+    difference: str = ""
+    got: str = ""
+    rule: str = ""
+    basis: tuple[Basis, ...] = ()
+    flags: tuple[BugClass, ...] = ()
+    advice: tuple[str, ...] = ()
+    policies: tuple[str, ...] = ()
+    known: str = ""
+    trace: str = ""
+    stderr: str = ""
+    command: str
+
+    @property
+    def text(self) -> str:
+        """Everything, as plain text of several lines."""
+        lines = [f"{self.id}  {self.verdict}{' (unexpected)' * self.unexpected}", f"  {self.about}"]
+        for name, text in self._parts():
+            if text:
+                first, *rest = text.splitlines()
+                lines += [f"  {name:<{_LEFT}}{first}", *(f"  {'':<{_LEFT}}{line}".rstrip() for line in rest)]
+        return "\n".join(lines)
+
+    def _parts(self) -> Iterator[tuple[str, str]]:
+        yield "sent", "\n".join(self.sent)
+        yield "expected", self.expected
+        yield "wrong", self.difference
+        yield "got", self.got
+        yield "advice", "\n".join(self.advice)
+        yield "policy", "\n".join(self.policies)
+        yield "rule", self.rule
+        yield "basis", "\n".join(f"{basis.kind}: {basis.ref}" for basis in self.basis)
+        for flag in self.flags:
+            yield "bug", "\n".join([f"{flag.name}: {flag.description}", f"effect: {flag.effect}", *flag.links])
+        yield "known", self.known
+        yield "trace", self.trace
+        yield "stderr", self.stderr
+        yield "repeat", self.command
+
+
+def explain(result: Result, run: Run, corpus: Corpus) -> Explanation:
+    """Return what is said of a result of this run."""
+    case = case_of(result, corpus)
+    fault = None if case is None else rule_of(case)
+    before, chosen, after = command_around(run, result.id)
+    return Explanation(
+        id=legible(result.id),
+        verdict=result.verdict.value,
+        unexpected=result.unexpected,
+        about=_no_case(result, corpus) if case is None else case.about,
+        level="" if case is None else case.level,
+        sent=() if case is None else sent(case),
+        expected="" if case is None else must_come_out(case, run),
+        difference=_said(result.difference),
+        got=_said(result.got.value) if result.got else "",
+        rule=str(fault) if fault else "",
+        basis=() if case is None else case.basis,
+        flags=() if case is None else _flags(case, corpus),
+        advice=tuple(map(_said, result.advice)),
+        policies=tuple(map(_said, result.policies)),
+        known=_known(result),
+        trace=legible(shortened(result.trace, _MOST, end=True)).strip("\n"),
+        stderr=legible(shortened(result.stderr, _MOST, end=True)).strip("\n"),
+        command=legible(" ".join(filter(None, (before, chosen, after)))),
+    )
+
+
+def case_of(result: Result, corpus: Corpus) -> Case | None:
+    """Return the case of a result, or None where this corpus has none of that id, or another by now."""
+    case = corpus.cases.get(result.id)
+    return case if case is not None and case.digest == result.digest else None
+
+
+def command_around(run: Run, case_id: str = "") -> tuple[str, str, str]:
+    """Return the command line that repeats one case, in three pieces: the middle one is the selection of `case_id`.
+
+    It goes behind the name of the command, and never behind `--`, where the adapter's own words begin.
+    """
+    words = list(run.command)
+    end = words.index("--") if "--" in words else len(words)
+    at = next((at + 1 for at, word in enumerate(words[:end]) if word in {"check", "kernel"}), end)
+    selection = shlex.join(["--select", glob.escape(case_id)]) if case_id else "--select"
+    return shlex.join(words[:at]), selection, shlex.join(words[at:])
+
+
+def headline(explanation: Explanation) -> str:
+    """Return in one line what was wrong, or why there is no verdict."""
+    for text in (explanation.difference, explanation.known, explanation.about):
+        if text:
+            return text.splitlines()[0]
+    return explanation.verdict
+
+
+def _no_case(result: Result, corpus: Corpus) -> str:
+    if result.id in corpus.cases:
+        return "This corpus has another case of this id: the stream was made with another version of it."
+    return "This corpus has no such case: the stream was made with another version of it."
+
+
+def _flags(case: Case, corpus: Corpus) -> tuple[BugClass, ...]:
+    flags = ((name, corpus.flags[name]) for name in case.flags)
+    return tuple(
+        BugClass(name=name, description=flag.description, effect=flag.effect, links=flag.links) for name, flag in flags
+    )
+
+
+def _known(result: Result) -> str:
+    if result.known is None:
+        return ""
+    link = f" ({result.known.link})" if result.known.link else ""
+    return _said(f"the baseline expects {result.known.outcome}: {result.known.reason}{link}")
+
+
+def _said(text: str) -> str:
+    return legible(shortened(text, _MOST)).strip("\n")

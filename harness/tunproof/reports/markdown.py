@@ -1,0 +1,97 @@
+"""A summary in GitHub's Markdown, for the page of a CI job: short, and nothing that a subject said is markup in it."""
+
+import html
+import itertools
+import re
+from collections.abc import Iterator
+
+from tunproof.corpus.load import Corpus
+from tunproof.reports.failure import Explanation, explain, headline
+from tunproof.reports.figures import mean_quality, policies, subject_line
+from tunproof.reports.text import legible, shortened
+from tunproof.results import Problem, Results
+from tunproof.verdict import Kind
+
+__all__ = ["markdown"]
+
+_MOST_LINES = 50
+_MOST_DETAILS = 5
+_MOST = 300  # characters of a line
+_MOST_TEXT = 6000  # characters of an explanation
+_MARKUP = re.compile(r"([\\`*_\[\]|~#!:@])")
+
+
+def markdown(results: Results, corpus: Corpus) -> str:
+    """Return the summary."""
+    return "\n".join([*_head(results), *_figures(results), *_unexpected(results, corpus)]) + "\n"
+
+
+def _head(results: Results) -> Iterator[str]:
+    run, end = results.run, results.end
+    wrong = len(results.unexpected())
+    yield f"## tunproof: {_inline(subject_line(run))}"
+    yield ""
+    passed = results.verdicts().get(Kind.PASS, 0)
+    outcome = f"**{wrong} unexpected**" if wrong else "as expected"
+    took = f", {end.seconds:.1f} s" if end else ", **incomplete**"
+    yield f"{outcome}: {passed} of {len(results.results)} cases passed{took}"
+    yield ""
+    where = (f"Linux {run.kernel}", f"mode {run.mode}", f"tunproof {run.tunproof}", run.started)
+    yield ", ".join(map(_inline, where))
+    yield ""
+
+
+def _figures(results: Results) -> Iterator[str]:
+    yield "| verdict | cases |"
+    yield "|---|---:|"
+    for verdict, count in results.verdicts().items():
+        yield f"| {verdict} | {count} |"
+    yield ""
+    for policy, count in policies(results).items():
+        yield f"- policy, seen in {count} cases: {_inline(policy)}"
+    quality = mean_quality(results)
+    if quality is not None:
+        yield f"- mean merge quality: {quality[0]:.0%} of what could be joined, over {quality[1]} batches"
+    if results.end and results.end.restarts:
+        yield f"- the adapter had to be started again {results.end.restarts} times"
+    yield ""
+
+
+def _unexpected(results: Results, corpus: Corpus) -> Iterator[str]:
+    wrong = results.unexpected()
+    if not wrong:
+        return
+    yield "### Unexpected"
+    yield ""
+    for one in wrong[:_MOST_LINES]:
+        if isinstance(one, Problem):
+            yield f"- {_inline(one.id)}: **{_inline(one.what)}**: {_inline(one.text)}"
+        else:
+            said = headline(explain(one, results.run, corpus))
+            yield f"- {_inline(one.id)}: **{one.verdict.value}**: {_inline(said)}"
+    if len(wrong) > _MOST_LINES:
+        yield f"- … and {len(wrong) - _MOST_LINES} more"
+    yield ""
+    cases = (one for one in wrong if not isinstance(one, Problem))
+    for one in itertools.islice(cases, _MOST_DETAILS):
+        yield from _details(explain(one, results.run, corpus))
+
+
+def _details(explanation: Explanation) -> Iterator[str]:
+    text = shortened(explanation.text, _MOST_TEXT)
+    fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", text)), 3)
+    yield f"<details><summary>{_inline(explanation.id)}: {explanation.verdict}</summary>"
+    yield ""
+    yield f"{fence}text"
+    yield text
+    yield fence
+    yield ""
+    yield "</details>"
+    yield ""
+
+
+def _inline(text: str) -> str:
+    """Return a text as one line in which nothing is markup."""
+    line = " ".join(legible(text).split())
+    line = line if len(line) <= _MOST else f"{line[:_MOST]}…"
+    return _MARKUP.sub(r"\\\1", html.escape(line, quote=False))

@@ -1,0 +1,115 @@
+"""The page: one HTML file, which needs nothing else and opens without a server.
+
+Everything that comes from outside is escaped by the template, or is JSON that the script turns into text nodes. Beyond
+that the page forbids itself whatever it does not need: no script or style but its own two, by their hashes, and no
+request at all.
+"""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from tunproof.corpus.load import Corpus
+from tunproof.reports.figures import labels, mean_quality, policies, subject_line
+from tunproof.reports.pagedata import LOOKS, page_data
+from tunproof.reports.text import legible
+from tunproof.results import Results
+from tunproof.verdict import Kind
+
+__all__ = ["page"]
+
+_FOLDER = Path(__file__).parent
+_TONES = ("good", "bad", "known", "quiet")
+_IN_SCRIPT = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
+
+
+def page(streams: Sequence[Results], corpus: Corpus) -> bytes:
+    """Return the page of one or several streams, as UTF-8. Several are columns, side by side."""
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style, script = ((_FOLDER / name).read_text() for name in ("page.css", "page.js"))
+    names = labels([results.run for results in streams])
+    text = environment.get_template("page.html.j2").render(
+        title=", ".join(names),
+        runs=[_run(results, name) for results, name in zip(streams, names, strict=True)],
+        policy=f"default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+        f"style-src {_hash(style)}; script-src {_hash(script)}",
+        style=Markup(style),  # noqa: S704 (ours)
+        script=Markup(script),  # noqa: S704 (ours)
+        data=_json(page_data(streams, corpus)),
+        verdicts=[kind.value for kind in Kind if any(kind in results.verdicts() for results in streams)],
+        flags=sorted({flag for results in streams for flag in _flags(results, corpus)}),
+    )
+    return text.encode()
+
+
+def _json(value: object) -> Markup:
+    """Return a value as JSON that may stand in a script element: nothing in it can end the element."""
+    return Markup(msgspec.json.encode(value).decode().translate(_IN_SCRIPT))  # noqa: S704 (escaped just now)
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _flags(results: Results, corpus: Corpus) -> set[str]:
+    cases = (corpus.cases[case_id] for case_id in results.results if case_id in corpus.cases)
+    return {flag for case in cases for flag in case.flags}
+
+
+def _run(results: Results, name: str) -> dict[str, Any]:
+    """Return what the page says of a run as a whole."""
+    run, end, said = results.run, results.end, results.run.implementation
+    verdicts = results.verdicts()
+    return {
+        "name": name,
+        "subject": subject_line(run),
+        "where": legible(f"Linux {run.kernel} · mode {run.mode} · {_when(run.started)}"),
+        "links": [(what, url) for what, url in _links(results) if url.startswith(("https://", "http://"))],
+        "facts": [
+            (what, legible(value))
+            for what, value in (
+                ("version", f"{said.version}, {said.language}" if said else ""),
+                ("kernel", run.kernel),
+                ("mode", run.mode),
+                ("begun", _when(run.started)),
+                ("took", f"{end.seconds:.1f} s" if end else "it has not ended: the stream is incomplete"),
+                ("restarts", str(end.restarts) if end and end.restarts else ""),
+                ("selection", run.select if run.select != "*" else ""),
+                ("baseline", run.baseline or ""),
+                ("tunproof", run.tunproof),
+                ("corpus", run.corpus.partition(":")[2][:12]),
+            )
+            if value
+        ],
+        "cases": len(results.results),
+        "passed": verdicts.get(Kind.PASS, 0),
+        "unexpected": len(results.unexpected()),
+        "counts": sorted(
+            ((kind, count, *LOOKS[Kind(kind)]) for kind, count in verdicts.items()),
+            key=lambda one: _TONES.index(one[3]),
+        ),
+        "policies": policies(results),
+        "quality": mean_quality(results),
+        "problems": [(legible(one.id), legible(one.what), legible(one.text)) for one in results.problems],
+    }
+
+
+def _when(started: str) -> str:
+    return started.replace("T", " ").replace("Z", " UTC")
+
+
+def _links(results: Results) -> list[tuple[str, str]]:
+    said = results.run.implementation
+    return [] if said is None else [("source", said.source or ""), ("issues", said.issues or "")]

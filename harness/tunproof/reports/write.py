@@ -1,0 +1,72 @@
+"""All reports of a run, in a folder beside its stream."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from tunproof.corpus.load import Corpus
+from tunproof.errors import EnvironmentProblem, UsageError
+from tunproof.reports.evidence import SUFFIX, evidence
+from tunproof.reports.junit import junit
+from tunproof.reports.markdown import markdown
+from tunproof.reports.page import page
+from tunproof.results import Results
+
+__all__ = ["EVIDENCE", "JUNIT", "PAGE", "SUMMARY", "write_reports"]
+
+PAGE = "index.html"
+JUNIT = "junit.xml"
+SUMMARY = "summary.md"
+EVIDENCE = "evidence"
+
+
+def write_reports(folder: Path, results: Results, corpus: Corpus) -> list[Path]:
+    """Write the page, JUnit XML, the summary, and captures of what was not passed; return the files.
+
+    Each file is there whole or not at all, and captures of an earlier run are removed. The stream itself is left alone.
+    Raises `UsageError` where `folder` is something else, `EnvironmentProblem` where it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        captures = _replace(folder / EVIDENCE, evidence(results, corpus))
+        files = {
+            folder / SUMMARY: markdown(results, corpus).encode(),
+            folder / JUNIT: junit(results, corpus),
+            folder / PAGE: page([results], corpus),
+        }
+        for path, content in files.items():
+            _write(path, content)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UsageError(f"{error.filename} is no folder; name one that is, or is not there yet") from error
+    except OSError as error:
+        where = error.filename or folder
+        raise EnvironmentProblem(
+            f"the reports cannot be written: {where}: {error.strerror}",
+            cure="name a folder that you may write to, with room in it",
+        ) from error
+    return [*reversed(files), *captures]
+
+
+def _replace(folder: Path, files: Iterable[tuple[str, bytes]]) -> list[Path]:
+    """Write the captures, remove those of an earlier run, and the folder where none is left."""
+    old = set(folder.glob(f"*{SUFFIX}"))
+    new = []
+    for name, content in files:
+        folder.mkdir(exist_ok=True)
+        _write(folder / name, content)
+        new.append(folder / name)
+    for path in old.difference(new):
+        path.unlink(missing_ok=True)
+    if old and not new and not any(folder.iterdir()):
+        folder.rmdir()
+    return new
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Put a file in its place in one step."""
+    staging = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        staging.write_bytes(content)
+        staging.replace(path)
+    finally:
+        staging.unlink(missing_ok=True)

@@ -1,0 +1,191 @@
+"""Programs that misbehave: each gets the right verdict, the rest of the run goes on, and nobody is left behind."""
+
+import sys
+import time
+import uuid
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from support import processes_marked
+from tunproof import check
+from tunproof.adapters.client import AdapterBrokenError
+from tunproof.adapters.process import Limits
+from tunproof.baseline import Baseline
+from tunproof.connect import Connector
+from tunproof.corpus.load import load
+from tunproof.errors import EnvironmentProblem, UsageError
+from tunproof.verdict import Kind
+
+ROGUE = Path(__file__).with_name("rogue.py")
+CORPUS = load()
+VICTIM = CORPUS.cases["checksum/carries/high-bytes"]
+CHECKSUMS = len(CORPUS.select("checksum/*"))
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_left(monkeypatch):
+    mark = uuid.uuid4().hex
+    monkeypatch.setenv("TUNPROOF_TEST", mark)
+    yield
+    assert processes_marked(mark) == []
+
+
+def run(way, *, select="checksum/*", repeat=1, batch=None, **limits):
+    words = (sys.executable, str(ROGUE), way, VICTIM.input.data)
+    limits = Limits(**{"answer": 0.4, "start": 20.0, "memory": 256 << 20, **limits})
+    connector = Connector(words=words, limits=limits, batch=batch)
+    return check.check(check.Request(connector=connector, select=select, repeat=repeat), CORPUS)
+
+
+def verdict_on_the_victim(results):
+    """Return it, having seen that all else was passed."""
+    others = Counter(result.verdict for case_id, result in results.results.items() if case_id != VICTIM.id)
+    assert others == {Kind.PASS: CHECKSUMS - 1}
+    assert results.end is not None
+    return results.results[VICTIM.id]
+
+
+@pytest.mark.parametrize("batch", [None, 1], ids=["batches", "lock-step"])
+@pytest.mark.parametrize(
+    ("way", "kind", "words"),
+    [
+        ("crash", Kind.CRASH, "SIGSEGV"),
+        ("hang", Kind.HANG, "no answer within 0.4 s"),
+        ("garbage", Kind.PROTOCOL_ERROR, "Traceback (most recent call last)"),
+        ("half_a_line", Kind.PROTOCOL_ERROR, "half a line"),
+        ("half_a_line_and_the_end", Kind.PROTOCOL_ERROR, "middle of a line"),
+        ("exit_0", Kind.CRASH, "exit code 0 instead of answering"),
+        ("exit_3", Kind.CRASH, "exit code 3 instead of answering"),
+        ("close_stdout", Kind.HANG, "closed its standard output"),
+        ("answer_unsupported", Kind.FAIL, "calls this case unsupported"),
+        ("raise_error", Kind.ERROR, "no such luck"),
+        ("wrong_answer", Kind.FAIL, "got 0x1234"),
+    ],
+)
+def test_verdict(way, kind, words, batch):
+    result = verdict_on_the_victim(run(way, batch=batch))
+    assert result.verdict is kind
+    assert result.unexpected
+    assert words in result.difference
+
+
+@pytest.mark.parametrize(
+    ("way", "kind", "words"),
+    [
+        ("twice", Kind.PROTOCOL_ERROR, "id"),
+        ("wrong_ids", Kind.PROTOCOL_ERROR, "id 12345"),
+        ("late_crash", Kind.CRASH, "SIGSEGV"),
+        ("unknown_key_in_reply", Kind.PROTOCOL_ERROR, "sume"),
+    ],
+)
+def test_what_comes_late_is_blamed_on_the_case_before_it(way, kind, words):
+    result = verdict_on_the_victim(run(way))
+    assert result.verdict is kind
+    assert words in result.difference
+
+
+@pytest.mark.parametrize("way", ["eat_memory", "child_eats_memory"])
+def test_memory_is_measured_with_all_descendants(way):
+    result = verdict_on_the_victim(run(way, answer=20.0, memory=200 << 20))
+    assert result.verdict is Kind.OOM
+    assert "it may have 200 MiB" in result.difference
+
+
+@pytest.mark.parametrize("way", ["fork", "leave_a_child", "no_batches"])
+def test_what_is_no_fault_is_passed(way):
+    assert verdict_on_the_victim(run(way)).verdict is Kind.PASS
+
+
+def test_a_flood_on_stderr_is_read_and_cut():
+    result = verdict_on_the_victim(run("flood_stderr", answer=20.0))
+    assert result.verdict is Kind.PASS
+
+
+def test_what_is_on_stderr_is_kept_with_the_case():
+    results = run("print_and_wrong")
+    assert results.results[VICTIM.id].stderr == "here I am\n"
+    assert all(not result.stderr for case_id, result in results.results.items() if case_id != VICTIM.id)
+
+
+def test_who_answers_otherwise_the_second_time_is_flaky():
+    result = verdict_on_the_victim(run("flip", repeat=2))
+    assert result.verdict is Kind.FLAKY
+    assert result.unexpected
+
+
+def test_a_crash_that_comes_in_company_only_is_told_as_such():
+    results = run("crash_in_company")
+    assert results.unexpected()
+    result = results.results[VICTIM.id]
+    assert result.verdict in {Kind.CRASH, Kind.FLAKY}
+
+
+def test_restarts_are_bounded_and_what_is_left_over_is_no_success():
+    results = run("crash", restarts=0)
+    kinds = Counter(result.verdict for result in results.results.values())
+    assert kinds[Kind.BLOCKED] > 0
+    assert all(result.unexpected for result in results.results.values() if result.verdict is Kind.BLOCKED)
+
+
+@pytest.mark.parametrize("way", ["stays_after_bye", "exit_23_after_bye"])
+def test_an_end_that_is_none_is_a_problem_of_the_run(way):
+    results = run(way)
+    (problem,) = results.problems
+    assert problem.what == "ending"
+    assert results.end.unexpected == 1
+    if way == "exit_23_after_bye":
+        assert "exit code 23" in problem.text
+        assert "LeakSanitizer" in problem.text
+
+
+@pytest.mark.parametrize(
+    ("way", "words"),
+    [
+        ("unknown_capability", "header.prase"),
+        ("unknown_op", "checksums"),
+        ("unknown_mode", "memories"),
+        ("unknown_key", "colour"),
+        ("other_protocol", "protocol 2"),
+        ("garbage_at_hello", "Welcome to my VPN!"),
+        ("exit_at_hello", "cannot open the configuration"),
+        ("silent_start", "no answer within"),
+        ("constant", "same answer to two inputs"),
+        ("ok_to_everything", "an op that does not exist"),
+    ],
+)
+def test_a_broken_adapter_is_no_verdict(way, words):
+    with pytest.raises(AdapterBrokenError) as raised:
+        run(way, start=1.5 if way == "silent_start" else 20.0)
+    assert words in str(raised.value)
+    assert raised.value.exit_code == 3
+
+
+def test_an_adapter_that_is_not_there_cannot_be_started(tmp_path):
+    for words in (("/no/such/adapter",), (str(tmp_path),)):
+        with pytest.raises(EnvironmentProblem, match="cannot be started"):
+            check.check(check.Request(connector=Connector(words=words)), CORPUS)
+
+
+def test_a_mode_that_the_adapter_lacks_is_refused():
+    words = (sys.executable, str(ROGUE), "none", VICTIM.input.data)
+    with pytest.raises(UsageError, match="no mode 'wire'; it has memory"):
+        check.check(check.Request(connector=Connector(words=words, mode="wire")), CORPUS)
+
+
+def test_a_known_crash_is_expected(tmp_path):
+    known = tmp_path / "known.toml"
+    known.write_text(f'[[known]]\ncase = "{VICTIM.id}"\noutcome = "crash"\nreason = "it is a rogue"\n')
+    words = (sys.executable, str(ROGUE), "crash", VICTIM.input.data)
+    request = check.Request(connector=Connector(words=words), select="checksum/*", baseline=known)
+    results = check.check(request, CORPUS)
+    assert results.results[VICTIM.id].verdict is Kind.XFAIL
+    assert results.unexpected() == []
+    assert Baseline.load(known)
+
+
+def test_a_run_of_misbehaviour_ends_in_time():
+    started = time.monotonic()
+    run("hang")
+    assert time.monotonic() - started < 10

@@ -1,0 +1,82 @@
+"""Streams of results for tests of the reports: subjects of this process, asked and judged, as a runner would do it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from tunproof.corpus.cases import Case
+from tunproof.corpus.model import to_hex
+from tunproof.outcome import Answered, Broken, Outcome, TurnedDown
+from tunproof.protocol import Implementation
+from tunproof.results import FORMAT, Got, Result, Results, Run
+from tunproof.subject import Subject
+from tunproof.verdict import Kind, ask, decide
+
+EXPECTED = {Kind.PASS, Kind.XFAIL, Kind.UNSUPPORTED, Kind.NOT_APPLICABLE}
+
+
+def run(subject: str = "wrong", **more: Any) -> Run:
+    """Return the first record of a stream."""
+    stated = {
+        "format": FORMAT,
+        "subject": subject,
+        "implementation": Implementation(name=subject, version="1.2.3", language="Python"),
+        "command": ("tunproof", "check", "--mode", "memory", "--", "./my adapter", "--select", "x"),
+        "mode": "memory",
+        "corpus": "sha256:" + "0" * 64,
+        "cases": 0,
+        "kernel": "6.18.0",
+        "tunproof": "0.1.0",
+        "started": "2026-01-02T03:04:05Z",
+    }
+    return Run(**{**stated, **more})
+
+
+def finished(results: Iterable[Result], first: Run | None = None, **more: Any) -> Results:
+    """Return a whole stream."""
+    made = Results(first or run(**more))
+    for result in results:
+        made.add(result)
+    made.run = msgspec.structs.replace(made.run, cases=len(made.results))
+    made.end = made.ended(1.25)
+    return made
+
+
+def result(case: Case, verdict: Kind = Kind.FAIL, **more: Any) -> Result:
+    """Return a result by hand."""
+    stated = {"id": case.id, "digest": case.digest, "verdict": verdict, "unexpected": verdict not in EXPECTED}
+    return Result(**{**stated, **more})
+
+
+def stream(subject: Subject, cases: Iterable[Case], /, **more: Any) -> Results:
+    """Return what a subject of this process did."""
+    return finished((_asked(subject, case) for case in cases), **{"subject": subject.name, **more})
+
+
+def _asked(subject: Subject, case: Case) -> Result:
+    outcome = ask(case, subject)
+    verdict = decide(case, outcome)
+    right = verdict.kind in EXPECTED
+    return result(
+        case,
+        verdict.kind,
+        difference=verdict.difference,
+        got=None if right else _got(case, outcome),
+        trace=outcome.trace if isinstance(outcome, Broken) else "",
+        advice=verdict.advice,
+        policies=tuple(sorted(verdict.policies)),
+        quality=verdict.quality,
+    )
+
+
+def _got(case: Case, outcome: Outcome) -> Got | None:
+    what = "packets" if case.id.startswith("read/") else "frames"
+    match outcome:
+        case Answered(value=value) if case.id.startswith(("read/", "write")):
+            return Got(what=what, packets=to_hex(value))
+        case Answered(value=value):
+            return Got(what="value", value=value.hex() if isinstance(value, bytes) else str(value))
+        case TurnedDown(frames=frames):
+            return Got(what=what, packets=to_hex(frames))
+    return None
