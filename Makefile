@@ -11,8 +11,9 @@ MUTANT_JOBS ?= 2
 .DEFAULT_GOAL := prove
 
 prove: $(STAMP)  ## the corpus through the running kernel, then through the reference
-	$(BIN)/tunproof kernel
-	$(BIN)/tunproof check reference
+	$(BIN)/tunproof kernel --report build/report/kernel
+	$(BIN)/tunproof check --report build/report/reference reference
+	$(BIN)/tunproof report build/report/kernel build/report/reference --out build/report
 
 test: $(STAMP)  ## unit, property, lab and repository tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -41,8 +41,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for 
 Select = Annotated[
     str, typer.Option("--select", metavar="GLOB", help="Only cases whose id matches, such as 'read/tcp4/*'.")
 ]
-
-
 Report = Annotated[
     Path | None, typer.Option("--report", metavar="DIR", help="Write results, page, JUnit, summary and captures there.")
 ]
@@ -163,6 +161,25 @@ def check(  # noqa: PLR0913 (each option is one of the command's)
         print(dump(results, None if baseline is None else Baseline.load(baseline)), end="")
         return
     _tell(terminal, results, corpus, report=report, as_json=as_json)
+
+
+@app.command("report")
+def report_of(
+    streams: Annotated[
+        list[Path], typer.Argument(metavar="RESULTS...", help="Streams of results, or folders that --report wrote.")
+    ],
+    *,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the page goes.")],
+) -> None:
+    """Put several runs side by side in one page: implementations, kernels, or today and yesterday."""
+    from tunproof.corpus.load import load
+    from tunproof.reports.write import write_page
+    from tunproof.results import read
+    from tunproof.terminal import Terminal
+
+    runs = [read(stream) for stream in streams]
+    terminal = Terminal()
+    terminal.say(f"{write_page(out, runs, load())}: {len(runs)} runs side by side")
 
 
 @app.command()
@@ -338,6 +355,27 @@ def build_corpus(
         raise typer.Exit(1)
 
 
+@app.command("kit")
+def print_kit(language: Annotated[str, typer.Argument(help="python, go, rust or c.")]) -> None:
+    """Print an adapter to begin with: tunproof kit go > adapter.go."""
+    from tunproof.guide import kit
+
+    _print(kit(language))
+
+
+@app.command("protocol")
+def print_protocol(
+    *, schema: Annotated[bool, typer.Option("--schema", help="Print JSON Schemas: runner, adapter, results.")] = False
+) -> None:
+    """Print what tunproof and an adapter say to each other, for people or for programs."""
+    from tunproof import protocol_text
+
+    if schema:
+        _print_json(protocol_text.schemas())
+    else:
+        _print(protocol_text.markdown())
+
+
 @app.command()
 def version() -> None:
     """Print the version."""
@@ -407,9 +445,14 @@ def _complain(text: str) -> None:
 
 
 def _print_json(value: object) -> None:
-    """Print one object. A reader that has gone away changes nothing about the verdict, so neither the exit code."""
+    """Print one object."""
+    _print(json.dumps(value, indent=2 if sys.stdout.isatty() else None) + "\n")
+
+
+def _print(text: str) -> None:
+    """Print. A reader that has gone away changes nothing about the verdict, so neither the exit code."""
     try:
-        print(json.dumps(value, indent=2 if sys.stdout.isatty() else None), flush=True)
+        print(text, end="", flush=True)
     except BrokenPipeError:
         discard_output()
 

@@ -13,6 +13,7 @@ These types are the protocol: messages are decoded into them, unknown keys are r
 tables are made of them. What must come out is never sent, nor is the name of a case. Bytes are lower-case hex.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -43,6 +44,7 @@ __all__ = [
     "Reply",
     "Run",
     "UnsupportedReply",
+    "schema_of_lines",
     "schemas",
 ]
 
@@ -68,7 +70,7 @@ OPS = {
 }
 """What an adapter may claim to do. `step` comes with `lifecycle` and is not claimed by itself."""
 
-BATCHED = 64
+BATCHED = 128
 """How many runs a batch has at most, unless the adapter asks for fewer (`maxBatch`)."""
 
 SENTINEL = bytes.fromhex("45000014 00000000 40fd0000 c0000201 c6336401")
@@ -330,18 +332,19 @@ RESULTS = {
 
 def schemas() -> dict[str, dict[str, Any]]:
     """Return the JSON Schemas of the messages: what the runner says, and what an adapter does."""
+    title = f"tunproof protocol {VERSION}: what"
     return {
-        "runner": _schema("what the runner says, a line", (Hello | Run | Batch | Bye,), tuple(INPUTS.values())),
-        "adapter": _schema("what an adapter says, a line", (HelloReply, Reply, BatchReply), ()),
+        "runner": schema_of_lines(f"{title} the runner says, a line", (Hello | Run | Batch | Bye,), INPUTS.values()),
+        "adapter": schema_of_lines(f"{title} an adapter says, a line", (HelloReply, Reply, BatchReply)),
     }
 
 
-def _schema(title: str, kinds: tuple[Any, ...], more: tuple[Any, ...]) -> dict[str, Any]:
+def schema_of_lines(title: str, kinds: Sequence[Any], more: Iterable[Any] = ()) -> dict[str, Any]:
     """Return a schema of a line that is one of `kinds`, with definitions of `more`."""
     made, definitions = msgspec.json.schema_components((*kinds, *more), ref_template="#/$defs/{name}")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"tunproof protocol {VERSION}: {title}",
+        "title": title,
         "anyOf": [plain(one) for one in made[: len(kinds)]],
         "$defs": {name: plain(definitions[name]) for name in sorted(definitions)},
     }

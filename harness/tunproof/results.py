@@ -11,16 +11,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import msgspec
 
 from tunproof.corpus.model import Digest, Hex, Strict
 from tunproof.errors import UsageError
-from tunproof.protocol import Implementation
+from tunproof.protocol import Implementation, schema_of_lines
 from tunproof.verdict import Kind
 
-__all__ = ["FORMAT", "STREAM", "End", "Got", "Known", "Problem", "Result", "Results", "Run", "Writer", "read"]
+__all__ = ["FORMAT", "STREAM", "End", "Got", "Known", "Problem", "Result", "Results", "Run", "Writer", "read", "schema"]
 
 FORMAT: Literal["tunproof-results/1"] = "tunproof-results/1"
 STREAM = "results.jsonl"
@@ -253,6 +253,11 @@ def read(path: Path, *, incomplete: bool = False) -> Results:
             "the run was killed, or goes on (check --resume goes on from it)"
         )
     return results
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of a line of the stream."""
+    return schema_of_lines(f"{FORMAT}: a line of a stream of results", (Record,))
 
 
 def _record(path: Path, number: int, line: bytes) -> Record:

@@ -12,7 +12,7 @@ What the verdict alone cannot say is added here:
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -26,12 +26,15 @@ from tunproof.results import FORMAT, Got, Problem, Record, Result, Results, Run
 from tunproof.verdict import Kind, Verdict, decide
 from tunproof.version import __version__
 
-__all__ = ["Plan", "corpus_digest", "heading", "perform"]
+__all__ = ["NOT_ASKED", "OneByOne", "Plan", "corpus_digest", "heading", "perform"]
 
 _AT_A_TIME = 128  # cases between two looks at the progress
 _SAMPLE = 16  # one passed case in so many is asked again
 _SETTLED = frozenset({Kind.PASS, Kind.UNSUPPORTED, Kind.NOT_APPLICABLE})
 _ASKED_AGAIN = frozenset({Kind.FAIL, Kind.ERROR})
+
+NOT_ASKED = frozenset({Kind.UNSUPPORTED, Kind.NOT_APPLICABLE})
+"""Verdicts of cases that were not put to the subject: who has no others was not tested."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,12 +116,39 @@ def _siblings_first(cases: Sequence[Case]) -> Iterator[Case]:
     """Yield the cases so that a valid sibling comes before the faults that name it."""
     waiting = {case.id: case for case in cases}
     for case in cases:
-        chain = [case]
-        while (sibling := chain[-1].sibling) is not None and sibling in waiting and waiting[sibling] not in chain:
-            chain.append(waiting[sibling])
-        for one in reversed(chain):
+        for one in _behind_siblings(case, waiting):
             if waiting.pop(one.id, None) is not None:
                 yield one
+
+
+def _behind_siblings(case: Case, waiting: Mapping[str, Case]) -> list[Case]:
+    """Return the case, and before it those that it depends on and that are still waiting."""
+    chain = [case]
+    while (sibling := chain[-1].sibling) is not None and sibling in waiting and waiting[sibling] not in chain:
+        chain.append(waiting[sibling])
+    return chain[::-1]
+
+
+class OneByOne:
+    """A run in which somebody else, such as pytest, says which case is next.
+
+    The results go into `results`, and those that are there are not asked again: when a subject had to be given up in
+    the middle of a case, another `OneByOne` goes on with the next one.
+    """
+
+    def __init__(self, plan: Plan, asker: Asker, results: Results) -> None:
+        self._judge = _Judge(plan, asker, results)
+        self._results = results
+        self._waiting = {case.id: case for case in plan.cases if case.id not in results.results}
+
+    def result(self, case: Case) -> Result:
+        """Return the result of a case of the plan. Raises `EnvironmentProblem` where nobody can be asked any more."""
+        if case.id in self._waiting:
+            for one in _behind_siblings(case, self._waiting):
+                del self._waiting[one.id]
+                (result,) = self._judge.judge([one])
+                self._results.add(result)
+        return self._results.results[case.id]
 
 
 class _Judge:

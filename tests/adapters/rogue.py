@@ -28,6 +28,11 @@ def garbage():
     os.write(PROTOCOL, b"Traceback (most recent call last):\n")
 
 
+def endless_line():
+    while True:
+        os.write(PROTOCOL, b"x" * 65536)
+
+
 def half_a_line():
     os.write(PROTOCOL, b'{"id":')
     time.sleep(1000)
@@ -103,6 +108,7 @@ WAYS = {
         crash,
         hang,
         garbage,
+        endless_line,
         half_a_line,
         half_a_line_and_the_end,
         exit_0,

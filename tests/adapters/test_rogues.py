@@ -98,6 +98,12 @@ def test_what_is_no_fault_is_passed(way):
     assert verdict_on_the_victim(run(way)).verdict is Kind.PASS
 
 
+def test_an_endless_answer_is_cut_short():
+    result = verdict_on_the_victim(run("endless_line", answer=20.0, line=4 << 20))
+    assert result.verdict is Kind.PROTOCOL_ERROR
+    assert "longer than 4194304 bytes" in result.difference
+
+
 def test_a_flood_on_stderr_is_read_and_cut():
     result = verdict_on_the_victim(run("flood_stderr", answer=20.0))
     assert result.verdict is Kind.PASS

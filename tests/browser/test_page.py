@@ -297,13 +297,14 @@ WIDTHS = (1280, 390)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_sticks_out_sideways(show: Show, width: int) -> None:
     batch = stream(TtlIgnored(), corpus().select("write_batch/pairs-ip4/*"), subject="a-name-of-some-length " * 3)
-    browser = show(wrong(), right(), batch, attacker())
+    long = msgspec.structs.replace(result(corpus().cases[CWR], difference="w" * 300), id=f"read/long/{'n' * 150}")
+    browser = show(wrong(), right(), batch, attacker(), finished([long]))
     browser.resize(width)
     sideways = "return document.documentElement.scrollWidth - innerWidth"
     assert browser.run(sideways) <= 0
     browser.click("#unexpected")
     assert browser.run(sideways) <= 0
-    for case_id in (CWR, *failed(batch)):
+    for case_id in (CWR, long.id, *failed(batch)):
         browser.run("location.hash = arguments[0]", case_id)
         browser.until("return document.getElementById('detail-title').textContent === arguments[0]", case_id)
         assert (

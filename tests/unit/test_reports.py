@@ -37,7 +37,7 @@ from tunproof.reports.pagedata import page_data
 from tunproof.reports.pairs import pairs, right_ones
 from tunproof.reports.text import legible, shortened
 from tunproof.reports.words import sent
-from tunproof.reports.write import write_reports
+from tunproof.reports.write import write_page, write_reports
 from tunproof.results import Got, Known, Problem, Result, Results
 from tunproof.verdict import Kind
 
@@ -364,7 +364,8 @@ def test_a_run_as_expected_says_so() -> None:
 
 def test_hostile_text_is_text_in_markdown() -> None:
     fenced = msgspec.structs.replace(result(corpus().cases[CWR]), difference="````\n</details><script>x</script>\n```")
-    for made in (hostile(), finished([fenced])):
+    broken = msgspec.structs.replace(fenced, id="x\n````\n<script>x</script>")
+    for made in (hostile(), finished([fenced]), finished([broken])):
         found = rendered(markdown(made, corpus()))
         assert "<script" not in found
         assert "<b>" not in found
@@ -532,6 +533,14 @@ def test_all_reports_are_written_and_old_evidence_goes(tmp_path: Path) -> None:
     assert (folder / "results.jsonl").read_text() == "kept"
 
 
+def test_a_page_of_several_runs_is_written_alone(tmp_path: Path) -> None:
+    path = write_page(tmp_path / "new", [cwr(), finished([], subject="other")], corpus())
+    assert list((tmp_path / "new").iterdir()) == [path]
+    assert b"2 runs side by side" in path.read_bytes()
+    with pytest.raises(UsageError, match="no folder"):
+        write_page(path, [cwr()], corpus())
+
+
 def test_whatever_is_said_can_be_written(tmp_path: Path) -> None:
     for path in write_reports(tmp_path, hostile(), corpus()):
         assert path.stat().st_size > 0
@@ -546,7 +555,9 @@ def test_a_report_that_cannot_be_written_is_refused_with_its_place(
         with pytest.raises(UsageError, match=re.escape(str(file))):
             write_reports(place, cwr(), corpus())
 
-    def full(path: Path, _: bytes) -> int:
+    def full(path: Path, content: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(content[:10])
         raise OSError(28, "No space left on device", str(path))
 
     write_reports(tmp_path / "there", cwr(), corpus())

@@ -6,6 +6,7 @@ that the culprit is known for sure: a crash that comes late, or a second answer,
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from tunproof.adapters import honesty
 from tunproof.adapters.client import AdapterBrokenError
@@ -17,11 +18,27 @@ from tunproof.corpus.cases import Case, LifecycleCase
 from tunproof.corpus.load import Corpus
 from tunproof.errors import UsageError
 from tunproof.outcome import Broken, HowBroken, Outcome
-from tunproof.protocol import Implementation
+from tunproof.protocol import BATCHED, Implementation
 
 __all__ = ["Adapter"]
 
 _BATCH_BYTES = 1 << 18  # of input: larger messages gain nothing
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A case as it is put: its runs, but for a lifecycle, and whether they may be asked together with others."""
+
+    case: Case
+    question: Question | None
+    batches: bool
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        """How many runs it takes, and how many bytes of JSON, roughly."""
+        if self.question is None:
+            return 1, 0
+        return len(self.question.runs), sum([len(run.input) for run in self.question.runs])
 
 
 class Adapter(Asker):
@@ -53,7 +70,7 @@ class Adapter(Asker):
     def ask(self, cases: Sequence[Case]) -> list[Asked]:
         """See `Asker.ask`."""
         asked: list[Asked] = []
-        for chunk in self._chunks(cases):
+        for chunk in self._chunks([self._item(case) for case in cases]):
             asked += self._exhausted(chunk) if self.restarts > self._limits.restarts else self._ask(chunk)
         return asked
 
@@ -86,23 +103,27 @@ class Adapter(Asker):
         way.start()
         return way
 
-    def _chunks(self, cases: Sequence[Case]) -> Iterator[list[Case]]:
-        """Yield cases in chunks that fit one message, and whose members are asked in the same manner."""
-        chunk: list[Case] = []
+    def _item(self, case: Case) -> _Item:
+        return _Item(case, None if isinstance(case, LifecycleCase) else question_of(case), self._way.batches(case))
+
+    def _chunks(self, items: Sequence[_Item]) -> Iterator[list[_Item]]:
+        """Yield cases in chunks whose members are asked in the same manner, in one message if they may be."""
+        chunk: list[_Item] = []
         runs = size = 0
-        for case in cases:
-            more_runs, more = _extent(case)
-            joins = chunk and self._way.batches(case) == self._way.batches(chunk[-1])
-            if chunk and (not joins or runs + more_runs > self._batch or size + more > _BATCH_BYTES):
+        for item in items:
+            more_runs, more = item.extent
+            most = self._batch if item.batches and self._batch > 1 else BATCHED
+            joins = chunk and item.batches == chunk[-1].batches
+            if chunk and (not joins or runs + more_runs > most or size + more > _BATCH_BYTES):
                 yield chunk
                 chunk, runs, size = [], 0, 0
-            chunk.append(case)
+            chunk.append(item)
             runs += more_runs
             size += more
         if chunk:
             yield chunk
 
-    def _ask(self, chunk: list[Case]) -> list[Asked]:
+    def _ask(self, chunk: list[_Item]) -> list[Asked]:
         try:
             return self._quickly(chunk)
         except BrokenError as error:
@@ -120,39 +141,38 @@ class Adapter(Asker):
             stderr = self._restart()
         company = f"in company with {len(chunk) - 1} others" if len(chunk) > 1 else "once"
         what = f"{first.how}: {first.detail}; {company}, and not when it was asked alone"
-        return [Asked(case, Broken(again, what), stderr) for case in chunk]
+        return [Asked(item.case, Broken(again, what), stderr) for item in chunk]
 
-    def _quickly(self, chunk: list[Case]) -> list[Asked]:
+    def _quickly(self, chunk: list[_Item]) -> list[Asked]:
         """Ask without looking back. Raises `BrokenError`."""
-        if len(chunk) > 1 and self._way.batches(chunk[0]):
-            outcomes = self._together([question_of(case) for case in chunk])
+        questions = [item.question for item in chunk if item.question is not None]
+        if self._batch > 1 and len(chunk) > 1 and chunk[0].batches:
+            replies = iter(self._way.client.batch([run for question in questions for run in question.runs]))
+            outcomes = [self._way.replied(question, [next(replies) for _ in question.runs]) for question in questions]
         else:
-            outcomes = [self._put(case) for case in chunk]
+            outcomes = [self._put(item) for item in chunk]
         self._way.client.settle()
         stderr = self._way.client.stderr()
-        return [Asked(case, outcome, stderr) for case, outcome in zip(chunk, outcomes, strict=True)]
+        return [Asked(item.case, outcome, stderr) for item, outcome in zip(chunk, outcomes, strict=True)]
 
-    def _together(self, questions: list[Question]) -> list[Outcome]:
-        replies = iter(self._way.client.batch([run for question in questions for run in question.runs]))
-        return [self._way.replied(question, [next(replies) for _ in question.runs]) for question in questions]
+    def _put(self, item: _Item) -> Outcome:
+        if item.question is not None:
+            return self._way.ask(item.question)
+        assert isinstance(item.case, LifecycleCase)  # noqa: S101 (what `_item` made)
+        return self._way.play(item.case)
 
-    def _put(self, case: Case) -> Outcome:
-        if isinstance(case, LifecycleCase):
-            return self._way.play(case)
-        return self._way.ask(question_of(case))
-
-    def _one_by_one(self, chunk: list[Case]) -> list[Asked]:
+    def _one_by_one(self, chunk: list[_Item]) -> list[Asked]:
         """Ask each alone, and see that it left the adapter in order."""
         asked: list[Asked] = []
-        for number, case in enumerate(chunk):
+        for number, item in enumerate(chunk):
             if self.restarts > self._limits.restarts:
                 return asked + self._exhausted(chunk[number:])
             try:
-                outcome = self._put(case)
+                outcome = self._put(item)
                 self._way.client.settle()
-                asked.append(Asked(case, outcome, self._way.client.stderr()))
+                asked.append(Asked(item.case, outcome, self._way.client.stderr()))
             except BrokenError as error:
-                asked.append(Asked(case, Broken(error.how, error.detail), self._restart()))
+                asked.append(Asked(item.case, Broken(error.how, error.detail), self._restart()))
         return asked
 
     def _restart(self) -> str:
@@ -165,9 +185,9 @@ class Adapter(Asker):
             self._examine("after a restart")
         return stderr
 
-    def _exhausted(self, cases: list[Case]) -> list[Asked]:
+    def _exhausted(self, chunk: list[_Item]) -> list[Asked]:
         reason = f"was not asked: the adapter had to be started again {self._limits.restarts} times (--restarts)"
-        return [Asked(case, Broken("blocked", reason), "") for case in cases]
+        return [Asked(item.case, Broken("blocked", reason), "") for item in chunk]
 
     def _examine(self, when: str) -> None:
         try:
@@ -178,14 +198,6 @@ class Adapter(Asker):
                 f"{_on_stderr(self._way.client.stderr())}",
                 cure="`tunproof check --select ID` with one of `tunproof corpus list`, and its stderr, show more",
             ) from error
-
-
-def _extent(case: Case) -> tuple[int, int]:
-    """Return how many runs a case takes, and how many bytes of JSON, roughly."""
-    if isinstance(case, LifecycleCase):
-        return 1, 0
-    question = question_of(case)
-    return len(question.runs), sum(len(run.input) for run in question.runs)
 
 
 def _on_stderr(text: str) -> str:

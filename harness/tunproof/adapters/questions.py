@@ -53,23 +53,23 @@ class Question:
         case: the case.
         before: runs whose replies are no affair of the case.
         asked: the run that is.
-        after: a plain packet to be read where the frame before it may be turned down; None where there is no need.
+        runs: all of it, in order, and behind a frame that may be turned down a plain packet to be read.
     """
 
     case: Case
     before: tuple[Asked, ...]
     asked: Asked
-    after: Asked | None = None
+    runs: tuple[Asked, ...]
 
     @property
-    def runs(self) -> tuple[Asked, ...]:
-        """All its runs, in order."""
-        return (*self.before, self.asked, self.after) if self.after is not None else (*self.before, self.asked)
+    def is_followed(self) -> bool:
+        """Whether a plain packet is read behind the frame."""
+        return self.runs[-1] is _READ_SENTINEL
 
 
 def question_of(case: Case) -> Question:
     """Return the runs of a case in mode `memory`. A lifecycle is none: `remote_lifecycle` plays it."""
-    after = None
+    after: tuple[Asked, ...] = ()
     match case:
         case ChecksumCase(input=given):
             inputs: list[Any] = [ChecksumAsked(data=given.data, initial=given.initial)]
@@ -85,7 +85,7 @@ def question_of(case: Case) -> Question:
             ]
         case ReadCase(input=given, expect=expect):
             inputs = [ReadAsked(frame=frame) for frame in (*given.before, given.frame)]
-            after = _READ_SENTINEL if isinstance(expect, Rejected) else None
+            after = (_READ_SENTINEL,) if isinstance(expect, Rejected) else ()
         case WriteCase(input=given):
             inputs = [WriteAsked(packet=packet, poison=given.poison) for packet in (*given.before, given.packet)]
         case WriteGsoCase(input=given):
@@ -97,7 +97,7 @@ def question_of(case: Case) -> Question:
             raise TypeError(f"{case.id} has no single run")
     op = case.id.partition("/")[0]
     *before, asked = (Asked(op, _ENCODE(given)) for given in inputs)
-    return Question(case, tuple(before), asked, after)
+    return Question(case, tuple(before), asked, (*before, asked, *after))
 
 
 def _gso(arguments: GsoArguments) -> WriteGsoAsked:

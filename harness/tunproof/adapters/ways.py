@@ -96,7 +96,7 @@ class Way(abc.ABC):
     def replied(self, question: Question, replies: Sequence[Reply]) -> Outcome:
         """Return the outcome of a question whose runs got these replies."""
         outcome = self._outcome(question.asked.op, replies[len(question.before)])
-        return outcome if question.after is None else reads_on(outcome, replies[-1])
+        return reads_on(outcome, replies[-1]) if question.is_followed else outcome
 
     def play(self, case: LifecycleCase) -> Outcome:
         """Play a lifecycle. Raises `BrokenError`.

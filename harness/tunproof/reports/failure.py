@@ -23,6 +23,7 @@ FAULTY = frozenset(Kind) - {Kind.PASS, Kind.XPASS, Kind.UNSUPPORTED, Kind.NOT_AP
 """Verdicts by which a subject was asked and did something wrong, known or not."""
 
 _MOST = 8000  # characters of anything that a subject said
+_MOST_HEADLINE = 300
 _LEFT = 9  # columns of the names in front of the text
 
 
@@ -156,7 +157,8 @@ def headline(explanation: Explanation) -> str:
     """Return in one line what was wrong, or why there is no verdict."""
     for text in (explanation.difference, explanation.known, explanation.about):
         if text:
-            return text.splitlines()[0]
+            line = text.splitlines()[0]
+            return line if len(line) <= _MOST_HEADLINE else f"{line[:_MOST_HEADLINE]}…"
     return explanation.verdict
 
 

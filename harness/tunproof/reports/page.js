@@ -26,8 +26,7 @@
   // The matrix: a body for each topic, and its rows only while it is open.
 
   function verdict(kind) {
-    if (kind === null) return element("span", { class: "verdict dim", title: "not asked" }, "not asked");
-    const [name, glyph] = data.kinds[kind];
+    const [name, glyph] = kind === null ? ["not asked", "·"] : data.kinds[kind];
     return element(
       "span", { class: "verdict", title: name },
       element("span", { class: "glyph", "aria-hidden": "true" }, glyph),
@@ -81,8 +80,8 @@
     const cells = names.map((_, run) => {
       const kind = one.v[run];
       const unexpected = one.u?.includes(run);
-      const words = unexpected ? element("span", { class: "hidden" }, " unexpected") : null;
-      return element("td", { class: `${tone(kind)}${unexpected ? " surprise" : ""}` }, verdict(kind), words);
+      const mark = unexpected ? [" ", element("span", { class: "mark" }, "unexpected")] : null;
+      return element("td", { class: `${tone(kind)}${unexpected ? " surprise" : ""}` }, verdict(kind), mark);
     });
     const made = element(
       "tr", { class: "case", "data-at": at },

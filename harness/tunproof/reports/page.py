@@ -88,6 +88,7 @@ def _run(results: Results, name: str) -> dict[str, Any]:
                 ("restarts", str(end.restarts) if end and end.restarts else ""),
                 ("selection", run.select if run.select != "*" else ""),
                 ("baseline", run.baseline or ""),
+                ("traits", ", ".join(run.traits)),
                 ("tunproof", run.tunproof),
                 ("corpus", run.corpus.partition(":")[2][:12]),
             )

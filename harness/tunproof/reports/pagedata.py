@@ -175,7 +175,8 @@ def _picture(case: Case) -> Json | None:
 def _cut(packet: bytes, segments: Sequence[bytes]) -> Json:
     """Return the headers' and the payload's size, and the segments' payloads, equal ones in a row together."""
     headers = _headers(packet)
-    payloads = [len(segment) - _headers(segment) for segment in segments]
+    copied = _headers(segments[0]) if segments else headers  # all segments have the same headers
+    payloads = [len(segment) - copied for segment in segments]
     return {
         "headers": headers,
         "payload": len(packet) - headers,
@@ -224,6 +225,8 @@ def _steps(case: LifecycleCase) -> list[tuple[str, str]]:
 
 def _told(result: Result, run: Run, corpus: Corpus, tables: _Tables) -> Json:
     """Return what is said of one result; of one that was passed only what is worth saying."""
+    if result.verdict is Kind.PASS and not (result.advice or result.policies or result.known):
+        return {} if result.quality is None else {"quality": result.quality}
     explanation = explain(result, run, corpus)
     told: Json = {
         "advice": explanation.advice,

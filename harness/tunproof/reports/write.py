@@ -1,7 +1,8 @@
 """All reports of a run, in a folder beside its stream."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tunproof.corpus.load import Corpus
@@ -12,7 +13,7 @@ from tunproof.reports.markdown import markdown
 from tunproof.reports.page import page
 from tunproof.results import Results
 
-__all__ = ["EVIDENCE", "JUNIT", "PAGE", "SUMMARY", "write_reports"]
+__all__ = ["EVIDENCE", "JUNIT", "PAGE", "SUMMARY", "write_page", "write_reports"]
 
 PAGE = "index.html"
 JUNIT = "junit.xml"
@@ -26,8 +27,7 @@ def write_reports(folder: Path, results: Results, corpus: Corpus) -> list[Path]:
     Each file is there whole or not at all, and captures of an earlier run are removed. The stream itself is left alone.
     Raises `UsageError` where `folder` is something else, `EnvironmentProblem` where it cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with _writing(folder):
         captures = _replace(folder / EVIDENCE, evidence(results, corpus))
         files = {
             folder / SUMMARY: markdown(results, corpus).encode(),
@@ -36,6 +36,22 @@ def write_reports(folder: Path, results: Results, corpus: Corpus) -> list[Path]:
         }
         for path, content in files.items():
             _write(path, content)
+    return [*reversed(files), *captures]
+
+
+def write_page(folder: Path, streams: Sequence[Results], corpus: Corpus) -> Path:
+    """Write the page of several runs side by side, and return the file. Raises as `write_reports` does."""
+    with _writing(folder):
+        _write(folder / PAGE, page(streams, corpus))
+    return folder / PAGE
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Make a folder, and say in the user's terms why something in it cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
     except (FileExistsError, NotADirectoryError) as error:
         raise UsageError(f"{error.filename} is no folder; name one that is, or is not there yet") from error
     except OSError as error:
@@ -44,7 +60,6 @@ def write_reports(folder: Path, results: Results, corpus: Corpus) -> list[Path]:
             f"the reports cannot be written: {where}: {error.strerror}",
             cure="name a folder that you may write to, with room in it",
         ) from error
-    return [*reversed(files), *captures]
 
 
 def _replace(folder: Path, files: Iterable[tuple[str, bytes]]) -> list[Path]:
