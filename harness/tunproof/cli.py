@@ -102,6 +102,7 @@ def kernel(*, select: Select = "*", report: Report = None, as_json: AsJson = Fal
         )
     else:
         terminal.kernel_report(found, cases)
+        _say_where(terminal, report)
     if found.disagreements:
         raise typer.Exit(1)
 
@@ -434,10 +435,14 @@ def _tell(terminal: "Terminal", results: "Results", corpus: "Corpus", *, report:
         )
     else:
         terminal.check_report(results, corpus)
-        if report is not None:
-            terminal.say(f"reports: {report / 'index.html'}, junit.xml, summary.md, results.jsonl")
+        _say_where(terminal, report)
     if unexpected:
         raise typer.Exit(1)
+
+
+def _say_where(terminal: "Terminal", report: Path | None) -> None:
+    if report is not None:
+        terminal.say(f"reports: {report / 'index.html'}, junit.xml, summary.md, results.jsonl")
 
 
 def _complain(text: str) -> None:

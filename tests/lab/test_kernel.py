@@ -16,11 +16,14 @@ from scapy.utils import checksum as scapy_checksum
 from tunproof import lab
 from tunproof.corpus.cases import ChecksumCase, Packets, ReadCase, WriteBatchCase
 from tunproof.corpus.load import load
-from tunproof.corpus.model import KernelLoses, KernelRefuses
-from tunproof.kernel import prepare, replay, verify
+from tunproof.corpus.model import KernelLoses, KernelRefuses, from_hex
+from tunproof.kernel import Disagreement, KernelReport, prepare, replay, verify
+from tunproof.kernel_results import results_of
 from tunproof.lab import Delivered, Exchange, Refused
 from tunproof.probes import probe
+from tunproof.results import read
 from tunproof.traits import TRAITS
+from tunproof.verdict import Kind
 
 pytestmark = pytest.mark.lab
 
@@ -179,3 +182,35 @@ def test_the_running_kernel_has_the_traits_of_a_current_one() -> None:
     assert probe() <= set(TRAITS)
     if tuple(map(int, os.uname().release.split(".")[:2])) >= (6, 12):
         assert probe() >= CURRENT
+
+
+def test_the_reports_of_a_kernel_stand_beside_those_of_an_implementation(tmp_path: Path) -> None:
+    for words in (["kernel", "--report", "kernel"], ["check", "--report", "reference", "reference"]):
+        subprocess.run([*RUN, *words, "--select", "read/tcp4/*"], cwd=tmp_path, check=True, capture_output=True)
+    stream = read(tmp_path / "kernel")
+    assert stream.end is not None
+    assert (stream.run.mode, stream.end.unexpected) == ("kernel", 0)
+    assert set(stream.run.traits) == probe()
+    command = [*RUN, "report", "kernel", "reference", "--out", "both"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    page = (tmp_path / "both" / "index.html").read_text()
+    assert f"Linux {os.uname().release}" in page
+    assert "reference" in page
+
+
+def test_a_kernel_that_is_wrong_fails_in_its_stream() -> None:
+    (case,) = load().select("read/tcp4/two-segments")
+    got = Delivered((b"E" * 40,))
+    report = KernelReport(
+        kernel="6.1",
+        traits=frozenset({"uso"}),
+        cases=1,
+        agree=0,
+        disagreements=(Disagreement(case, Delivered(tuple(from_hex(case.expect.packets))), got),),
+        not_applicable={},
+        seconds=0.1,
+    )
+    results = results_of(report, [case], load(), select=case.id)
+    (result,) = results.results.values()
+    assert (result.verdict, result.unexpected, result.got.packets) == (Kind.FAIL, True, ("45" * 40,))
+    assert results.end.unexpected == 1
