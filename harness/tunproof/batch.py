@@ -14,7 +14,7 @@ from tio.ip import parse_ip
 from tio.transport import parse_layers
 from tunproof.corpus.cases import Joined
 from tunproof.frames import cut, rules_broken
-from tunproof.freedoms import normalized
+from tunproof.freedoms import RESTAMPS, has_other_identification, normalized
 from tunproof.judge import first_difference
 
 __all__ = ["BatchReport", "inspect_batch", "inspect_cut_batch"]
@@ -77,7 +77,7 @@ def inspect_cut_batch(packets: Sequence[bytes], came_out: Sequence[bytes], expec
 
 def _check_all_came(report: BatchReport, waiting: "_Waiting") -> None:
     for index in waiting.left():
-        report.failures.append(f"packet {index} ({waiting.size(index)} bytes) never came out")
+        report.failures.append(f"packet {index} ({len(waiting.packet(index))} bytes) never came out")
 
 
 def _cut(frame: bytes, number: int, report: BatchReport) -> list[bytes]:
@@ -121,9 +121,9 @@ class _Waiting:
         """Return the indices of the packets that have not come out and should have."""
         return sorted(self._waiting - self._optional)
 
-    def size(self, index: int) -> int:
-        """Return how long a packet is, in bytes."""
-        return len(self._packets[index])
+    def packet(self, index: int) -> bytes:
+        """Return a packet as it was put in."""
+        return self._packets[index]
 
     def nearest(self) -> bytes | None:
         """Return the first packet that has not come out."""
@@ -136,6 +136,8 @@ def _match(  # noqa: PLR0913 (two of them only say how)
     index, policy = waiting.take(packet, joined=joined)
     if policy is not None:
         report.policies.add(policy)
+    if index is not None and has_other_identification(waiting.packet(index), packet):
+        report.policies.add(RESTAMPS)
     if index is None:
         nearest = waiting.nearest()
         difference = f"\n{first_difference([nearest], [packet])}" if nearest is not None else ""

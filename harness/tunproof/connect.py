@@ -6,6 +6,7 @@ python:MODULE:FACTORY   what FACTORY() returns: a `subject.Subject`, in this pro
 """
 
 import importlib
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ __all__ = ["Connector", "connector_of"]
 
 REFERENCE = "reference"
 _PYTHON = "python:"
+_EXEC = "exec:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +82,8 @@ def connector_of(words: Sequence[str], *, behind_dashes: bool) -> Connector:
     """
     if not words:
         raise UsageError("name what to check: reference, python:MODULE:FACTORY, or -- COMMAND...")
+    if len(words) == 1 and words[0].startswith(_EXEC):
+        return connector_of(shlex.split(words[0].removeprefix(_EXEC)), behind_dashes=True)
     connector = Connector(words=tuple(words))
     if behind_dashes and not connector.is_program:
         return Connector(words=(shutil.which(words[0]) or f"./{words[0]}",))

@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from tio.errors import PacketError
 from tio.ip import IPv4, parse_ip
 
-__all__ = ["normalized", "same_packets"]
+__all__ = ["RESTAMPS", "has_other_identification", "normalized", "same_packets"]
+
+RESTAMPS = "gives atomic IPv4 packets other identifications"
+"""The policy of who uses the second freedom."""
 
 _TCP = 6
 
@@ -23,6 +26,11 @@ def same_packets(expected: Sequence[bytes], got: Sequence[bytes], *, exact: bool
     return all(
         right == found or normalized(right) == normalized(found) for right, found in zip(expected, got, strict=True)
     )
+
+
+def has_other_identification(expected: bytes, got: bytes) -> bool:
+    """Whether two packets that are the same but for the freedoms differ in their IPv4 identification."""
+    return bool(expected) and expected[0] >> 4 == 4 and expected[4:6] != got[4:6]
 
 
 def normalized(packet: bytes) -> bytes:

@@ -6,7 +6,7 @@
 import enum
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tunproof.batch import BatchReport, inspect_batch, inspect_cut_batch
@@ -30,7 +30,7 @@ from tunproof.corpus.cases import (
 from tunproof.corpus.model import from_hex, to_hex
 from tunproof.corpus.script import Answer, Frames
 from tunproof.frames import cut, rules_broken
-from tunproof.freedoms import same_packets
+from tunproof.freedoms import RESTAMPS, has_other_identification, same_packets
 from tunproof.judge import describe_packets, first_difference
 from tunproof.outcome import Answered, Broken, Cut, Inapplicable, Outcome, TurnedDown, Unable
 from tunproof.subject import InapplicableError, Subject, TurnedDownError, UnsupportedError
@@ -281,11 +281,16 @@ def _written(case: WriteCase | WriteGsoCase, expect: Written, packet: bytes, fra
     if broken:
         return _fail("; ".join(map(str, broken)))
     verdict = _packets(from_hex(expect.segments), cut(frame), exact=exact)
-    return verdict if verdict.difference else Verdict(Kind.PASS, advice=tuple(map(str, found)))
+    return verdict if verdict.difference else replace(verdict, advice=tuple(map(str, found)))
 
 
 def _packets(right: Sequence[bytes], got: Sequence[bytes], *, exact: bool) -> Verdict:
-    return _PASS if same_packets(right, got, exact=exact) else _fail(str(first_difference(right, got)))
+    if list(right) == list(got):
+        return _PASS
+    if not same_packets(right, got, exact=exact):
+        return _fail(str(first_difference(right, got)))
+    restamped = any(map(has_other_identification, right, got))
+    return Verdict(Kind.PASS, policies=frozenset({RESTAMPS} if restamped else ()))
 
 
 def _turned_down(case: Case, outcome: TurnedDown, *, exact: bool) -> Verdict:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from fakes.cutting import CUTTERS
 from support import processes_marked
 from tunproof import results
 from tunproof.corpus.load import load
@@ -221,3 +222,13 @@ def test_resuming_asks_only_what_is_left(tmp_path):
 def test_a_full_disk_is_said_and_what_was_written_stays():
     done = check("--select", "checksum/*", "--report", "/dev/full", "reference")
     assert done.returncode == 3
+
+
+def test_a_fake_in_this_process_is_caught_by_its_flag(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(HERE.parent), prepend=os.pathsep)
+    done = check("--json", "--select", "read/tcp4/*", f"python:fakes.cutting:{CUTTERS[0].__name__}")
+    assert done.returncode == 1, done.stderr
+    said = json.loads(done.stdout)
+    assert said["subject"] == CUTTERS[0].name
+    flags = {flag for one in said["unexpected"] for flag in load().cases[one["id"]].flags}
+    assert CUTTERS[0].flag in flags

@@ -24,10 +24,10 @@ from support import (
     word_sum,
     zero_checksum_payload,
 )
-from tunproof.batch import REPAIRS, SUMS, BatchReport, inspect_batch
+from tunproof.batch import REPAIRS, SUMS, BatchReport, inspect_batch, inspect_cut_batch
 from tunproof.corpus.cases import Joined
 from tunproof.corpus.oracle import batched
-from tunproof.freedoms import normalized, same_packets
+from tunproof.freedoms import RESTAMPS, normalized, same_packets
 
 TCP4, TCP6 = ip4(flags="DF") / tcp(), ip6() / tcp()
 UDP4, UDP6 = ip4() / udp(), ip6() / udp()
@@ -273,7 +273,16 @@ def test_the_identification_of_an_atomic_packet_is_free() -> None:
     packets = train(TCP4, 2)
     packets[1] = judged(patched(packets[1], 4, word(0x7777)))
     report = inspected(packets, [joined(TCP4, 2)])
-    assert (report.failures, report.groups) == ([], [(0, 1)])
+    assert (report.failures, report.groups, report.policies) == ([], [(0, 1)], {RESTAMPS})
+
+
+def test_what_a_kernel_cut_is_held_against_the_packets_alone() -> None:
+    packets = train(TCP4, 3)
+    expect = Joined(order=((0, 1, 2),), apart=((0, 1),), ideal=((0, 1, 2),), example=())
+    assert not inspect_cut_batch(packets, packets, expect).failures
+    assert inspect_cut_batch(packets, packets[:2], expect).failures == ["packet 2 (50 bytes) never came out"]
+    assert inspect_cut_batch(packets, [packets[1], packets[0], packets[2]], expect).failures
+    assert len(inspect_cut_batch(packets, [*packets, packets[0]], expect).failures) == 1
 
 
 @pytest.mark.parametrize("spelling", [b"\0\0", b"\xff\xff"])
