@@ -16,12 +16,10 @@ from tunproof.corpus.cases import Case
 from tunproof.corpus.load import Corpus
 from tunproof.errors import EnvironmentProblem, UsageError
 from tunproof.results import STREAM, Record, Results, Run
-from tunproof.runner import Plan
-from tunproof.verdict import Kind
+from tunproof.runner import NOT_ASKED, Plan
 
 __all__ = ["Request", "check", "run"]
 
-_NOT_ASKED = frozenset({Kind.UNSUPPORTED, Kind.NOT_APPLICABLE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +61,7 @@ def check(request: Request, corpus: Corpus, *, progress: Callable[[int, int], No
     with request.connector.open(corpus) as asker:
         heading = runner.heading(asker, corpus, plan, request.connector.command)
         found = run(plan, asker, corpus, heading, folder=request.report, resume=request.resume, progress=progress)
-    if all(result.verdict in _NOT_ASKED for result in found.results.values()):
+    if all(result.verdict in NOT_ASKED for result in found.results.values()):
         reasons = "; ".join(sorted({result.difference for result in found.results.values()}))
         raise UsageError(f"{request.select!r} selects no case that can be put to it here: {reasons}")
     return found

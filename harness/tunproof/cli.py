@@ -5,17 +5,18 @@ environment does not allow it.
 """
 
 import errno
-import json
 import sys
 import traceback
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tunproof.cli_corpus import corpus_app
+from tunproof.cli_options import AsJson, Select, print_json, print_text
 from tunproof.errors import EnvironmentProblem, TunproofError, UsageError
-from tunproof.streams import discard_output, prepare_streams
+from tunproof.streams import prepare_streams
 from tunproof.version import __version__
 
 if TYPE_CHECKING:
@@ -31,16 +32,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-corpus_app = typer.Typer(help="The golden cases.", no_args_is_help=True)
 app.add_typer(corpus_app, name="corpus")
 
 INTERRUPTED = 130
 """What the shell's convention and typer make of Ctrl-C: 128 and the signal's number."""
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
-Select = Annotated[
-    str, typer.Option("--select", metavar="GLOB", help="Only cases whose id matches, such as 'read/tcp4/*'.")
-]
 Report = Annotated[
     Path | None, typer.Option("--report", metavar="DIR", help="Write results, page, JUnit, summary and captures there.")
 ]
@@ -60,7 +56,7 @@ def doctor(*, as_json: AsJson = False) -> None:
 
     checks = examine()
     if as_json:
-        _print_json(
+        print_json(
             {"checks": [{"name": c.name, "status": c.status.value, "detail": c.detail, "cure": c.cure} for c in checks]}
         )
     else:
@@ -90,7 +86,7 @@ def kernel(*, select: Select = "*", report: Report = None, as_json: AsJson = Fal
 
         keep(report, found, cases, corpus, select=select)
     if as_json:
-        _print_json(
+        print_json(
             {
                 "kernel": found.kernel,
                 "cases": found.cases,
@@ -137,13 +133,13 @@ def check(  # noqa: PLR0913 (each option is one of the command's)
     """Is this implementation right? Put the corpus to it, and say which cases fail, and why."""
     from tunproof import check as checking
     from tunproof.adapters.process import Limits
-    from tunproof.connect import connector_of
+    from tunproof.connect import connector_of, mode_of
     from tunproof.corpus.load import load
     from tunproof.terminal import Terminal
 
     connector = replace(
         connector_of(subject, behind_dashes="--" in ctx.obj),
-        mode=_mode(mode),
+        mode=mode_of(mode),
         limits=Limits(start=start_deadline, answer=deadline, memory=memory << 20, restarts=restarts),
         batch=batch,
     )
@@ -159,7 +155,7 @@ def check(  # noqa: PLR0913 (each option is one of the command's)
     if write_baseline:
         from tunproof.baseline import Baseline, dump
 
-        print(dump(results, None if baseline is None else Baseline.load(baseline)), end="")
+        print_text(dump(results, None if baseline is None else Baseline.load(baseline)))
         return
     _tell(terminal, results, corpus, report=report, as_json=as_json)
 
@@ -201,7 +197,7 @@ def show(
         raise UsageError(_no_such_case(case_id, list(corpus.cases)))
     case = corpus.cases[case_id]
     if as_json:
-        _print_json(caseview.as_json(case, corpus))
+        print_json(caseview.as_json(case, corpus))
     else:
         caseview.show(Terminal(), case, corpus)
 
@@ -218,142 +214,9 @@ def bench(*, as_json: AsJson = False) -> None:
     with terminal.progress("bench") as tick:
         rates = measure(progress=lambda done, total, what: tick(done, total, note=what))
     if as_json:
-        _print_json(rates.as_json())
+        print_json(rates.as_json())
     else:
         terminal.rates(rates)
-
-
-@corpus_app.command("list")
-def list_cases(
-    *,
-    select: Select = "*",
-    op: Annotated[str | None, typer.Option("--op", metavar="OP", help="Only this operation, such as read.")] = None,
-    flag: Annotated[
-        str | None, typer.Option("--flag", metavar="NAME", help="Only cases that guard against this class of bugs.")
-    ] = None,
-    requires: Annotated[
-        str | None, typer.Option("--requires", metavar="NAME", help="Only cases that require this capability.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """List the cases, one a line."""
-    from tunproof.corpus.load import load
-    from tunproof.corpus.stats import only
-    from tunproof.terminal import Terminal
-
-    cases = only(load().select(select), op=op, flag=flag, requires=requires)
-    if as_json:
-        keys = ("id", "about", "flags", "requires", "level", "importance")
-        _print_json({"cases": [{key: getattr(case, key) for key in keys} for case in cases]})
-    else:
-        Terminal().listing(cases)
-
-
-@corpus_app.command("stats")
-def corpus_stats(*, as_json: AsJson = False) -> None:
-    """Count the cases: operations, topics, flags, traits, capabilities, sizes."""
-    from tunproof.corpus.stats import count
-    from tunproof.terminal import Terminal
-
-    stats = count()
-    if as_json:
-        _print_json(stats.as_json())
-    else:
-        Terminal().stats(stats)
-
-
-@corpus_app.command("lint")
-def lint_corpus(
-    path: Annotated[
-        Path | None, typer.Argument(metavar="PATH", help="The folder of a corpus; without it the installed one.")
-    ] = None,
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Find what is wrong with a corpus: exit 1 with file, case, field and reason for each finding."""
-    from tunproof.corpus.lint import lint
-    from tunproof.corpus.load import CORPORA
-    from tunproof.terminal import Terminal
-
-    findings = lint(path or CORPORA)
-    if as_json:
-        _print_json({"findings": [asdict(finding) for finding in findings]})
-    else:
-        Terminal().findings(findings)
-    if findings:
-        raise typer.Exit(1)
-
-
-@corpus_app.command("schema")
-def print_schema(
-    op: Annotated[str | None, typer.Argument(metavar="[OP]", help="An operation; without it all of them.")] = None,
-) -> None:
-    """Print the JSON Schema of the files of an operation, or one object with all of them."""
-    from tunproof.corpus.schema import case_types, schema_of
-
-    if op is not None and op not in case_types():
-        raise UsageError(f"there is no operation {op!r}; there are {', '.join(case_types())}")
-    _print_json(schema_of(op) if op is not None else {name: schema_of(name) for name in case_types()})
-
-
-@corpus_app.command("export")
-def export_corpus(
-    *,
-    pcapng: Annotated[
-        Path | None, typer.Option("--pcapng", metavar="FILE", help="A capture for Wireshark and tshark.")
-    ] = None,
-    folder: Annotated[
-        Path | None, typer.Option("--dir", metavar="DIR", help="A folder with cases, schemas and manual, to vendor.")
-    ] = None,
-    select: Select = "*",
-) -> None:
-    """Write the cases for others: as a capture, or as a folder that needs no tunproof."""
-    from tunproof.corpus.export import export_folder, export_pcapng
-    from tunproof.corpus.load import load
-    from tunproof.terminal import Terminal
-
-    if pcapng is None and folder is None:
-        raise UsageError("say where to: --pcapng FILE, --dir DIR, or both")
-    corpus = load()
-    cases = corpus.select(select)
-    terminal = Terminal()
-    if pcapng is not None:
-        terminal.say(f"{pcapng}: {export_pcapng(pcapng, cases)} packets")
-    if folder is not None:
-        terminal.say(f"{folder}: {len(export_folder(folder, cases, corpus))} files")
-
-
-@corpus_app.command("build")
-def build_corpus(
-    *,
-    topics: Annotated[
-        str, typer.Option("--topics", metavar="GLOB", help="Only these operations and topics, such as 'read/*'.")
-    ] = "*",
-    check_only: Annotated[
-        bool, typer.Option("--check", help="Change nothing; exit 1 where a file would change.")
-    ] = False,
-) -> None:
-    """Record the cases from the running kernel. In a checkout only."""
-    from tunproof import lab
-    from tunproof.corpus.build import build, checkout, differing, write
-    from tunproof.corpus.load import GOLDEN
-    from tunproof.terminal import Terminal
-
-    root = checkout()
-    lab.ensure()
-    terminal = Terminal()
-    with terminal.progress("cases") as tick:
-        files = build(root, topics=topics, confirm=not check_only, progress=tick)
-    if not any(path.parent.parent.name == GOLDEN for path in files):
-        raise UsageError(f"no topic matches {topics!r}")
-    changed = [path.relative_to(root) for path in differing(files, root, topics)]
-    for path in changed:
-        terminal.out.print(f"{'would change' if check_only else 'changed'}: {path}")
-    if not check_only:
-        write(files, root, topics)
-    terminal.out.print(f"{len(files)} files, {len(changed)} {'differ' if check_only else 'changed'}")
-    if check_only and changed:
-        raise typer.Exit(1)
 
 
 @app.command("kit")
@@ -361,7 +224,7 @@ def print_kit(language: Annotated[str, typer.Argument(help="python, go, rust or 
     """Print an adapter to begin with: tunproof kit go > adapter.go."""
     from tunproof.guide import kit
 
-    _print(kit(language))
+    print_text(kit(language))
 
 
 @app.command("protocol")
@@ -372,9 +235,9 @@ def print_protocol(
     from tunproof import protocol_text
 
     if schema:
-        _print_json(protocol_text.schemas())
+        print_json(protocol_text.schemas())
     else:
-        _print(protocol_text.markdown())
+        print_text(protocol_text.markdown())
 
 
 @app.command()
@@ -405,22 +268,13 @@ def main() -> None:
         sys.exit(EnvironmentProblem.exit_code)
 
 
-def _mode(name: str | None) -> str | None:
-    """Return a mode by its name; `device` is short for `device-fd`."""
-    from tunproof.protocol import MODES
-
-    if name is not None and name not in {*MODES, "device"}:
-        raise UsageError(f"there is no mode {name!r}; there are {', '.join(MODES)}, and device for device-fd")
-    return "device-fd" if name == "device" else name
-
-
 def _tell(terminal: "Terminal", results: "Results", corpus: "Corpus", *, report: Path | None, as_json: bool) -> None:
     """Print what a run found, and end with its exit code."""
     from tunproof.results import Problem
 
     unexpected = results.unexpected()
     if as_json:
-        _print_json(
+        print_json(
             {
                 "subject": results.run.subject,
                 "mode": results.run.mode,
@@ -447,19 +301,6 @@ def _say_where(terminal: "Terminal", report: Path | None) -> None:
 
 def _complain(text: str) -> None:
     print(f"tunproof: {text}", file=sys.stderr)
-
-
-def _print_json(value: object) -> None:
-    """Print one object."""
-    _print(json.dumps(value, indent=2 if sys.stdout.isatty() else None) + "\n")
-
-
-def _print(text: str) -> None:
-    """Print. A reader that has gone away changes nothing about the verdict, so neither the exit code."""
-    try:
-        print(text, end="", flush=True)
-    except BrokenPipeError:
-        discard_output()
 
 
 def _reasons(reasons: dict[str, str]) -> str:

@@ -17,9 +17,10 @@ from tunproof.adapters.process import Limits
 from tunproof.asker import Asker, Direct
 from tunproof.corpus.load import Corpus
 from tunproof.errors import EnvironmentProblem, UsageError
+from tunproof.protocol import MODES
 from tunproof.subject import Subject
 
-__all__ = ["Connector", "connector_of"]
+__all__ = ["Connector", "connector_of", "mode_of"]
 
 REFERENCE = "reference"
 _PYTHON = "python:"
@@ -83,7 +84,7 @@ def connector_of(words: Sequence[str], *, behind_dashes: bool) -> Connector:
     if not words:
         raise UsageError("name what to check: reference, python:MODULE:FACTORY, or -- COMMAND...")
     if len(words) == 1 and words[0].startswith(_EXEC):
-        return connector_of(shlex.split(words[0].removeprefix(_EXEC)), behind_dashes=True)
+        return connector_of(_split(words[0]), behind_dashes=True)
     connector = Connector(words=tuple(words))
     if behind_dashes and not connector.is_program:
         return Connector(words=(shutil.which(words[0]) or f"./{words[0]}",))
@@ -92,6 +93,21 @@ def connector_of(words: Sequence[str], *, behind_dashes: bool) -> Connector:
             f"there is no subject {words[0]!r}; there are 'reference', python:MODULE:FACTORY, and -- COMMAND..."
         )
     return connector
+
+
+def mode_of(name: str | None) -> str | None:
+    """Return a mode by its name; `device` is short for `device-fd`. Raises `UsageError`."""
+    if name is not None and name not in {*MODES, "device"}:
+        raise UsageError(f"there is no mode {name!r}; there are {', '.join(MODES)}, and device for device-fd")
+    return "device-fd" if name == "device" else name
+
+
+def _split(word: str) -> list[str]:
+    """Return the words of `exec:COMMAND`, as a shell has them."""
+    try:
+        return shlex.split(word.removeprefix(_EXEC))
+    except ValueError as error:
+        raise UsageError(f"{word!r} is no command line: {error}") from error
 
 
 def _made(word: str) -> Subject:

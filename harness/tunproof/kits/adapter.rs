@@ -1,5 +1,5 @@
-//! An adapter for tunproof, for Rust 1.82 and later. Copy this file, delete what is between "example begin" and
-//! "example end", and call `serve` from a main of your own: rustc -O adapter.rs && tunproof check -- ./adapter
+//! An adapter for tunproof (Rust 1.82 or later). Copy this file, delete what is between "example begin" and
+//! "example end", and call `serve` from your main: rustc -O adapter.rs && tunproof check -- ./adapter
 
 use std::io::{self, BufRead, Write};
 use std::{collections::HashMap, fs::File, iter::Peekable, os::fd::AsFd, panic, process, str::Chars};
@@ -13,30 +13,32 @@ pub enum No {
 
 /// Of a vnet header, numbers in the order of `NAMES`. What is not given is zero, and numbers need not fit.
 pub struct Fields { pub numbers: [i64; 7], pub rest: Bytes }
-const NAMES: [&str; 7] = ["flags", "gso_type", "hdr_len", "gso_size", "csum_start", "csum_offset", "num_buffers"];
+const NAMES: [&str; 7] =
+    ["flags", "gso_type", "hdr_len", "gso_size", "csum_start", "csum_offset", "num_buffers"];
 
 /// Make what you have of this. A panic is reported as an error, and never taken for a refusal.
-/// In modes other than memory, frames go through a file descriptor: `attach` is called before anything else, and
+/// In modes other than memory, frames go through a file descriptor: `attach` is called before all others, and
 /// `read_some` in place of `read` until the runner's last packet is out. What writes return is not used then.
 #[allow(unused_variables)]
 pub trait Implementation {
-    fn checksum(&mut self, data: Bytes, initial: u16) -> Result<u16, No> { Err(No::Unsupported) }
-    fn parse_header(&mut self, data: Bytes, size: usize, big: bool) -> Result<Fields, No> { Err(No::Unsupported) }
-    fn emit_header(&mut self, fields: Fields, size: usize, big: bool) -> Result<Bytes, No> { Err(No::Unsupported) }
-    fn read(&mut self, frame: Bytes) -> Packets { Err(No::Unsupported) }
-    fn write(&mut self, packet: Bytes, poison: Option<u8>) -> Packets { Err(No::Unsupported) }
-    fn write_gso(&mut self, hdr: Bytes, transport: Bytes, pays: Vec<Bytes>) -> Packets { Err(No::Unsupported) }
-    fn write_batch(&mut self, packets: Vec<Bytes>, poison: Option<u8>) -> Packets { Err(No::Unsupported) }
+    fn checksum(&mut self, data: Bytes, initial: u16) -> Result<u16, No> { lack() }
+    fn parse_header(&mut self, data: Bytes, size: usize, big: bool) -> Result<Fields, No> { lack() }
+    fn emit_header(&mut self, fields: Fields, size: usize, big: bool) -> Result<Bytes, No> { lack() }
+    fn read(&mut self, frame: Bytes) -> Packets { lack() }
+    fn write(&mut self, packet: Bytes, poison: Option<u8>) -> Packets { lack() }
+    fn write_gso(&mut self, hdr: Bytes, transport: Bytes, pays: Vec<Bytes>) -> Packets { lack() }
+    fn write_batch(&mut self, packets: Vec<Bytes>, poison: Option<u8>) -> Packets { lack() }
     fn attach(&mut self, mode: &str, fd: Option<i32>, name: Option<&str>) {}
-    fn read_some(&mut self) -> Packets { Err(No::Unsupported) }
+    fn read_some(&mut self) -> Packets { lack() }
 }
 
+fn lack<T>() -> Result<T, No> { Err(No::Unsupported) }
 fn die<T>(what: &str) -> T { // no answer is better than a wrong one
     eprintln!("adapter: not understood: {what}");
     process::exit(1)
 }
 
-/// A line, as far as it has been read, and what it says: texts and numbers by their paths, such as ".input.pays.0".
+/// A line that is being read, and what it says: texts and numbers by their paths, such as ".input.pays.0".
 struct Request<'a> { line: Peekable<Chars<'a>>, said: HashMap<String, String> }
 
 impl Request<'_> {
@@ -49,6 +51,7 @@ impl Request<'_> {
         let mut found = String::new();
         if let Some((open, close)) = [('{', '}'), ('[', ']')].into_iter().find(|pair| self.next_is(pair.0)) {
             let (mut index, mut more) = (0, !self.next_is(close));
+            found.push(open); // which is neither hex nor a number
             while more {
                 let key = if open == '{' { self.string() } else { index.to_string() };
                 if open == '{' && !self.next_is(':') { die("no colon") }
@@ -59,7 +62,8 @@ impl Request<'_> {
         } else if self.line.peek() == Some(&'"') {
             found = self.string();
         } else {
-            while let Some(c) = self.line.next_if(|c| c.is_alphanumeric() || "+-.".contains(*c)) { found.push(c) }
+            let part = |c: &char| c.is_alphanumeric() || "+-.".contains(*c);
+            while let Some(c) = self.line.next_if(part) { found.push(c) }
             if found == "null" { return } // as if nothing was said
             if found.parse::<f64>().is_err() && found.parse::<bool>().is_err() { die("no JSON") }
         }
@@ -83,29 +87,34 @@ impl Request<'_> {
         }
     }
     fn text(&self, path: &str) -> &str { self.said.get(path).map_or_else(|| die(path), String::as_str) }
+    fn maybe<T>(&self, path: &str, of: impl Fn(&str) -> T) -> Option<T> {
+        self.said.get(path).map(|_| of(path))
+    }
     fn int(&self, path: &str) -> i64 { self.text(path).parse::<f64>().unwrap_or_else(|_| die(path)) as i64 }
     fn bytes(&self, path: &str) -> Bytes {
-        let (text, byte) = (self.text(path), |pair| u8::from_str_radix(pair, 16).unwrap_or_else(|_| die(path)));
-        (0..text.len()).step_by(2).map(|at| byte(text.get(at..at + 2).unwrap_or(""))).collect()
+        let digit = |byte: u8| (byte as char).to_digit(16).unwrap_or_else(|| die(path)) as u8;
+        let byte = |pair: &[u8]| digit(pair[0]) << 4 | digit(*pair.get(1).unwrap_or(&b'-'));
+        self.text(path).as_bytes().chunks(2).map(byte).collect()
     }
-    fn each<T>(&self, path: &str, of: impl Fn(&str) -> T) -> Vec<T> {
-        self.text(path);
-        (0..).map(|n| format!("{path}.{n}")).take_while(|path| self.said.contains_key(path)).map(|p| of(&p)).collect()
+    fn each<T>(&self, path: &str, mut of: impl FnMut(&str) -> T) -> Vec<T> {
+        if self.text(path) != "[" { die(path) }
+        let paths = (0..).map(|index| format!("{path}.{index}"));
+        paths.take_while(|path| self.said.contains_key(path)).map(|path| of(&path)).collect()
     }
 }
 
 fn quoted(text: &str) -> String {
-    let escaped = |c: char| if c < ' ' || "\"\\".contains(c) { format!("\\u{:04x}", c as u32) } else { c.into() };
+    let plain = |c: char| c >= ' ' && !"\"\\".contains(c);
+    let escaped = |c| if plain(c) { c.into() } else { format!("\\u{:04x}", c as u32) };
     format!("\"{}\"", text.chars().map(escaped).collect::<String>())
 }
-
-fn hex(bytes: &Bytes) -> String {
+fn hex(bytes: Bytes) -> String {
     let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     format!("\"{}\"", digits.map(|digit| char::from_digit(digit.into(), 16).unwrap()).collect::<String>())
 }
-
-fn many(list: Vec<Bytes>) -> String { format!("[{}]", list.iter().map(hex).collect::<Vec<_>>().join(",")) }
-
+fn many(key: &str, list: Vec<Bytes>) -> String {
+    format!("\"{key}\":[{}]", list.into_iter().map(hex).collect::<Vec<_>>().join(","))
+}
 unsafe extern "C" { fn dup2(from: i32, to: i32) -> i32; }
 
 /// Talks to tunproof until it says bye; `about` answers hello. What is printed by anybody goes to the log.
@@ -120,15 +129,19 @@ pub fn serve(about: &str, it: &mut dyn Implementation) -> io::Result<()> {
         if asked.next_is('\0') || asked.line.peek().is_some() { die("more than a request") }
         let reply = match asked.text(".cmd") {
             "hello" => {
-                if asked.said.contains_key(".attach") {
-                    let fd = asked.said.get(".attach.fd").and_then(|fd| fd.parse().ok());
-                    it.attach(asked.text(".attach.mode"), fd, asked.said.get(".attach.name").map(String::as_str));
-                    sentinel = Some(asked.bytes(".attach.sentinel"));
+                if let Some(last) = asked.maybe(".attach.sentinel", |path| asked.bytes(path)) {
+                    let fd = asked.maybe(".attach.fd", |path| asked.int(path) as i32);
+                    let name = asked.maybe(".attach.name", |path| asked.text(path));
+                    it.attach(asked.text(".attach.mode"), fd, name);
+                    sentinel = Some(last);
                 }
                 about.replace('\n', " ")
             }
             "run" => run(it, &asked, "", &sentinel),
-            "batch" => format!("{{\"results\":[{}]}}", asked.each(".runs", |at| run(it, &asked, at, &sentinel)).join(",")),
+            "batch" => {
+                let results = asked.each(".runs", |at| run(it, &asked, at, &sentinel));
+                format!("{{\"results\":[{}]}}", results.join(","))
+            }
             "bye" => break,
             other => die(other),
         };
@@ -141,22 +154,115 @@ fn run(it: &mut dyn Implementation, asked: &Request, at: &str, sentinel: &Option
     let (id, op) = (asked.int(&format!("{at}.id")), asked.text(&format!("{at}.op")));
     let path = |key: &str| format!("{at}.input.{key}");
     let (bytes, int) = (|key| asked.bytes(&path(key)), |key| asked.int(&path(key)));
+    let list = |key| asked.each(&path(key), |at| asked.bytes(at));
     let header = || (int("size") as usize, asked.text(&path("byte_order")) == "big");
-    let poison = || asked.said.get(&path("poison")).map(|_| bytes("poison")[0]);
-    let done = panic::catch_unwind(panic::AssertUnwindSafe(|| match op {
+    let poison = || asked.maybe(&path("poison"), |path| asked.bytes(path)[0]);
+    let written = |frames| if sentinel.is_none() { many("frames", frames) } else { "\"frames\":null".into() };
+    let work = panic::AssertUnwindSafe(|| match op {
         "checksum" => it.checksum(bytes("data"), int("initial") as u16).map(|sum| format!("\"sum\":{sum}")),
         "header" if asked.text(&path("direction")) == "parse" => {
-            it.parse_header(bytes("bytes"), header().0, header().1).map(|fields| said(fields, header().0))
+            let (size, big) = header();
+            it.parse_header(bytes("bytes"), size, big).map(|fields| said(fields, size))
         }
         "header" => {
-            let numbers = NAMES.map(|name| asked.said.get(&path(&format!("fields.{name}"))).map_or(0, )
-            it.emit_header(, header().0, header().1).map(|data| format!("\"bytes\":{}", hex(&data)))
+            let field = |name| asked.maybe(&path(&format!("fields.{name}")), |path| asked.int(path));
+            let rest = asked.maybe(&path("fields.rest"), |path| asked.bytes(path)).unwrap_or(vec![0; 12]);
+            let fields = Fields { numbers: NAMES.map(|name| field(name).unwrap_or(0)), rest };
+            let (size, big) = header();
+            it.emit_header(fields, size, big).map(|data| format!("\"bytes\":{}", hex(data)))
         }
-        "read" => match sentinel { Some(last) => until(it, last), None => it.read(bytes("frame")) }.map(|list| many("packets", list)),
+        "read" => match sentinel {
+            None => it.read(bytes("frame")),
+            Some(last) => until(it, last),
+        }.map(|packets| many("packets", packets)),
         "write" => it.write(bytes("packet"), poison()).map(written),
-        "write_gso" => it.write_gso(bytes("hdr"), bytes("transport_hdr"), asked.each(&path("pays"), |at| asked.bytes(at))).map(written),
-        "write_batch" => it.write_batch(asked.each(&path("packets"), |at| asked.bytes(at)), poison()).map(written),
+        "write_gso" => it.write_gso(bytes("hdr"), bytes("transport_hdr"), list("pays")).map(written),
+        "write_batch" => it.write_batch(list("packets"), poison()).map(written),
         _ => Err(No::Unsupported),
-    }));
-    match done {}
+    });
+    let (status, more) = match panic::catch_unwind(work) {
+        Ok(Ok(result)) => ("ok", result),
+        Ok(Err(No::Unsupported)) => ("unsupported", format!("\"what\":{}", quoted(op))),
+        Ok(Err(No::Rejected(detail, came))) => {
+            let came = many(if op == "read" { "packets" } else { "frames" }, came);
+            ("rejected", format!("\"detail\":{},{came}", quoted(&detail)))
+        }
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("panic");
+            ("error", format!("\"detail\":{}", quoted(text)))
+        }
+    };
+    format!("{{\"id\":{id},\"status\":\"{status}\",{more}}}")
 }
+
+fn said(fields: Fields, size: usize) -> String {
+    let pairs = NAMES.iter().zip(fields.numbers).take(if size < 12 { 6 } else { 7 });
+    let numbers = pairs.map(|(name, number)| format!("\"{name}\":{number}")).collect::<Vec<_>>().join(",");
+    let rest = if size < 24 { String::new() } else { format!(",\"rest\":{}", hex(fields.rest)) };
+    format!("\"fields\":{{{numbers}{rest}}}")
+}
+
+fn until(it: &mut dyn Implementation, sentinel: &Bytes) -> Packets {
+    let (mut packets, mut refusal) = (vec![], None);
+    while packets.last() != Some(sentinel) {
+        match it.read_some() {
+            Ok(some) => packets.extend(some),
+            Err(No::Unsupported) => return Err(No::Unsupported),
+            Err(No::Rejected(detail, came)) => {
+                packets.extend(came);
+                refusal.get_or_insert(detail);
+            }
+        }
+    }
+    packets.pop();
+    match refusal {
+        None => Ok(packets),
+        Some(detail) => Err(No::Rejected(detail, packets)),
+    }
+}
+
+// example begin: it can sum bytes, and read and make vnet headers
+struct Example;
+
+impl Implementation for Example {
+    fn checksum(&mut self, data: Bytes, initial: u16) -> Result<u16, No> {
+        let words = data.chunks(2).map(|pair| (pair[0] as u64) << 8 | *pair.get(1).unwrap_or(&0) as u64);
+        let mut sum = initial as u64 + words.sum::<u64>();
+        while sum > 0xffff { sum = (sum >> 16) + (sum & 0xffff) }
+        Ok(sum as u16)
+    }
+    fn parse_header(&mut self, data: Bytes, size: usize, big: bool) -> Result<Fields, No> {
+        if ![10, 12, 24].contains(&size) || data.len() < size {
+            return Err(No::Rejected("no such header".into(), vec![]));
+        }
+        let mut numbers = [data[0].into(), data[1].into(), 0, 0, 0, 0, 0];
+        for (number, word) in numbers[2..].iter_mut().zip(data[2..size].chunks(2)) {
+            let (high, low) = if big { (word[0], word[1]) } else { (word[1], word[0]) };
+            *number = i64::from(high) << 8 | i64::from(low);
+        }
+        Ok(Fields { numbers, rest: data[size.min(12)..size].to_vec() })
+    }
+    fn emit_header(&mut self, fields: Fields, size: usize, big: bool) -> Result<Bytes, No> {
+        let mut data = vec![];
+        for (at, number) in fields.numbers.into_iter().enumerate() {
+            let word = if big { (number as u16).to_be_bytes() } else { (number as u16).to_le_bytes() };
+            if at < 2 { data.push(number as u8) } else { data.extend(word) }
+        }
+        data.extend(fields.rest);
+        let fits = |(at, number): (usize, &i64)| (0..if at < 2 { 256 } else { 65536 }).contains(number);
+        if ![10, 12, 24].contains(&size) || data.len() != 24 || !fields.numbers.iter().enumerate().all(fits) {
+            return Err(No::Rejected("this fits into no header".into(), vec![]));
+        }
+        data.truncate(size);
+        Ok(data)
+    }
+}
+
+fn main() -> io::Result<()> {
+    let about = r#"{"protocol":1,"implementation":{"name":"example","version":"1","language":"Rust"},
+        "ops":["checksum","header"],"modes":["memory"],"capabilities":["header.parse","header.emit",
+        "header.12","header.24","header.big-endian","header.any-integer"]}"#;
+    serve(about, &mut Example)
+}
+// example end
