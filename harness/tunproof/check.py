@@ -21,7 +21,6 @@ from tunproof.runner import NOT_ASKED, Plan
 __all__ = ["Request", "check", "run"]
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What is wanted of a run.
