@@ -2,8 +2,9 @@
 
 import abc
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Self
+
+import msgspec
 
 from tunproof.corpus.cases import Case
 from tunproof.outcome import Outcome
@@ -14,8 +15,7 @@ from tunproof.verdict import ask
 __all__ = ["Asked", "Asker", "Direct"]
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):  # made faster than a dataclass, and there are many
     """A case, what the subject did, and what it wrote to stderr meanwhile."""
 
     case: Case

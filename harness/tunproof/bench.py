@@ -38,7 +38,7 @@ from tunproof.corpus.cases import (
     Sum,
     Written,
 )
-from tunproof.corpus.load import Corpus, load
+from tunproof.corpus.load import Corpus, load_for_good
 from tunproof.errors import EnvironmentProblem
 from tunproof.kernel import Question, prepare, replay
 from tunproof.kits import adapter as kit
@@ -90,7 +90,7 @@ class Rates:
 
 def measure(*, progress: Callable[[int, int, str], None] = lambda *_: None) -> Rates:
     """Measure everything, in some seconds. `progress` is told what comes next. Raises `EnvironmentProblem`."""
-    corpus = load()
+    corpus = load_for_good()
     questions, _ = prepare([corpus.cases[CASE]], frozenset())
     (question,) = questions
     progress(0, 4, "bare, replay, segment")

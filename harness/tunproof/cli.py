@@ -69,12 +69,12 @@ def doctor(*, as_json: AsJson = False) -> None:
 def kernel(*, select: Select = "*", report: Report = None, as_json: AsJson = False) -> None:
     """Is this kernel right? Put the corpus through real TUN devices and compare every byte."""
     from tunproof import lab
-    from tunproof.corpus.load import load
+    from tunproof.corpus.load import load_for_good
     from tunproof.kernel import verify
     from tunproof.terminal import Terminal
 
     lab.ensure()
-    corpus = load()
+    corpus = load_for_good()
     cases = corpus.select(select)
     terminal = Terminal()
     with terminal.progress("cases") as tick:
@@ -134,7 +134,7 @@ def check(  # noqa: PLR0913 (each option is one of the command's)
     from tunproof import check as checking
     from tunproof.adapters.process import Limits
     from tunproof.connect import connector_of, mode_of
-    from tunproof.corpus.load import load
+    from tunproof.corpus.load import load_for_good
     from tunproof.terminal import Terminal
 
     connector = replace(
@@ -148,7 +148,7 @@ def check(  # noqa: PLR0913 (each option is one of the command's)
     )
     if write_baseline and select != "*":
         raise UsageError("a baseline is written for the whole corpus: leave --select out")
-    corpus = load()
+    corpus = load_for_good()
     terminal = Terminal()
     with terminal.progress("cases") as tick:
         results = checking.check(request, corpus, progress=tick)

@@ -227,7 +227,7 @@ def test_a_kit_passes_as_it_is(row: str, tmp_path: Path) -> None:
         needs(command.split()[0])
     done = bash(" && ".join([take, *build, f"{check.replace('check', 'check --json', 1)}"]), tmp_path)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["verdicts"]["pass"] > 100
+    assert json.loads(done.stdout)["verdicts"]["pass"] > 90
 
 
 def test_every_kit_is_in_the_guide_and_can_be_had() -> None:

@@ -6,7 +6,8 @@ that the culprit is known for sure: a crash that comes late, or a second answer,
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from tunproof.adapters import honesty
 from tunproof.adapters.client import AdapterBrokenError
@@ -25,8 +26,7 @@ __all__ = ["Adapter"]
 _BATCH_BYTES = 1 << 18  # of input: larger messages gain nothing
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
+class _Item(msgspec.Struct, frozen=True):
     """A case as it is put: its runs, but for a lifecycle, and whether they may be asked together with others."""
 
     case: Case

@@ -1,7 +1,6 @@
 """The conversation with one adapter process: what is said, and whether what comes back is a reply to it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -30,8 +29,7 @@ class AdapterBrokenError(EnvironmentProblem):
     """The adapter does not keep the protocol, so nothing can be said about the implementation behind it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):  # made faster than a dataclass, and there are many
     """A run: the op, and its input as JSON."""
 
     op: str

@@ -22,7 +22,7 @@ from tunproof.outcome import HowBroken
 __all__ = ["BrokenError", "Limits", "Process", "Watch"]
 
 _WARDEN = str(Path(__file__).with_name("warden.py"))
-_CHUNK = 1 << 18
+_CHUNK = 1 << 16  # larger buffers come from mmap, and cost more than they save
 _KEPT = 1 << 16  # bytes of stderr between two looks at it: the first half and the last
 _PATIENCE = 2.0  # seconds for the warden to do its work
 

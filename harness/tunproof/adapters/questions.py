@@ -1,6 +1,5 @@
 """What a case is in the protocol's terms, and what a reply is as an outcome."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -45,8 +44,7 @@ FRAME_IS_THERE = Asked("read", _ENCODE(ReadAsked(frame=None)))
 _READ_SENTINEL = Asked("read", _ENCODE(ReadAsked(frame=SENTINEL_FRAME.hex())))
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True):  # as `Asked`
     """A case as it is put to an adapter.
 
     Attributes:

@@ -2,6 +2,7 @@
 
 import errno
 import fnmatch
+import gc
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +25,7 @@ from tunproof.corpus.cases import (
 from tunproof.corpus.model import FORMAT, KernelRefuses, KernelSame, digest_of, fits
 from tunproof.errors import CorpusError, UsageError
 
-__all__ = ["CORPORA", "GOLDEN", "Corpus", "files_below", "load", "load_file"]
+__all__ = ["CORPORA", "GOLDEN", "Corpus", "files_below", "load", "load_file", "load_for_good"]
 
 CORPORA = Path(__file__).parent.parent / "corpora"
 """Where the cases are: a symlink in a checkout, a folder in an installed wheel."""
@@ -49,6 +50,16 @@ class Corpus:
         if not found:
             raise UsageError(f"no case matches {pattern!r}; ids look like {next(iter(self.cases), 'read/tcp4/name')}")
         return found
+
+
+def load_for_good(root: Path = CORPORA) -> Corpus:
+    """Return all cases below `root`, for a process that keeps them to its end. Raises `CorpusError`.
+
+    They are many objects, so the collector is told not to look at them, nor at anything else that is here by now.
+    """
+    corpus = load(root)
+    gc.freeze()
+    return corpus
 
 
 def load(root: Path = CORPORA) -> Corpus:

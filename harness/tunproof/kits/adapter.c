@@ -16,26 +16,25 @@
 //     write        packet, poison (hex, or null)      give(frame) for each frame
 //     write_gso    hdr, transport_hdr, pays (a list)  the same
 //     write_batch  packets (a list), poison           the same
-// It may return because(REJECTED, "why"); what it gave came out all the same. In modes other than memory,
-// frames go through a file descriptor: "attach" (mode, fd, name) is called before all others, and "read_some"
-// in place of "read" until the runner's last packet is given. Writes give nothing then.
+// It may set `detail` and return REJECTED; what it gave came out all the same. In modes other than memory,
+// frames go through an fd: "attach" (mode, fd, name as in sscanf(name, "\"%15[^\"]", text)) is called first,
+// and "read_some" in place of "read" until the runner's last packet is given. Writes give nothing then.
 typedef const char *value; // JSON, where it stands in the request
-typedef enum { OK, REJECTED, UNSUPPORTED, FAILED } status; // REJECTED: your implementation's ordinary refusal
+typedef enum { OK, REJECTED, UNSUPPORTED, FAILED } status; // REJECTED: an ordinary refusal, nothing else
 typedef struct { const char *op; status (*call)(value input); } operation; // the last one is {NULL, NULL}
 typedef struct { uint8_t *data; size_t size; } bytes;
 
 static FILE *replies, *result; // to the runner; of this run
+static const char *detail;     // why it was refused, or failed
 static bytes sentinel;         // none in mode memory
 static int given, sentinel_seen;
-static const char *detail;     // of a refusal or a failure
-#define because(how, why) (detail = (why), (how))
 
 static _Noreturn void die(const char *what) { // no answer is better than a wrong one
     fprintf(stderr, "adapter: not understood: %s\n", what);
     _exit(1);
 }
 
-// Reading JSON. The strings that matter here have no escapes.
+// Reading JSON. Go through a list by `for EACH(item, list)`. The strings that matter here have no escapes.
 #define BLANK " \t\r\n"
 #define EACH(item, list) (value item = past(list, '['); *item != ']'; item = next(item))
 
@@ -43,7 +42,6 @@ static value past(value at, char wanted) {
     if (!at || *at != wanted) die("no JSON, or something is not there");
     return at + 1 + strspn(at + 1, BLANK);
 }
-
 static value skip(value at) { // over one value, and what is blank behind it
     int depth = 0;
     do {
@@ -57,17 +55,14 @@ static value skip(value at) { // over one value, and what is blank behind it
     } while (depth > 0);
     return at;
 }
-
 static value next(value at) { // to what follows in an object or a list, or to the end of that
     at = skip(at);
     return *at == '}' || *at == ']' ? at : past(at, ',');
 }
-
 static int is(value string, const char *text) {
     size_t length = strlen(text);
     return string && *string == '"' && !strncmp(string + 1, text, length) && string[1 + length] == '"';
 }
-
 static value get(value object, const char *key) { // NULL: it is not there, or null
     for (value member, at = past(object, '{'); *at != '}'; at = next(member)) {
         member = past(skip(at), ':');
@@ -75,20 +70,17 @@ static value get(value object, const char *key) { // NULL: it is not there, or n
     }
     return NULL;
 }
-
 static long long number(value at) {
     if (!at || !strspn(at, "-0123456789")) die("no number");
     return strtoll(at, NULL, 10);
 }
-
 static bytes from_hex(value string) { // yours to free
-    size_t digits = strspn(past(string, '"'), "0123456789abcdef");
-    bytes made = {calloc(digits / 2 + 1, 1), digits / 2};
+    static const char hex[] = "0123456789abcdef";
+    size_t digits = strspn(past(string, '"'), hex);
+    bytes made = {calloc(digits / 2, 1), digits / 2};
     if (!made.data || digits % 2 || string[1 + digits] != '"') die("no hex");
-    for (size_t i = 0; i < digits; i++) {
-        char digit = string[1 + i];
-        made.data[i / 2] |= (uint8_t)((digit > '9' ? digit - 'a' + 10 : digit - '0') << (i % 2 ? 0 : 4));
-    }
+    for (size_t i = 0; i < digits; i++)
+        made.data[i / 2] |= (uint8_t)((strchr(hex, string[1 + i]) - hex) << (i % 2 ? 0 : 4));
     return made;
 }
 
@@ -97,7 +89,6 @@ static void print_hex(bytes all) {
     for (size_t i = 0; i < all.size; i++) fprintf(result, "%02x", all.data[i]);
     putc('"', result);
 }
-
 static inline void give(bytes one) {
     int last = sentinel.data && one.size == sentinel.size && !memcmp(one.data, sentinel.data, one.size);
     if (!last && given++) putc(',', result);
@@ -114,23 +105,23 @@ static void run(const operation *operations, value asked) {
     static const char *const words[] =
         {"ok", "rejected\",\"detail\":\"", "unsupported\",\"what\":\"", "error\",\"detail\":\""};
     value op = get(asked, "op"), input = get(asked, "input");
-    int attached = sentinel.data != NULL, read = is(op, "read"), write = op && !strncmp(op, "\"write", 6);
+    int attached = !!sentinel.data, reads = is(op, "read"), writes = !strncmp(past(op, '"'), "write", 5);
     status how = OK;
     char *said;
     size_t length;
-    result = open_memstream(&said, &length);
+    if (!(result = open_memstream(&said, &length))) die("no memory");
     given = sentinel_seen = 0;
-    detail = "";
+    detail = "no detail";
     do {
-        status one = call(operations, read && attached ? "\"read_some\"" : op, input);
+        status one = call(operations, reads && attached ? "\"read_some\"" : op, input);
         how = one > how ? one : how;
-    } while (read && attached && !sentinel_seen && how <= REJECTED);
+    } while (reads && attached && !sentinel_seen && how <= REJECTED);
     fclose(result);
     fprintf(replies, "{\"id\":%lld,\"status\":\"%s", number(get(asked, "id")), words[how]);
     for (const char *at = how == OK ? "" : detail; *at; at++)
         fprintf(replies, *at == '"' || *at == '\\' || (uint8_t)*at < ' ' ? "\\u%04x" : "%c", (uint8_t)*at);
-    if (how <= REJECTED && (read || (write && !attached)))
-        fprintf(replies, "\",\"%s\":[%s]}", read ? "packets" : "frames", said);
+    if (how <= REJECTED && (reads || (writes && !attached)))
+        fprintf(replies, "\",\"%s\":[%s]}", reads ? "packets" : "frames", said);
     else
         fprintf(replies, how == OK && length ? "\",%s}" : "\"}", said);
     free(said);
@@ -182,12 +173,13 @@ static status header(value in) {
     int parse = is(get(in, "direction"), "parse"), little = is(get(in, "byte_order"), "little");
     size_t size = (size_t)number(get(in, "size"));
     bytes from = parse ? from_hex(get(in, "bytes")) : (bytes){NULL, size};
-    status how = (size == 10 || size == 12) && size <= from.size ? OK : because(REJECTED, "no such header");
-    for (size_t i = 0; how == OK && i <= size / 2; i++) { // two fields of one byte, then fields of two
-        const uint8_t *at = from.data + (i < 2 ? i : 2 * i - 2);
-        value given = parse ? NULL : get(get(in, "fields"), names[i]);
-        unsigned field = given ? (unsigned)number(given) : 0;
-        if (parse) field = i < 2 ? at[0] : (unsigned)(at[0] << 8 | at[1]);
+    status how = (size == 10 || size == 12) && size <= from.size ? OK : REJECTED;
+    detail = "there is no such header"; // if it is refused
+    for (size_t i = 0; how == OK && i <= size / 2; i++) {
+        size_t at = i < 2 ? i : 2 * i - 2; // two fields of one byte, then fields of two
+        value wanted = parse ? NULL : get(get(in, "fields"), names[i]);
+        unsigned field = wanted ? (unsigned)number(wanted) : 0;
+        if (parse) field = i < 2 ? from.data[at] : (unsigned)(from.data[at] << 8 | from.data[at + 1]);
         if (little && i >= 2) field = (field >> 8 | field << 8) & 0xffff;
         if (parse) fprintf(result, "%s\"%s\":%u", i ? "," : "\"fields\":{", names[i], field);
         else fprintf(result, i < 2 ? "%s%02x" : "%s%04x", i ? "" : "\"bytes\":\"", field);

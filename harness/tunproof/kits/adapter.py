@@ -159,7 +159,6 @@ _OPS: dict[str, Callable[[Any, Object], Object]] = {
 
 
 # The example: it can sum bytes, and read and make vnet headers. Yours comes in its place.
-
 FIELDS = ("flags", "gso_type", "hdr_len", "gso_size", "csum_start", "csum_offset", "num_buffers", "rest")
 COUNTS = {10: 6, 12: 7, 24: 8}  # how many of them a header of so many bytes has
 LAYOUTS = {"little": struct.Struct("<BBHHHHH12s"), "big": struct.Struct(">BBHHHHH12s")}
