@@ -1,7 +1,9 @@
 """A stranger's implementation in Go with two planted bugs, behind an adapter made of the kit: both are found."""
 
+import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from adapters.talk import outcome_of, runs_of, talking
 from adapters.test_kits import with_example
 from tunproof.corpus.cases import Case, ReadCase
 from tunproof.corpus.load import load
+from tunproof.results import read
 from tunproof.verdict import Kind, Verdict, decide
 
 HERE = Path(__file__).parent / "newcomer"
@@ -64,3 +67,34 @@ def test_without_them_every_case_passes(tmp_path: Path) -> None:
     judged = verdicts(build(tmp_path, "-ldflags", "-X main.bugs=none"), tmp_path / "log")
     assert len(judged) > 500
     assert {case.id: verdict.difference for case, verdict in judged if verdict.kind != Kind.PASS} == {}
+
+
+def test_the_command_explains_both(tmp_path: Path) -> None:
+    """What the author sees who knows nothing but the guide: every flag, its effect, and the line that asks again."""
+    (program,) = build(tmp_path)
+    words = [sys.executable, "-m", "tunproof", "check", "--report", "out", "--", program]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1, done.stderr
+    corpus = load()
+    for result in read(tmp_path / "out").results.values():
+        assert result.verdict in {Kind.PASS, Kind.FAIL, Kind.UNSUPPORTED, Kind.NOT_APPLICABLE, Kind.BLOCKED}
+        assert result.unexpected == (result.verdict is Kind.FAIL)
+    page = (tmp_path / "out" / "index.html").read_text()
+    for name in FINAL_FLAGS | CWR:
+        assert corpus.flags[name].effect in page
+        assert corpus.flags[name].effect in (tmp_path / "out" / "junit.xml").read_text()
+    assert "effect: GRO flushes on PSH" in done.stdout
+    assert "tcp.flags at byte" in done.stdout
+    assert "repeat   tunproof check --select read/" in done.stdout
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("mode", ["wire", "device-fd"])
+def test_both_are_found_behind_a_file_descriptor_as_well(tmp_path: Path, mode: str) -> None:
+    (program,) = build(tmp_path)
+    words = [sys.executable, "-m", "tunproof", "check", "--json", "--mode", mode, "--", program]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1, done.stderr
+    cases = load().cases
+    flags = {flag for one in json.loads(done.stdout)["unexpected"] for flag in cases[one["id"]].flags}
+    assert flags >= FINAL_FLAGS | CWR
