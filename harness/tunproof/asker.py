@@ -32,7 +32,6 @@ class Asker(abc.ABC):
         ops: the operations that it has; None where it says so case by case.
         capabilities: what it claims; None where it says so case by case.
         implementation: what it says of itself.
-        restarts: how often it had to be started again.
     """
 
     name: str
@@ -40,15 +39,22 @@ class Asker(abc.ABC):
     ops: frozenset[str] | None = None
     capabilities: frozenset[str] | None = None
     implementation: Implementation | None = None
-    restarts: int = 0
+
+    @property
+    def restarts(self) -> int:
+        """How often it had to be started again."""
+        return 0
 
     @abc.abstractmethod
     def ask(self, cases: Sequence[Case]) -> list[Asked]:
         """Return what became of each case, in order. Raises `EnvironmentProblem` where nobody is left to ask."""
 
-    def finish(self) -> str:
-        """Say goodbye, and return what was wrong with the subject's end, in words; nothing if all was well."""
-        return ""
+    def troubles(self) -> list[str]:
+        """Return what went wrong since the last call that is about no single case, in words."""
+        return []
+
+    def finish(self) -> None:  # noqa: B027 (most just end)
+        """Say goodbye; what is wrong with the subject's end is among its troubles."""
 
     def close(self) -> None:  # noqa: B027 (most hold nothing)
         """Give everything back. Closing twice is harmless."""

@@ -49,6 +49,7 @@ def check(request: Request, corpus: Corpus, *, progress: Callable[[int, int], No
     baseline = Baseline() if request.baseline is None else Baseline.load(request.baseline)
     plan = Plan(
         cases=cases,
+        siblings=_siblings(cases, corpus),
         select=request.select,
         baseline=baseline,
         known=None if request.baseline is None else str(request.baseline),
@@ -83,13 +84,12 @@ def run(  # noqa: PLR0913 (two say where to, one how far it is)
         if folder is not None:
             if resume:
                 found = _resumed(folder, heading)
-            writer = stack.enter_context(_writer(folder, keep=resume))
-            record = writer.write
-        if not resume:
-            record([heading])
-            digests = {case.id: case.digest for case in corpus.cases.values()}
-            found.problems += plan.baseline.check(digests, {case.id for case in plan.cases}, heading.kernel)
-            record(found.problems)
+            record = stack.enter_context(_writer(folder, keep=resume)).write
+        digests = {case.id: case.digest for case in corpus.cases.values()}
+        problems = plan.baseline.check(digests, {case.id for case in plan.cases}, heading.kernel)
+        new = [problem for problem in problems if problem not in found.problems]
+        found.problems += new
+        record(new if resume else [heading, *new])
         if found.end is None:
             runner.perform(plan, asker, found, record=record, progress=progress)
     if folder is not None:
@@ -97,6 +97,13 @@ def run(  # noqa: PLR0913 (two say where to, one how far it is)
 
         write_reports(folder, found, corpus)
     return found
+
+
+def _siblings(cases: Iterable[Case], corpus: Corpus) -> list[Case]:
+    """Return the valid siblings of the faults that are not among these cases themselves."""
+    chosen = {case.id for case in cases}
+    named = {case.sibling for case in cases if case.sibling is not None}
+    return [corpus.cases[name] for name in sorted(named - chosen)]
 
 
 def _prepare(cases: Iterable[Case], mode: str | None) -> None:

@@ -262,7 +262,7 @@ def main() -> None:
         cure = "free some space" if error.errno == errno.ENOSPC else "`tunproof doctor` tries what this machine allows"
         _complain(str(EnvironmentProblem(str(error), cure=cure)))
         sys.exit(EnvironmentProblem.exit_code)
-    except Exception:  # noqa: BLE001 (exit code 1 is a verdict, and a crash of ours is none)
+    except BaseException:  # noqa: BLE001 (exit code 1 is a verdict, and a crash of ours is none)
         traceback.print_exc()
         _complain("this is a bug of tunproof, not a verdict: please report what stands above")
         sys.exit(EnvironmentProblem.exit_code)

@@ -119,15 +119,23 @@ def _made(word: str) -> Subject:
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        factory = getattr(importlib.import_module(module_name), factory_name)
+        module = importlib.import_module(module_name)
+        factory = getattr(module, factory_name)
     except (ImportError, AttributeError) as error:
         raise UsageError(f"{word}: {error}; modules are looked for in PYTHONPATH and in this folder") from error
+    except (Exception, SystemExit) as error:
+        raise _failed(f"importing {module_name}", error) from error
     try:
         subject = factory()
-    except Exception as error:
-        raise EnvironmentProblem(
-            f"{word} raised {type(error).__name__}: {error}", cure="the factory is called without arguments"
-        ) from error
+    except (Exception, SystemExit) as error:
+        raise _failed(f"{factory_name}()", error) from error
     if not isinstance(subject, Subject):
         raise UsageError(f"{word} made a {type(subject).__name__}, which is no tunproof.subject.Subject")
     return subject
+
+
+def _failed(what: str, error: BaseException) -> EnvironmentProblem:
+    """Return what is said of a subject that ends before it begins, by `sys.exit` as well."""
+    return EnvironmentProblem(
+        f"{what} raised {type(error).__name__}: {error}", cure="see that it can be imported and called by hand"
+    )

@@ -137,7 +137,8 @@ class _Conversation:
         if self._asker is None or self._results is None:
             return ""
         try:
-            words = self._asker.finish()
+            self._asker.finish()
+            words = "\n".join(self._asker.troubles())
         finally:
             self.abandon()
         found = self._results.results.values()

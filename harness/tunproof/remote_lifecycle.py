@@ -73,12 +73,12 @@ class RemoteLifecycle:
 
 def _do(step: Step, far_side: FarSide, ask: Ask, send_fd: Callable[[int], None]) -> Answer:
     """Return what one step answers."""
-    if type(step) in far_side.steps:
-        try:
+    try:
+        if type(step) in far_side.steps:
             return far_side.steps[type(step)](step)
-        except OSError as error:  # what it is sent to is closed or full
-            raise StepBrokenError(f"{step}: {error}") from error
-    fd = _made(step, far_side)
+        fd = _made(step, far_side)
+    except OSError as error:  # what it is sent to is closed or full, or a device is held by a fd that should be gone
+        raise StepBrokenError(f"{step}: {error}") from error
     if fd is not None:
         try:
             send_fd(fd)

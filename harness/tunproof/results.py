@@ -5,6 +5,7 @@ as soon as the verdict is known, so that a run that was killed has lost nothing;
 whole, and readers refuse another.
 """
 
+import fcntl
 import os
 from collections import Counter
 from collections.abc import Iterable
@@ -192,15 +193,18 @@ class Results:
 class Writer:
     """A stream on its way to a file, unbuffered: whatever was written is safe from the death of this process.
 
-    `keep` results that are there already (`--resume`): half a line at the end is cut off.
+    `keep` results that are there already (`--resume`): half a line at the end is cut off. Raises `OSError`,
+    `BlockingIOError` where another run writes to it.
     """
 
     def __init__(self, path: Path, *, keep: bool = False) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_APPEND if keep else os.O_TRUNC)
-        self._fd = os.open(path, flags, 0o666)
-        if keep:
-            content = path.read_bytes()
-            os.ftruncate(self._fd, content.rfind(b"\n") + 1)
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_APPEND, 0o666)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(self._fd, path.read_bytes().rfind(b"\n") + 1 if keep else 0)
+        except BaseException:
+            self.close()
+            raise
 
     def write(self, records: Iterable[Record]) -> None:
         """Append records. Raises `OSError`."""

@@ -26,9 +26,10 @@ from tunproof.results import FORMAT, Got, Problem, Record, Result, Results, Run
 from tunproof.verdict import Kind, Verdict, decide
 from tunproof.version import __version__
 
-__all__ = ["NOT_ASKED", "OneByOne", "Plan", "corpus_digest", "heading", "perform"]
+__all__ = ["NOT_ASKED", "OneByOne", "Plan", "corpus_digest", "heading", "perform", "troubles_of"]
 
 _AT_A_TIME = 128  # cases between two looks at the progress
+_MOST = 1 << 16  # characters of what a subject says
 _SAMPLE = 16  # one passed case in so many is asked again
 _SETTLED = frozenset({Kind.PASS, Kind.UNSUPPORTED, Kind.NOT_APPLICABLE})
 _ASKED_AGAIN = frozenset({Kind.FAIL, Kind.ERROR})
@@ -43,6 +44,7 @@ class Plan:
 
     Attributes:
         cases: what is asked, in any order.
+        siblings: valid cases that are not selected, and are asked because faults among `cases` name them.
         select: the glob that selected them.
         baseline: what is known to fail.
         known: the file that says so.
@@ -51,6 +53,7 @@ class Plan:
     """
 
     cases: Sequence[Case]
+    siblings: Sequence[Case] = ()
     select: str = "*"
     baseline: Baseline = field(default_factory=Baseline)
     known: str | None = None
@@ -96,20 +99,28 @@ def perform(
     """
     started = time.perf_counter()
     judge = _Judge(plan, asker, results)
-    cases = [case for case in _siblings_first(plan.cases) if case.id not in results.results]
+    wanted = {case.id for case in plan.cases}
+
+    def take(records: Iterable[Result | Problem]) -> None:
+        kept = [one for one in records if isinstance(one, Problem) or one.id in wanted]
+        for one in kept:
+            results.add(one)
+        record(kept)
+
+    cases = [case for case in _siblings_first((*plan.cases, *plan.siblings)) if case.id not in results.results]
     for start in range(0, len(cases), _AT_A_TIME):
-        made = judge.judge(cases[start : start + _AT_A_TIME])
-        for result in made:
-            results.add(result)
-        record(made)
+        take(judge.judge(cases[start : start + _AT_A_TIME]))
+        take(troubles_of(asker))
         progress(len(results.results), len(plan.cases))
-    last_words = asker.finish()
-    if last_words:
-        problem = Problem(id=asker.name, what="ending", text=last_words)
-        results.add(problem)
-        record([problem])
+    asker.finish()
+    take(troubles_of(asker))
     results.end = results.ended(time.perf_counter() - started, asker.restarts)
     record([results.end])
+
+
+def troubles_of(asker: Asker) -> list[Problem]:
+    """Return what went wrong and is about no single case, as records."""
+    return [Problem(id=asker.name, what="trouble", text=text) for text in asker.troubles()]
 
 
 def _siblings_first(cases: Sequence[Case]) -> Iterator[Case]:
@@ -157,6 +168,7 @@ class _Judge:
     def __init__(self, plan: Plan, asker: Asker, results: Results) -> None:
         self._plan = plan
         self._asker = asker
+        self._beside = {case.id for case in plan.siblings}
         self._kinds = {case_id: result.verdict for case_id, result in results.results.items()}
 
     def judge(self, cases: Sequence[Case]) -> list[Result]:
@@ -215,15 +227,16 @@ class _Judge:
         self._kinds[case.id] = verdict.kind
         kind, unexpected, known, note = self._plan.baseline.judge(case.id, verdict.kind)
         left_out = isinstance(asked.outcome, Broken) and asked.outcome.how == "blocked"
+        unseen = case.sibling in self._beside  # what it is blocked by stands nowhere in the results
         wrong = verdict.kind is not Kind.PASS
         return Result(
             id=case.id,
             digest=case.digest,
             verdict=kind,
-            unexpected=unexpected or (left_out and kind is Kind.BLOCKED),
-            difference="\n".join(filter(None, (verdict.difference, note))),
+            unexpected=unexpected or (kind is Kind.BLOCKED and (left_out or unseen)),
+            difference="\n".join(filter(None, (_shortened(verdict.difference), note))),
             got=_got(case, asked.outcome) if wrong else None,
-            trace=asked.outcome.trace if isinstance(asked.outcome, Broken) else "",
+            trace=_shortened(asked.outcome.trace) if isinstance(asked.outcome, Broken) else "",
             stderr=asked.stderr if wrong else "",
             advice=verdict.advice,
             policies=tuple(sorted(verdict.policies)),
@@ -240,6 +253,11 @@ class _Judge:
         return Verdict(
             Kind.BLOCKED, f"was turned down, but so may be anything: {case.sibling}, which is valid, is {kind}"
         )
+
+
+def _shortened(text: str) -> str:
+    """Return the beginning of what a subject says, which may be anything."""
+    return text if len(text) <= _MOST else f"{text[:_MOST]} [{len(text) - _MOST} characters more]"
 
 
 def _is_sample(case: Case) -> bool:

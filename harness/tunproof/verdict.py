@@ -113,7 +113,7 @@ def ask(case: Case, subject: Subject) -> Outcome:
         return Inapplicable(str(error))
     except UnsupportedError as error:
         return Unable(str(error))
-    except Exception as error:  # noqa: BLE001 (whatever a subject raises is its own affair, and a result)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever a subject raises is its own affair, and a result)
         return Broken("error", f"{type(error).__name__}: {error}", traceback.format_exc())
 
 

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+import types
+from pathlib import Path
 
 from tunproof.kits import adapter as kit
 
@@ -102,6 +104,19 @@ def print_and_wrong():
     return 0x1234
 
 
+HEARD = []
+LOCK = Path(os.environ.get("TUNPROOF_TEST_LOCK", "/nowhere"))
+
+
+def hear(line, loads=json.loads):
+    said = loads(line)
+    HEARD.append(said["cmd"])
+    return said
+
+
+kit.json = types.SimpleNamespace(loads=hear)
+
+
 WAYS = {
     way.__name__: way
     for way in (
@@ -148,7 +163,10 @@ def checksum_of(way):
         if data == VICTIM:
             if way == "flip" and seen.count(VICTIM) % 2 == 0:
                 return 0x1234
-            if way == "crash_in_company" and seen[-2:-1] not in ([], [b"\0\1"]):
+            if way == "crash_in_a_batch" and HEARD[-1] == "batch":
+                crash()
+            if way == "crash_once" and not LOCK.exists():
+                LOCK.touch()
                 crash()
             answer = WAYS[way]() if way in WAYS else None
             if answer is not None:
@@ -202,6 +220,33 @@ def say(reply):
     os.write(PROTOCOL, json.dumps(reply).encode() + b"\n")
 
 
+def early_answer(about, functions):
+    """Answer a long message before it is over, and be deaf then."""
+    os.write(PROTOCOL, json.dumps({"protocol": 1, "ops": list(functions), **about}).encode() + b"\n")
+    while True:
+        data = os.read(0, 4096)
+        if not data.endswith(b"\n"):
+            os.write(PROTOCOL, b"{}\n" * 100_000)
+            time.sleep(1000)
+        for line in data.splitlines():
+            said = json.loads(line)
+            runs = said.get("runs", [said])
+            replies = [kit._run(functions, run) for run in runs if run["cmd"] == "run"]
+            if said["cmd"] == "run":
+                say(replies[0])
+            elif said["cmd"] == "batch":
+                say({"results": replies})
+            elif said["cmd"] == "bye":
+                return
+
+
+def real_time_signal(about, functions):
+    for said, reply in messages(about, functions):
+        if is_victim(said):
+            os.kill(os.getpid(), 40)
+        say(reply)
+
+
 def is_victim(said):
     return said.get("op") == "checksum" and said["input"]["data"] == VICTIM.hex()
 
@@ -235,7 +280,18 @@ def unknown_key_in_reply(about, functions):
         say({**reply, "sume": 1} if is_victim(said) else reply)
 
 
-OWN_LOOPS = {loop.__name__: loop for loop in (twice, wrong_ids, late_crash, ok_to_everything, unknown_key_in_reply)}
+OWN_LOOPS = {
+    loop.__name__: loop
+    for loop in (
+        twice,
+        wrong_ids,
+        late_crash,
+        ok_to_everything,
+        unknown_key_in_reply,
+        early_answer,
+        real_time_signal,
+    )
+}
 
 if __name__ == "__main__":
     main()

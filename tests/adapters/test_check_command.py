@@ -232,3 +232,56 @@ def test_a_fake_in_this_process_is_caught_by_its_flag(monkeypatch):
     assert said["subject"] == CUTTERS[0].name
     flags = {flag for one in said["unexpected"] for flag in load().cases[one["id"]].flags}
     assert CUTTERS[0].flag in flags
+
+
+def test_a_subject_that_ends_the_process_is_an_error_and_no_success(tmp_path):
+    (tmp_path / "quits.py").write_text(
+        "from tunproof.subject import Subject\n"
+        "class Quits(Subject):\n    name = 'quits'\n"
+        "    def checksum(self, data, initial):\n        raise SystemExit(0)\n"
+    )
+    (tmp_path / "gone.py").write_text("import sys\nsys.exit(0)\n")
+    done = check("--json", "--select", "checksum/*", "python:quits:Quits", cwd=tmp_path)
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["verdicts"] == {"error": 57}
+    assert check("python:gone:Subject", cwd=tmp_path).returncode == 3
+
+
+def test_resuming_with_a_baseline(tmp_path):
+    known = tmp_path / "known.toml"
+    entry = '[[known]]\ncase = "{}"\noutcome = "fail"\nreason = "so it is"\n'
+    known.write_text(entry.format(VICTIM.id) + entry.format("read/gone/away"))
+    out = tmp_path / "out"
+    arguments = ["--baseline", str(known), "--select", "checksum/*", "--report", str(out), "--json", "--"]
+    first = check(*arguments, *rogue("wrong_answer"))
+    lines = (out / "results.jsonl").read_bytes().splitlines(keepends=True)
+    (out / "results.jsonl").write_bytes(b"".join(lines[:5]))
+    again = check("--resume", *arguments, *rogue("wrong_answer"))
+    assert first.returncode == again.returncode == 1
+    for done in (first, again):
+        assert json.loads(done.stdout)["unexpected"] == [{"id": "read/gone/away", "verdict": "stale"}]
+    assert (out / "results.jsonl").read_text().count('"stale"') == 1
+
+
+def test_two_runs_do_not_write_into_one_stream(tmp_path):
+    with results.Writer(tmp_path / "results.jsonl") as writer:
+        writer.write([])
+        done = check("--report", str(tmp_path), "reference")
+    assert done.returncode == 3
+    assert str(tmp_path) in done.stderr
+
+
+def test_a_refusal_is_worth_nothing_where_the_valid_sibling_is_refused_too(tmp_path):
+    (tmp_path / "refuses.py").write_text(
+        "from tunproof.subject import Subject, TurnedDownError\n"
+        "class Refuses(Subject):\n    name = 'refuses'\n"
+        "    def read(self, frame, before):\n        raise TurnedDownError('no')\n"
+    )
+    done = check("--json", "--select", "read/vnet-faults/gso-size-zero*", "python:refuses:Refuses", cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert json.loads(done.stdout)["verdicts"] == {"blocked": 3}
+
+
+@pytest.mark.parametrize("seconds", ["inf", "nan", "0", "-1"])
+def test_a_deadline_is_a_number_of_seconds(seconds):
+    assert check("--deadline", seconds, "reference").returncode == 2

@@ -121,11 +121,31 @@ def test_who_answers_otherwise_the_second_time_is_flaky():
     assert result.unexpected
 
 
-def test_a_crash_that_comes_in_company_only_is_told_as_such():
-    results = run("crash_in_company")
-    assert results.unexpected()
-    result = results.results[VICTIM.id]
-    assert result.verdict in {Kind.CRASH, Kind.FLAKY}
+def test_a_crash_that_comes_in_company_only_is_blamed_on_the_case_that_brings_it():
+    result = verdict_on_the_victim(run("crash_in_a_batch"))
+    assert result.verdict is Kind.CRASH
+    assert "only behind the" in result.difference
+
+
+def test_a_crash_that_never_comes_again_is_trouble_of_the_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("TUNPROOF_TEST_LOCK", str(tmp_path / "lock"))
+    results = run("crash_once")
+    (problem,) = results.problems
+    assert problem.text.startswith("crash, once, between ")
+    assert {result.verdict for result in results.results.values()} == {Kind.PASS}
+    assert results.end.unexpected == 1
+
+
+def test_who_talks_while_it_should_listen_is_cut_short():
+    results = run("early_answer", batch=1)
+    wrong = {one.id for one in results.unexpected()}
+    assert wrong == {case.id for case in CORPUS.select("checksum/*") if len(case.input.data) > 4000}
+    assert {one.verdict for one in results.unexpected()} == {Kind.PROTOCOL_ERROR}
+
+
+def test_a_signal_without_a_name_is_a_crash():
+    result = verdict_on_the_victim(run("real_time_signal"))
+    assert (result.verdict, result.difference) == (Kind.CRASH, "was killed by signal 40")
 
 
 def test_restarts_are_bounded_and_what_is_left_over_is_no_success():
@@ -139,7 +159,7 @@ def test_restarts_are_bounded_and_what_is_left_over_is_no_success():
 def test_an_end_that_is_none_is_a_problem_of_the_run(way):
     results = run(way)
     (problem,) = results.problems
-    assert problem.what == "ending"
+    assert problem.what == "trouble"
     assert results.end.unexpected == 1
     if way == "exit_23_after_bye":
         assert "exit code 23" in problem.text

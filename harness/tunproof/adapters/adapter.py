@@ -5,6 +5,8 @@ adapter is started again and the same cases are put one by one, each followed by
 that the culprit is known for sure: a crash that comes late, or a second answer, is blamed on the case before it.
 """
 
+import contextlib
+import time
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -18,11 +20,12 @@ from tunproof.asker import Asked, Asker
 from tunproof.corpus.cases import Case, LifecycleCase
 from tunproof.corpus.load import Corpus
 from tunproof.errors import UsageError
-from tunproof.outcome import Broken, HowBroken, Outcome
-from tunproof.protocol import BATCHED, Implementation
+from tunproof.outcome import Broken, Outcome
+from tunproof.protocol import Implementation
 
 __all__ = ["Adapter"]
 
+_SINGLY = 32  # runs one after the other between two looks back
 _BATCH_BYTES = 1 << 18  # of input: larger messages gain nothing
 
 
@@ -58,14 +61,27 @@ class Adapter(Asker):
         self.capabilities: frozenset[str] | None = frozenset(hello.capabilities)
         self.implementation: Implementation | None = hello.implementation
         self.name = hello.implementation.name
-        self.restarts = 0
+        self._restarts = 0
+        self._troubles: list[str] = []
         self._batch = min(hello.max_batch, batch or hello.max_batch)
         self._probes = honesty.probes_of(corpus, hello.ops, self.capabilities)
         try:
-            self._examine("at the start")
+            honesty.examine(self._way, self._probes)
+        except BrokenError as error:
+            said = _on_stderr(self._way.stderr())
+            self.close()
+            raise AdapterBrokenError(
+                f"the adapter {error.detail} when it was asked the plainest questions{said}",
+                cure="`tunproof check --select ID` with one of `tunproof corpus list`, and its stderr, show more",
+            ) from error
         except BaseException:
             self.close()
             raise
+
+    @property
+    def restarts(self) -> int:
+        """How often it had to be started again."""
+        return self._restarts + self._way.refreshed
 
     def ask(self, cases: Sequence[Case]) -> list[Asked]:
         """See `Asker.ask`."""
@@ -74,15 +90,21 @@ class Adapter(Asker):
             asked += self._exhausted(chunk) if self.restarts > self._limits.restarts else self._ask(chunk)
         return asked
 
-    def finish(self) -> str:
+    def troubles(self) -> list[str]:
+        """See `Asker.troubles`."""
+        found, self._troubles = self._troubles, []
+        return found
+
+    def finish(self) -> None:
         """See `Asker.finish`."""
-        if self.restarts <= self._limits.restarts:
-            self._examine("at the end")
-            try:
-                self._way.client.bye()
-            except BrokenError as error:
-                return f"the adapter {error.detail}, after the last case{_on_stderr(self._way.client.stderr())}"
-        return ""
+        if self.restarts > self._limits.restarts:
+            return
+        try:
+            honesty.examine(self._way, self._probes)
+            self._way.client.bye()
+        except BrokenError as error:
+            said = _on_stderr(self._way.stderr())
+            self._troubles.append(f"{error.how} after the last case: {error.detail}{said}")
 
     def close(self) -> None:
         """See `Asker.close`."""
@@ -112,7 +134,7 @@ class Adapter(Asker):
         runs = size = 0
         for item in items:
             more_runs, more = item.extent
-            most = self._batch if item.batches and self._batch > 1 else BATCHED
+            most = self._batch if item.batches and self._batch > 1 else _SINGLY
             joins = chunk and item.batches == chunk[-1].batches
             if chunk and (not joins or runs + more_runs > most or size + more > _BATCH_BYTES):
                 yield chunk
@@ -128,31 +150,60 @@ class Adapter(Asker):
             return self._quickly(chunk)
         except BrokenError as error:
             first = error
-        stderr = self._restart()
-        asked = self._one_by_one(chunk)
-        if any(isinstance(one.outcome, Broken) and one.outcome.how != "error" for one in asked):
-            return asked
-        try:
-            again: HowBroken = "flaky"
-            self._quickly(chunk)
-        except BrokenError as error:
-            first = error
-            again = error.how
-            stderr = self._restart()
-        company = f"in company with {len(chunk) - 1} others" if len(chunk) > 1 else "once"
-        what = f"{first.how}: {first.detail}; {company}, and not when it was asked alone"
-        return [Asked(item.case, Broken(again, what), stderr) for item in chunk]
+        self._restart()
+        started = time.monotonic()
+        alone = self._one_by_one(chunk)
+        if any(isinstance(one.outcome, Broken) and one.outcome.how != "error" for one in alone):
+            return alone
+        if first.how == "hang" and self._batches(chunk) and time.monotonic() - started > self._limits.answer:
+            self._batch = 1  # each is answered in time, and so many together are not
+            return alone
+        return self._in_company(chunk, alone, first)
+
+    def _in_company(self, chunk: list[_Item], alone: list[Asked], first: BrokenError) -> list[Asked]:
+        """Blame the case at which it breaks behind others; what broke once and never again is trouble of the run."""
+        found = self._shortest(chunk)
+        if found is None:
+            where = f"between {chunk[0].case.id} and {chunk[-1].case.id}"
+            self._troubles.append(f"{first.how}, once, {where}, and not when asked again: {first.detail}")
+            return alone
+        length, error, stderr = found
+        case = chunk[length - 1].case
+        what = f"{error.detail}; only behind the {length - 1} cases before it, and not when it was asked alone"
+        alone[length - 1] = Asked(case, Broken(error.how, what), stderr)
+        return alone
+
+    def _shortest(self, chunk: list[_Item]) -> tuple[int, BrokenError, str] | None:
+        """Return how many of the first cases it takes to break it again, how it breaks, and what it says then."""
+        good, bad = 0, len(chunk)
+        found = None
+        length = bad
+        while bad - good > 1 or found is None:
+            try:
+                self._quickly(chunk[:length])
+                if found is None:
+                    return None
+                good = length
+            except BrokenError as error:
+                bad, found = length, (length, error, self._restart())
+            if self.restarts > self._limits.restarts:
+                break
+            length = (good + bad) // 2
+        return found
+
+    def _batches(self, chunk: list[_Item]) -> bool:
+        return self._batch > 1 and len(chunk) > 1 and chunk[0].batches
 
     def _quickly(self, chunk: list[_Item]) -> list[Asked]:
         """Ask without looking back. Raises `BrokenError`."""
         questions = [item.question for item in chunk if item.question is not None]
-        if self._batch > 1 and len(chunk) > 1 and chunk[0].batches:
+        if self._batches(chunk):
             replies = iter(self._way.client.batch([run for question in questions for run in question.runs]))
             outcomes = [self._way.replied(question, [next(replies) for _ in question.runs]) for question in questions]
         else:
             outcomes = [self._put(item) for item in chunk]
-        self._way.client.settle()
-        stderr = self._way.client.stderr()
+        self._settle()
+        stderr = self._way.stderr()
         return [Asked(item.case, outcome, stderr) for item, outcome in zip(chunk, outcomes, strict=True)]
 
     def _put(self, item: _Item) -> Outcome:
@@ -169,35 +220,35 @@ class Adapter(Asker):
                 return asked + self._exhausted(chunk[number:])
             try:
                 outcome = self._put(item)
-                self._way.client.settle()
-                asked.append(Asked(item.case, outcome, self._way.client.stderr()))
+                self._settle()
+                asked.append(Asked(item.case, outcome, self._way.stderr()))
             except BrokenError as error:
                 asked.append(Asked(item.case, Broken(error.how, error.detail), self._restart()))
         return asked
 
+    def _settle(self) -> None:
+        """See that what was asked is over. Raises `BrokenError`."""
+        self._way.client.settle()
+        leftover = self._way.leftover()
+        if leftover:
+            raise BrokenError("protocol-error", leftover)
+
     def _restart(self) -> str:
-        """Start again, and return what was written to stderr before that."""
-        self.restarts += 1
-        stderr = self._way.client.stderr()
-        self._way.stop()
-        if self.restarts <= self._limits.restarts:
+        """Start again, if that was not too often, and return what was written to stderr before that."""
+        stderr = self._way.stderr()
+        while True:
+            self._restarts += 1
+            self._way.stop()
+            if self.restarts > self._limits.restarts:
+                return stderr
             self._way.start()
-            self._examine("after a restart")
-        return stderr
+            with contextlib.suppress(BrokenError):
+                honesty.examine(self._way, self._probes)
+                return stderr
 
     def _exhausted(self, chunk: list[_Item]) -> list[Asked]:
         reason = f"was not asked: the adapter had to be started again {self._limits.restarts} times (--restarts)"
         return [Asked(item.case, Broken("blocked", reason), "") for item in chunk]
-
-    def _examine(self, when: str) -> None:
-        try:
-            honesty.examine(self._way, self._probes)
-        except BrokenError as error:
-            raise AdapterBrokenError(
-                f"the adapter {error.detail} when it was asked the plainest questions {when}"
-                f"{_on_stderr(self._way.client.stderr())}",
-                cure="`tunproof check --select ID` with one of `tunproof corpus list`, and its stderr, show more",
-            ) from error
 
 
 def _on_stderr(text: str) -> str:

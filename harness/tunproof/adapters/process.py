@@ -5,6 +5,7 @@ said nothing in time (hang), used too much memory (oom), or said something that 
 """
 
 import contextlib
+import math
 import os
 import select
 import signal
@@ -16,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tunproof.errors import EnvironmentProblem
+from tunproof.errors import EnvironmentProblem, UsageError
 from tunproof.outcome import HowBroken
 
 __all__ = ["BrokenError", "Limits", "Process", "Watch"]
@@ -44,6 +45,11 @@ class Limits:
     memory: int = 1 << 30
     line: int = 64 << 20
     restarts: int = 100
+
+    def __post_init__(self) -> None:
+        for name in ("start", "answer"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise UsageError(f"a deadline is a number of seconds above 0, not {getattr(self, name)}")
 
 
 class BrokenError(Exception):
@@ -97,7 +103,9 @@ class Process:
             )
         except OSError as error:
             self._control.close()
-            raise EnvironmentProblem(f"no process can be made: {error}", cure="ulimit -u; free some memory") from error
+            raise EnvironmentProblem(
+                f"no process can be made: {error}", cure="look at `ulimit -u` and `ulimit -n`, or free some memory"
+            ) from error
         finally:
             theirs.close()
         self._in, self._out, self._err = (
@@ -121,7 +129,7 @@ class Process:
     def ask(self, line: bytes, patience: float, watch: Watch | None = None) -> bytes:
         """Send a line and return the next one, without its end. Raises `BrokenError`."""
         deadline = time.monotonic() + patience
-        self._send(line, deadline, watch)
+        self._send(line, deadline, patience, watch)
         while True:
             end = self._buffer.find(b"\n")
             if end >= 0:
@@ -148,7 +156,7 @@ class Process:
     def bye(self, line: bytes) -> None:
         """Say the last line, and wait until it has ended with exit code 0, and silently. Raises `BrokenError`."""
         deadline = time.monotonic() + _PATIENCE
-        self._send(line, deadline, None)
+        self._send(line, deadline, _PATIENCE, None)
         if self._warden.stdin is not None:
             self._warden.stdin.close()
         try:
@@ -174,7 +182,7 @@ class Process:
             if pipe is not None and not pipe.closed:
                 pipe.close()
 
-    def _send(self, line: bytes, deadline: float, watch: Watch | None) -> None:
+    def _send(self, line: bytes, deadline: float, patience: float, watch: Watch | None) -> None:
         rest = memoryview(line)
         while True:
             try:
@@ -187,9 +195,11 @@ class Process:
                 return
             self._poll.register(self._in, select.POLLOUT)
             try:
-                self._wait(deadline, watch, 0)
+                self._wait(deadline, watch, patience)
             finally:
                 self._poll.unregister(self._in)
+            if self._buffer:
+                raise BrokenError("protocol-error", f"answered before it was asked: {_shown(self._buffer)}")
 
     def _wait(self, deadline: float, watch: Watch | None, patience: float) -> None:
         """Wait until something happens, and take in what it is."""
@@ -268,13 +278,20 @@ class Process:
                 most = f"{self._limits.memory >> 20} MiB"
                 return BrokenError("oom", f"used {int(number) >> 20} MiB of memory; it may have {most}")
             case "signal":
-                return BrokenError("crash", f"was killed by {signal.Signals(int(number)).name}")
+                return BrokenError("crash", f"was killed by {_signal(int(number))}")
             case "exit":
                 self.exit_code = int(number)
                 if self._buffer and self.exit_code == 0:
                     return BrokenError("protocol-error", f"ended in the middle of a line: {_shown(self._buffer)}")
                 return BrokenError("crash", f"ended with exit code {number} instead of answering")
         return BrokenError("crash", "ended, and nobody knows how")
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # those for real time have no names
+        return f"signal {number}"
 
 
 def _shown(data: bytes | bytearray) -> str:

@@ -5,8 +5,9 @@ It is started by file name, imports nothing of tunproof, and sees to it
 1. that the adapter and all its descendants are gone when the adapter ends, and when the runner does, however it does:
    their end of the control socket closes with them. It is the reaper of orphans (PR_SET_CHILD_SUBREAPER), so a child
    that made a session of its own is found as well;
-2. that they use no more memory than they may. What counts is what they touched and share with nobody (resident less
-   shared, /proc/PID/statm), because RLIMIT_AS counts what Go and the sanitizers merely reserve;
+2. that they use no more memory than they may. What counts is what they touched that is no file, and of what several
+   share each one's part (Pss, /proc/PID/smaps_rollup): RLIMIT_AS counts what Go and the sanitizers merely reserve. That
+   file is slow to read, so it is left alone as long as the sum of what is resident (statm) is within the limit;
 3. that the runner knows how the adapter ended: one line on the control socket, `start ERRNO`, `exit CODE`,
    `signal NUMBER` or `oom BYTES`.
 
@@ -21,13 +22,14 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Iterator
+import time
 from pathlib import Path
 from typing import NoReturn
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _MEASURE_MS = 50
+_PATIENCE = 1.5  # seconds until whoever cannot be killed is given up
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _LIBC = ctypes.CDLL(None)
 
@@ -87,27 +89,37 @@ def _watch(child: int, control: int, limit: int) -> str:
             return f"exit {status}" if status >= 0 else f"signal {-status}"
         if control in ready:
             return "told to"
-        used = sum(_touched(pid) for pid in _descendants(os.getpid()))
-        if used > limit:
-            return f"oom {used}"
+        descendants = _descendants()
+        if sum(map(_resident, descendants)) > limit:
+            used = sum(map(_touched, descendants))
+            if used > limit:
+                return f"oom {used}"
 
 
 def _end_all() -> None:
-    """Kill every descendant, and wait until there is none: whoever loses its parent becomes a child of the warden."""
-    while True:
-        for pid in list(_descendants(os.getpid())):
-            with contextlib.suppress(ProcessLookupError):
+    """Kill every descendant, and wait until there is none: whoever loses its parent becomes a child of the warden.
+
+    One that changed its user may not be killed by an ordinary one; it is not waited for either.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        for pid in _descendants():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         try:
-            os.waitpid(-1, 0)
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
         except ChildProcessError:
             return
+        time.sleep(_MEASURE_MS / 10_000)
 
 
-def _descendants(pid: int) -> Iterator[int]:
-    for child in _children(pid):
-        yield child
-        yield from _descendants(child)
+def _descendants() -> list[int]:
+    """Return the processes that descend from this one, those further away behind those nearer."""
+    found = [os.getpid()]
+    for pid in found:  # grows meanwhile
+        found += _children(pid)
+    return found[1:]
 
 
 def _children(pid: int) -> list[int]:
@@ -118,12 +130,21 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-def _touched(pid: int) -> int:
+def _resident(pid: int) -> int:
     try:
-        _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_text().split()
-    except (OSError, ValueError):
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
+    except (OSError, ValueError, IndexError):
         return 0
-    return (int(resident) - int(shared)) * _PAGE
+
+
+def _touched(pid: int) -> int:
+    """Return its part of all memory that is no file's, in bytes."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    parts = {line.partition(":")[0]: line.split()[1] for line in lines[1:]}
+    return sum(int(parts.get(name, 0)) for name in ("Pss_Anon", "Pss_Shmem")) * 1024
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from tunproof.frames import cut
 from tunproof.lifecycle import PATIENCE
 from tunproof.outcome import Answered, Broken, Cut, Inapplicable, Outcome, TurnedDown, Unable
 from tunproof.probes import probe
-from tunproof.protocol import Attach, OkReply, Reply
+from tunproof.protocol import Attach, ErrorReply, OkReply, Reply, UnsupportedReply
 from tunproof.remote_lifecycle import RemoteLifecycle, StepBrokenError
 from tunproof.subject import InapplicableError, TurnedDownError, UnsupportedError
 
@@ -40,22 +40,31 @@ __all__ = ["DeviceWay", "MemoryWay", "Way", "WireWay", "way_of"]
 
 _LARGEST = 10 + 65535
 _BLINK = 0.001  # seconds between two looks at a wire that must be drained
+_MOST_LEFT = 4  # reads after an error, until an adapter is given up
 _IN_MESSAGES = ("checksum", "header")
 
 DeviceMode = Literal["device-fd", "device-create", "device-attach"]
 
 
 class Way(abc.ABC):
-    """A way to an implementation. `start` comes first; it is called again after `stop`."""
+    """A way to an implementation. `start` comes first; it is called again after `stop`.
+
+    Attributes:
+        mode: its name.
+        client: the conversation, from `start` on.
+        refreshed: how often the adapter was started anew without having broken.
+    """
 
     mode: str
 
     def __init__(self, command: Sequence[str], limits: Limits) -> None:
         self.command = command
         self.limits = limits
-        self.client: Client = None  # type: ignore[assignment]  # there from `start` on
+        self.client: Client = None  # type: ignore[assignment]
         self._process: Process | None = None
         self._descriptors: socket.socket | None = None
+        self._said = ""
+        self.refreshed = 0
 
     def start(self) -> None:
         """Start the adapter and say hello. Raises `EnvironmentProblem`."""
@@ -77,9 +86,25 @@ class Way(abc.ABC):
             self._descriptors.close()
         self._process = self._descriptors = None
 
+    def refresh(self) -> None:
+        """Start anew: something may be on its way to the old adapter that the next question must not meet."""
+        self._said += self.client.stderr()
+        self.refreshed += 1
+        self.stop()
+        self.start()
+
     def close(self) -> None:
         """Stop, and give back what was kept between starts."""
         self.stop()
+
+    def stderr(self) -> str:
+        """Return what was written to stderr since the last call."""
+        said, self._said = self._said + self.client.stderr(), ""
+        return said
+
+    def leftover(self) -> str:
+        """Return what came that no question was about, in words; nothing if nothing did."""
+        return ""
 
     def batches(self, case: Case) -> bool:
         """Whether a case may be asked together with others."""
@@ -105,8 +130,7 @@ class Way(abc.ABC):
         """
         outcome = self._play(case)
         if not isinstance(outcome, Answered):
-            self.stop()
-            self.start()
+            self.refresh()
         return outcome
 
     def _play(self, case: LifecycleCase) -> Outcome:
@@ -132,8 +156,8 @@ class Way(abc.ABC):
             raise ValueError("not started")
         try:
             socket.send_fds(self._descriptors, [b"f"], [fd])
-        except BrokenPipeError:
-            raise BrokenError("crash", "ended before it took a fd of its lifecycle") from None
+        except OSError:
+            raise BrokenError("crash", "closed the socket for fds before it took that of its lifecycle") from None
 
     def _outcome(self, op: str, reply: Reply) -> Outcome:
         return outcome_of(op, reply, silent=self.client.hello.reject_style == "silent")
@@ -189,17 +213,26 @@ class WireWay(Way):
         if hasattr(self, "_wire"):
             self._wire.close()
 
+    def leftover(self) -> str:
+        """See `Way.leftover`."""
+        frames = self._wire.take()
+        return f"wrote {len(frames)} frames that nobody asked for" if frames else ""
+
     def ask(self, question: Question) -> Outcome:
         """See `Way.ask`."""
         case = question.case
         if question.asked.op in _IN_MESSAGES:
             return self.asked_in_messages(question)
+        _check_nothing(self.leftover())
         if isinstance(case, ReadCase):
             return self._read(case)
         for run in question.before:
             self.client.run(run, self._wire.watch)
         self._wire.take()
-        return _written(question.asked.op, self.client.run(question.asked, self._wire.watch), self._wire.take())
+        reply = self.client.run(question.asked, self._wire.watch)
+        frames = self._wire.take()
+        self._wire.check_open()
+        return _written(question.asked.op, reply, frames)
 
     def _read(self, case: ReadCase) -> Outcome:
         frames = from_hex((*case.input.before, case.input.frame))
@@ -208,9 +241,22 @@ class WireWay(Way):
         for frame in frames:
             self._wire.feed(frame, SENTINEL_FRAME)
             reply = self.client.run(FRAME_IS_THERE, self._wire.watch)
+            if isinstance(reply, ErrorReply | UnsupportedReply):
+                self._read_on()
+                continue
+            self._wire.check_open()
             if self._wire.unread():
                 raise BrokenError("protocol-error", "answered before the sentinel was read")
         return self._outcome("read", reply)
+
+    def _read_on(self) -> None:
+        """Have what is left read, after an error that came before the sentinel did."""
+        for _ in range(_MOST_LEFT):
+            if self._wire.is_closed() or not self._wire.unread():
+                break
+            self.client.run(FRAME_IS_THERE, self._wire.watch)
+        if self._wire.is_closed() or self._wire.unread():
+            self.refresh()
 
 
 class _FarEnd:
@@ -234,7 +280,17 @@ class _FarEnd:
     def unread(self) -> bool:
         """Whether frames are on their way that nobody has read (SIOCOUTQ)."""
         (queued,) = struct.unpack("i", fcntl.ioctl(self._far, termios.TIOCOUTQ, bytes(4)))
-        return bool(self._waiting or queued) and not self._hung_up
+        return bool(self._waiting or queued)
+
+    def is_closed(self) -> bool:
+        """Whether the other end is closed."""
+        self._act(0)
+        return self._hung_up
+
+    def check_open(self) -> None:
+        """Raise `BrokenError` where the other end is closed: nothing that was said of it counts."""
+        if self.is_closed():
+            raise BrokenError("crash", "closed its TUN")
 
     def take(self) -> list[bytes]:
         """Return the frames that were written since the last time."""
@@ -252,11 +308,15 @@ class _FarEnd:
         return select.POLLIN | (select.POLLOUT if self._waiting else 0)
 
     def _act(self, _: int) -> None:
-        with contextlib.suppress(BlockingIOError, BrokenPipeError):
-            while self._waiting:
+        try:
+            while self._waiting and not self._hung_up:
                 self._far.send(self._waiting[0])
                 self._waiting.popleft()
-        with contextlib.suppress(BlockingIOError):
+        except BlockingIOError:
+            pass
+        except OSError:  # EPIPE, ECONNRESET
+            self._hung_up = True
+        with contextlib.suppress(BlockingIOError, ConnectionResetError):
             while not self._hung_up:
                 frame = self._far.recv(_LARGEST + 1)
                 self._hung_up = not frame and bool(self._hang_up.poll(0))
@@ -305,6 +365,11 @@ class DeviceWay(Way):
         super().close()
         self._delivery.close()
 
+    def leftover(self) -> str:
+        """See `Way.leftover`."""
+        packets = self._device.cut()
+        return f"wrote {len(packets)} packets that nobody asked for" if packets else ""
+
     def ask(self, question: Question) -> Outcome:
         """See `Way.ask`."""
         case = question.case
@@ -315,6 +380,7 @@ class DeviceWay(Way):
         answer = case.answer_of(self._traits)
         if answer is not None and not isinstance(answer, KernelSame):
             return Inapplicable("this kernel does something else with such a frame, whoever writes it")
+        _check_nothing(self.leftover())
         for run in question.before:
             self.client.run(run)
         self._device.cut()
@@ -324,11 +390,17 @@ class DeviceWay(Way):
         obstacle = self._delivery.obstacle(case)
         if obstacle is not None:
             return Inapplicable(obstacle)
+        _check_nothing(self.leftover())
         for frame in from_hex((*case.input.before, case.input.frame)):
             with contextlib.suppress(OSError):  # what comes before need not be anything that a kernel sends
                 self._device.send(frame)
-            self._device.send(SENTINEL_FRAME)
+            try:
+                self._device.send(SENTINEL_FRAME)
+            except OSError as error:  # ENODEV, ENETDOWN, or ENOBUFS where nobody reads any more
+                raise BrokenError("crash", f"its TUN takes no packets any more: {error.strerror}") from error
             reply = self.client.run(FRAME_IS_THERE)
+            if isinstance(reply, ErrorReply | UnsupportedReply):  # it need not have come to the sentinel
+                self.refresh()
         return self._outcome("read", reply)
 
     @property
@@ -373,6 +445,11 @@ class _Delivery:
     def close(self) -> None:
         """Close the TUN."""
         self._lab.close()
+
+
+def _check_nothing(leftover: str) -> None:
+    if leftover:
+        raise BrokenError("protocol-error", leftover)
 
 
 def _written(op: str, reply: Reply, frames: list[bytes]) -> Outcome:
