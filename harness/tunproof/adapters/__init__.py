@@ -4,7 +4,9 @@
     process    one adapter process: lines in, lines out, stderr kept, deadlines
     client     the conversation: hello, run, batch, bye, and what is wrong with a reply
     questions  what a case is in the protocol's terms, and what a reply is as an outcome
-    ways       how frames reach the implementation: in messages, over a wire, through a real TUN
+    ways       how frames reach the implementation, and the first way: in messages
+    wire       a socket pair in the TUN's place
+    device     a real TUN
     honesty    the questions that tell a broken adapter from a broken implementation
     adapter    cases in, outcomes out: batches, restarts, the search for a culprit
 

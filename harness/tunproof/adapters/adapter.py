@@ -13,9 +13,11 @@ import msgspec
 
 from tunproof.adapters import honesty
 from tunproof.adapters.client import AdapterBrokenError
+from tunproof.adapters.device import DeviceWay
 from tunproof.adapters.process import BrokenError, Limits
 from tunproof.adapters.questions import Question, question_of
-from tunproof.adapters.ways import Way, way_of
+from tunproof.adapters.ways import MemoryWay, Way
+from tunproof.adapters.wire import WireWay
 from tunproof.asker import Asked, Asker
 from tunproof.corpus.cases import Case, LifecycleCase
 from tunproof.corpus.load import Corpus
@@ -112,7 +114,7 @@ class Adapter(Asker):
 
     def _started(self, command: Sequence[str], mode: str | None) -> Way:
         """Return a way in which the adapter was started. Which modes it has, only it can say, so it is asked first."""
-        way = way_of("memory", command, self._limits)
+        way = _way_of("memory", command, self._limits)
         way.start()
         modes = way.client.hello.modes
         wanted = mode or modes[0]
@@ -121,7 +123,7 @@ class Adapter(Asker):
         way.close()
         if wanted not in modes:
             raise UsageError(f"the adapter has no mode {wanted!r}; it has {', '.join(modes)}")
-        way = way_of(wanted, command, self._limits)
+        way = _way_of(wanted, command, self._limits)
         way.start()
         return way
 
@@ -249,6 +251,18 @@ class Adapter(Asker):
     def _exhausted(self, chunk: list[_Item]) -> list[Asked]:
         reason = f"was not asked: the adapter had to be started again {self._limits.restarts} times (--restarts)"
         return [Asked(item.case, Broken("blocked", reason), "") for item in chunk]
+
+
+def _way_of(mode: str, command: Sequence[str], limits: Limits) -> Way:
+    """Return the way of a mode."""
+    match mode:
+        case "memory":
+            return MemoryWay(command, limits)
+        case "wire":
+            return WireWay(command, limits)
+        case "device-fd" | "device-create" | "device-attach":
+            return DeviceWay(command, limits, mode)
+    raise ValueError(f"there is no mode {mode!r}")
 
 
 def _on_stderr(text: str) -> str:
