@@ -8,6 +8,7 @@ import pytest
 
 from tunproof import check, lab
 from tunproof.connect import Connector
+from tunproof.corpus.cases import Rejected
 from tunproof.corpus.load import load
 from tunproof.protocol import MODES
 from tunproof.verdict import Kind
@@ -64,3 +65,17 @@ def test_verdicts_are_those_of_the_reference_in_this_process(mode):
 def test_a_wrong_implementation_is_seen_in_every_mode(mode, bug, select):
     results = run((sys.executable, str(WRONG), bug), mode, select)
     assert {result.verdict for result in results.unexpected()} == {Kind.FAIL}
+
+
+@pytest.mark.parametrize("mode", ["memory", "wire"])
+def test_who_drops_silently_says_so(mode):
+    told = run((sys.executable, str(WRONG), "silent-and-says-so"), mode, "read/vnet-faults/*")
+    assert told.unexpected() == []
+    assert told.verdicts()["pass"] > 30
+    untold = run((sys.executable, str(WRONG), "silent"), mode, "read/vnet-faults/*")
+    wrong = {one.id for one in untold.unexpected()}
+    assert wrong == {
+        case_id
+        for case_id, result in told.results.items()
+        if result.verdict is Kind.PASS and isinstance(CORPUS.cases[case_id].expect, Rejected)
+    }

@@ -1,9 +1,10 @@
-"""The reference adapter with one bug, to see that every mode lets it be seen: `python wrong_reference.py BUG`."""
+"""The reference adapter with one bug, or another manner, to see that every mode shows it: `wrong_reference.py BUG`."""
 
 import sys
 
 import tio
 from tunproof import reference_adapter
+from tunproof.kits.adapter import Rejected
 from tunproof.reference import Line, Reference
 
 
@@ -27,7 +28,24 @@ def wrap(owner, name, change):
     setattr(owner, name, lambda self, *arguments: change(method(self, *arguments)))
 
 
-if sys.argv[1] == "read":
+def silent(read):
+    """Drop what is refused, as many readers do, and say nothing."""
+
+    def dropping(self, *arguments):
+        try:
+            return read(self, *arguments)
+        except Rejected as error:
+            return error.came
+
+    return dropping
+
+
+if sys.argv[1].startswith("silent"):
+    adapter = reference_adapter._Adapter
+    adapter.read_some, adapter.read = silent(adapter.read_some), silent(adapter.read)
+    if sys.argv[1] == "silent-and-says-so":
+        reference_adapter._ABOUT["rejectStyle"] = "silent"
+elif sys.argv[1] == "read":
     wrap(Line, "read_some", push_on_every_segment)
     wrap(Reference, "read", push_on_every_segment)
 elif sys.argv[1] == "write":
