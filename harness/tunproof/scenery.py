@@ -9,7 +9,6 @@ cut, as the device's offloads say, and shows those that were written as they wer
 """
 
 import errno
-import fcntl
 import os
 import socket
 from collections import defaultdict
@@ -35,7 +34,7 @@ from tunproof.corpus.script import (
     Script,
     Take,
 )
-from tunproof.lab import device, links, privilege
+from tunproof.lab import device, links, packets, privilege
 from tunproof.nearside import NearSide, named
 from tunproof.subject import InapplicableError
 
@@ -44,11 +43,6 @@ __all__ = ["FarSide", "Scenery"]
 _LARGEST = 1 << 17
 _ROOM = 8192  # for 8 frames of 100 bytes and not for 64: the kernel doubles it, and counts some 800 bytes a frame
 
-_TUNSETPERSIST = 0x400454CB
-_SOL_PACKET = 263
-_PACKET_VNET_HDR = 15
-_ETH_P_ALL = 3
-_ETHERTYPES = {4: 0x0800, 6: 0x86DD}
 _HEADER = 10
 _UDP_L4 = 5
 
@@ -221,7 +215,7 @@ class _Devices:
             flags |= Iff[name]
         fd = self._namespace.run(tuntap.open_tun, step.device, flags)
         try:
-            fcntl.ioctl(fd, _TUNSETPERSIST, 1)
+            tuntap.set_persistent(fd)
             if step.header_size is not None:
                 tuntap.set_vnet_header_size(fd, step.header_size)
             if step.uso:
@@ -237,7 +231,7 @@ class _Devices:
         """Change a link; one that is watched gets its packet socket when it first comes up."""
         self._namespace.run(_change_link, name, state)
         if state == "up" and watched and name not in self._sockets:
-            self._sockets[name] = self._namespace.run(_packet_socket, name)
+            self._sockets[name] = self._namespace.run(packets.packet_socket, name, receives=True)
         elif name in self._sockets:
             self._sockets[name].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # ENETDOWN, said once to the next call
 
@@ -251,7 +245,7 @@ class _Devices:
         Raises `InapplicableError` for a UDP superpacket where the kernel knows none.
         """
         try:
-            self._sockets[name].sendto(frame, (name, _ETHERTYPES[frame[_HEADER] >> 4]))
+            packets.send(self._sockets[name], name, frame)
         except OSError as error:
             if error.errno == errno.EINVAL and frame[1] == _UDP_L4:
                 raise InapplicableError("this kernel has no UDP superpackets") from error
@@ -278,18 +272,6 @@ def _ask_for_everything(fd: int) -> None:
         tuntap.set_offload(fd, Offload.TSO | Offload.USO)
     except OSError:
         tuntap.set_offload(fd, Offload.TSO)
-
-
-def _packet_socket(name: str) -> socket.socket:
-    made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-    try:
-        made.setsockopt(_SOL_PACKET, _PACKET_VNET_HDR, 1)
-        made.setblocking(False)
-        made.bind((name, _ETH_P_ALL))
-    except BaseException:
-        made.close()
-        raise
-    return made
 
 
 def _change_link(name: str, state: str) -> None:

@@ -25,6 +25,7 @@ __all__ = [
     "is_big_endian",
     "open_tun",
     "set_offload",
+    "set_persistent",
     "set_vnet_header_size",
 ]
 
@@ -33,6 +34,7 @@ DEVICE = "/dev/net/tun"
 _TUNSETIFF = 0x400454CA
 _TUNGETIFF = 0x800454D2
 _TUNSETOFFLOAD = 0x400454D0
+_TUNSETPERSIST = 0x400454CB
 _TUNGETVNETHDRSZ = 0x800454D7
 _TUNSETVNETHDRSZ = 0x400454D8
 _TUNGETVNETLE = 0x800454DD
@@ -105,6 +107,11 @@ def get_interface(fd: int) -> tuple[str, Iff]:
 def set_offload(fd: int, offload: Offload) -> None:
     """Set what the readers of the device can take. EINVAL (a bit is unknown) leaves the previous mask."""
     fcntl.ioctl(fd, _TUNSETOFFLOAD, int(offload))
+
+
+def set_persistent(fd: int) -> None:
+    """Let the device behind `fd` outlive its last fd (`TUNSETPERSIST`)."""
+    fcntl.ioctl(fd, _TUNSETPERSIST, 1)
 
 
 def get_vnet_header_size(fd: int) -> int:

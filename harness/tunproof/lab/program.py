@@ -8,7 +8,6 @@
 program itself. Only then can it be wired: `connect`.
 """
 
-import fcntl
 import os
 import socket
 from collections.abc import Callable
@@ -19,15 +18,11 @@ from tio.tuntap import Iff, Offload
 from tunproof.errors import EnvironmentProblem
 from tunproof.lab import links
 from tunproof.lab.ground import Ground
+from tunproof.lab.packets import packet_socket, send
 from tunproof.lab.wiring import IN, OUT, TX_QUEUE_LENGTH
 
 __all__ = ["ProgramLab"]
 
-_TUNSETPERSIST = 0x400454CB
-_SOL_PACKET = 263
-_PACKET_VNET_HDR = 15
-_ETHERTYPES = {4: 0x0800, 6: 0x86DD}
-_HEADER = 10
 _LARGEST = 1 << 17
 
 P = ParamSpec("P")
@@ -65,7 +60,7 @@ class ProgramLab:
         def inside() -> None:
             fd = tuntap.open_tun(IN, Iff.TUN | Iff.NO_PI | Iff.VNET_HDR)
             try:
-                fcntl.ioctl(fd, _TUNSETPERSIST, 1)
+                tuntap.set_persistent(fd)
             finally:
                 os.close(fd)
 
@@ -84,8 +79,7 @@ class ProgramLab:
         """Send a frame to the program. Raises `OSError` where the kernel does not send such a frame."""
         if self._egress is None:
             raise ValueError("not connected")
-        ethertype = _ETHERTYPES.get(frame[_HEADER] >> 4, 0) if len(frame) > _HEADER else 0
-        self._egress.sendto(frame, (IN, ethertype))
+        send(self._egress, IN, frame)
 
     def cut(self) -> list[bytes]:
         """Return the packets that the kernel made of what was written since the last call."""
@@ -113,9 +107,4 @@ class ProgramLab:
             links.bring_up(ip, IN, queue_length=TX_QUEUE_LENGTH)
             links.bring_up(ip, OUT, queue_length=TX_QUEUE_LENGTH)
             links.redirect_all(ip, IN, OUT)
-        egress = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)  # protocol 0: it receives nothing
-        self._egress = egress
-        egress.setsockopt(_SOL_PACKET, _PACKET_VNET_HDR, 1)
-        egress.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * _LARGEST)
-        egress.setblocking(False)
-        egress.bind((IN, 0))
+        self._egress = packet_socket(IN, receives=False)
