@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from tunproof import lab, results, runner
+from tunproof import results, runner
 from tunproof.asker import Asker
 from tunproof.baseline import Baseline
 from tunproof.connect import Connector
@@ -108,9 +108,14 @@ def _siblings(cases: Iterable[Case], corpus: Corpus) -> list[Case]:
 
 def _prepare(cases: Iterable[Case], mode: str | None) -> None:
     """Get what the lab needs, before there are threads."""
-    if mode is not None and mode.startswith("device"):
+    on_device = mode is not None and mode.startswith("device")
+    if not on_device and not any("lifecycle.device" in case.requires for case in cases):
+        return
+    from tunproof import lab  # noqa: PLC0415 (takes time, and few runs need it)
+
+    if on_device:
         lab.ensure()
-    elif any("lifecycle.device" in case.requires for case in cases):
+    else:
         with suppress(EnvironmentProblem):  # without a lab these cases are not applicable, and say why
             lab.ensure()
 

@@ -17,6 +17,7 @@ from typing import Any, Literal, Self
 import tio
 from tio.container import BaseContainer, BaseQueue
 from tunproof.corpus.script import (
+    PATIENCE,
     Add,
     Answer,
     Close,
@@ -47,9 +48,6 @@ from tunproof.nearside import NearSide, named
 from tunproof.scenery import Scenery
 
 __all__ = ["PATIENCE", "Player", "StuckError", "play"]
-
-PATIENCE = 2.0
-"""Seconds that one step may take."""
 
 _BLINK = 0.0002
 _POLL = {b"7", b"73", b"167", b"168"}  # poll on x86, powerpc, others; ppoll (73) where there is no poll

@@ -13,7 +13,6 @@ import msgspec
 
 from tunproof.adapters import honesty
 from tunproof.adapters.client import AdapterBrokenError
-from tunproof.adapters.device import DeviceWay
 from tunproof.adapters.process import BrokenError, Limits
 from tunproof.adapters.questions import Question, question_of
 from tunproof.adapters.ways import MemoryWay, Way
@@ -261,6 +260,8 @@ def _way_of(mode: str, command: Sequence[str], limits: Limits) -> Way:
         case "wire":
             return WireWay(command, limits)
         case "device-fd" | "device-create" | "device-attach":
+            from tunproof.adapters.device import DeviceWay  # noqa: PLC0415 (brings lab and scapy along, which take time)
+
             return DeviceWay(command, limits, mode)
     raise ValueError(f"there is no mode {mode!r}")
 

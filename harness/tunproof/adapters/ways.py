@@ -15,10 +15,9 @@ from tunproof.adapters.client import Asked, Client
 from tunproof.adapters.process import BrokenError, Limits, Process, Watch
 from tunproof.adapters.questions import Question, outcome_of, reads_on
 from tunproof.corpus.cases import Case, LifecycleCase
-from tunproof.lifecycle import PATIENCE
+from tunproof.corpus.script import PATIENCE
 from tunproof.outcome import Answered, Broken, Inapplicable, Outcome, TurnedDown, Unable
 from tunproof.protocol import Attach, Reply
-from tunproof.remote_lifecycle import RemoteLifecycle, StepBrokenError
 from tunproof.subject import InapplicableError, TurnedDownError, UnsupportedError
 
 __all__ = ["IN_MESSAGES", "MemoryWay", "Way", "check_nothing"]
@@ -116,6 +115,8 @@ class Way(abc.ABC):
         return outcome
 
     def _play(self, case: LifecycleCase) -> Outcome:
+        from tunproof.remote_lifecycle import RemoteLifecycle, StepBrokenError  # noqa: PLC0415 (brings the lab along)
+
         try:
             return Answered(RemoteLifecycle().play(case.input, self._step, self._pass_on))
         except TurnedDownError as error:

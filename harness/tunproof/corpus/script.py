@@ -16,6 +16,7 @@ import msgspec
 from tunproof.corpus.model import Hex, Strict
 
 __all__ = [
+    "PATIENCE",
     "Add",
     "Answer",
     "Answers",
@@ -56,6 +57,9 @@ __all__ = [
     "WriteGsoStep",
     "WriteStep",
 ]
+
+PATIENCE = 2.0
+"""Seconds that one step may take."""
 
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9]*$")]
 TunFlag = Literal["TUN", "TAP", "NO_PI", "VNET_HDR", "MULTI_QUEUE"]
