@@ -10,13 +10,12 @@ import msgspec
 
 from tunproof import results, runner
 from tunproof.asker import Asker
-from tunproof.baseline import Baseline
 from tunproof.connect import Connector
 from tunproof.corpus.cases import Case
 from tunproof.corpus.load import Corpus
 from tunproof.errors import EnvironmentProblem, UsageError
 from tunproof.results import STREAM, Record, Results, Run
-from tunproof.runner import NOT_ASKED, Plan
+from tunproof.runner import Plan, planned, why_nothing_was_asked
 
 __all__ = ["Request", "check", "run"]
 
@@ -44,25 +43,15 @@ class Request:
 
 def check(request: Request, corpus: Corpus, *, progress: Callable[[int, int], None] = lambda *_: None) -> Results:
     """Ask, judge, record and report. Raises `UsageError` and `EnvironmentProblem`; what was recorded stays."""
-    cases = corpus.select(request.select)
-    _prepare(cases, request.connector.mode)
-    baseline = Baseline() if request.baseline is None else Baseline.load(request.baseline)
-    plan = Plan(
-        cases=cases,
-        siblings=_siblings(cases, corpus),
-        select=request.select,
-        baseline=baseline,
-        known=None if request.baseline is None else str(request.baseline),
-        exact=request.connector.exact,
-        repeat=request.repeat,
-    )
+    known = None if request.baseline is None else str(request.baseline)
+    plan = planned(corpus, request.select, known=known, exact=request.connector.exact, repeat=request.repeat)
+    _prepare(plan.cases, request.connector.mode)
     if request.resume and request.report is None:
         raise UsageError("--resume goes on from the stream in a folder: name it with --report")
     with request.connector.open(corpus) as asker:
         heading = runner.heading(asker, corpus, plan, request.connector.command)
         found = run(plan, asker, corpus, heading, folder=request.report, resume=request.resume, progress=progress)
-    if all(result.verdict in NOT_ASKED for result in found.results.values()):
-        reasons = "; ".join(sorted({result.difference for result in found.results.values()}))
+    if reasons := why_nothing_was_asked(found.results.values()):
         raise UsageError(f"{request.select!r} selects no case that can be put to it here: {reasons}")
     return found
 
@@ -97,13 +86,6 @@ def run(  # noqa: PLR0913 (two say where to, one how far it is)
 
         write_reports(folder, found, corpus)
     return found
-
-
-def _siblings(cases: Iterable[Case], corpus: Corpus) -> list[Case]:
-    """Return the valid siblings of the faults that are not among these cases themselves."""
-    chosen = {case.id for case in cases}
-    named = {case.sibling for case in cases if case.sibling is not None}
-    return [corpus.cases[name] for name in sorted(named - chosen)]
 
 
 def _prepare(cases: Iterable[Case], mode: str | None) -> None:

@@ -30,13 +30,12 @@ from pathlib import Path
 
 from tunproof import check, runner
 from tunproof.asker import Direct
-from tunproof.baseline import Baseline
 from tunproof.corpus.load import Corpus, load
 from tunproof.errors import UsageError
 from tunproof.reports.failure import explain
 from tunproof.reports.text import legible
 from tunproof.results import Problem, Result, Results, Run
-from tunproof.runner import NOT_ASKED, Plan
+from tunproof.runner import planned, why_nothing_was_asked
 from tunproof.subject import Subject
 
 __all__ = ["ConformanceError", "run_conformance"]
@@ -76,20 +75,13 @@ def run_conformance(
     """
     __tracebackhide__ = True  # pytest shows the caller's line, and not how the error came about
     corpus = load()
-    plan = Plan(
-        cases=corpus.select(select),
-        select=select,
-        baseline=Baseline() if baseline is None else Baseline.load(Path(baseline)),
-        known=None if baseline is None else os.fspath(baseline),
-        exact=exact,
-    )
+    plan = planned(corpus, select, known=None if baseline is None else os.fspath(baseline), exact=exact)
     asker = Direct(subject)
     heading = runner.heading(asker, corpus, plan, ("run_conformance",))
     results = check.run(plan, asker, corpus, heading, folder=None if report is None else Path(report))
     if unexpected := results.unexpected():
         raise ConformanceError("\n\n".join(_told(unexpected, results.run, corpus)), results)
-    if all(result.verdict in NOT_ASKED for result in results.results.values()):
-        reasons = "; ".join(sorted({result.difference for result in results.results.values()}))
+    if reasons := why_nothing_was_asked(results.results.values()):
         raise UsageError(f"{select!r} selects no case that can be put to {subject.name}: {reasons}")
     return results
 

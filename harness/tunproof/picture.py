@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 import msgspec
 
-from tio import VnetHeader
+from tio import ByteOrder, VnetHeader
 from tunproof.corpus.cases import VnetFields
 from tunproof.corpus.model import KernelAnswer, KernelDelivers, KernelLoses, KernelRefuses, from_hex
 from tunproof.fields import Field, packet_fields
 from tunproof.judge import describe_packets
 
 __all__ = [
+    "VNET_SIZE",
     "Change",
     "HeaderRow",
     "changes",
@@ -29,10 +30,14 @@ __all__ = [
     "type_name",
     "vnet_line",
     "vnet_summary",
+    "vnet_words",
     "what_it_does",
     "which_kernels",
     "words",
 ]
+
+VNET_SIZE = 10
+"""Bytes of the vnet header before each packet, unless somebody asked for more."""
 
 _TYPES = {0: "NONE", 1: "TCPV4", 3: "UDP", 4: "TCPV6", 5: "UDP_L4"}
 _ECN = 0x80
@@ -83,6 +88,13 @@ def vnet_line(header: VnetHeader) -> str:
     numbers = ("hdr_len", "gso_size", "csum_start", "csum_offset")
     rest = ", ".join(f"{name} {getattr(header, name)}" for name in numbers)
     return f"flags {flag_names(header.flags)}, type {type_name(header.gso_type)}, {rest}"
+
+
+def vnet_words(frame: bytes) -> str:
+    """Return the vnet header of a frame in one line, also of one that is cut off."""
+    if len(frame) < VNET_SIZE:
+        return f"cut off in the vnet header ({frame.hex() or 'nothing at all'})"
+    return vnet_line(VnetHeader.parse(frame, byte_order=ByteOrder.LITTLE))
 
 
 def flag_names(flags: int) -> str:

@@ -18,14 +18,12 @@ import os
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
 from tunproof import runner
 from tunproof.asker import Asker
-from tunproof.baseline import Baseline
 from tunproof.connect import Connector, connector_of, mode_of
 from tunproof.corpus.cases import Case
 from tunproof.corpus.load import Corpus, load
@@ -33,7 +31,7 @@ from tunproof.errors import TunproofError, UsageError
 from tunproof.reports.failure import explain, headline
 from tunproof.reports.text import legible
 from tunproof.results import Problem, Result, Results, Run
-from tunproof.runner import NOT_ASKED, OneByOne, Plan
+from tunproof.runner import NOT_ASKED, OneByOne, Plan, planned, why_nothing_was_asked
 from tunproof.verdict import Kind
 
 __all__ = ["CaseItem", "Plugin"]
@@ -85,14 +83,8 @@ class Plugin:
             mode=mode_of(mode),
         )
         corpus = load()
-        select, known = option("tunproof_select"), option("tunproof_baseline")
-        plan = Plan(
-            cases=corpus.select(select),
-            select=select,
-            baseline=Baseline() if known is None else Baseline.load(Path(known)),
-            known=known,
-            exact=connector.exact,
-        )
+        known = option("tunproof_baseline")
+        plan = planned(corpus, option("tunproof_select"), known=known, exact=connector.exact)
         return _Conversation(connector, corpus, plan)
 
 
@@ -142,8 +134,7 @@ class _Conversation:
         finally:
             self.abandon()
         found = self._results.results.values()
-        if len(found) == len(self.plan.cases) and all(result.verdict in NOT_ASKED for result in found):
-            reasons = "; ".join(sorted({result.difference for result in found}))
+        if len(found) == len(self.plan.cases) and (reasons := why_nothing_was_asked(found)):
             words = words or f"no case could be put to the subject: {reasons}"
         return words
 

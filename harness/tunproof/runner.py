@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 from tunproof.asker import Asked, Asker
 from tunproof.baseline import Baseline
@@ -26,7 +27,17 @@ from tunproof.results import FORMAT, Got, Problem, Record, Result, Results, Run
 from tunproof.verdict import Kind, Verdict, decide
 from tunproof.version import __version__
 
-__all__ = ["NOT_ASKED", "OneByOne", "Plan", "corpus_digest", "heading", "perform", "troubles_of"]
+__all__ = [
+    "NOT_ASKED",
+    "OneByOne",
+    "Plan",
+    "corpus_digest",
+    "heading",
+    "perform",
+    "planned",
+    "troubles_of",
+    "why_nothing_was_asked",
+]
 
 _AT_A_TIME = 128  # cases between two looks at the progress
 _MOST = 1 << 16  # characters of what a subject says
@@ -59,6 +70,29 @@ class Plan:
     known: str | None = None
     exact: bool = False
     repeat: int = 1
+
+
+def planned(corpus: Corpus, select: str, *, known: str | None = None, exact: bool = False, repeat: int = 1) -> Plan:
+    """Return the plan for the cases that a glob selects, and a file of known failures. Raises `UsageError`."""
+    cases = corpus.select(select)
+    named = {case.sibling for case in cases if case.sibling is not None}
+    return Plan(
+        cases=cases,
+        siblings=[corpus.cases[name] for name in sorted(named - {case.id for case in cases})],
+        select=select,
+        baseline=Baseline() if known is None else Baseline.load(Path(known)),
+        known=known,
+        exact=exact,
+        repeat=repeat,
+    )
+
+
+def why_nothing_was_asked(results: Iterable[Result]) -> str:
+    """Return the reasons, where not one case was put to the subject; nothing where one was."""
+    found = list(results)
+    if any(result.verdict not in NOT_ASKED for result in found):
+        return ""
+    return "; ".join(sorted({result.difference for result in found}))
 
 
 def heading(asker: Asker, corpus: Corpus, plan: Plan, command: Sequence[str]) -> Run:

@@ -230,9 +230,7 @@ class Adapter(Asker):
     def _settle(self) -> None:
         """See that what was asked is over. Raises `BrokenError`."""
         self._way.client.settle()
-        leftover = self._way.leftover()
-        if leftover:
-            raise BrokenError("protocol-error", leftover)
+        self._way.check_nothing_left()
 
     def _restart(self) -> str:
         """Start again, if that was not too often, and return what was written to stderr before that."""

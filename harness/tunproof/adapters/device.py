@@ -15,7 +15,7 @@ import tio
 from tunproof import lab
 from tunproof.adapters.process import BrokenError, Limits
 from tunproof.adapters.questions import FRAME_IS_THERE, SENTINEL_FRAME, Question, outcome_of
-from tunproof.adapters.ways import IN_MESSAGES, Way, check_nothing
+from tunproof.adapters.ways import Way
 from tunproof.corpus.cases import Packets, ReadCase, WriteBatchCase
 from tunproof.corpus.model import KernelSame, from_hex
 from tunproof.errors import EnvironmentProblem
@@ -75,17 +75,13 @@ class DeviceWay(Way):
         packets = self._device.cut()
         return f"wrote {len(packets)} packets that nobody asked for" if packets else ""
 
-    def ask(self, question: Question) -> Outcome:
-        """See `Way.ask`."""
+    def _put(self, question: Question) -> Outcome:
         case = question.case
-        if question.asked.op in IN_MESSAGES:
-            return self.asked_in_messages(question)
         if isinstance(case, ReadCase):
             return self._read(case)
         answer = case.answer_of(self._traits)
         if answer is not None and not isinstance(answer, KernelSame):
             return Inapplicable("this kernel does something else with such a frame, whoever writes it")
-        check_nothing(self.leftover())
         for run in question.before:
             self.client.run(run)
         self._device.cut()
@@ -95,7 +91,6 @@ class DeviceWay(Way):
         obstacle = self._delivery.obstacle(case)
         if obstacle is not None:
             return Inapplicable(obstacle)
-        check_nothing(self.leftover())
         for frame in from_hex((*case.input.before, case.input.frame)):
             with contextlib.suppress(OSError):  # what comes before need not be anything that a kernel sends
                 self._device.send(frame)

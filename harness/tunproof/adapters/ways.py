@@ -20,11 +20,10 @@ from tunproof.outcome import Answered, Broken, Inapplicable, Outcome, TurnedDown
 from tunproof.protocol import Attach, Reply
 from tunproof.subject import InapplicableError, TurnedDownError, UnsupportedError
 
-__all__ = ["IN_MESSAGES", "MemoryWay", "Way", "check_nothing"]
+__all__ = ["MemoryWay", "Way"]
 
 _BLINK = 0.001  # seconds between two looks at a wire that must be drained
-IN_MESSAGES = ("checksum", "header")
-"""Operations that need no fd, whatever the mode."""
+_IN_MESSAGES = ("checksum", "header")  # operations that need no fd, whatever the mode
 
 
 class Way(abc.ABC):
@@ -89,11 +88,24 @@ class Way(abc.ABC):
 
     def batches(self, case: Case) -> bool:
         """Whether a case may be asked together with others."""
-        return case.id.partition("/")[0] in IN_MESSAGES
+        return case.id.partition("/")[0] in _IN_MESSAGES
 
-    @abc.abstractmethod
     def ask(self, question: Question) -> Outcome:
         """Put a question. Raises `BrokenError`."""
+        if question.asked.op in _IN_MESSAGES:
+            return self.asked_in_messages(question)
+        self.check_nothing_left()
+        return self._put(question)
+
+    @abc.abstractmethod
+    def _put(self, question: Question) -> Outcome:
+        """Put a question about frames. Raises `BrokenError`."""
+
+    def check_nothing_left(self) -> None:
+        """Raise `BrokenError` where something came that no question was about (`leftover`)."""
+        leftover = self.leftover()
+        if leftover:
+            raise BrokenError("protocol-error", leftover)
 
     def asked_in_messages(self, question: Question) -> Outcome:
         """Put a question that needs no fd. Raises `BrokenError`."""
@@ -172,12 +184,5 @@ class MemoryWay(Way):
         """See `Way.batches`."""
         return not isinstance(case, LifecycleCase)
 
-    def ask(self, question: Question) -> Outcome:
-        """See `Way.ask`."""
+    def _put(self, question: Question) -> Outcome:
         return self.asked_in_messages(question)
-
-
-def check_nothing(leftover: str) -> None:
-    """Raise `BrokenError` where something came that no question was about (`Way.leftover`)."""
-    if leftover:
-        raise BrokenError("protocol-error", leftover)

@@ -14,7 +14,7 @@ from collections import deque
 
 from tunproof.adapters.process import BrokenError, Watch
 from tunproof.adapters.questions import FRAME_IS_THERE, SENTINEL_FRAME, Question, outcome_of
-from tunproof.adapters.ways import IN_MESSAGES, Way, check_nothing
+from tunproof.adapters.ways import Way
 from tunproof.corpus.cases import ReadCase
 from tunproof.corpus.model import from_hex
 from tunproof.outcome import Answered, Inapplicable, Outcome, TurnedDown
@@ -50,14 +50,9 @@ class WireWay(Way):
         frames = self._wire.take()
         return f"wrote {len(frames)} frames that nobody asked for" if frames else ""
 
-    def ask(self, question: Question) -> Outcome:
-        """See `Way.ask`."""
-        case = question.case
-        if question.asked.op in IN_MESSAGES:
-            return self.asked_in_messages(question)
-        check_nothing(self.leftover())
-        if isinstance(case, ReadCase):
-            return self._read(case)
+    def _put(self, question: Question) -> Outcome:
+        if isinstance(question.case, ReadCase):
+            return self._read(question.case)
         for run in question.before:
             self.client.run(run, self._wire.watch)
         self._wire.take()

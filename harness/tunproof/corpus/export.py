@@ -14,7 +14,6 @@ from pathlib import Path
 
 import msgspec
 
-from tio import ByteOrder, VnetHeader
 from tunproof import pcapng, picture
 from tunproof.corpus import schema
 from tunproof.corpus.cases import (
@@ -256,7 +255,9 @@ def _expected(case: Case) -> Iterator[Shown]:
         case Packets(packets=packets):
             yield from _numbered("expected packet", packets, goes_in=False)
         case Written(header=header, segments=segments):
-            yield from _numbered(f"written behind {_vnet(header)}; expected packet", segments, goes_in=False)
+            yield from _numbered(
+                f"written behind {picture.vnet_words(bytes.fromhex(header))}; expected packet", segments, goes_in=False
+            )
         case Joined(example=frames):
             for number, frame in enumerate(frames):
                 what = f"frame {number + 1} of {len(frames)} of one right answer"
@@ -288,11 +289,4 @@ def _numbered(what: str, packets: Sequence[str], *, framed: bool = False, goes_i
 
 def _frame(what: str, frame: str, *, goes_in: bool = True) -> Shown:
     """Return the packet of a frame, its vnet header in words."""
-    return Shown(bytes.fromhex(frame[20:]), f"{what}: {_vnet(frame[:20])}", goes_in)
-
-
-def _vnet(header: str) -> str:
-    data = bytes.fromhex(header)
-    if len(data) < 10:
-        return f"cut off in the vnet header ({header or 'nothing at all'})"
-    return picture.vnet_line(VnetHeader.parse(data, byte_order=ByteOrder.LITTLE))
+    return Shown(bytes.fromhex(frame[20:]), f"{what}: {picture.vnet_words(bytes.fromhex(frame[:20]))}", goes_in)

@@ -12,10 +12,10 @@ from tunproof.corpus.export import packets_of
 from tunproof.corpus.load import Corpus
 from tunproof.corpus.model import from_hex
 from tunproof.pcapng import Captured, capture
+from tunproof.picture import VNET_SIZE, vnet_words
 from tunproof.reports.failure import FAULTY, case_of
 from tunproof.reports.pairs import pairs, right_ones
 from tunproof.reports.text import legible
-from tunproof.reports.words import VNET_SIZE, vnet_words
 from tunproof.results import Result, Results, Run
 
 __all__ = ["SUFFIX", "evidence"]

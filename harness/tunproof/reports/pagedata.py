@@ -32,7 +32,7 @@ from tunproof.corpus.model import from_hex
 from tunproof.reports.failure import FAULTY, Explanation, case_of, command_around, explain
 from tunproof.reports.pairs import Pair, frames_written, pairs
 from tunproof.reports.text import legible, shortened
-from tunproof.reports.words import VNET_LINE, VNET_SIZE, rule_of, sent, vnet_rows
+from tunproof.reports.words import VNET_LINE, rule_of, sent, vnet_rows
 from tunproof.results import Result, Results, Run
 from tunproof.verdict import Kind
 
@@ -160,7 +160,7 @@ def _picture(case: Case) -> Json | None:
     """Return the sizes of a packet and of what it is cut into, or of the packets of a batch and how to join them."""
     match case:
         case ReadCase(input=given, expect=Packets(packets=packets)):
-            return _cut(bytes.fromhex(given.frame)[VNET_SIZE:], from_hex(packets))
+            return _cut(bytes.fromhex(given.frame)[picture.VNET_SIZE :], from_hex(packets))
         case WriteCase(input=given, expect=Written(segments=segments)):
             return _cut(bytes.fromhex(given.packet), from_hex(segments))
         case WriteGsoCase(input=given, expect=Written(segments=segments)):
@@ -263,7 +263,7 @@ def _pair(pair: Pair) -> Json:
 
     Lines of 16 bytes are counted from the packet's first; the vnet header has a line of its own.
     """
-    head = VNET_SIZE if pair.framed else 0
+    head = picture.VNET_SIZE if pair.framed else 0
     start = max(pair.at - head - _BEFORE, 0) // 16 * 16
     start += head if start else 0
     return {

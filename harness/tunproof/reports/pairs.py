@@ -27,7 +27,8 @@ from tunproof.corpus.summing import completed_frame
 from tunproof.fields import field_at
 from tunproof.frames import cut
 from tunproof.freedoms import normalized, same_packets
-from tunproof.reports.words import VNET_FIELDS, VNET_SIZE, kernel_answer, vnet_rows, vnet_words
+from tunproof.picture import VNET_SIZE, vnet_words
+from tunproof.reports.words import VNET_FIELDS, kernel_answer, vnet_rows
 from tunproof.results import Got, Run
 
 __all__ = ["Pair", "frames_written", "pairs", "right_ones"]

@@ -36,21 +36,19 @@ from tunproof.corpus.cases import (
 from tunproof.corpus.model import KernelAnswer, KernelSame, from_hex
 from tunproof.corpus.script import Script
 from tunproof.judge import describe_packets
+from tunproof.picture import VNET_SIZE, vnet_words
 from tunproof.results import Run
 
 __all__ = [
     "VNET_FIELDS",
     "VNET_LINE",
-    "VNET_SIZE",
     "kernel_answer",
     "must_come_out",
     "rule_of",
     "sent",
     "vnet_rows",
-    "vnet_words",
 ]
 
-VNET_SIZE = 10
 VNET_FIELDS = {"flags": 0, "gso_type": 1, "hdr_len": 2, "gso_size": 4, "csum_start": 6, "csum_offset": 8}
 """The fields of a vnet header of that size, and where each begins."""
 
@@ -82,13 +80,6 @@ def kernel_answer(case: Case, run: Run) -> KernelAnswer | None:
 def rule_of(case: Case) -> Fault | None:
     """Return what is wrong with the input, where it must be turned down."""
     return case.expect.fault if isinstance(case.expect, Rejected | Refused) else None
-
-
-def vnet_words(frame: bytes) -> str:
-    """Return the vnet header of a frame in one line."""
-    if len(frame) < VNET_SIZE:
-        return f"cut off in the vnet header ({frame.hex() or 'nothing at all'})"
-    return picture.vnet_line(VnetHeader.parse(frame, byte_order=ByteOrder.LITTLE))
 
 
 def vnet_rows(frame: bytes) -> list[tuple[str, str, str]]:
@@ -137,7 +128,11 @@ def _header(given: ParseInput | EmitInput) -> list[str]:
 
 def _read(given: ReadInput) -> list[str]:
     frame = bytes.fromhex(given.frame)
-    lines = [*_before("frame", given.before), f"a frame of {len(frame)} bytes", f"{VNET_LINE}{vnet_words(frame)}"]
+    lines = [
+        *_before("frame", given.before),
+        f"a frame of {len(frame)} bytes",
+        f"{VNET_LINE}{vnet_words(frame)}",
+    ]
     return lines if len(frame) < VNET_SIZE else [*lines, _packet("packet", frame[VNET_SIZE:])]
 
 
