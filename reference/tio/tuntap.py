@@ -59,7 +59,10 @@ class Iff(enum.IntFlag):
 
 
 class Offload(enum.IntFlag):
-    """Bits of `TUNSETOFFLOAD`. USO4 and USO6 come together, since Linux 6.2; every other bit requires CSUM."""
+    """Bits of `TUNSETOFFLOAD`. Every other bit requires CSUM.
+
+    USO4 and USO6 come together, since Linux 6.2; UDP_TUNNEL with a TSO or USO bit, since 6.17.
+    """
 
     NONE = 0
     CSUM = 0x01
@@ -68,6 +71,8 @@ class Offload(enum.IntFlag):
     TSO_ECN = 0x08
     USO4 = 0x20
     USO6 = 0x40
+    UDP_TUNNEL = 0x80
+    UDP_TUNNEL_CSUM = 0x100
 
     TSO = CSUM | TSO4 | TSO6 | TSO_ECN
     USO = USO4 | USO6

@@ -1,30 +1,5 @@
-"""What the kernel did with a frame: exactly one of three things.
+"""What the kernel did with a frame, by the names that the model of the kernel has for it."""
 
-Plain values that compare by what they hold, so an expected outcome and an observed one are compared with `==`.
-"""
-
-from dataclasses import dataclass
+from tio.linux.outcome import Delivered, Lost, Outcome, Refused
 
 __all__ = ["Delivered", "Lost", "Outcome", "Refused"]
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The write failed with `errno`, and nothing came out."""
-
-    errno: int
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """The write succeeded, and the kernel dropped the frame on its way."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """What came out, in order: each as one read of the lab's reader returned it (`readback`: with its vnet header)."""
-
-    packets: tuple[bytes, ...]
-
-
-Outcome = Refused | Lost | Delivered

@@ -1,0 +1,89 @@
+"""The numbered cases of a campaign: which frame case 4711 of seed 1 is, and which way it takes.
+
+Cases come in blocks. A block is decided by the seed and its own number, so shards can begin and end at any block and
+ask the same. All cases of a block take one way, and share some templates.
+"""
+
+from collections.abc import Iterator, Sequence
+from random import Random
+
+from tio.linux import FORWARD, REDIRECT, Way, readback
+from tio.tuntap import Offload
+from tunfuzz.differential.mutations import STRUCTURES, VALUES
+from tunfuzz.differential.templates import Template, grammar, of_corpus, tunnelled
+
+__all__ = ["BLOCK", "SHAPES", "block", "way_of"]
+
+BLOCK = 1000
+"""Cases that are decided together."""
+
+SHAPES = ("grammar", "values", "structure", "raw")
+"""How a frame is made: as a writer would, with changed values, with a changed structure, of random bytes."""
+
+_TEMPLATES = 40
+_FIRST = bytes((0x45, 0x60, 0x45, 0x60, 0x4F, 0x65, 0x00, 0x50))
+
+_TUNNELS = Way(header_size=24)
+_READERS = (
+    Offload.CSUM,
+    Offload.TSO | Offload.USO,
+    Offload.NONE,
+    Offload.TSO,
+    Offload.CSUM | Offload.TSO4 | Offload.TSO6,
+    Offload.CSUM | Offload.TSO4,
+    Offload.CSUM | Offload.USO,
+    Offload.CSUM | Offload.TSO6 | Offload.TSO_ECN,
+)
+_OF_BLOCK: tuple[Way, ...] = (REDIRECT, *map(readback, _READERS), _TUNNELS, _TUNNELS)
+
+
+def way_of(number: int) -> Way:
+    """Return the way of block `number`."""
+    return _OF_BLOCK[number % len(_OF_BLOCK)]
+
+
+def block(seed: int, number: int, corpus: Sequence[bytes]) -> Iterator[tuple[bytes, str]]:
+    """Yield the frames of a block, each with its shape. `corpus` has frames with 10 bytes of vnet header."""
+    random = Random(f"{seed}/{number}")  # noqa: S311 (cases are to be repeated, not to be secret)
+    way = way_of(number)
+    templates = _templates(random, way, corpus)
+    count = len(templates)
+    rnd = random.random
+    for _ in range(BLOCK):
+        chance = rnd()
+        if chance < 0.04:
+            yield _raw(random, way.header_size), "raw"
+            continue
+        template = templates[int(rnd() * count)]
+        if chance < 0.16:
+            yield template.frame, "grammar"
+            continue
+        frame = bytearray(template.frame)
+        VALUES[int(rnd() * len(VALUES))](frame, template, random)
+        if chance < 0.45:
+            yield bytes(frame), "values"
+            continue
+        STRUCTURES[int(rnd() * len(STRUCTURES))](frame, template, random)
+        if chance > 0.8:
+            STRUCTURES[int(rnd() * len(STRUCTURES))](frame, template, random)
+        yield bytes(frame), "structure"
+
+
+def _templates(random: Random, way: Way, corpus: Sequence[bytes]) -> list[Template]:
+    picked = [corpus[random.randrange(len(corpus))] for _ in range(_TEMPLATES // 3)] if corpus else []
+    templates = of_corpus(picked, way.header_size)
+    if way.header_size >= 24:
+        templates += [tunnelled(random) for _ in range(_TEMPLATES // 2)]
+    while len(templates) < _TEMPLATES:
+        templates.append(grammar(random, way.header_size))
+    return templates
+
+
+def _raw(random: Random, header_size: int) -> bytes:
+    """Return random bytes; most begin as an IP packet does, and have a vnet header that is not hopeless."""
+    packet = random.randbytes(random.randrange(1, 120))
+    if random.random() < 0.2:
+        return packet
+    header = bytes((random.getrandbits(1), random.choice((0, 1, 3, 4, 5)), random.randrange(64), 0, random.randrange(32), 0))
+    header += bytes((random.choice((20, 40, 28, 0)), 0, random.choice((6, 16)), 0))
+    return header.ljust(header_size, b"\0") + bytes((random.choice(_FIRST),)) + packet

@@ -1,0 +1,346 @@
+"""Mutations: one change to a frame that is made of a template. Each knows where things stand, and hits them.
+
+Two kinds: a *value* changes what is written where nothing else depends on it; a *structure* changes how the frame is
+read: a length, an offset, a type, a version, a header's end. A mutation takes a mutable frame and may make it longer or
+shorter; it must not fail on any frame.
+"""
+
+from collections.abc import Callable
+from random import Random
+
+from tio.checksum import checksum
+from tunfuzz.build import TCP, UDP
+from tunfuzz.differential.templates import VNET, Template
+
+__all__ = ["STRUCTURES", "VALUES", "Mutation"]
+
+Mutation = Callable[[bytearray, Template, Random], None]
+
+_TYPES = bytes((0, 1, 3, 4, 5, 0, 1, 4, 5, 0x81, 0x84, 0x85, 0x80, 0x83, 2, 6, 7, 0x10, 0x11, 0x20, 0x21, 0x41, 0x24, 0x45, 0x61, 0x82, 0xFF))
+_NUMBERS = (0, 6, 17, 43, 44, 51, 58, 59, 60, 1, 4, 41, 47, 132, 255)
+_PACKED = VNET.size
+
+
+def _at(frame: bytearray, place: int, value: int) -> None:
+    if 0 <= place < len(frame):
+        frame[place] = value & 0xFF
+
+
+def _word(frame: bytearray, place: int, value: int) -> None:
+    """Write a word in network order, where it fits."""
+    if 0 <= place and place + 2 <= len(frame):
+        frame[place : place + 2] = (value & 0xFFFF).to_bytes(2, "big")
+
+
+def _little(frame: bytearray, place: int, value: int) -> None:
+    """Write a word of the vnet header."""
+    if place + 2 <= len(frame):
+        frame[place : place + 2] = (value & 0xFFFF).to_bytes(2, "little")
+
+
+# The vnet header -----------------------------------------------------------------------------------------------------
+
+
+def flags(frame: bytearray, _: Template, random: Random) -> None:
+    """NEEDS_CSUM on or off, or any bits."""
+    _at(frame, 0, frame[0] ^ 1 if frame and random.random() < 0.7 else random.getrandbits(8))
+
+
+def gso_type(frame: bytearray, _: Template, random: Random) -> None:
+    """Another type."""
+    _at(frame, 1, _TYPES[random.randrange(len(_TYPES))])
+
+
+def hdr_len(frame: bytearray, template: Template, random: Random) -> None:
+    """Another hdr_len: around the headers, around the packet's length, or anything."""
+    length = len(frame) - template.header_size
+    chance = random.random()
+    base = template.payload if chance < 0.4 else length if chance < 0.8 else random.getrandbits(16)
+    _little(frame, 2, base + random.randrange(-1, 2))
+
+
+def gso_size(frame: bytearray, template: Template, random: Random) -> None:
+    """Another gso_size: around the payload, around a share of it, small, or a number that means something."""
+    payload = max(len(frame) - template.header_size - template.payload, 0)
+    chance = random.random()
+    if chance < 0.35:
+        value = payload + random.randrange(-2, 3)
+    elif chance < 0.5:
+        value = payload + random.choice((8, 20, 4, 12, 40, -4, -8, -12))
+    elif chance < 0.65:
+        value = payload // random.choice((2, 3, 64, 128)) + random.randrange(2)
+    elif chance < 0.9:
+        value = max(random.randrange(1, 12), payload // 40)
+    else:
+        value = random.choice((0, 0, 0xFFFF, 0xFFFF, 0xFFFE, random.getrandbits(16) | 0x100))
+    _little(frame, 4, value)
+
+
+def csum_start(frame: bytearray, template: Template, random: Random) -> None:
+    """Another csum_start: a little off, inside the IP header, at the end, or anything."""
+    chance = random.random()
+    if chance < 0.35:
+        value = template.l4 + random.choice((-1, 1, 2, -2, 4, 20, -20))
+    elif chance < 0.75:
+        value = random.randrange(44)
+    elif chance < 0.9:
+        value = len(frame) - template.header_size + random.randrange(-24, 3)
+    else:
+        value = random.choice((0xFFFF, 0xFFF0, 0xFFBF, 0xFFC0, random.getrandbits(16)))
+    _little(frame, 6, value)
+
+
+def csum_offset(frame: bytearray, template: Template, random: Random) -> None:
+    """Another csum_offset: that of the other protocol, at the end, or anything."""
+    chance = random.random()
+    if chance < 0.6:
+        value = random.choice((6, 16, 0, 14, 18, 4))
+    elif chance < 0.85:
+        value = len(frame) - template.header_size - template.l4 + random.randrange(-4, 2)
+    else:
+        value = random.choice((0xFFFF, 0xFFFE, 0xFFF0, random.getrandbits(8)))
+    _little(frame, 8, value)
+
+
+def csum_wraps(frame: bytearray, _: Template, random: Random) -> None:
+    """csum_start and csum_offset that add up to more than 16 bits hold."""
+    _at(frame, 0, 1)
+    offset = random.choice((16, 6, random.randrange(1, 200)))
+    _little(frame, 6, 0x10000 - offset + random.randrange(-2, 60))
+    _little(frame, 8, offset)
+
+
+def other_vnet_bytes(frame: bytearray, template: Template, random: Random) -> None:
+    """What stands behind the first 10 bytes of a longer vnet header."""
+    if template.header_size > _PACKED:
+        place = random.choice((20, 21, 22, 23, 20, 22, 10))
+        if place < len(frame):
+            _little(frame, place & ~1, frame[place & ~1] + random.choice((-20, -14, -1, 1, 8, 14, 16, random.getrandbits(8))))
+
+
+# The IP header -------------------------------------------------------------------------------------------------------
+
+
+def version(frame: bytearray, template: Template, random: Random) -> None:
+    """Another version nibble."""
+    place = template.header_size
+    if place < len(frame):
+        frame[place] = random.choice((0x40, 0x60, 0x00, 0x50, 0xF0)) | frame[place] & 15
+
+
+def ip_header_length(frame: bytearray, template: Template, random: Random) -> None:
+    """An IPv4 header, or an extension header, that says another length than it has."""
+    start = template.header_size
+    if template.version == 4:
+        _at(frame, start, 0x40 | random.getrandbits(4))
+    elif template.l4 > 40:
+        _at(frame, start + 41, random.choice((0, 1, 2, 3, 5, 255)))
+    elif start + 6 < len(frame):
+        _at(frame, start + 6, random.choice((0, 43, 60)))
+
+
+def protocol(frame: bytearray, template: Template, random: Random) -> None:
+    """Another protocol, in the IP header or in an extension header."""
+    start = template.header_size
+    place = start + (9 if template.version == 4 else 6)
+    if template.l4 > 40 and template.version == 6 and random.random() < 0.5:
+        place = start + 40
+    _at(frame, place, _NUMBERS[random.randrange(len(_NUMBERS))])
+
+
+def stated_length(frame: bytearray, template: Template, random: Random) -> None:
+    """Another length in the IP header: none, a little off, or anything."""
+    start = template.header_size
+    place = start + (2 if template.version == 4 else 4)
+    true = len(frame) - start - (0 if template.version == 4 else 40)
+    chance = random.random()
+    if chance < 0.25:
+        value = 0
+    elif chance < 0.8:
+        value = true + random.choice((-1, 1, -8, 8, -20, -2, -3, -17))
+    else:
+        value = random.getrandbits(16)
+    _word(frame, place, value)
+    _resum(frame, template)
+
+
+def _resum(frame: bytearray, template: Template) -> None:
+    """Make the IPv4 header checksum right, so that a router looks further."""
+    start = template.header_size
+    if template.version != 4 or len(frame) < start + 20:
+        return
+    end = start + max((frame[start] & 15) * 4, 20)
+    _word(frame, start + 10, 0)
+    _word(frame, start + 10, ~checksum(frame[start:end]))
+
+
+def fragment(frame: bytearray, template: Template, random: Random) -> None:
+    """Other fragment bits in an IPv4 header."""
+    if template.version == 4:
+        place = template.header_size + 6
+        _word(frame, place, random.choice((0, 0x2000, 0x4000, 0x6000, 0x8000, 0x0001, 0x2001, random.getrandbits(16))))
+        _resum(frame, template)
+
+
+def identification(frame: bytearray, template: Template, random: Random) -> None:
+    """Another identification in an IPv4 header, near the end of its range, or any."""
+    if template.version == 4:
+        _word(frame, template.header_size + 4, random.choice((0xFFFF, 0xFFFE, random.getrandbits(16))))
+        _resum(frame, template)
+
+
+def time_to_live(frame: bytearray, template: Template, random: Random) -> None:
+    """A TTL or hop limit that a router may not like."""
+    _at(frame, template.header_size + (8 if template.version == 4 else 7), random.choice((0, 1, 2, 255)))
+    _resum(frame, template)
+
+
+def header_checksum(frame: bytearray, template: Template, random: Random) -> None:
+    """A wrong IPv4 header checksum."""
+    if template.version == 4:
+        _word(frame, template.header_size + 10, random.getrandbits(16))
+
+
+# TCP and UDP ---------------------------------------------------------------------------------------------------------
+
+
+def _transport(template: Template) -> int:
+    return template.header_size + template.l4
+
+
+def data_offset(frame: bytearray, template: Template, random: Random) -> None:
+    """A TCP header that says another length than it has."""
+    place = _transport(template) + 12
+    if template.protocol == TCP and place < len(frame):
+        offset = random.choice((0, 4, 5, 6, 7, 8, 15))
+        frame[place] = offset << 4 | frame[place] & 15
+
+
+def tcp_flags(frame: bytearray, template: Template, random: Random) -> None:
+    """Other TCP flags."""
+    if template.protocol == TCP:
+        _at(frame, _transport(template) + 13, random.getrandbits(8))
+
+
+def sequence(frame: bytearray, template: Template, random: Random) -> None:
+    """Another sequence number, near the end of its range, or any."""
+    if template.protocol == TCP:
+        place = _transport(template) + 4
+        _word(frame, place, 0xFFFF)
+        _word(frame, place + 2, random.getrandbits(16))
+
+
+def checksum_field(frame: bytearray, template: Template, random: Random) -> None:
+    """Another partial: a number near a zero, or any."""
+    place = _transport(template) + (6 if template.protocol == UDP else 16)
+    _word(frame, place, random.choice((0, 1, 0xFFFF, 0xFFFE, random.getrandbits(16))))
+
+
+def udp_length(frame: bytearray, template: Template, random: Random) -> None:
+    """Another UDP length."""
+    if template.protocol == UDP:
+        place = _transport(template) + 4
+        true = len(frame) - _transport(template)
+        _word(frame, place, random.choice((0, 7, 8, true - 1, true + 1, 0xFFFF, random.getrandbits(16))))
+
+
+def sum_of_zero(frame: bytearray, template: Template, random: Random) -> None:
+    """A partial that makes the checksum of the first segment, or of the one packet, zero."""
+    del random
+    start = _transport(template)
+    at = start + (6 if template.protocol == UDP else 16)
+    if template.protocol not in (TCP, UDP) or at + 2 > len(frame):
+        return
+    _, kind, _, size, _, _ = VNET.unpack_from(frame)
+    _at(frame, 0, 1)
+    end = template.header_size + template.payload
+    whole = len(frame) - start
+    is_cut = kind and 0 < size < len(frame) - end
+    stop = end + size if is_cut else len(frame)
+    piece = bytearray(frame[start:stop])
+    if template.protocol == TCP and is_cut and len(piece) > 13:
+        piece[13] &= ~0x09
+    elif template.protocol == UDP and is_cut:
+        piece[4:6] = (len(piece) & 0xFFFF).to_bytes(2, "big")
+    piece[at - start : at - start + 2] = b"\0\0"
+    _word(frame, at, (whole - len(piece) - checksum(piece)) % 0xFFFF)
+
+
+# Sizes ---------------------------------------------------------------------------------------------------------------
+
+
+def cut_off(frame: bytearray, template: Template, random: Random) -> None:
+    """The end is missing, most often inside or right behind a header."""
+    chance = random.random()
+    start = template.header_size
+    if chance < 0.6:
+        base = random.choice((start, start + 20, start + template.l4, start + template.payload, start + 40))
+        length = base + random.choice((0, 1, -1, 8, 2, 3, 7, 19, 20, 6, 17, 18))
+    else:
+        length = random.randrange(len(frame) + 1)
+    del frame[max(length, 0) :]
+
+
+def longer(frame: bytearray, _: Template, random: Random) -> None:
+    """More bytes at the end."""
+    frame += bytes(random.randrange(1, 24))
+
+
+def insert(frame: bytearray, template: Template, random: Random) -> None:
+    """Some bytes in the middle of a header."""
+    place = template.header_size + random.randrange(61)
+    frame[place:place] = random.randbytes(random.choice((1, 2, 4, 8)))
+
+
+def some_byte(frame: bytearray, template: Template, random: Random) -> None:
+    """Any byte of the first hundred."""
+    if frame:
+        frame[random.randrange(min(len(frame), 100))] = random.getrandbits(8)
+
+
+def payload_byte(frame: bytearray, template: Template, random: Random) -> None:
+    """A byte of the payload."""
+    start = template.header_size + template.payload
+    if start < len(frame):
+        frame[random.randrange(start, len(frame))] = random.getrandbits(8)
+
+
+VALUES: tuple[Mutation, ...] = (
+    identification,
+    tcp_flags,
+    sequence,
+    checksum_field,
+    sum_of_zero,
+    payload_byte,
+    tcp_flags,
+    time_to_live,
+)
+
+STRUCTURES: tuple[Mutation, ...] = (
+    flags,
+    gso_type,
+    gso_type,
+    hdr_len,
+    gso_size,
+    gso_size,
+    gso_size,
+    csum_start,
+    csum_start,
+    csum_offset,
+    csum_wraps,
+    other_vnet_bytes,
+    version,
+    ip_header_length,
+    protocol,
+    stated_length,
+    fragment,
+    header_checksum,
+    data_offset,
+    data_offset,
+    udp_length,
+    cut_off,
+    cut_off,
+    longer,
+    insert,
+    some_byte,
+)

@@ -1,0 +1,243 @@
+"""Cutting TCP and UDP superpackets in software: `tcp_gso_segment`, `__udp_gso_segment` (net/ipv4).
+
+Each segment is a copy of the headers with the fields changed that have a fact here, and its slice of the payload.
+"""
+
+import struct
+
+from tio.checksum import adjust, checksum, finish
+from tio.linux.headers import (
+    ipv4_header_checksum,
+    ipv4_id,
+    ipv4_total_length,
+    ipv6_payload_length,
+    pseudo_header,
+)
+from tio.linux.rules import fact, loss
+from tio.linux.skb import TCP_TYPES, UDP_L4, Skb
+from tio.linux.traits import Trait
+
+__all__ = ["cut_tcp", "cut_udp", "payload_offset", "seal_ipv4", "stamp_ip", "with_partial"]
+
+_WORD = struct.Struct(">H")
+_LONG = struct.Struct(">L")
+_WORDS = struct.Struct(">HH")
+_FIN_PSH = 0x09
+_CWR = 0x80
+
+
+# What cannot be cut --------------------------------------------------------------------------------------------------
+
+
+@loss("tcp_gso_segment, udp4_ufo_fragment, udp6_ufo_fragment")
+def transport_header_cut_off(skb: Skb) -> bool:
+    """The least transport header is not all there."""
+    return skb.l4 + skb.transport > len(skb.data)
+
+
+def _data_offset(skb: Skb) -> int:
+    """Return how long the TCP header is by its own word."""
+    return skb.data[skb.l4 + 12] >> 4 << 2
+
+
+@loss("tcp_gso_segment")
+def data_offset_under_five(skb: Skb) -> bool:
+    """The TCP header says that it is shorter than 20 bytes."""
+    return skb.type in TCP_TYPES and _data_offset(skb) < 20
+
+
+@loss("tcp_gso_segment, __udp_gso_segment", needs=Trait.TSO_CSUM_CHECKED)
+def csum_start_elsewhere(skb: Skb) -> bool:
+    """NEEDS_CSUM, and csum_start is not where the transport header begins."""
+    return skb.needs_csum and skb.csum_start != skb.l4 and (skb.type in TCP_TYPES or skb.type == UDP_L4)
+
+
+@loss("tcp_gso_segment")
+def data_offset_beyond_the_packet(skb: Skb) -> bool:
+    """The TCP header says that it is longer than the packet."""
+    return skb.type in TCP_TYPES and skb.l4 + _data_offset(skb) > len(skb.data)
+
+
+@loss("tcp_gso_segment")
+def tcp_payload_not_longer(skb: Skb) -> bool:
+    """The TCP payload is not longer than gso_size; options had been counted as payload when it was written."""
+    return skb.type in TCP_TYPES and len(skb.data) - skb.l4 - _data_offset(skb) <= skb.gso_size
+
+
+@loss("__udp_gso_segment")
+def udp_payload_not_longer(skb: Skb) -> bool:
+    """The UDP payload is not longer than gso_size."""
+    return skb.type == UDP_L4 and len(skb.data) - skb.l4 - 8 <= skb.gso_size
+
+
+# TCP -----------------------------------------------------------------------------------------------------------------
+
+
+@fact("tcp_gso_segment")
+def tcp_sequence(first: int, sent: int) -> int:
+    """The sequence number grows by the payload before it, modulo 2**32."""
+    return (first + sent) & 0xFFFFFFFF
+
+
+@fact("tcp_gso_segment")
+def cwr_on_the_first_only(flags: int) -> int:
+    """CWR stands on the first segment only, whatever the ECN bit says."""
+    return flags & ~_CWR
+
+
+@fact("tcp_gso_segment")
+def fin_and_psh_on_the_last_only(flags: int) -> int:
+    """FIN and PSH stand on the last segment only."""
+    return flags & ~_FIN_PSH
+
+
+@fact("tcp_gso_segment")
+def carried_partial(partial: int, whole: int, length: int) -> int:
+    """The given partial is adjusted to the segment's length; a wrong one stays wrong by as much."""
+    return adjust(partial, whole, length)
+
+
+@fact("tcp_gso_segment", needs=Trait.BIGTCP_CSUM)
+def whole_length(length: int) -> int:
+    """The length of a superpacket over 65535 bytes counts in full, in one's complement."""
+    return (length & 0xFFFF) + (length >> 16)
+
+
+@fact("tcp_gso_segment", without=Trait.BIGTCP_CSUM)
+def whole_length_in_16_bits(length: int) -> int:
+    """The length of a superpacket over 65535 bytes counts modulo 2**16, so all checksums are off by one."""
+    return length & 0xFFFF
+
+
+@fact("tcp4_gso_segment, tcp6_gso_segment")
+def partial_of_the_kernel(skb: Skb) -> int:
+    """Without NEEDS_CSUM the checksum field is ignored: the pseudo-header's sum takes its place."""
+    return pseudo_header(skb, len(skb.data) - skb.l4)
+
+
+@fact("gso_make_checksum")
+def tcp_zero(checksum: int) -> int:
+    """A TCP checksum of 0x0000 stays 0x0000."""
+    return checksum
+
+
+def payload_offset(skb: Skb) -> int:
+    """Return where the payload of a superpacket begins."""
+    return skb.l4 + (_data_offset(skb) if skb.type in TCP_TYPES else 8)
+
+
+def with_partial(skb: Skb, trail: list[str]) -> bytes:
+    """Return a TCP superpacket that came without NEEDS_CSUM as it is handed on whole: with the kernel's partial."""
+    trail.append("partial_of_the_kernel")
+    field = skb.l4 + 16
+    return b"".join((skb.data[:field], _WORD.pack(partial_of_the_kernel(skb)), skb.data[field + 2 :]))
+
+
+def cut_tcp(skb: Skb, trail: list[str], *, complete: bool) -> list[bytes]:
+    """Return the segments; with `complete` their checksums are, otherwise each carries its partial."""
+    data, l4 = skb.data, skb.l4
+    end, whole = l4 + _data_offset(skb), len(data) - l4
+    partial = _WORD.unpack_from(data, l4 + 16)[0] if skb.needs_csum else partial_of_the_kernel(skb)
+    counted = whole_length(whole)
+    first, flags = _LONG.unpack_from(data, l4 + 4)[0], data[l4 + 13]
+    _note_tcp(skb, trail, flags, whole)
+
+    packets = []
+    starts = range(end, len(data), skb.gso_size)
+    last = starts[-1]
+    for index, start in enumerate(starts):
+        payload = data[start : start + skb.gso_size]
+        packet = bytearray(data[:end]) + payload
+        length = len(packet) - l4
+        _LONG.pack_into(packet, l4 + 4, tcp_sequence(first, start - end))
+        kept = cwr_on_the_first_only(flags) if index else flags
+        packet[l4 + 13] = kept if start == last else fin_and_psh_on_the_last_only(kept)
+        value = carried_partial(partial, counted, length)
+        _WORD.pack_into(packet, l4 + 16, value)
+        if complete:
+            value = finish(checksum(packet[l4:]))
+            if value == 0:
+                value = tcp_zero(value)
+                trail.append("tcp_zero")
+            _WORD.pack_into(packet, l4 + 16, value)
+        stamp_ip(skb, packet, index)
+        packets.append(bytes(packet))
+    return packets
+
+
+def _note_tcp(skb: Skb, trail: list[str], flags: int, whole: int) -> None:
+    trail += _IP_FACTS[skb.version]
+    trail += ("tcp_sequence", "carried_partial") if skb.needs_csum else ("tcp_sequence", "partial_of_the_kernel")
+    if flags & _CWR:
+        trail.append("cwr_on_the_first_only")
+    if flags & _FIN_PSH:
+        trail.append("fin_and_psh_on_the_last_only")
+    if whole > 0xFFFF:
+        trail.append("whole_length")
+
+
+# UDP -----------------------------------------------------------------------------------------------------------------
+
+
+@fact("__udp_gso_segment")
+def udp_length(length: int) -> int:
+    """The UDP length of each segment is what it has."""
+    return length & 0xFFFF
+
+
+@fact("__udp_gso_segment")
+def udp_partial(partial: int, stated: int, length: int) -> int:
+    """The given partial is adjusted from the length that the UDP header states, right or wrong."""
+    total = partial + (~stated & 0xFFFF)
+    total = (total & 0xFFFF) + (total >> 16) + length
+    return (total & 0xFFFF) + (total >> 16)
+
+
+@fact("__udp_gso_segment")
+def udp_zero(_: int) -> int:
+    """A UDP checksum of 0x0000 is sent as 0xFFFF."""
+    return 0xFFFF
+
+
+def cut_udp(skb: Skb, trail: list[str], *, complete: bool) -> list[bytes]:
+    """Return the segments; with `complete` their checksums are, otherwise each carries its partial."""
+    data, l4 = skb.data, skb.l4
+    end = l4 + 8
+    stated, partial = _WORDS.unpack_from(data, l4 + 4)
+    trail += _IP_FACTS[skb.version]
+    trail += ("udp_length", "udp_partial")
+
+    packets = []
+    for index, start in enumerate(range(end, len(data), skb.gso_size)):
+        packet = bytearray(data[:end]) + data[start : start + skb.gso_size]
+        length = len(packet) - l4
+        _WORDS.pack_into(packet, l4 + 4, udp_length(length), udp_partial(partial, stated, length))
+        if complete:
+            value = finish(checksum(packet[l4:]))
+            if value == 0:
+                value = udp_zero(value)
+                trail.append("udp_zero")
+            _WORD.pack_into(packet, l4 + 6, value)
+        stamp_ip(skb, packet, index)
+        packets.append(bytes(packet))
+    return packets
+
+
+# The IP header of a segment ------------------------------------------------------------------------------------------
+
+_IP_FACTS = {4: ("ipv4_id", "ipv4_total_length", "ipv4_header_checksum"), 6: ("ipv6_payload_length",)}
+
+
+def stamp_ip(skb: Skb, packet: bytearray, index: int) -> None:
+    """Write what is different in the IP header of segment `index`."""
+    if skb.version == 6:
+        _WORD.pack_into(packet, 4, ipv6_payload_length(len(packet)))
+        return
+    _WORDS.pack_into(packet, 2, ipv4_total_length(len(packet)), ipv4_id(skb.data[4] << 8 | skb.data[5], index))
+    seal_ipv4(packet, skb.l4)
+
+
+def seal_ipv4(packet: bytearray, header_length: int) -> None:
+    """Write the IPv4 header checksum."""
+    _WORD.pack_into(packet, 10, 0)
+    _WORD.pack_into(packet, 10, ipv4_header_checksum(packet[:header_length]))

@@ -1,0 +1,111 @@
+"""Where the kernel finds the transport header when it cuts: `inet_gso_segment`, `ipv6_gso_segment` (net/ipv4, net/ipv6).
+
+Never by csum_start, never by hdr_len: by the IP headers alone. Lengths that the IP header states are not looked at.
+"""
+
+import struct
+
+from tio.checksum import checksum, finish
+from tio.linux.rules import fact, loss
+from tio.linux.skb import PROTOCOLS, TCPV4, TCPV6, Skb
+
+__all__ = ["find_transport", "pseudo_header"]
+
+FRAGMENT = 44
+AH = 51
+
+_EXTENSIONS = (0, 43, 60)
+_WORD = struct.Struct(">H")
+
+
+def find_transport(skb: Skb) -> None:
+    """Set `l4` and `protocol`: where the transport header begins, by the IP header, and what it is."""
+    data = skb.data
+    if skb.version == 4:
+        skb.l4 = (data[0] & 15) * 4
+        skb.protocol = data[9] if len(data) > 9 else -1
+    else:
+        skb.protocol, skb.l4 = walked_extensions(data)
+
+
+@fact("ipv6_gso_pull_exthdrs")
+def walked_extensions(data: bytes) -> tuple[int, int]:
+    """Hop-by-hop, routing and destination options are walked, in any order and number, while they are all there."""
+    if len(data) < 40:
+        return -1, 0
+    protocol, at = data[6], 40
+    while protocol in _EXTENSIONS and at + 8 <= len(data):
+        end = at + 8 * (data[at + 1] + 1)
+        if end > len(data):
+            break
+        protocol, at = data[at], end
+    return protocol, at
+
+
+@loss("inet_gso_segment, ipv6_gso_segment")
+def ip_header_cut_off(skb: Skb) -> bool:
+    """The fixed IP header is not all there."""
+    return len(skb.data) < (20 if skb.version == 4 else 40)
+
+
+@loss("inet_gso_segment")
+def ihl_under_five(skb: Skb) -> bool:
+    """The IPv4 header says that it is shorter than 20 bytes."""
+    return skb.version == 4 and skb.l4 < 20
+
+
+@loss("inet_gso_segment")
+def ihl_beyond_the_packet(skb: Skb) -> bool:
+    """The IPv4 header says that it is longer than the packet."""
+    return skb.version == 4 and skb.l4 > len(skb.data)
+
+
+@loss("ipv6_gso_pull_exthdrs")
+def extension_not_walked(skb: Skb) -> bool:
+    """A Fragment or AH header stands before the transport header, or an extension header is cut off."""
+    return skb.version == 6 and (skb.protocol in (FRAGMENT, AH) or skb.protocol in _EXTENSIONS)
+
+
+@loss("tcp4_gso_segment, udp4_ufo_fragment, tcp6_gso_segment, udp6_ufo_fragment")
+def protocol_of_another_type(skb: Skb) -> bool:
+    """The protocol is not the one that the type stands for."""
+    return skb.protocol != PROTOCOLS[skb.type]
+
+
+@loss("tcp4_gso_segment, tcp6_gso_segment")
+def version_of_another_type(skb: Skb) -> bool:
+    """A TCP type stands before a packet of the other IP version."""
+    return (skb.type == TCPV4 and skb.version != 4) or (skb.type == TCPV6 and skb.version != 6)
+
+
+def pseudo_header(skb: Skb, length: int) -> int:
+    """Return the sum of the pseudo-header for a transport part of `length` bytes."""
+    addresses = skb.data[12:20] if skb.version == 4 else skb.data[8:40]
+    return checksum(addresses, skb.protocol + length)
+
+
+# The IP header of a segment ------------------------------------------------------------------------------------------
+
+
+@fact("inet_gso_segment")
+def ipv4_id(first: int, index: int) -> int:
+    """The identification counts up, modulo 2**16, with and without DF."""
+    return (first + index) & 0xFFFF
+
+
+@fact("inet_gso_segment")
+def ipv4_total_length(length: int) -> int:
+    """The total length of each segment is what it has."""
+    return length & 0xFFFF
+
+
+@fact("inet_gso_segment")
+def ipv4_header_checksum(header: bytes | bytearray) -> int:
+    """The header checksum of each segment is computed anew; `header` has zero in its place."""
+    return finish(checksum(header))
+
+
+@fact("ipv6_gso_segment")
+def ipv6_payload_length(length: int) -> int:
+    """The payload length counts all but the fixed 40 bytes, extension headers included."""
+    return (length - 40) & 0xFFFF

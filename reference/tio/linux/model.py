@@ -1,0 +1,83 @@
+"""The model: what Linux does with any frame written to a TUN, given what the kernel is and the way that the frame takes.
+
+    write      `write`       refused, or taken for a superpacket or one packet
+    forward    `forward`     the IP layer checks, trims, takes one off the TTL, looks at the MTU (only where forwarded)
+    transmit   `transmit`    cut in software, or handed on whole, or its checksum completed, or lost
+    read       `reader`      the vnet header that the reader gets (only where it has one)
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from tio.linux import write
+from tio.linux.outcome import Delivered, Lost, Outcome, Refused
+from tio.linux.rules import rules_of
+from tio.linux.skb import TUNNEL, Skb
+from tio.linux.traits import Trait, Traits
+from tio.linux.transmit import Transmission
+from tio.linux.way import REDIRECT, Way
+
+__all__ = ["Model", "predict"]
+
+_LOST = Lost()
+
+
+class Model:
+    """A kernel with some traits, at the end of a way. Making one chooses the rules; `predict` applies them."""
+
+    def __init__(self, traits: Traits, way: Way = REDIRECT) -> None:
+        self.traits = traits
+        self.way = way
+        rules = rules_of(write.__name__, "refusal", traits=traits, way=way)
+        self._refusals = tuple((rule.name, rule.errno or 0, rule.function) for rule in rules)
+        has_tunnels = Trait.UDP_TUNNEL in traits and way.header_size >= write.TUNNEL_HEADER_SIZE
+        self._type_mask = 0x7F & ~TUNNEL if has_tunnels else 0x7F
+        self._counted_headers = self._choose_headers()
+        self._transmission = Transmission(traits, way)
+
+    def predict(self, frame: bytes) -> Outcome:
+        """Return what the kernel does with `frame`."""
+        return self.explain(frame)[0]
+
+    def explain(self, frame: bytes) -> tuple[Outcome, list[str]]:
+        """Return what the kernel does with `frame`, and the rules that it met, by name."""
+        trail: list[str] = []
+        skb = Skb(frame, self.way.header_size, self._type_mask)
+        skb.linear = write.linear_length(skb)
+        for name, number, refuses in self._refusals:
+            if refuses(skb, self.way):
+                trail.append(name)
+                return Refused(number), trail
+        self._take(skb, trail)
+        packets = self._transmission.send(skb, trail)
+        return (_LOST if packets is None else Delivered(tuple(packets))), trail
+
+    def _take(self, skb: Skb, trail: list[str]) -> None:
+        """Decide whether there is something to cut."""
+        if skb.csum_end > 0xFFFF:
+            trail.append("linear_length")
+        if skb.raw_type == 0:
+            return
+        size = skb.raw_gso_size
+        if Trait.MIN_GSO_8 in self.traits:
+            size = write.raised_gso_size(skb)
+            if size != skb.raw_gso_size:
+                trail.append("raised_gso_size")
+        name, count = self._counted_headers
+        skb.headers = count(skb) - write.ufo_counts_its_header(skb)
+        if write.nothing_to_cut(skb, size):
+            trail += ("nothing_to_cut", name)
+        else:
+            skb.gso_size = size
+
+    def _choose_headers(self) -> tuple[str, Callable[[Skb], int]]:
+        if Trait.DISSECTED in self.traits:
+            return "counted_headers_dissected", write.counted_headers_dissected
+        if Trait.NOCSUM_MIN_LEN in self.traits:
+            return "counted_headers", write.counted_headers
+        return "counted_headers_without_ip", write.counted_headers_without_ip
+
+
+def predict(frame: bytes, traits: Traits, way: Way = REDIRECT) -> Outcome:
+    """Return what a kernel with these traits does with a frame. For many frames, make a `Model` once."""
+    return Model(traits, way).predict(frame)

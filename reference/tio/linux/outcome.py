@@ -1,0 +1,30 @@
+"""What a kernel does with a frame: exactly one of three things.
+
+Plain values that compare by what they hold, so an expected outcome and an observed one are compared with `==`.
+"""
+
+from dataclasses import dataclass
+
+__all__ = ["Delivered", "Lost", "Outcome", "Refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The write failed with `errno`, and nothing came out."""
+
+    errno: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The write succeeded, and the kernel dropped the frame on its way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What came out, in order: each as one read of the reader returns it, with its vnet header where it has one."""
+
+    packets: tuple[bytes, ...]
+
+
+Outcome = Refused | Lost | Delivered

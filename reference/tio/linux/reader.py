@@ -1,0 +1,155 @@
+"""What the reader of a TUN gets in front of a packet: `virtio_net_hdr_from_skb`, `tun_put_user`; and what it may get whole."""
+
+import struct
+
+from tio.linux.rules import fact, loss
+from tio.linux.skb import ECN, TCPV4, TCPV6, UDP_L4, Skb
+from tio.linux.traits import Trait
+from tio.linux.way import Way
+from tio.tuntap import Offload
+
+__all__ = ["Reader", "linear_bytes", "offload_of"]
+
+_HEADER = struct.Struct("=BBHHHH")
+_NEEDS_CSUM, _DATA_VALID = 1, 2
+
+_PAGE = 4096
+_HEADROOM = 64  # NET_SKB_PAD
+_MAX_HEAD = _PAGE - _HEADROOM - 320  # SKB_MAX_HEAD: a page less headroom and skb_shared_info (x86-64, pages of 4 KiB)
+_GSO_MAX_SIZE = 65536  # GSO_LEGACY_MAX_SIZE, what a link has unless told otherwise
+
+_NEEDED = {TCPV4: Offload.TSO4, TCPV6: Offload.TSO6, UDP_L4: Offload.USO}
+
+
+def _has_header(way: Way) -> bool:
+    return way.reader is not None
+
+
+def _may_take_whole(way: Way) -> bool:
+    return way.reader is not None and bool(way.reader & (Offload.TSO4 | Offload.TSO6 | Offload.USO))
+
+
+@loss("tun_vnet_hdr_tnl_put", needs=Trait.TUNNEL_READ_EFAULT, on=_has_header)
+def tunnel_reader_with_short_header(way: Way) -> bool:
+    """A reader that takes UDP tunnels with a vnet header under 24 bytes gets EFAULT instead of any packet."""
+    return bool((way.reader or 0) & Offload.UDP_TUNNEL) and way.reader_header_size < 24
+
+
+# What is handed on whole ---------------------------------------------------------------------------------------------
+
+
+@fact("netif_skb_features", on=_may_take_whole)
+def offload_of(skb: Skb) -> int:
+    """Which offload a reader must take to get a superpacket whole; none is enough for UFO."""
+    return _NEEDED.get(skb.type, -1)
+
+
+@fact("net_gso_ok", on=_may_take_whole)
+def ecn_needs_its_own_offload(skb: Skb, offload: int) -> bool:
+    """One with the ECN bit needs TSO_ECN as well; the CWR flag does not matter."""
+    return skb.raw_type < ECN or bool(offload & Offload.TSO_ECN)
+
+
+@fact("gso_features_check", on=_may_take_whole)
+def too_long_to_be_whole(skb: Skb) -> bool:
+    """65536 bytes and more are cut for every reader: a superpacket must be shorter than gso_max_size."""
+    return len(skb.data) >= _GSO_MAX_SIZE
+
+
+@fact("gso_features_check", needs=Trait.GSO_SEGS_COUNTED, on=lambda way: _may_take_whole(way) and way.gso_max_segs < 65535)
+def more_segments_than_the_link_takes(skb: Skb, most: int) -> bool:
+    """More segments than gso_max_segs: cut. They are counted over what follows the least headers."""
+    return -(-(len(skb.data) - skb.headers) // skb.gso_size) > most
+
+
+# The vnet header -----------------------------------------------------------------------------------------------------
+
+
+@fact("tun_alloc_skb", needs=Trait.LINEAR_CAPPED, on=_may_take_whole)
+def linear_bytes(skb: Skb, read: int) -> int:
+    """hdr_len is the linear length: everything in a short frame, else what was asked for, at most 3712, or was read."""
+    if _HEADROOM + len(skb.data) < _PAGE:
+        return len(skb.data)
+    return max(min(skb.linear or _MAX_HEAD, _MAX_HEAD), read)
+
+
+@fact("tun_alloc_skb", without=Trait.LINEAR_CAPPED, on=_may_take_whole)
+def linear_bytes_uncapped(skb: Skb, read: int) -> int:
+    """hdr_len is the linear length; an hdr_len of 0 had made everything linear."""
+    return linear_bytes(skb, read) if skb.linear else len(skb.data)
+
+
+@fact("virtio_net_hdr_from_skb", on=_has_header)
+def partial_fields(start: int, offset: int) -> bytes:
+    """A packet with a partial checksum has NEEDS_CSUM and says where it is."""
+    return _HEADER.pack(_NEEDS_CSUM, 0, 0, 0, start, offset)
+
+
+@fact("virtio_net_hdr_from_skb", without=Trait.DATA_VALID_LOST, on=_has_header)
+def known_good() -> bytes:
+    """A packet whose checksum the kernel computed itself, a fragment of UFO, has DATA_VALID."""
+    return _HEADER.pack(_DATA_VALID, 0, 0, 0, 0, 0)
+
+
+@fact("tun_put_user", needs=Trait.VNET_PAD, on=lambda way: _has_header(way) and way.reader_header_size > _HEADER.size)
+def padding(size: int) -> bytes:
+    """What follows the first 10 bytes of a longer header is zero."""
+    return bytes(size)
+
+
+class Reader:
+    """A reader with a vnet header that takes some offloads; or, with `way.reader` None, one without either."""
+
+    def __init__(self, traits: frozenset[Trait], way: Way) -> None:
+        self.has_header = way.reader is not None
+        self.offload = int(way.reader or 0)
+        self.completes = not self.offload & Offload.CSUM
+        self.faults = Trait.TUNNEL_READ_EFAULT in traits and self.has_header and tunnel_reader_with_short_header(way)
+        self._max_segs = way.gso_max_segs if Trait.GSO_SEGS_COUNTED in traits else None
+        self._linear = linear_bytes if Trait.LINEAR_CAPPED in traits else linear_bytes_uncapped
+        self._known_good = bytes(_HEADER.size) if Trait.DATA_VALID_LOST in traits else known_good()
+        rest = way.reader_header_size - _HEADER.size
+        self._rest = padding(rest) if Trait.VNET_PAD in traits else bytes((way.reader_fill,)) * rest
+        self._plain = bytes(_HEADER.size) + self._rest
+
+    def takes(self, skb: Skb, trail: list[str]) -> bool:
+        """Whether this reader gets a superpacket whole."""
+        needed = offload_of(skb)
+        if self.offload & needed != needed:
+            return False
+        trail.append("offload_of")
+        if not ecn_needs_its_own_offload(skb, self.offload):
+            trail.append("ecn_needs_its_own_offload")
+            return False
+        if too_long_to_be_whole(skb):
+            trail.append("too_long_to_be_whole")
+            return False
+        if self._max_segs is not None and more_segments_than_the_link_takes(skb, self._max_segs):
+            trail.append("more_segments_than_the_link_takes")
+            return False
+        return True
+
+    def plain(self, packets: list[bytes]) -> list[bytes]:
+        """Return what is read of packets with nothing left to do."""
+        return [self._plain + packet for packet in packets] if self.has_header else packets
+
+    def partial(self, packets: list[bytes], start: int, offset: int, trail: list[str]) -> list[bytes]:
+        """Return what is read of packets whose checksum is still to be completed."""
+        trail.append("partial_fields")
+        header = partial_fields(start, offset) + self._rest
+        return [header + packet for packet in packets]
+
+    def fragments(self, packets: list[bytes], trail: list[str]) -> list[bytes]:
+        """Return what is read of fragments of UFO."""
+        if not self.has_header:
+            return packets
+        trail.append("known_good")
+        return [self._known_good + self._rest + packet for packet in packets]
+
+    def whole(self, skb: Skb, packet: bytes, transport: int, trail: list[str]) -> bytes:
+        """Return what is read of a superpacket that is handed on; its headers end at `transport`."""
+        trail += ("partial_fields", self._linear.__name__)
+        kind = skb.type | (skb.raw_type & ECN)
+        offset = 6 if skb.type == UDP_L4 else 16
+        length = self._linear(skb, transport)
+        return _HEADER.pack(_NEEDS_CSUM, kind, length, skb.gso_size, skb.l4, offset) + self._rest + packet

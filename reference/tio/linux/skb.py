@@ -1,0 +1,78 @@
+"""What travels: a packet with what the kernel knows of it, as it knows it (`struct sk_buff`)."""
+
+import struct
+from typing import Final
+
+__all__ = ["ECN", "PROTOCOLS", "TCPV4", "TCPV6", "TCP_TYPES", "TUNNEL", "UDP_L4", "UFO", "Skb"]
+
+TCPV4: Final = 1
+UFO: Final = 3
+TCPV6: Final = 4
+UDP_L4: Final = 5
+ECN: Final = 0x80
+TUNNEL: Final = 0x60
+"""The bits that say UDP tunnel, with an outer header of IPv4 (0x20) or IPv6 (0x40)."""
+
+TCP_TYPES: Final = (TCPV4, TCPV6)
+
+_NEEDS_CSUM = 1
+_HEADER = struct.Struct("=BBHHHH")
+_TRANSPORT_MINIMUM = {TCPV4: 20, TCPV6: 20, UFO: 8, UDP_L4: 8}
+
+PROTOCOLS: Final = {TCPV4: 6, TCPV6: 6, UFO: 17, UDP_L4: 17}
+"""The IP protocol that each type stands for."""
+
+
+class Skb:
+    """A frame on its way through the kernel.
+
+    What was written: `size` bytes in all, of them `header` (the vnet header) and `data` (the packet), with the header's
+    numbers: `raw_type`, `hdr_len`, `raw_gso_size`, `csum_start`, `csum_offset`.
+
+    What follows from them: `needs_csum`; `type`, without the ECN bit and the tunnel bits where those mean something;
+    `tunnel`, those bits; `transport`, the least bytes of transport header by the type; `csum_end`, where the checksum field ends; `headers`,
+    the least bytes of all headers that the kernel counts.
+
+    What the kernel decides on the way: `gso_size`, 0 for a packet that is not to be cut; `partial`, whether the checksum
+    still has to be completed; `version`, `l4` (where the transport header begins) and `protocol`; `linear`, how many
+    bytes were asked to be linear.
+    """
+
+    __slots__ = (
+        "csum_end",
+        "csum_offset",
+        "csum_start",
+        "data",
+        "gso_size",
+        "hdr_len",
+        "header",
+        "headers",
+        "l4",
+        "linear",
+        "needs_csum",
+        "partial",
+        "protocol",
+        "raw_gso_size",
+        "raw_type",
+        "size",
+        "transport",
+        "tunnel",
+        "type",
+        "version",
+    )
+
+    def __init__(self, frame: bytes, header_size: int, type_mask: int) -> None:
+        """Take a frame apart; one that is shorter than its vnet header is as if zeros followed."""
+        self.size = len(frame)
+        self.header = header = frame[:header_size]
+        self.data = data = frame[header_size:]
+        if len(header) < _HEADER.size:
+            header = header.ljust(_HEADER.size, b"\0")
+        flags, self.raw_type, self.hdr_len, self.raw_gso_size, start, offset = _HEADER.unpack_from(header)
+        self.csum_start, self.csum_offset, self.csum_end = start, offset, start + offset + 2
+        self.needs_csum = self.partial = bool(flags & _NEEDS_CSUM)
+        self.type = self.raw_type & type_mask
+        self.tunnel = self.raw_type & TUNNEL & ~type_mask
+        self.transport = _TRANSPORT_MINIMUM.get(self.type, 0)
+        self.version = data[0] >> 4 if data else 0
+        self.headers = self.gso_size = self.linear = self.l4 = self.protocol = 0

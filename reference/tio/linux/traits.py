@@ -1,0 +1,284 @@
+"""Traits: behaviours in which kernels differ, each named once. A kernel is the set of the traits that it has.
+
+Behaviour follows the point release, the distribution's backports and the vendor's patches, so a version number decides
+nothing: `tunproof kernel` finds out by frames which traits a kernel has. `traits_of` says what is known of a release as
+it left kernel.org, which is where to start from and what to compare with.
+
+A regression is a trait too: one that no kernel should have.
+"""
+
+import enum
+import re
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["ABOUT", "About", "Trait", "Traits", "traits_of"]
+
+
+class Trait(enum.StrEnum):
+    """A behaviour in which kernels differ; `ABOUT` explains each. Sorted by where a frame meets it."""
+
+    # what may be written
+    LONG_FRAMES = "long_frames"
+    USO = "uso"
+    USO_STRICT = "uso_strict"
+    USO_128 = "uso_128"
+    UDP_TUNNEL = "udp_tunnel"
+    CSUM_START_FLOOR = "csum_start_floor"
+    NOCSUM_MIN_LEN = "nocsum_min_len"
+    DISSECTED = "dissected"
+    TSO_CSUM_CHECKED = "tso_csum_checked"
+    MIN_GSO_8 = "min_gso_8"
+    NIBBLE_PULLED = "nibble_pulled"
+    # what is cut
+    HBH_JUMBO_STRIP = "hbh_jumbo_strip"
+    BIGTCP_CSUM = "bigtcp_csum"
+    ACCECN_CWR = "accecn_cwr"
+    # what is forwarded
+    TOTLEN0 = "totlen0"
+    PAYLEN0 = "paylen0"
+    FRAG_CSUM_START = "frag_csum_start"
+    # what a reader gets
+    GSO_SEGS_COUNTED = "gso_segs_counted"
+    LINEAR_CAPPED = "linear_capped"
+    VNET_PAD = "vnet_pad"
+    BACKPRESSURE = "backpressure"
+    # regressions
+    GSO_REMAINDER_CHECKED = "gso_remainder_checked"
+    NOCSUM_CSUM_OFFSET = "nocsum_csum_offset"
+    TUNNEL_OUTER_ETHERNET = "tunnel_outer_ethernet"
+    TUNNEL_READ_EFAULT = "tunnel_read_efault"
+    DATA_VALID_LOST = "data_valid_lost"
+    READ_STACK_LEAK = "read_stack_leak"
+
+
+Traits = frozenset[Trait]
+"""What a kernel does where kernels differ."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What is known of a trait.
+
+    `means`       what a kernel does that has it, and what one does that has not
+    `commit`      brought it
+    `releases`    have it: "6.11+" from there on, "6.6.46+" in that branch from there on, "6.17-6.17.10" from there to
+                  there; what is not listed is not known to have it
+    `regression`  it is a bug; `fixed` is the commit that ended it, "" while nobody did
+    `effect`      what a user notices of it (regressions)
+    `unseen`      why no frame can tell it from outside; "" where one can
+    """
+
+    means: str
+    commit: str
+    releases: str
+    regression: bool = False
+    fixed: str = ""
+    effect: str = ""
+    unseen: str = ""
+
+    @property
+    def since(self) -> str:
+        """The mainline release that brought it."""
+        return self.releases.split(" ", 1)[0].rstrip("+").partition("-")[0]
+
+
+ABOUT: Final[dict[Trait, About]] = {
+    Trait.LONG_FRAMES: About(
+        means="A frame may be longer than 69632 bytes and its linear part; without it that is EMSGSIZE.",
+        commit="ce7c7fef1473",
+        releases="6.6+",
+    ),
+    Trait.USO: About(
+        means="UDP superpackets (UDP_L4) can be written to a TUN; without it the type is refused with EINVAL.",
+        commit="860b7f27b8f7",
+        releases="6.2+",
+    ),
+    Trait.USO_STRICT: About(
+        means="A UDP superpacket must have NEEDS_CSUM, csum_offset 6 and no ECN bit, and is limited in its segments; "
+        "without it the first three are not looked at when it is written.",
+        commit="fc8b2a619469",
+        releases="6.6+ 6.5.9+",
+    ),
+    Trait.USO_128: About(
+        means="A UDP superpacket may have 128 segments, not 64.",
+        commit="1382e3b6a350",
+        releases="6.9+",
+    ),
+    Trait.UDP_TUNNEL: About(
+        means="Superpackets inside UDP tunnels can be written behind a vnet header of 24 bytes and more; without it "
+        "their types are refused.",
+        commit="a2fb4bc4e2a6",
+        releases="6.17+",
+    ),
+    Trait.CSUM_START_FLOOR: About(
+        means="csum_start inside the first 20 bytes (40 for TCPV6) is refused; without it the checksum is written "
+        "there, into the IP header.",
+        commit="49d14b54a527",
+        releases="6.12+ 6.11.3+",
+    ),
+    Trait.NOCSUM_MIN_LEN: About(
+        means="Without NEEDS_CSUM a typed packet is measured with 20 bytes (TCPV6: 40) of IP header; without it the IP "
+        "header counts as payload, and a payload of gso_size is accepted and lost.",
+        commit="9181d6f8a2bb",
+        releases="6.8+ 6.6.14+",
+    ),
+    Trait.DISSECTED: About(
+        means="Without NEEDS_CSUM a typed packet is dissected: its IP version and protocol must be what the type says, "
+        "or the write is refused; the version nibble is looked at before the vnet header.",
+        commit="44378d02c5aa",
+        releases="7.3+ 7.2.11+",
+    ),
+    Trait.TSO_CSUM_CHECKED: About(
+        means="csum_offset of a TCP superpacket must be 16, or the write is refused, and csum_start of a TCP or UDP "
+        "superpacket must be where that header is, or the packet is lost; without it these are ignored.",
+        commit="89add40066f9",
+        releases="6.11+ 6.10.5+ 6.6.46+ 6.1.107+ 5.15.167+",
+    ),
+    Trait.MIN_GSO_8: About(
+        means="gso_size of a TCP superpacket is raised to 8: the packet is cut elsewhere than the sender said.",
+        commit="c27c449d455a",
+        releases="7.2+ 6.12.110+ 6.1.188+",
+    ),
+    Trait.NIBBLE_PULLED: About(
+        means="The first byte of a packet is made linear before its version nibble is read.",
+        commit="",
+        releases="7.2+ 6.12.117+ 6.1.192+",
+        unseen="the first byte of what write(2) hands over is always linear",
+    ),
+    Trait.HBH_JUMBO_STRIP: About(
+        means="A hop-by-hop header with nothing but a jumbo payload option is cut out of an IPv6 TCP superpacket over "
+        "65536 bytes; without it every segment has a copy.",
+        commit="09f3d1a3a52c",
+        releases="5.19-6.18",
+    ),
+    Trait.BIGTCP_CSUM: About(
+        means="TCP checksums of superpackets over 65535 bytes are right; without it all are off by one.",
+        commit="82a01ab35bd0",
+        releases="6.4+ 6.3.8+ 6.1.34+",
+    ),
+    Trait.ACCECN_CWR: About(
+        means="CWR stays on all segments of a superpacket with the AccECN mark.",
+        commit="023af5a72ab1",
+        releases="6.15+",
+        unseen="no type of a vnet header sets the mark up to 7.3; only GRO does",
+    ),
+    Trait.TOTLEN0: About(
+        means="An IPv4 total length of 0 on a TCP superpacket means: as long as it is; without it the packet is lost "
+        "in the IP layer.",
+        commit="b1a78b9b9886",
+        releases="6.3+",
+    ),
+    Trait.PAYLEN0: About(
+        means="An IPv6 payload length of 0 on a TCP superpacket means: as long as it is; without it the packet is lost "
+        "in the IP layer.",
+        commit="b2936b4fd562",
+        releases="7.0+ 6.12.115+",
+    ),
+    Trait.FRAG_CSUM_START: About(
+        means="A packet with a partial checksum whose csum_start lies inside the IP header is lost when it has to be "
+        "fragmented; without it the checksum is written there first.",
+        commit="",
+        releases="7.3+ 7.2.11+ 6.12.113+ 6.1.190+",
+    ),
+    Trait.GSO_SEGS_COUNTED: About(
+        means="gso_max_segs of the outgoing link limits what a reader gets whole; without it frames that were written "
+        "to a TUN are never counted.",
+        commit="",
+        releases="7.2+",
+    ),
+    Trait.LINEAR_CAPPED: About(
+        means="hdr_len 0 makes the first 3712 bytes of a long frame linear; without it all of it, which shows in the "
+        "hdr_len that a reader gets.",
+        commit="",
+        releases="6.6+",
+    ),
+    Trait.VNET_PAD: About(
+        means="Bytes 10 and up of a longer vnet header are zero when it is read; without it they are whatever the "
+        "reader's buffer held.",
+        commit="4adf74971018",
+        releases="6.15+",
+    ),
+    Trait.BACKPRESSURE: About(
+        means="A TUN can be opened with IFF_BACKPRESSURE.",
+        commit="",
+        releases="7.3+",
+        unseen="it is a flag of TUNSETIFF: no frame shows it",
+    ),
+    Trait.GSO_REMAINDER_CHECKED: About(
+        means="A frame with NEEDS_CSUM and a gso_size is refused unless its whole length, headers included, leaves no "
+        "remainder by gso_size or one that is larger than the headers.",
+        commit="e269d79c7d35",
+        releases="6.10.3-6.10.4 6.6.44-6.6.45 6.1.103-6.1.106 5.15.165-5.15.166",
+        regression=True,
+        fixed="89add40066f9",
+        effect="Legal superpackets are refused with EINVAL, by their length: throughput of tunnels collapses.",
+    ),
+    Trait.NOCSUM_CSUM_OFFSET: About(
+        means="A TCP superpacket without NEEDS_CSUM is refused unless its csum_offset, which nothing uses, is 16.",
+        commit="89add40066f9",
+        releases="6.10.5-6.10.10 6.6.46-6.6.51 6.1.107-6.1.110",
+        regression=True,
+        fixed="6513eb3d3191",
+        effect="Writers that leave checksums to themselves get EINVAL for every superpacket.",
+    ),
+    Trait.TUNNEL_OUTER_ETHERNET: About(
+        means="The offset of an outer transport header is compared as if an Ethernet header stood before the packet: "
+        "a plain outer IP header is refused on a TUN.",
+        commit="a2fb4bc4e2a6",
+        releases="6.17+",
+        regression=True,
+        effect="Superpackets inside UDP tunnels work on a TUN only with 16 bytes of outer IP options.",
+    ),
+    Trait.TUNNEL_READ_EFAULT: About(
+        means="A reader that takes UDP tunnels (TUN_F_UDP_TUNNEL_GSO) with a vnet header under 24 bytes gets EFAULT "
+        "for every packet.",
+        commit="288f30435132",
+        releases="6.17+",
+        regression=True,
+        effect="Every read fails, and every packet is lost, until the offload or the header size is changed.",
+    ),
+    Trait.DATA_VALID_LOST: About(
+        means="DATA_VALID is missing from packets whose checksum the kernel knows to be right.",
+        commit="a2fb4bc4e2a6",
+        releases="6.17-6.17.10",
+        regression=True,
+        fixed="1cd1c472343b",
+        effect="Readers verify checksums again that the kernel has verified.",
+    ),
+    Trait.READ_STACK_LEAK: About(
+        means="Bytes 10 to 23 of the vnet header of packets outside tunnels are left over from the kernel's stack.",
+        commit="288f30435132",
+        releases="6.17-6.18",
+        regression=True,
+        fixed="7f2fcff15e99",
+        effect="Kernel memory leaks to the reader of the TUN.",
+        unseen="kernels that are built to clear their stack, as distributions do, show zeros",
+    ),
+}
+
+
+def traits_of(release: str) -> Traits:
+    """Return the traits that a release is known to have: "6.12.43", or as uname gives it. Raises `ValueError`.
+
+    Distributions backport: what such a kernel does is found out by probing it.
+    """
+    found = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", release)
+    if found is None:
+        raise ValueError(f"{release!r} does not begin with a kernel's version, such as 6.12.43")
+    version = tuple(int(number or 0) for number in found.groups())
+    return frozenset(
+        trait for trait, about in ABOUT.items() if any(_has(version, releases) for releases in about.releases.split())
+    )
+
+
+def _has(version: tuple[int, ...], releases: str) -> bool:
+    if not releases.endswith("+"):
+        first, _, last = releases.partition("-")
+        return _numbers(first) <= version and version[: last.count(".") + 1] <= _numbers(last)
+    since = _numbers(releases[:-1])
+    return since <= version and (len(since) == 2 or version[:2] == since[:2])
+
+
+def _numbers(release: str) -> tuple[int, ...]:
+    return tuple(map(int, release.split(".")))

@@ -1,0 +1,114 @@
+"""Towards the reader: `validate_xmit_skb` (net/core/dev.c), which cuts, completes checksums, or passes a packet on."""
+
+import struct
+from collections.abc import Callable
+
+from tio.checksum import checksum
+from tio.linux import cut, headers, ufo
+from tio.linux.headers import find_transport
+from tio.linux.reader import Reader
+from tio.linux.rules import fact, loss, rules_of
+from tio.linux.skb import TCP_TYPES, UFO, Skb
+from tio.linux.traits import Traits
+from tio.linux.tunnel import cut_tunnel
+from tio.linux.way import Way
+
+__all__ = ["Transmission"]
+
+_WORD = struct.Struct(">H")
+
+
+@loss("tcf_classify, u32_classify", on=lambda way: not way.forwarded)
+def too_short_for_the_filter(skb: Skb) -> bool:
+    """The tc filter that redirects (u32) cannot read its key from a packet of 1 to 3 bytes."""
+    return len(skb.data) < 4
+
+
+@fact("skb_checksum_help")
+def completed_checksum(total: int) -> int:
+    """The sum from csum_start to the end of the packet is inverted and stored, wherever that is."""
+    return ~total & 0xFFFF
+
+
+@fact("skb_checksum_help")
+def completed_zero(_: int) -> int:
+    """A completed checksum of 0x0000 is stored as 0xFFFF, for TCP too."""
+    return 0xFFFF
+
+
+def complete(skb: Skb, trail: list[str]) -> bytes:
+    """Return a packet with its partial checksum completed (`skb_checksum_help`)."""
+    trail.append("completed_checksum")
+    value = completed_checksum(checksum(skb.data[skb.csum_start :]))
+    if value == 0:
+        trail.append("completed_zero")
+        value = completed_zero(value)
+    field = skb.csum_start + skb.csum_offset
+    return b"".join((skb.data[:field], _WORD.pack(value), skb.data[field + 2 :]))
+
+
+class Transmission:
+    """The last stage of the kernel on a way."""
+
+    def __init__(self, traits: Traits, way: Way) -> None:
+        self._reader = Reader(traits, way)
+        self._filters = not way.forwarded
+        self._losses: tuple[tuple[str, Callable[[Skb], bool]], ...] = tuple(
+            (rule.name, rule.function)
+            for module in (headers.__name__, cut.__name__, ufo.__name__)
+            for rule in rules_of(module, "loss", traits=traits, way=way)
+        )
+
+    def send(self, skb: Skb, trail: list[str]) -> list[bytes] | None:
+        """Return what the reader gets, read by read; None where the packet is lost."""
+        if self._reader.faults:
+            trail.append("tunnel_reader_with_short_header")
+            return None
+        if self._filters and too_short_for_the_filter(skb):
+            trail.append("too_short_for_the_filter")
+            return None
+        if skb.gso_size == 0:
+            return self._one(skb, trail)
+        find_transport(skb)
+        if skb.tunnel:
+            packets = cut_tunnel(skb, trail, self._cut)
+            return None if packets is None else self._reader.plain(packets)
+        return self._superpacket(skb, trail)
+
+    def _one(self, skb: Skb, trail: list[str]) -> list[bytes]:
+        """A packet that is none to be cut: its checksum is completed, or left to a reader that takes that."""
+        if not skb.partial:
+            return self._reader.plain([skb.data])
+        if self._reader.completes:
+            return self._reader.plain([complete(skb, trail)])
+        return self._reader.partial([skb.data], skb.csum_start, skb.csum_offset, trail)
+
+    def _is_lost(self, skb: Skb, trail: list[str]) -> bool:
+        for name, loses in self._losses:
+            if loses(skb):
+                trail.append(name)
+                return True
+        return False
+
+    def _cut(self, skb: Skb, trail: list[str]) -> list[bytes] | None:
+        """Cut in software, with whole checksums; None where the packet is lost."""
+        if self._is_lost(skb, trail):
+            return None
+        cutter = cut.cut_tcp if skb.type in TCP_TYPES else cut.cut_udp
+        return cutter(skb, trail, complete=True)
+
+    def _superpacket(self, skb: Skb, trail: list[str]) -> list[bytes] | None:
+        if self._is_lost(skb, trail):
+            return None
+        if skb.type == UFO:
+            fragments = ufo.cut_ufo(skb, trail)
+            return None if fragments is None else self._reader.fragments(fragments, trail)
+        is_tcp = skb.type in TCP_TYPES
+        if self._reader.takes(skb, trail):
+            packet = cut.with_partial(skb, trail) if is_tcp and not skb.needs_csum else skb.data
+            return [self._reader.whole(skb, packet, cut.payload_offset(skb), trail)]
+        cutter = cut.cut_tcp if is_tcp else cut.cut_udp
+        packets = cutter(skb, trail, complete=self._reader.completes)
+        if self._reader.completes:
+            return self._reader.plain(packets)
+        return self._reader.partial(packets, skb.l4, 16 if is_tcp else 6, trail)

@@ -1,0 +1,116 @@
+"""UDP fragmentation offload, always in software: `udp4_ufo_fragment`, `udp6_ufo_fragment`, and what the IP layers add.
+
+No reader of a TUN can take UFO, so an IP fragment is all that ever comes of it. The checksum is computed anew from the
+IP header and the real length; csum_start, csum_offset, NEEDS_CSUM and the field's content do not matter.
+"""
+
+import struct
+
+from tio.checksum import checksum, finish
+from tio.linux.cut import seal_ipv4
+from tio.linux.headers import pseudo_header
+from tio.linux.rules import fact, loss
+from tio.linux.skb import UFO, Skb
+
+__all__ = ["cut_ufo"]
+
+_WORD = struct.Struct(">H")
+_MORE_IPV4 = 0x2000
+_MORE_IPV6 = 0x0001
+_FRAGMENT = 44
+_FRAGMENT_HEADER = 8
+_ROUTING = 43
+_DESTINATION = 60
+
+
+@loss("udp4_ufo_fragment, udp6_ufo_fragment")
+def datagram_not_longer(skb: Skb) -> bool:
+    """The datagram, UDP header included, is not longer than gso_size."""
+    return skb.type == UFO and len(skb.data) - skb.l4 <= skb.gso_size
+
+
+@fact("udp4_ufo_fragment, udp6_ufo_fragment")
+def ufo_checksum(skb: Skb) -> int:
+    """The checksum is computed anew over the real length; 0x0000 is sent as 0xFFFF."""
+    datagram = bytearray(skb.data[skb.l4 :])
+    datagram[6:8] = b"\0\0"
+    return finish(checksum(datagram, pseudo_header(skb, len(datagram))), zero=0xFFFF)
+
+
+@fact("inet_gso_segment")
+def ipv4_fragment_offset(before: int, *, more: bool) -> int:
+    """Offset in units of 8 bytes, rounded down, and MF on all but the last; DF and the offset that was there are gone."""
+    return (before >> 3 | (_MORE_IPV4 if more else 0)) & 0xFFFF
+
+
+@fact("ipv6_gso_segment")
+def ipv6_fragment_offset(before: int, *, more: bool) -> int:
+    """Offset in bytes where units of 8 belong above three other bits, so a size that is no multiple of 8 spoils those."""
+    return before & 0xFFFF | (_MORE_IPV6 if more else 0)
+
+
+@fact("ipv6_gso_segment")
+def ipv6_fragment_counts(packet_length: int, header_end: int) -> int:
+    """A fragment moves the next one's offset by all but 48 bytes: extension headers are counted as payload."""
+    del header_end
+    return packet_length - 48
+
+
+@fact("ip6_find_1stfragopt")
+def unfragmentable_part(data: bytes) -> tuple[int, int] | None:
+    """The fragment header goes behind the extension headers, but before destination options that follow a routing header.
+
+    Returns where it goes and where the number stands that announces what follows; None where the headers end too soon.
+    """
+    at, announced, routed = 40, 6, False
+    while at <= len(data):
+        number = data[announced]
+        if number not in (0, _ROUTING, _DESTINATION) or (number == _DESTINATION and routed):
+            return at, announced
+        routed = routed or number == _ROUTING
+        if at + 2 > len(data):
+            return None
+        at, announced = at + 8 * (data[at + 1] + 1), at
+    return None
+
+
+def cut_ufo(skb: Skb, trail: list[str]) -> list[bytes] | None:
+    """Return the fragments; None where the packet is lost after all."""
+    trail.append("ufo_checksum")
+    data = bytearray(skb.data)
+    _WORD.pack_into(data, skb.l4 + 6, ufo_checksum(skb))
+    return _ipv4(skb, bytes(data), trail) if skb.version == 4 else _ipv6(skb, bytes(data), trail)
+
+
+def _ipv4(skb: Skb, data: bytes, trail: list[str]) -> list[bytes]:
+    trail += ("ipv4_total_length", "ipv4_header_checksum", "ipv4_fragment_offset")
+    packets = []
+    for start in range(skb.l4, len(data), skb.gso_size):
+        packet = bytearray(data[: skb.l4]) + data[start : start + skb.gso_size]
+        _WORD.pack_into(packet, 2, len(packet) & 0xFFFF)
+        more = start + skb.gso_size < len(data)
+        _WORD.pack_into(packet, 6, ipv4_fragment_offset(start - skb.l4, more=more))
+        seal_ipv4(packet, skb.l4)
+        packets.append(bytes(packet))
+    return packets
+
+
+def _ipv6(skb: Skb, data: bytes, trail: list[str]) -> list[bytes] | None:
+    """Insert a fragment header, whose id the kernel makes up: zeros stand in its place."""
+    part = unfragmentable_part(data)
+    if part is None:
+        return None
+    at, announced = part
+    trail += ("ipv6_payload_length", "ipv6_fragment_offset", "unfragmentable_part", "ipv6_fragment_counts")
+    head = bytearray(data[:at]) + bytes((data[announced], 0, 0, 0, 0, 0, 0, 0)) + data[at : skb.l4]
+    head[announced] = _FRAGMENT
+    before = 0
+    packets = []
+    for start in range(skb.l4, len(data), skb.gso_size):
+        packet = head + data[start : start + skb.gso_size]
+        more = start + skb.gso_size < len(data)
+        _WORD.pack_into(packet, 4, (len(packet) - 40) & 0xFFFF)
+        _WORD.pack_into(packet, at + 2, ipv6_fragment_offset(before, more=more))
+        before += ipv6_fragment_counts(len(packet), len(head))
+        packets.append(bytes(packet))
+    return packets

@@ -1,0 +1,346 @@
+"""What may be written to a TUN: `tun_get_user` (drivers/net/tun.c) and `virtio_net_hdr_to_skb` (virtio_net.h).
+
+The refusals stand in the kernel's order: the first that holds gives the errno. A frame that meets none is accepted, and
+the facts at the end say what the kernel takes it for: a superpacket, or one packet.
+"""
+
+import errno
+
+from tio.linux.dissect import dissect
+from tio.linux.rules import fact, refusal
+from tio.linux.skb import ECN, PROTOCOLS, TCP_TYPES, TCPV4, TCPV6, TUNNEL, UDP_L4, UFO, Skb
+from tio.linux.traits import Trait
+from tio.linux.way import Way
+
+__all__ = ["TUNNEL_HEADER_SIZE", "inner_network"]
+
+TUNNEL_HEADER_SIZE = 24
+"""Bytes of vnet header from which the fields about UDP tunnels are read (`virtio_net_hdr_v1_hash_tunnel`)."""
+
+_HEADROOM = 64  # NET_SKB_PAD: what an skb has before its data
+_PAGES = 17 * 4096  # MAX_SKB_FRAGS pages
+_GSO_BY_FRAGS = 0xFFFF
+_ETHERNET = 14
+
+
+def _with_tunnels(way: Way) -> bool:
+    return way.header_size >= TUNNEL_HEADER_SIZE
+
+
+# Before there is an skb ----------------------------------------------------------------------------------------------
+
+
+@refusal(errno.EBADFD, "tun_chr_write_iter", on=lambda way: not way.attached)
+def no_device(_: Skb, __: Way) -> bool:
+    """The fd has no device."""
+    return True
+
+
+@refusal(errno.EINVAL, "tun_vnet_hdr_get")
+def no_whole_header(skb: Skb, way: Way) -> bool:
+    """The frame is shorter than the vnet header."""
+    return skb.size < way.header_size
+
+
+@refusal(errno.EFAULT, "tun_vnet_hdr_get", on=lambda way: way.readable is not None)
+def header_unreadable(_: Skb, way: Way) -> bool:
+    """The memory of the vnet header cannot be read."""
+    return way.readable is not None and way.readable < min(way.header_size, TUNNEL_HEADER_SIZE)
+
+
+@fact("tun_vnet_hdr_get")
+def linear_length(skb: Skb) -> int:
+    """hdr_len is raised to the end of the checksum field, modulo 2**16."""
+    return max(skb.hdr_len, skb.csum_end) & 0xFFFF if skb.needs_csum else skb.hdr_len
+
+
+@refusal(errno.EINVAL, "tun_vnet_hdr_get")
+def hdr_len_beyond_the_packet(skb: Skb, _: Way) -> bool:
+    """hdr_len, or the end of the checksum field, lies beyond the packet."""
+    return skb.linear > len(skb.data)
+
+
+@refusal(errno.EMSGSIZE, "sock_alloc_send_pskb", without=Trait.LONG_FRAMES)
+def too_long_for_pages(skb: Skb, _: Way) -> bool:
+    """More than 17 pages would lie outside the linear part; hdr_len 0 makes all of it linear."""
+    return skb.linear != 0 and len(skb.data) - skb.linear > _PAGES
+
+
+@refusal(errno.EFAULT, "skb_copy_datagram_from_iter", on=lambda way: way.readable is not None)
+def packet_unreadable(skb: Skb, way: Way) -> bool:
+    """The memory of the packet cannot be read."""
+    return way.readable is not None and way.readable < skb.size
+
+
+@refusal(errno.EINVAL, "tun_get_user", needs=Trait.DISSECTED)
+def version_unknown_at_once(skb: Skb, _: Way) -> bool:
+    """The version nibble is not 4 or 6, or there is no packet; looked at before the vnet header."""
+    return skb.version not in (4, 6)
+
+
+# UDP tunnels ---------------------------------------------------------------------------------------------------------
+
+
+def outer_transport(skb: Skb) -> int:
+    """Return where the vnet header says that the outer UDP header begins."""
+    return int.from_bytes(skb.header[20:22], "little")
+
+
+def inner_network(skb: Skb) -> int:
+    """Return where the vnet header says that the inner IP header begins."""
+    return int.from_bytes(skb.header[22:24], "little")
+
+
+@refusal(errno.EINVAL, "virtio_net_hdr_tnl_to_skb", needs=Trait.UDP_TUNNEL, on=_with_tunnels)
+def tunnel_over_both_versions(skb: Skb, _: Way) -> bool:
+    """Both tunnel bits are set."""
+    return skb.tunnel == TUNNEL
+
+
+@refusal(errno.EINVAL, "virtio_net_hdr_tnl_to_skb", needs=Trait.UDP_TUNNEL, on=_with_tunnels)
+def tunnel_without_superpacket(skb: Skb, _: Way) -> bool:
+    """A tunnel carries no type, or UFO."""
+    return skb.tunnel != 0 and skb.type in (0, UFO)
+
+
+@refusal(errno.EINVAL, "virtio_net_hdr_tnl_to_skb", needs=Trait.UDP_TUNNEL, on=_with_tunnels)
+def tunnel_without_needs_csum(skb: Skb, _: Way) -> bool:
+    """A tunnel has no NEEDS_CSUM."""
+    return skb.tunnel != 0 and not skb.needs_csum
+
+
+def _outer_minimum(skb: Skb) -> int:
+    return 40 if skb.tunnel & 0x40 else 20
+
+
+@refusal(errno.EINVAL, "virtio_net_hdr_tnl_to_skb", needs=Trait.TUNNEL_OUTER_ETHERNET, on=_with_tunnels)
+def tunnel_outer_as_if_on_ethernet(skb: Skb, _: Way) -> bool:
+    """The outer transport header does not leave room for an IP header behind an Ethernet header, which is not there."""
+    return skb.tunnel != 0 and outer_transport(skb) < _ETHERNET + _outer_minimum(skb)
+
+
+@refusal(errno.EINVAL, "virtio_net_hdr_tnl_to_skb", needs=Trait.UDP_TUNNEL, on=_with_tunnels)
+def tunnel_outer_inside_ip(skb: Skb, _: Way) -> bool:
+    """The outer transport header does not leave room for an IP header."""
+    return skb.tunnel != 0 and outer_transport(skb) < _outer_minimum(skb)
+
+
+@refusal(errno.EINVAL, "virtio_net_hdr_tnl_to_skb", needs=Trait.UDP_TUNNEL, on=_with_tunnels)
+def tunnel_inner_inside_outer(skb: Skb, _: Way) -> bool:
+    """The inner IP header does not leave room for the outer UDP header."""
+    return skb.tunnel != 0 and inner_network(skb) < outer_transport(skb) + 8
+
+
+@refusal(errno.EINVAL, "virtio_net_hdr_tnl_to_skb", needs=Trait.UDP_TUNNEL, on=_with_tunnels)
+def tunnel_csum_start_inside_inner_ip(skb: Skb, _: Way) -> bool:
+    """csum_start does not leave room for the inner IP header."""
+    if not skb.tunnel:
+        return False
+    start = inner_network(skb)
+    inner = skb.data[start] >> 4 if skb.type == UDP_L4 and start < len(skb.data) else 0
+    return skb.csum_start < start + (40 if skb.type == TCPV6 or inner == 6 else 20)
+
+
+# The vnet header -----------------------------------------------------------------------------------------------------
+
+
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.USO)
+def type_unknown(skb: Skb, _: Way) -> bool:
+    """The type is none of TCPV4, UDP, TCPV6 and UDP_L4; the ECN bit alone is none either."""
+    return skb.raw_type != 0 and skb.transport == 0
+
+
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", without=Trait.USO)
+def type_unknown_without_uso(skb: Skb, _: Way) -> bool:
+    """The type is none of TCPV4, UDP and TCPV6."""
+    return skb.raw_type != 0 and (skb.transport == 0 or skb.type == UDP_L4)
+
+
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb")
+def gso_size_zero(skb: Skb, _: Way) -> bool:
+    """There is a type, and gso_size is 0."""
+    return skb.raw_type != 0 and skb.raw_gso_size == 0
+
+
+def _needed(skb: Skb) -> int:
+    """Return how many bytes checksum field and transport header need."""
+    return skb.csum_start + max(skb.transport, skb.csum_offset + 2)
+
+
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.GSO_REMAINDER_CHECKED)
+def remainder_of_the_whole_length(skb: Skb, _: Way) -> bool:
+    """The length of the packet, headers included, leaves a remainder by gso_size that is not larger than the headers."""
+    size, length, needed = skb.raw_gso_size, len(skb.data), _needed(skb)
+    if not skb.needs_csum or size == 0:
+        return False
+    return length < size or size <= needed or 0 < length % size <= needed
+
+
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb")
+def csum_field_beyond_the_packet(skb: Skb, _: Way) -> bool:
+    """NEEDS_CSUM, and checksum field or transport header lie beyond the packet."""
+    return skb.needs_csum and _needed(skb) > len(skb.data)
+
+
+@refusal(errno.EINVAL, "skb_partial_csum_set")
+def csum_start_beyond_16_bits(skb: Skb, _: Way) -> bool:
+    """NEEDS_CSUM, and csum_start behind the headroom does not fit 16 bits."""
+    return skb.needs_csum and _HEADROOM + skb.csum_start >= 0xFFFF
+
+
+def _ip_minimum(skb: Skb) -> int:
+    """Return the least bytes of IP header that the type stands for."""
+    return 40 if skb.type == TCPV6 else 20
+
+
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.CSUM_START_FLOOR)
+def csum_start_inside_the_ip_header(skb: Skb, _: Way) -> bool:
+    """NEEDS_CSUM, and csum_start is under 20, or 40 for TCPV6."""
+    return skb.needs_csum and skb.csum_start < _ip_minimum(skb)
+
+
+def _is_unsummed_superpacket(skb: Skb) -> bool:
+    return skb.type != 0 and not skb.needs_csum
+
+
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", without=Trait.NOCSUM_MIN_LEN)
+def nocsum_shorter_than_a_transport_header(skb: Skb, _: Way) -> bool:
+    """A type without NEEDS_CSUM, and not even a transport header fits."""
+    return _is_unsummed_superpacket(skb) and len(skb.data) < skb.transport
+
+
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.NOCSUM_MIN_LEN, without=Trait.DISSECTED)
+def nocsum_shorter_than_its_headers(skb: Skb, _: Way) -> bool:
+    """A type without NEEDS_CSUM, and the least headers that it stands for do not fit."""
+    return _is_unsummed_superpacket(skb) and len(skb.data) < _ip_minimum(skb) + skb.transport
+
+
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.DISSECTED)
+def nocsum_not_dissected(skb: Skb, _: Way) -> bool:
+    """A type without NEEDS_CSUM, and the packet's headers do not say what it is, or the transport header is cut off."""
+    if not _is_unsummed_superpacket(skb):
+        return False
+    flow = dissect(skb.data)
+    return flow is None or flow.offset + skb.transport > len(skb.data)
+
+
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.DISSECTED)
+def nocsum_of_another_protocol(skb: Skb, _: Way) -> bool:
+    """A type without NEEDS_CSUM, and the packet has another protocol."""
+    flow = dissect(skb.data) if _is_unsummed_superpacket(skb) else None
+    return flow is not None and flow.protocol != PROTOCOLS[skb.type]
+
+
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.DISSECTED)
+def nocsum_of_another_version(skb: Skb, _: Way) -> bool:
+    """A TCP type without NEEDS_CSUM, and the packet has the other IP version."""
+    if skb.needs_csum or skb.type not in TCP_TYPES:
+        return False
+    return skb.version != (4 if skb.type == TCPV4 else 6)
+
+
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.USO_STRICT)
+def uso_without_needs_csum(skb: Skb, _: Way) -> bool:
+    """UDP_L4 without NEEDS_CSUM."""
+    return skb.type == UDP_L4 and not skb.needs_csum
+
+
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.USO_STRICT)
+def uso_csum_offset(skb: Skb, _: Way) -> bool:
+    """UDP_L4, and csum_offset is not 6."""
+    return skb.type == UDP_L4 and skb.csum_offset != 6
+
+
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.USO_128)
+def uso_of_more_than_128_segments(skb: Skb, _: Way) -> bool:
+    """UDP_L4, and what follows the headers is more than 128 times gso_size."""
+    return skb.type == UDP_L4 and len(skb.data) - skb.csum_start - 8 > skb.raw_gso_size * 128
+
+
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.USO_STRICT, without=Trait.USO_128)
+def uso_of_more_than_64_segments(skb: Skb, _: Way) -> bool:
+    """UDP_L4, and what follows the headers is more than 64 times gso_size."""
+    return skb.type == UDP_L4 and len(skb.data) - skb.csum_start - 8 > skb.raw_gso_size * 64
+
+
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.USO_STRICT)
+def uso_with_ecn(skb: Skb, _: Way) -> bool:
+    """UDP_L4 with the ECN bit."""
+    return skb.type == UDP_L4 and skb.raw_type >= ECN
+
+
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.TSO_CSUM_CHECKED)
+def tso_csum_offset(skb: Skb, _: Way) -> bool:
+    """A TCP type with NEEDS_CSUM, and csum_offset is not 16."""
+    return skb.type in TCP_TYPES and skb.needs_csum and skb.csum_offset != 16
+
+
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.NOCSUM_CSUM_OFFSET)
+def tso_csum_offset_of_nothing(skb: Skb, _: Way) -> bool:
+    """A TCP type without NEEDS_CSUM, and csum_offset, which nothing uses, is not 16."""
+    return skb.type in TCP_TYPES and not skb.needs_csum and skb.csum_offset != 16
+
+
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb")
+def gso_size_by_frags(skb: Skb, _: Way) -> bool:
+    """There is a type, and gso_size is 0xFFFF, which has a meaning of its own inside the kernel."""
+    return skb.type != 0 and skb.raw_gso_size == _GSO_BY_FRAGS
+
+
+# After the vnet header -----------------------------------------------------------------------------------------------
+
+
+@refusal(errno.EINVAL, "tun_get_user", without=Trait.DISSECTED)
+def version_unknown(skb: Skb, _: Way) -> bool:
+    """The version nibble is not 4 or 6, or there is no packet."""
+    return skb.version not in (4, 6)
+
+
+@refusal(errno.EIO, "tun_get_user", on=lambda way: not way.up)
+def link_down(_: Skb, __: Way) -> bool:
+    """The device is down."""
+    return True
+
+
+# What was accepted ---------------------------------------------------------------------------------------------------
+
+
+@fact("virtio_net_hdr_to_skb", needs=Trait.MIN_GSO_8)
+def raised_gso_size(skb: Skb) -> int:
+    """gso_size of a TCP type is raised to 8."""
+    return max(skb.raw_gso_size, 8) if skb.type in TCP_TYPES else skb.raw_gso_size
+
+
+@fact("virtio_net_hdr_to_skb", needs=Trait.NOCSUM_MIN_LEN)
+def counted_headers(skb: Skb) -> int:
+    """What counts as headers when it is asked whether there is anything to cut: TCP options count as payload."""
+    if skb.needs_csum:
+        return skb.csum_start + skb.transport
+    return _ip_minimum(skb) + skb.transport
+
+
+@fact("virtio_net_hdr_to_skb", without=Trait.NOCSUM_MIN_LEN)
+def counted_headers_without_ip(skb: Skb) -> int:
+    """Without NEEDS_CSUM the IP header counts as payload."""
+    return skb.csum_start + skb.transport if skb.needs_csum else skb.transport
+
+
+@fact("virtio_net_hdr_to_skb", needs=Trait.DISSECTED)
+def counted_headers_dissected(skb: Skb) -> int:
+    """Without NEEDS_CSUM the headers are counted up to where dissection found the transport header."""
+    if skb.needs_csum:
+        return skb.csum_start + skb.transport
+    flow = dissect(skb.data)
+    return skb.transport + (flow.offset if flow else 0)
+
+
+@fact("virtio_net_hdr_to_skb")
+def ufo_counts_its_header(skb: Skb) -> int:
+    """gso_size of UFO counts the UDP header too."""
+    return skb.transport if skb.type == UFO else 0
+
+
+@fact("virtio_net_hdr_to_skb")
+def nothing_to_cut(skb: Skb, size: int) -> bool:
+    """A typed packet without more than gso_size behind its headers is one packet, and its NEEDS_CSUM is honoured."""
+    return len(skb.data) - skb.headers <= size
