@@ -10,9 +10,9 @@ from random import Random
 from tio.linux import FORWARD, REDIRECT, Way, readback
 from tio.tuntap import Offload
 from tunfuzz.differential.mutations import STRUCTURES, VALUES
-from tunfuzz.differential.templates import Template, grammar, of_corpus, tunnelled
+from tunfuzz.differential.templates import Template, grammar, huge, of_corpus, tunnelled
 
-__all__ = ["BLOCK", "SHAPES", "block", "way_of"]
+__all__ = ["BLOCK", "SHAPES", "WAYS", "block", "way_of"]
 
 BLOCK = 1000
 """Cases that are decided together."""
@@ -21,25 +21,39 @@ SHAPES = ("grammar", "values", "structure", "raw")
 """How a frame is made: as a writer would, with changed values, with a changed structure, of random bytes."""
 
 _TEMPLATES = 40
+_HUGE = 0.3  # of the blocks have one frame of about 64 KiB: it takes as long as twenty others
 _FIRST = bytes((0x45, 0x60, 0x45, 0x60, 0x4F, 0x65, 0x00, 0x50))
 
 _TUNNELS = Way(header_size=24)
 _READERS = (
-    Offload.CSUM,
     Offload.TSO | Offload.USO,
-    Offload.NONE,
+    Offload.CSUM,
     Offload.TSO,
+    Offload.NONE,
     Offload.CSUM | Offload.TSO4 | Offload.TSO6,
     Offload.CSUM | Offload.TSO4,
     Offload.CSUM | Offload.USO,
     Offload.CSUM | Offload.TSO6 | Offload.TSO_ECN,
 )
-_OF_BLOCK: tuple[Way, ...] = (REDIRECT, *map(readback, _READERS), _TUNNELS, _TUNNELS)
+_IMPOSSIBLE = (Way(up=False), Way(attached=False), Way(readable=4), Way(readable=30))
+
+_ROUND = (REDIRECT, REDIRECT, _TUNNELS, REDIRECT, None, REDIRECT, REDIRECT, None)
+"""What ways take turns; None stands for one of the rarer ones, which take turns among themselves."""
+
+_FAULTING = readback(Offload.TSO | Offload.UDP_TUNNEL)
+_RARER = (*map(readback, _READERS[:4]), *_IMPOSSIBLE[:2], *map(readback, _READERS[4:]), *_IMPOSSIBLE[2:], _FAULTING)
+
+WAYS = (REDIRECT, _TUNNELS, *_RARER)
+"""All ways that cases take."""
 
 
 def way_of(number: int) -> Way:
     """Return the way of block `number`."""
-    return _OF_BLOCK[number % len(_OF_BLOCK)]
+    turn, place = divmod(number, len(_ROUND))
+    way = _ROUND[place]
+    if way is None:
+        way = _RARER[(2 * turn + (place > len(_ROUND) // 2)) % len(_RARER)]
+    return way
 
 
 def block(seed: int, number: int, corpus: Sequence[bytes]) -> Iterator[tuple[bytes, str]]:
@@ -74,6 +88,8 @@ def _templates(random: Random, way: Way, corpus: Sequence[bytes]) -> list[Templa
     templates = of_corpus(picked, way.header_size)
     if way.header_size >= 24:
         templates += [tunnelled(random) for _ in range(_TEMPLATES // 2)]
+    if random.random() < _HUGE:
+        templates.append(huge(random, way.header_size))
     while len(templates) < _TEMPLATES:
         templates.append(grammar(random, way.header_size))
     return templates

@@ -19,6 +19,7 @@ Mutation = Callable[[bytearray, Template, Random], None]
 _TYPES = bytes((0, 1, 3, 4, 5, 0, 1, 4, 5, 0x81, 0x84, 0x85, 0x80, 0x83, 2, 6, 7, 0x10, 0x11, 0x20, 0x21, 0x41, 0x24, 0x45, 0x61, 0x82, 0xFF))
 _NUMBERS = (0, 6, 17, 43, 44, 51, 58, 59, 60, 1, 4, 41, 47, 132, 255)
 _PACKED = VNET.size
+_LONG = 0xFFC8
 
 
 def _at(frame: bytearray, place: int, value: int) -> None:
@@ -67,8 +68,10 @@ def gso_size(frame: bytearray, template: Template, random: Random) -> None:
         value = payload + random.randrange(-2, 3)
     elif chance < 0.5:
         value = payload + random.choice((8, 20, 4, 12, 40, -4, -8, -12))
+    elif chance < 0.58:
+        value = payload // random.choice((2, 3, 64)) + random.randrange(2)
     elif chance < 0.65:
-        value = payload // random.choice((2, 3, 64, 128)) + random.randrange(2)
+        value = max(payload // 128, 1) + random.randrange(-1, 2)
     elif chance < 0.9:
         value = max(random.randrange(1, 12), payload // 40)
     else:
@@ -86,7 +89,9 @@ def csum_start(frame: bytearray, template: Template, random: Random) -> None:
     elif chance < 0.9:
         value = len(frame) - template.header_size + random.randrange(-24, 3)
     else:
-        value = random.choice((0xFFFF, 0xFFF0, 0xFFBF, 0xFFC0, random.getrandbits(16)))
+        value = random.choice((0xFFFF, 0xFFF0, 0xFFBE, 0xFFBF, 0xFFC0, random.getrandbits(16)))
+    if len(frame) > _LONG and chance < 0.3:
+        value = random.choice((0xFFBE, 0xFFBF, 0xFFC0))
     _little(frame, 6, value)
 
 
@@ -116,6 +121,38 @@ def other_vnet_bytes(frame: bytearray, template: Template, random: Random) -> No
         place = random.choice((20, 21, 22, 23, 20, 22, 10))
         if place < len(frame):
             _little(frame, place & ~1, frame[place & ~1] + random.choice((-20, -14, -1, 1, 8, 14, 16, random.getrandbits(8))))
+
+
+def outer_header(frame: bytearray, template: Template, random: Random) -> None:
+    """The outer IP header of a tunnel says that it ends elsewhere, or announces another protocol."""
+    start = template.header_size
+    if start < 24 or len(frame) < start + 20:
+        return
+    if frame[start] >> 4 == 4 and random.random() < 0.7:
+        inner = int.from_bytes(frame[22:24], "little")
+        frame[start] = 0x40 | max(0, inner // 4 + random.choice((-1, 0, 1, -2))) & 15
+    if random.random() < 0.5:
+        frame[start + (9 if frame[start] >> 4 == 4 else 6)] = random.choice((17, 47, 47, 6, 4, 41))
+
+
+def short_ipv6(frame: bytearray, template: Template, random: Random) -> None:
+    """Not even an IPv6 header, yet enough for what the vnet header says."""
+    packet = b"\x60" + bytes(5) + bytes((random.choice((6, 17)),)) + random.randbytes(random.randrange(28, 34))
+    frame[:] = VNET.pack(1, random.choice((1, 5)), 0, 1, 20, 16).ljust(template.header_size, b"\0") + packet
+    if frame[1] == 5:
+        frame[8] = 6
+    else:
+        frame += bytes(random.randrange(6))
+
+
+def ufo_of_one(frame: bytearray, template: Template, random: Random) -> None:
+    """UFO that seems to be longer than gso_size, because it is measured from csum_start."""
+    if template.l4 > 20:
+        _at(frame, 0, 1)
+        _at(frame, 1, 3)
+        _little(frame, 4, len(frame) - template.header_size - template.l4 + random.randrange(-2, 12))
+        _little(frame, 6, random.randrange(20, template.l4))
+        _little(frame, 8, 6)
 
 
 # The IP header -------------------------------------------------------------------------------------------------------
@@ -329,6 +366,9 @@ STRUCTURES: tuple[Mutation, ...] = (
     csum_offset,
     csum_wraps,
     other_vnet_bytes,
+    outer_header,
+    short_ipv6,
+    ufo_of_one,
     version,
     ip_header_length,
     protocol,

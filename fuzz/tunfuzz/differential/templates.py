@@ -10,7 +10,7 @@ from random import Random
 
 from tunfuzz.build import AH, FRAGMENT, TCP, UDP, assemble, filler, ipv4_stem, ipv6_stem, with_length
 
-__all__ = ["VNET", "Template", "grammar", "of_corpus", "tunnelled"]
+__all__ = ["VNET", "Template", "grammar", "huge", "of_corpus", "tunnelled"]
 
 VNET = struct.Struct("<BBHHHH")
 """flags, gso_type, hdr_len, gso_size, csum_start, csum_offset."""
@@ -18,6 +18,7 @@ VNET = struct.Struct("<BBHHHH")
 _NEEDS_CSUM = 1
 _TYPES = {(TCP, 4): 1, (TCP, 6): 4, (UDP, 4): 5, (UDP, 6): 5}
 _UFO = 3
+_GRE = 47
 _DESTINATION, _ROUTING, _HOP = 60, 43, 0
 
 _ADDRESSES = {
@@ -78,10 +79,7 @@ def _transport(random: Random, protocol: int) -> bytes:
 
 def _sizes(random: Random) -> tuple[int, int]:
     """Return the bytes of payload, and a gso_size that cuts them into a few segments."""
-    chance = random.random()
-    if chance < 0.002:
-        return random.randrange(64000, 70000), random.choice((1400, 8000, 30000))
-    if chance < 0.01:
+    if random.random() < 0.01:
         return random.randrange(1000, 9000), random.choice((1000, 1400, 1448))
     size = random.randrange(1, 48)
     return random.randrange(size, 5 * size + 2), size
@@ -89,10 +87,18 @@ def _sizes(random: Random) -> tuple[int, int]:
 
 def grammar(random: Random, header_size: int) -> Template:
     """Return a frame as a writer would make it: TCP, UDP or another protocol, a superpacket or one packet."""
+    return _written(random, header_size, *_sizes(random))
+
+
+def huge(random: Random, header_size: int) -> Template:
+    """Return the same, about as long as a packet can be, or a little longer, in few segments."""
+    return _written(random, header_size, random.randrange(65400, 66000), random.choice((16000, 30000)))
+
+
+def _written(random: Random, header_size: int, length: int, size: int) -> Template:
     version = random.choice((4, 6))
     protocol = random.choice((TCP, TCP, UDP, UDP, TCP, 1))
     stem = _stem(random, version, protocol)
-    length, size = _sizes(random)
     payload = filler(length, random.randrange(2, 1000))
     if protocol not in (TCP, UDP):
         packet = with_length(stem, (len(stem) + length) & 0xFFFF) + payload
@@ -168,6 +174,8 @@ def tunnelled(random: Random) -> Template:
     if random.random() < 0.5:
         packet = packet[: len(stem) + 6] + bytes(2) + packet[len(stem) + 8 :]
     with_outer_sum = 8 if random.random() < 0.5 else 0
+    if version == 4 and random.random() < 0.1:
+        packet = packet[:9] + bytes((_GRE,)) + packet[10:]
     header = VNET.pack(
         flags | with_outer_sum, gso_type | (0x20 if version == 4 else 0x40), 0, gso_size, (start + begin) & 0xFFFF, offset
     )

@@ -8,6 +8,7 @@ ground      a namespace and all that must be closed with it
 wiring      the four labs: redirect, readback, forward, socket
 exchange    one frame in, its outcome out
 outcome     refused, lost or delivered
+running     the running kernel as a device: any frame on any way
 
 >>> from tunproof import lab
 >>> lab.ensure()
@@ -21,6 +22,7 @@ from tunproof.lab.namespace import Namespace
 from tunproof.lab.outcome import Delivered, Lost, Outcome, Refused
 from tunproof.lab.privilege import ensure
 from tunproof.lab.program import ProgramLab
+from tunproof.lab.running import Device, RunningKernel
 from tunproof.lab.wiring import FAR, NEAR, Addresses, Pair, SocketLab, forward, readback, redirect, socket
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "Addresses",
     "Counters",
     "Delivered",
+    "Device",
     "Exchange",
     "Lost",
     "Namespace",
@@ -36,6 +39,7 @@ __all__ = [
     "Pair",
     "ProgramLab",
     "Refused",
+    "RunningKernel",
     "SocketLab",
     "ensure",
     "forward",

@@ -18,7 +18,7 @@ import errno
 import itertools
 import os
 import select
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tio.checksum import checksum, finish
 from tunproof.errors import EnvironmentProblem
@@ -49,18 +49,29 @@ _SENTINEL_TTL = 64
 
 
 class Exchange:
-    """One frame in, its outcome out, over a `redirect`, `readback` or `forward` lab, which it does not own."""
+    """One frame in, its outcome out, over a `redirect`, `readback` or `forward` lab, which it does not own.
 
-    __slots__ = ("_lab", "_poll", "_reader", "_ring", "_sentinels", "_writer")
+    `reading` reads at most so many bytes from a fd, `writing` writes a frame to one.
+    """
 
-    def __init__(self, lab: Pair) -> None:
+    __slots__ = ("_lab", "_poll", "_read", "_reader", "_ring", "_sentinels", "_write", "_writer")
+
+    def __init__(
+        self,
+        lab: Pair,
+        *,
+        reading: Callable[[int, int], bytes] = os.read,
+        writing: Callable[[int, bytes], int] = os.write,
+    ) -> None:
         poll = select.poll()
         poll.register(lab.reader, select.POLLIN)
         self._lab = lab
         self._poll = poll.poll
+        self._read = reading
         self._reader = lab.reader
         self._ring = max(lab.queue_length - _RING_SLACK, 1)
         self._sentinels = _sentinels(lab)
+        self._write = writing
         self._writer = lab.writer
 
     def send(self, frame: bytes, hint: int) -> Outcome:
@@ -71,7 +82,7 @@ class Exchange:
         """
         size = len(frame)
         try:
-            written = os.write(self._writer, frame)
+            written = self._write(self._writer, frame)
         except OSError as error:
             return self._refused(error)
         if written != size:
@@ -79,7 +90,7 @@ class Exchange:
         packets = []
         # A read that may be as long as the frame needs no buffer of the largest size, and cannot cut a packet off.
         size += _GROWTH
-        read, reader = os.read, self._reader
+        read, reader = self._read, self._reader
         try:
             for _ in range(hint):
                 packets.append(read(reader, size))  # noqa: PERF401 - what came before EAGAIN must not be lost
@@ -104,7 +115,7 @@ class Exchange:
 
     def _drain(self, packets: list[bytes], size: int) -> None:
         while self._poll(0):
-            packets.append(os.read(self._reader, size))
+            packets.append(self._read(self._reader, size))
         if len(packets) >= self._ring:
             dropped = self._lab.counters(OUT).tx_dropped
             raise EnvironmentProblem(
@@ -120,7 +131,7 @@ class Exchange:
                 f" {self._lab.counters(IN)}, {self._lab.counters(OUT)}",
                 cure="make sure that nothing else reads this lab or filters in it; `tunproof doctor` tries each wiring",
             )
-        return os.read(self._reader, size)
+        return self._read(self._reader, size)
 
     def _refused(self, error: OSError) -> Refused:
         number = error.errno or 0

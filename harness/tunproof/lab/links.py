@@ -30,9 +30,11 @@ __all__ = [
     "LOOPBACK",
     "accept_any_ipv4",
     "add_address",
+    "bring_down",
     "bring_up",
     "enable_forwarding",
     "has_ipv6",
+    "limit_segments",
     "netlink",
     "redirect_all",
     "route_from_link",
@@ -80,6 +82,18 @@ def bring_up(ip: IPRoute, name: str, *, queue_length: int | None = None, mtu: in
         wanted = {key: value for key, value in values.items() if value is not None}
         ip.link("set", index=index, flags=_IFF_UP, change=_IFF_UP | _IFF_MULTICAST, **wanted)
         ip.tc("replace", "noqueue", index, parent=_TC_ROOT)
+
+
+def bring_down(name: str) -> None:
+    """Set a link down."""
+    with netlink() as ip, _refusals(f"link {name!r} does not go down", "the right to administer the namespace"):
+        ip.link("set", index=socket.if_nametoindex(name), flags=0, change=_IFF_UP)
+
+
+def limit_segments(name: str, most: int) -> None:
+    """Set how many segments a link takes as one superpacket (gso_max_segs)."""
+    with netlink() as ip, _refusals(f"link {name!r} takes no gso_max_segs", "a kernel of 4.16 or newer"):
+        ip.link("set", index=socket.if_nametoindex(name), gso_max_segs=most)
 
 
 def add_address(ip: IPRoute, name: str, address: str) -> None:

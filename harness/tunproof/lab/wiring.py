@@ -110,22 +110,30 @@ def redirect(*, header_size: int = VNET_HEADER_SIZE, queue_length: int = TX_QUEU
     return _mirror(None, header_size, queue_length)
 
 
-def readback(offload: Offload, *, header_size: int = VNET_HEADER_SIZE, queue_length: int = TX_QUEUE_LENGTH) -> Pair:
+def readback(
+    offload: Offload,
+    *,
+    header_size: int = VNET_HEADER_SIZE,
+    reader_header_size: int = VNET_HEADER_SIZE,
+    queue_length: int = TX_QUEUE_LENGTH,
+) -> Pair:
     """Return a lab whose reader takes `offload`: superpackets come out whole, with the kernel's vnet header.
 
-    The reader's vnet header always has 10 bytes: before Linux 6.15 the kernel leaves what follows unwritten.
+    Before Linux 6.15 the kernel leaves unwritten what follows the first 10 bytes of a longer header.
     """
-    return _mirror(offload, header_size, queue_length)
+    return _mirror(offload, header_size, queue_length, reader_header_size)
 
 
-def _mirror(offload: Offload | None, header_size: int, queue_length: int) -> Pair:
+def _mirror(
+    offload: Offload | None, header_size: int, queue_length: int, reader_header_size: int = VNET_HEADER_SIZE
+) -> Pair:
     with building() as ground:
-        writer, reader = _open_both(ground, offload, header_size)
+        writer, reader = _open_both(ground, offload, header_size, reader_header_size)
         return Pair(
             writer=writer,
             reader=reader,
             header_size=header_size,
-            reader_header_size=0 if offload is None else VNET_HEADER_SIZE,
+            reader_header_size=0 if offload is None else reader_header_size,
             hops=0,
             queue_length=queue_length,
             classifier=ground.run(_wire_mirror, queue_length),
@@ -159,9 +167,11 @@ def forward(
         )
 
 
-def _open_both(ground: Ground, offload: Offload | None, header_size: int) -> tuple[int, int]:
+def _open_both(
+    ground: Ground, offload: Offload | None, header_size: int, reader_header_size: int = VNET_HEADER_SIZE
+) -> tuple[int, int]:
     writer = ground.open_queue(IN, offload=Offload.NONE, header_size=header_size)
-    return writer, ground.open_queue(OUT, offload=offload)
+    return writer, ground.open_queue(OUT, offload=offload, header_size=reader_header_size)
 
 
 def _wire_mirror(queue_length: int) -> str:

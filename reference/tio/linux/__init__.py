@@ -5,7 +5,7 @@ Delivered(packets=(...))
 """
 
 from tio.linux.model import Model, predict
-from tio.linux.outcome import Delivered, Lost, Outcome, Refused
+from tio.linux.outcome import Delivered, Lost, NotModelled, Outcome, Refused
 from tio.linux.rules import RULES, Rule
 from tio.linux.traits import ABOUT, About, Trait, Traits, traits_of
 from tio.linux.way import FORWARD, REDIRECT, Way, readback
@@ -19,6 +19,7 @@ __all__ = [
     "Delivered",
     "Lost",
     "Model",
+    "NotModelled",
     "Outcome",
     "Refused",
     "Rule",

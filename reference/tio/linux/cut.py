@@ -64,9 +64,9 @@ def tcp_payload_not_longer(skb: Skb) -> bool:
     return skb.type in TCP_TYPES and len(skb.data) - skb.l4 - _data_offset(skb) <= skb.gso_size
 
 
-@loss("__udp_gso_segment")
+@loss("__udp_gso_segment", without=Trait.TSO_CSUM_CHECKED)
 def udp_payload_not_longer(skb: Skb) -> bool:
-    """The UDP payload is not longer than gso_size."""
+    """The UDP payload is not longer than gso_size; where csum_start is checked this was refused before."""
     return skb.type == UDP_L4 and len(skb.data) - skb.l4 - 8 <= skb.gso_size
 
 
@@ -187,9 +187,9 @@ def udp_length(length: int) -> int:
 
 @fact("__udp_gso_segment")
 def udp_partial(partial: int, stated: int, length: int) -> int:
-    """The given partial is adjusted from the length that the UDP header states, right or wrong."""
+    """The given partial is adjusted from the length that the UDP header states, right or wrong, all in 16 bits."""
     total = partial + (~stated & 0xFFFF)
-    total = (total & 0xFFFF) + (total >> 16) + length
+    total = (total & 0xFFFF) + (total >> 16) + (length & 0xFFFF)
     return (total & 0xFFFF) + (total >> 16)
 
 

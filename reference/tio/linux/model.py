@@ -12,7 +12,7 @@ from typing import Any
 from tio.linux import write
 from tio.linux.outcome import Delivered, Lost, Outcome, Refused
 from tio.linux.rules import rules_of
-from tio.linux.skb import TUNNEL, Skb
+from tio.linux.skb import TUNNEL, UFO, Skb
 from tio.linux.traits import Trait, Traits
 from tio.linux.transmit import Transmission
 from tio.linux.way import REDIRECT, Way
@@ -64,7 +64,10 @@ class Model:
             if size != skb.raw_gso_size:
                 trail.append("raised_gso_size")
         name, count = self._counted_headers
-        skb.headers = count(skb) - write.ufo_counts_its_header(skb)
+        skb.headers = count(skb)
+        if skb.type == UFO:
+            trail.append("ufo_counts_its_header")
+            skb.headers -= write.ufo_counts_its_header(skb)
         if write.nothing_to_cut(skb, size):
             trail += ("nothing_to_cut", name)
         else:

@@ -5,7 +5,7 @@ Plain values that compare by what they hold, so an expected outcome and an obser
 
 from dataclasses import dataclass
 
-__all__ = ["Delivered", "Lost", "Outcome", "Refused"]
+__all__ = ["Delivered", "Lost", "NotModelled", "Outcome", "Refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +28,7 @@ class Delivered:
 
 
 Outcome = Refused | Lost | Delivered
+
+
+class NotModelled(Exception):
+    """The model has no opinion on a frame; the message says why."""

@@ -25,14 +25,18 @@ def _has_header(way: Way) -> bool:
     return way.reader is not None
 
 
+def _takes_tunnels(way: Way) -> bool:
+    return bool((way.reader or 0) & Offload.UDP_TUNNEL)
+
+
 def _may_take_whole(way: Way) -> bool:
     return way.reader is not None and bool(way.reader & (Offload.TSO4 | Offload.TSO6 | Offload.USO))
 
 
-@loss("tun_vnet_hdr_tnl_put", needs=Trait.TUNNEL_READ_EFAULT, on=_has_header)
+@loss("tun_vnet_hdr_tnl_put", needs=Trait.TUNNEL_READ_EFAULT, on=_takes_tunnels)
 def tunnel_reader_with_short_header(way: Way) -> bool:
     """A reader that takes UDP tunnels with a vnet header under 24 bytes gets EFAULT instead of any packet."""
-    return bool((way.reader or 0) & Offload.UDP_TUNNEL) and way.reader_header_size < 24
+    return _takes_tunnels(way) and way.reader_header_size < 24
 
 
 # What is handed on whole ---------------------------------------------------------------------------------------------

@@ -70,6 +70,8 @@ class Transmission:
         if skb.gso_size == 0:
             return self._one(skb, trail)
         find_transport(skb)
+        if skb.version == 6 and skb.l4 > 40:
+            trail.append("walked_extensions")
         if skb.tunnel:
             packets = cut_tunnel(skb, trail, self._cut)
             return None if packets is None else self._reader.plain(packets)

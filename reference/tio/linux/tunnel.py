@@ -14,7 +14,7 @@ from tio.linux.write import TUNNEL_HEADER_SIZE, inner_network
 
 __all__ = ["cut_tunnel"]
 
-_WORDS = struct.Struct(">HH")
+_WORD = struct.Struct(">H")
 _TUNNEL_CSUM = 8
 _UDP = 17
 _GRE = 47
@@ -96,13 +96,13 @@ def _udp(skb: Skb, trail: list[str], pieces: list[bytes]) -> list[bytearray]:
     """Return the segments with their outer UDP headers."""
     sums = bool(skb.header[0] & _TUNNEL_CSUM)
     trail += ("outer_udp_length", "outer_udp_checksum") if sums else ("outer_udp_length",)
-    whole, partial = len(skb.data) - skb.l4, _WORDS.unpack_from(skb.data, skb.l4 + 4)[1]
+    whole, partial = len(skb.data) - skb.l4, _WORD.unpack_from(skb.data, skb.l4 + 6)[0]
     packets = []
     for piece in pieces:
         packet = bytearray(skb.data[: inner_network(skb)] + piece)
-        _WORDS.pack_into(packet, skb.l4 + 4, outer_udp_length(len(packet) - skb.l4), 0 if sums else partial)
+        _WORD.pack_into(packet, skb.l4 + 4, outer_udp_length(len(packet) - skb.l4))
         if sums:
-            value = outer_udp_checksum(partial, whole, bytes(packet[skb.l4 :]))
-            packet[skb.l4 + 6 : skb.l4 + 8] = value.to_bytes(2, "big")
+            _WORD.pack_into(packet, skb.l4 + 6, 0)
+            _WORD.pack_into(packet, skb.l4 + 6, outer_udp_checksum(partial, whole, bytes(packet[skb.l4 :])))
         packets.append(packet)
     return packets

@@ -119,7 +119,13 @@ def tunnel_outer_as_if_on_ethernet(skb: Skb, _: Way) -> bool:
     return skb.tunnel != 0 and outer_transport(skb) < _ETHERNET + _outer_minimum(skb)
 
 
-@refusal(errno.EINVAL, "virtio_net_hdr_tnl_to_skb", needs=Trait.UDP_TUNNEL, on=_with_tunnels)
+@refusal(
+    errno.EINVAL,
+    "virtio_net_hdr_tnl_to_skb",
+    needs=Trait.UDP_TUNNEL,
+    without=Trait.TUNNEL_OUTER_ETHERNET,
+    on=_with_tunnels,
+)
 def tunnel_outer_inside_ip(skb: Skb, _: Way) -> bool:
     """The outer transport header does not leave room for an IP header."""
     return skb.tunnel != 0 and outer_transport(skb) < _outer_minimum(skb)
@@ -337,7 +343,7 @@ def counted_headers_dissected(skb: Skb) -> int:
 @fact("virtio_net_hdr_to_skb")
 def ufo_counts_its_header(skb: Skb) -> int:
     """gso_size of UFO counts the UDP header too."""
-    return skb.transport if skb.type == UFO else 0
+    return skb.transport
 
 
 @fact("virtio_net_hdr_to_skb")

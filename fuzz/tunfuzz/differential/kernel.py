@@ -1,0 +1,186 @@
+"""The kernel differential: random frames go to the running kernel and to the model of it, and any difference is kept.
+
+The loop in `_Run.block` is the hot path: it predicts, sends, compares and counts, and calls nothing else. Every shard has
+labs of its own. After a difference all labs are made anew, so that no frame can taint those after it.
+"""
+
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tio.linux import RULES, Delivered, Model, NotModelled, Outcome, Traits, Way
+from tunfuzz.differential import report
+from tunfuzz.differential.cases import BLOCK, WAYS, block, way_of
+from tunfuzz.differential.masks import NOT_MODELLED, hidden_by
+from tunfuzz.differential.minimise import minimise
+from tunfuzz.differential.report import Difference
+from tunfuzz.shard import Shard, Tally
+from tunproof import lab
+from tunproof.errors import EnvironmentProblem
+from tunproof.lab import RunningKernel
+
+__all__ = ["Differential", "rules_on_the_ways"]
+
+_KEPT_A_RULE = 3
+"""Findings of one rule that a shard keeps: one bug differs in thousands of frames."""
+
+_NAMES: dict[type, str] = {lab.Delivered: "delivered", lab.Refused: "refused", lab.Lost: "lost"}
+
+
+def rules_on_the_ways(traits: Traits) -> list[str]:
+    """Return the names of the rules that a kernel with these traits has on the ways that a campaign takes."""
+    return [rule.name for rule in RULES.values() if rule.is_in(traits) and any(map(rule.on, WAYS))]
+
+
+@dataclass(frozen=True)
+class Differential:
+    """Asks the cases of shards: a `tunfuzz.shard.ShardRunner`.
+
+    `corpus` has the frames that mutations begin with, each with a vnet header of 10 bytes.
+    """
+
+    traits: Traits
+    corpus: Sequence[bytes]
+
+    def __call__(self, shard: Shard, out: Path) -> Tally:
+        """Return the tally of a shard. Raises `EnvironmentProblem` where the kernel cannot be asked."""
+        started = time.perf_counter()
+        lab.ensure()
+        with RunningKernel() as kernel:
+            run = _Run(self, kernel, shard, out)
+            for number in range(shard.first // BLOCK, -(-(shard.first + shard.count) // BLOCK)):
+                run.block(number)
+            return run.tally(time.perf_counter() - started)
+
+
+class _Run:
+    """One shard at work."""
+
+    def __init__(self, differential: Differential, kernel: RunningKernel, shard: Shard, out: Path) -> None:
+        self._traits = differential.traits
+        self._corpus = differential.corpus
+        self._kernel = kernel
+        self._shard = shard
+        self._out = out
+        self._models: dict[Way, Model] = {}
+        self._trails: Counter[tuple[str, ...]] = Counter()
+        self._shapes: Counter[str] = Counter()
+        self._outcomes: Counter[type] = Counter()
+        self._masks: Counter[str] = Counter()
+        self._differences: Counter[str] = Counter()
+        self._findings: list[str] = []
+
+    def block(self, number: int) -> None:
+        """Ask the cases of a block that belong to the shard."""
+        way = way_of(number)
+        model, send = self._model(way), self._kernel.sender(way)
+        for case, frame, shape in self._cases(number):
+            self._shapes[shape] += 1
+            try:
+                predicted, trail = model.explain(frame)
+            except NotModelled as because:
+                self._masks[f"{NOT_MODELLED}: {because}"] += 1
+                continue
+            self._trails[tuple(trail)] += 1
+            try:
+                got = send(frame, len(predicted.packets) if isinstance(predicted, Delivered) else 0)
+            except EnvironmentProblem as problem:
+                self._differs(Difference(frame=frame, way=way, predicted=predicted, trail=trail, got=problem.what), case)
+                send = self._kernel.sender(way)
+                continue
+            self._outcomes[type(got)] += 1
+            if got != predicted:
+                mask = hidden_by(predicted, got, _reader_header(way))
+                if mask is not None:
+                    self._masks[mask] += 1
+                    continue
+                self._differs(Difference(frame=frame, way=way, predicted=predicted, trail=trail, got=got), case)
+                send = self._kernel.sender(way)
+
+    def tally(self, seconds: float) -> Tally:
+        """Return what was counted."""
+        rules: Counter[str] = Counter()
+        for trail, count in self._trails.items():
+            rules.update(dict.fromkeys(trail, count))
+        return Tally(
+            cases=self._shapes.total(),
+            seconds=seconds,
+            outcomes={_NAMES[kind]: count for kind, count in self._outcomes.items()},
+            shapes=dict(self._shapes),
+            rules=dict(rules),
+            masks=dict(self._masks),
+            differences=self._differences.total(),
+            findings=self._findings,
+        )
+
+    def _cases(self, number: int) -> Iterator[tuple[int, bytes, str]]:
+        first, last = self._shard.first, self._shard.first + self._shard.count
+        for case, (frame, shape) in enumerate(block(self._shard.seed, number, self._corpus), number * BLOCK):
+            if first <= case < last:
+                yield case, frame, shape
+
+    def _model(self, way: Way) -> Model:
+        if way not in self._models:
+            self._models[way] = Model(self._traits, way)
+        return self._models[way]
+
+    # Differences -----------------------------------------------------------------------------------------------------
+
+    def _differs(self, difference: Difference, case: int) -> None:
+        """Count a difference; keep it, at its smallest, unless enough are kept of its rule."""
+        rule = difference.rule
+        self._differences[rule] += 1
+        if self._differences[rule] > _KEPT_A_RULE:
+            return
+        self._kernel.close()
+        # As it was met first: what happens while it is made smaller must not lose it.
+        folder = self._keep(difference, case)
+        smaller = self._smallest(difference, rule)
+        if smaller.frame != difference.frame or smaller.details:
+            kept = self._keep(smaller, case)
+            if kept != folder:
+                shutil.rmtree(folder, ignore_errors=True)
+                folder = kept
+        self._findings.append(folder.name)
+        self._kernel.close()
+
+    def _keep(self, difference: Difference, case: int) -> Path:
+        return report.keep(difference, self._out, traits=self._traits, seed=self._shard.seed, number=case)
+
+    def _smallest(self, difference: Difference, rule: str) -> Difference:
+        """Return the difference with the smallest frame that still differs in the same way, in fresh labs."""
+        if self._look(difference.frame, difference.way).rule != rule:
+            return Difference(
+                frame=difference.frame,
+                way=difference.way,
+                predicted=difference.predicted,
+                trail=difference.trail,
+                got=difference.got,
+                details=f"In a fresh lab the frame alone does not differ: see the cases before it (seed"
+                f" {self._shard.seed}, from case {self._shard.first}).",
+            )
+        frame = minimise(difference.frame, lambda shorter: self._look(shorter, difference.way).rule == rule)
+        return self._look(frame, difference.way)
+
+    def _look(self, frame: bytes, way: Way) -> Difference:
+        """Ask kernel and model once more; the rule is "nothing" where they agree."""
+        model = self._model(way)
+        try:
+            predicted, trail = model.explain(frame)
+            got: Outcome | str = self._kernel.send(frame, way)
+        except NotModelled:
+            return Difference(frame=frame, way=way, predicted=lab.Lost(), trail=["nothing"], got=lab.Lost())
+        except EnvironmentProblem as problem:
+            self._kernel.close()
+            got = problem.what
+        agree = got == predicted or (not isinstance(got, str) and hidden_by(predicted, got, _reader_header(way)))
+        if agree:
+            trail, got = [], predicted
+        return Difference(frame=frame, way=way, predicted=predicted, trail=trail, got=got)
+
+
+def _reader_header(way: Way) -> int:
+    return 0 if way.reader is None else way.reader_header_size

@@ -1,0 +1,46 @@
+"""Masks: what is not compared, because no seed and no frame decides it. Each is named, and counted whenever it is needed.
+
+A mask hides differences, so there are as few as can be.
+"""
+
+from collections.abc import Sequence
+
+from tio.linux import Delivered, Outcome
+
+__all__ = ["FRAGMENT_ID", "NOT_MODELLED", "hidden_by"]
+
+FRAGMENT_ID = "ipv6 fragment id"
+"""The kernel makes the identification of an IPv6 fragment header up (`ipv6_proxy_select_ident`)."""
+
+NOT_MODELLED = "not modelled"
+"""The model says that it has no opinion (`tio.linux.NotModelled`); followed by the reason."""
+
+_FRAGMENT = 44
+_EXTENSIONS = (0, 43, 60)
+
+
+def hidden_by(predicted: Outcome, got: Outcome, header_size: int) -> str | None:
+    """Return the mask under which two outcomes that differ are equal; None where none makes them so.
+
+    `header_size` is that of the reader.
+    """
+    if not isinstance(predicted, Delivered) or not isinstance(got, Delivered):
+        return None
+    same = _without_ids(predicted.packets, header_size) == _without_ids(got.packets, header_size)
+    return FRAGMENT_ID if same else None
+
+
+def _without_ids(packets: Sequence[bytes], header_size: int) -> list[bytes]:
+    return [_without_id(packet, header_size) for packet in packets]
+
+
+def _without_id(packet: bytes, start: int) -> bytes:
+    """Return a packet with zeros for the identification of its first IPv6 fragment header, if it has one."""
+    if len(packet) < start + 40 or packet[start] >> 4 != 6:
+        return packet
+    number, at = packet[start + 6], start + 40
+    while number in _EXTENSIONS and at + 2 <= len(packet):
+        number, at = packet[at], at + 8 * (packet[at + 1] + 1)
+    if number != _FRAGMENT:
+        return packet
+    return packet[: at + 4] + bytes(4) + packet[at + 8 :]
