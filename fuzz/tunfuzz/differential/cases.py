@@ -21,7 +21,7 @@ SHAPES = ("grammar", "values", "structure", "raw")
 """How a frame is made: as a writer would, with changed values, with a changed structure, of random bytes."""
 
 _TEMPLATES = 40
-_HUGE = 0.3  # of the blocks have one frame of about 64 KiB: it takes as long as twenty others
+_HUGE = 0.3  # of the blocks, and those with a reader that may cut it: one template of about 64 KiB is slow
 _FIRST = bytes((0x45, 0x60, 0x45, 0x60, 0x4F, 0x65, 0x00, 0x50))
 
 _TUNNELS = Way(header_size=24)
@@ -41,7 +41,8 @@ _ROUND = (REDIRECT, REDIRECT, _TUNNELS, REDIRECT, None, REDIRECT, REDIRECT, None
 """What ways take turns; None stands for one of the rarer ones, which take turns among themselves."""
 
 _FAULTING = readback(Offload.TSO | Offload.UDP_TUNNEL)
-_RARER = (*map(readback, _READERS[:4]), *_IMPOSSIBLE[:2], *map(readback, _READERS[4:]), *_IMPOSSIBLE[2:], _FAULTING)
+_PADDED = Way(reader=Offload.TSO, reader_header_size=12, reader_fill=0xA5)
+_RARER = (*map(readback, _READERS[:4]), *_IMPOSSIBLE[:2], *map(readback, _READERS[4:]), *_IMPOSSIBLE[2:], _FAULTING, _PADDED)
 
 WAYS = (REDIRECT, _TUNNELS, *_RARER)
 """All ways that cases take."""
@@ -88,7 +89,7 @@ def _templates(random: Random, way: Way, corpus: Sequence[bytes]) -> list[Templa
     templates = of_corpus(picked, way.header_size)
     if way.header_size >= 24:
         templates += [tunnelled(random) for _ in range(_TEMPLATES // 2)]
-    if random.random() < _HUGE:
+    if way.reader is not None or random.random() < _HUGE:
         templates.append(huge(random, way.header_size))
     while len(templates) < _TEMPLATES:
         templates.append(grammar(random, way.header_size))

@@ -128,11 +128,12 @@ def outer_header(frame: bytearray, template: Template, random: Random) -> None:
     start = template.header_size
     if start < 24 or len(frame) < start + 20:
         return
-    if frame[start] >> 4 == 4 and random.random() < 0.7:
+    is_ipv4 = frame[start] >> 4 == 4
+    if is_ipv4 and random.random() < 0.8:
         inner = int.from_bytes(frame[22:24], "little")
-        frame[start] = 0x40 | max(0, inner // 4 + random.choice((-1, 0, 1, -2))) & 15
-    if random.random() < 0.5:
-        frame[start + (9 if frame[start] >> 4 == 4 else 6)] = random.choice((17, 47, 47, 6, 4, 41))
+        frame[start] = 0x40 | max(0, inner // 4 + random.choice((-1, 0, 0, 1, -2))) & 15
+    if random.random() < 0.6:
+        frame[start + (9 if is_ipv4 else 6)] = random.choice((17, 47, 47, 47, 6, 4, 41))
 
 
 def short_ipv6(frame: bytearray, template: Template, random: Random) -> None:
@@ -366,6 +367,7 @@ STRUCTURES: tuple[Mutation, ...] = (
     csum_offset,
     csum_wraps,
     other_vnet_bytes,
+    outer_header,
     outer_header,
     short_ipv6,
     ufo_of_one,

@@ -101,7 +101,7 @@ def _written(random: Random, header_size: int, length: int, size: int) -> Templa
     stem = _stem(random, version, protocol)
     payload = filler(length, random.randrange(2, 1000))
     if protocol not in (TCP, UDP):
-        packet = with_length(stem, (len(stem) + length) & 0xFFFF) + payload
+        packet = with_length(stem, min(len(stem) + length, 0xFFFF)) + payload
         return Template(bytes(header_size) + packet, header_size, version, protocol, len(stem), len(stem))
     transport = _transport(random, protocol)
     partial = random.random() < 0.85

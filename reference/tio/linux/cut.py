@@ -6,18 +6,12 @@ Each segment is a copy of the headers with the fields changed that have a fact h
 import struct
 
 from tio.checksum import adjust, checksum, finish
-from tio.linux.headers import (
-    ipv4_header_checksum,
-    ipv4_id,
-    ipv4_total_length,
-    ipv6_payload_length,
-    pseudo_header,
-)
+from tio.linux.headers import IP_FACTS, pseudo_header, stamp_ip
 from tio.linux.rules import fact, loss
 from tio.linux.skb import TCP_TYPES, UDP_L4, Skb
 from tio.linux.traits import Trait
 
-__all__ = ["cut_tcp", "cut_udp", "payload_offset", "seal_ipv4", "stamp_ip", "with_partial"]
+__all__ = ["cut_tcp", "cut_udp", "payload_offset", "with_partial"]
 
 _WORD = struct.Struct(">H")
 _LONG = struct.Struct(">L")
@@ -166,7 +160,7 @@ def cut_tcp(skb: Skb, trail: list[str], *, complete: bool) -> list[bytes]:
 
 
 def _note_tcp(skb: Skb, trail: list[str], flags: int, whole: int) -> None:
-    trail += _IP_FACTS[skb.version]
+    trail += IP_FACTS[skb.version]
     trail += ("tcp_sequence", "carried_partial") if skb.needs_csum else ("tcp_sequence", "partial_of_the_kernel")
     if flags & _CWR:
         trail.append("cwr_on_the_first_only")
@@ -204,7 +198,7 @@ def cut_udp(skb: Skb, trail: list[str], *, complete: bool) -> list[bytes]:
     data, l4 = skb.data, skb.l4
     end = l4 + 8
     stated, partial = _WORDS.unpack_from(data, l4 + 4)
-    trail += _IP_FACTS[skb.version]
+    trail += IP_FACTS[skb.version]
     trail += ("udp_length", "udp_partial")
 
     packets = []
@@ -221,23 +215,3 @@ def cut_udp(skb: Skb, trail: list[str], *, complete: bool) -> list[bytes]:
         stamp_ip(skb, packet, index)
         packets.append(bytes(packet))
     return packets
-
-
-# The IP header of a segment ------------------------------------------------------------------------------------------
-
-_IP_FACTS = {4: ("ipv4_id", "ipv4_total_length", "ipv4_header_checksum"), 6: ("ipv6_payload_length",)}
-
-
-def stamp_ip(skb: Skb, packet: bytearray, index: int) -> None:
-    """Write what is different in the IP header of segment `index`."""
-    if skb.version == 6:
-        _WORD.pack_into(packet, 4, ipv6_payload_length(len(packet)))
-        return
-    _WORDS.pack_into(packet, 2, ipv4_total_length(len(packet)), ipv4_id(skb.data[4] << 8 | skb.data[5], index))
-    seal_ipv4(packet, skb.l4)
-
-
-def seal_ipv4(packet: bytearray, header_length: int) -> None:
-    """Write the IPv4 header checksum."""
-    _WORD.pack_into(packet, 10, 0)
-    _WORD.pack_into(packet, 10, ipv4_header_checksum(packet[:header_length]))

@@ -9,13 +9,14 @@ from tio.checksum import checksum, finish
 from tio.linux.rules import fact, loss
 from tio.linux.skb import PROTOCOLS, TCPV4, TCPV6, Skb
 
-__all__ = ["find_transport", "pseudo_header"]
+__all__ = ["IP_FACTS", "find_transport", "pseudo_header", "seal_ipv4", "stamp_ip"]
 
 FRAGMENT = 44
 AH = 51
 
 _EXTENSIONS = (0, 43, 60)
 _WORD = struct.Struct(">H")
+_WORDS = struct.Struct(">HH")
 
 
 def find_transport(skb: Skb) -> None:
@@ -109,3 +110,22 @@ def ipv4_header_checksum(header: bytes | bytearray) -> int:
 def ipv6_payload_length(length: int) -> int:
     """The payload length counts all but the fixed 40 bytes, extension headers included."""
     return (length - 40) & 0xFFFF
+
+
+IP_FACTS = {4: ("ipv4_id", "ipv4_total_length", "ipv4_header_checksum"), 6: ("ipv6_payload_length",)}
+"""The facts that every segment shows, by IP version."""
+
+
+def stamp_ip(skb: Skb, packet: bytearray, index: int) -> None:
+    """Write what is different in the IP header of segment `index`."""
+    if skb.version == 6:
+        _WORD.pack_into(packet, 4, ipv6_payload_length(len(packet)))
+        return
+    _WORDS.pack_into(packet, 2, ipv4_total_length(len(packet)), ipv4_id(skb.data[4] << 8 | skb.data[5], index))
+    seal_ipv4(packet, skb.l4)
+
+
+def seal_ipv4(packet: bytearray, header_length: int) -> None:
+    """Write the IPv4 header checksum."""
+    _WORD.pack_into(packet, 10, 0)
+    _WORD.pack_into(packet, 10, ipv4_header_checksum(packet[:header_length]))

@@ -54,7 +54,7 @@ class Model:
 
     def _take(self, skb: Skb, trail: list[str]) -> None:
         """Decide whether there is something to cut."""
-        if skb.csum_end > 0xFFFF:
+        if skb.linear:
             trail.append("linear_length")
         if skb.raw_type == 0:
             return

@@ -113,15 +113,19 @@ class Reader:
         self._linear = linear_bytes if Trait.LINEAR_CAPPED in traits else linear_bytes_uncapped
         self._known_good = bytes(_HEADER.size) if Trait.DATA_VALID_LOST in traits else known_good()
         rest = way.reader_header_size - _HEADER.size
-        self._rest = padding(rest) if Trait.VNET_PAD in traits else bytes((way.reader_fill,)) * rest
+        pads = rest > 0 and Trait.VNET_PAD in traits
+        self.facts = ("padding",) if pads and self.has_header else ()
+        self._rest = padding(rest) if pads else bytes((way.reader_fill,)) * rest
         self._plain = bytes(_HEADER.size) + self._rest
 
     def takes(self, skb: Skb, trail: list[str]) -> bool:
         """Whether this reader gets a superpacket whole."""
+        if self.offload & Offload.CSUM == self.offload:
+            return False
+        trail.append("offload_of")
         needed = offload_of(skb)
         if self.offload & needed != needed:
             return False
-        trail.append("offload_of")
         if not ecn_needs_its_own_offload(skb, self.offload):
             trail.append("ecn_needs_its_own_offload")
             return False

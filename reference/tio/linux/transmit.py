@@ -67,6 +67,7 @@ class Transmission:
         if self._filters and too_short_for_the_filter(skb):
             trail.append("too_short_for_the_filter")
             return None
+        trail += self._reader.facts
         if skb.gso_size == 0:
             return self._one(skb, trail)
         find_transport(skb)

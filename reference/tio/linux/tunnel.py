@@ -4,8 +4,7 @@ import struct
 from collections.abc import Callable
 
 from tio.checksum import adjust, checksum, finish
-from tio.linux.cut import stamp_ip
-from tio.linux.headers import find_transport, ihl_beyond_the_packet, ihl_under_five, ip_header_cut_off
+from tio.linux.headers import find_transport, ihl_beyond_the_packet, ihl_under_five, ip_header_cut_off, stamp_ip
 from tio.linux.rules import fact, loss
 from tio.linux.skb import TCPV6, UDP_L4, Skb
 from tio.linux.traits import Trait

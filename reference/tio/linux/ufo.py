@@ -7,8 +7,7 @@ IP header and the real length; csum_start, csum_offset, NEEDS_CSUM and the field
 import struct
 
 from tio.checksum import checksum, finish
-from tio.linux.cut import seal_ipv4
-from tio.linux.headers import pseudo_header
+from tio.linux.headers import pseudo_header, seal_ipv4
 from tio.linux.rules import fact, loss
 from tio.linux.skb import UFO, Skb
 

@@ -1,0 +1,86 @@
+"""The model with one rule flipped on purpose: what a differential is worth is whether it notices.
+
+A refusal and a loss are flipped by never holding. A fact has its flip here: the mistake that is nearest at hand.
+
+Some losses show inside the kernel only: without them a later one loses the very same packets. A model in which they
+never hold is right, so those are flipped by holding for all others instead.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from tio.linux import RULES
+
+__all__ = ["FLIPS", "SHADOWED", "flipped"]
+
+SHADOWED = {
+    "ip_header_cut_off": "transport_header_cut_off",
+    "ihl_beyond_the_packet": "transport_header_cut_off",
+    "extension_not_walked": "protocol_of_another_type",
+    "data_offset_beyond_the_packet": "tcp_payload_not_longer",
+}
+"""Losses that a later one makes good for, and which."""
+
+FLIPS: dict[str, Callable[..., Any]] = {
+    "linear_length": lambda _: 0,
+    "counted_headers": lambda skb: skb.csum_start + skb.transport - 1 if skb.needs_csum else 20 + skb.transport,
+    "ufo_counts_its_header": lambda _: 0,
+    "nothing_to_cut": lambda skb, size: len(skb.data) - skb.headers < size,
+    "walked_extensions": lambda data: (data[6], 40) if len(data) >= 40 else (-1, 0),
+    "ipv4_id": lambda first, _: first,
+    "ipv4_total_length": lambda _: 0,
+    "ipv4_header_checksum": lambda _: 0,
+    "ipv6_payload_length": lambda length: length & 0xFFFF,
+    "tcp_sequence": lambda first, _: first,
+    "cwr_on_the_first_only": lambda flags: flags,
+    "fin_and_psh_on_the_last_only": lambda flags: flags,
+    "carried_partial": lambda partial, *_: partial,
+    "whole_length": lambda length: length & 0xFFFF,
+    "partial_of_the_kernel": lambda _: 0,
+    "tcp_zero": lambda _: 0xFFFF,
+    "udp_length": lambda length: length - 8,
+    "udp_partial": lambda partial, *_: partial,
+    "udp_zero": lambda _: 0,
+    "ufo_checksum": lambda skb: int.from_bytes(skb.data[skb.l4 + 6 : skb.l4 + 8], "big"),
+    "ipv4_fragment_offset": lambda before, **_: before >> 3,
+    "ipv6_fragment_offset": lambda before, *, more: before & 0xFFF8 | more,
+    "ipv6_fragment_counts": lambda length, header_end: length - header_end,
+    "unfragmentable_part": lambda _: (40, 6),
+    "completed_checksum": lambda total: total,
+    "completed_zero": lambda _: 0,
+    "outer_udp_length": lambda length: length - 8,
+    "outer_udp_checksum": lambda *_: 0,
+    "gre_is_copied": lambda _: False,
+    "offload_of": lambda _: 1,
+    "ecn_needs_its_own_offload": lambda *_: True,
+    "too_long_to_be_whole": lambda _: False,
+    "linear_bytes": lambda skb, _: len(skb.data) - 1,
+    "partial_fields": lambda *_: bytes(10),
+    "known_good": lambda: bytes(10),
+    "padding": lambda size: b"\xff" * size,
+}
+"""The flip of each fact, by the rule's name."""
+
+
+@contextmanager
+def flipped(name: str) -> Iterator[None]:
+    """Flip a rule for the block; models that are made in the block have the flip."""
+    rule = RULES[name]
+    if rule.kind == "fact":
+        wrong = FLIPS[name]
+    elif name in SHADOWED:
+        wrong = _opposite(rule.function)
+    else:
+        wrong = _never
+    with patch(f"{rule.module}.{name}", wrong):
+        yield
+
+
+def _never(*_: object) -> bool:
+    return False
+
+
+def _opposite(function: Callable[..., bool]) -> Callable[..., bool]:
+    return lambda *arguments: not function(*arguments)

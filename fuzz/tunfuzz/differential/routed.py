@@ -1,0 +1,234 @@
+"""What only a router looks at: lengths around the MTU, IPv4 and hop-by-hop options, addresses, lengths that trim a packet.
+
+`near_the_mtu` makes a template of another one; the mutations are to be mixed with all the others where a way is
+forwarded. Other mutations leave an IPv4 header with a wrong checksum, at which a router looks first: `resum` after them.
+"""
+
+from dataclasses import replace
+from random import Random
+
+from tio.checksum import checksum
+from tunfuzz.build import TCP, UDP, filler
+from tunfuzz.differential.mutations import Mutation
+from tunfuzz.differential.templates import VNET, Template
+
+__all__ = ["ROUTED", "near_the_mtu", "resum"]
+
+_NEEDS_CSUM = 1
+_UFO = 3
+_DONT_FRAGMENT = 0x40
+_IPV4 = ("00000000", "ffffffff", "e0000001", "efffffff", "f0000001", "7f000001", "00000001", "0a4d00ff")
+_IPV6 = ("0" * 32, "0" * 31 + "1", "fe80" + "0" * 27 + "1", "ff02" + "0" * 27 + "1", "ff0e" + "0" * 28, "0" * 20 + "ffff7f000001")
+
+
+def _word(frame: bytearray, place: int, value: int) -> None:
+    """Write a word in network order, where it fits."""
+    if place + 2 <= len(frame):
+        frame[place : place + 2] = (value & 0xFFFF).to_bytes(2, "big")
+
+
+def _get(frame: bytearray, place: int) -> int:
+    return int.from_bytes(frame[place : place + 2], "big")
+
+
+def resum(frame: bytearray, template: Template, random: Random) -> None:
+    """Make the IPv4 header checksum right."""
+    del random
+    start = template.header_size
+    if template.version == 4 and len(frame) >= start + 20:
+        end = start + max((frame[start] & 15) * 4, 20)
+        _word(frame, start + 10, 0)
+        _word(frame, start + 10, ~checksum(frame[start:end]))
+
+
+# Lengths -------------------------------------------------------------------------------------------------------------
+
+
+def near_the_mtu(template: Template, mtu: int, random: Random) -> Template:
+    """Return a like template whose packet, or each of whose segments, is about as long as the MTU, or some times that."""
+    start, end = template.header_size, template.header_size + template.payload
+    if not template.payload or end > len(template.frame) or start + 10 > end:
+        return template
+    room = max(mtu - template.payload, 1)
+    size = max(room + random.choice((-16, -9, -8, -1, 0, 0, 1, 8, 9)), 1)
+    head = bytearray(template.frame[:end])
+    flags, kind, hdr_len, gso_size, csum_start, csum_offset = VNET.unpack_from(head)
+    length = max(size * random.choice((1, 2, 2, 3)) + random.randrange(-8, 9), 1) if kind else size * random.choice((1, 1, 2, 4))
+    if kind:
+        gso_size = size + 8 if kind == _UFO else size
+    VNET.pack_into(head, 0, flags, kind, hdr_len, gso_size, csum_start, csum_offset)
+    if template.version == 4 and random.random() < 0.6:
+        head[start + 6] &= ~_DONT_FRAGMENT
+    frame = head + filler(length, random.randrange(2, 1000))
+    _state_lengths(frame, template)
+    resum(frame, template, random)
+    return replace(template, frame=bytes(frame))
+
+
+def _state_lengths(frame: bytearray, template: Template) -> None:
+    """Make the lengths in the headers right, and the partial, where there is one."""
+    start, l4 = template.header_size, template.header_size + template.l4
+    whole = len(frame) - l4
+    before = len(template.frame) - l4
+    _word(frame, start + (2 if template.version == 4 else 4), len(frame) - start - (0 if template.version == 4 else 40))
+    if template.protocol == UDP:
+        _word(frame, l4 + 4, whole)
+    field = l4 + (6 if template.protocol == UDP else 16)
+    if frame[0] & _NEEDS_CSUM and template.protocol in (TCP, UDP):
+        _word(frame, field, checksum(b"", _get(frame, field) + (~before & 0xFFFF) + (whole & 0xFFFF)))
+
+
+def trimming_length(frame: bytearray, template: Template, random: Random) -> None:
+    """A length in the IP header that ends the packet around the checksum field, the headers, or the first segment."""
+    start = template.header_size
+    _, _, _, gso_size, csum_start, csum_offset = VNET.unpack_from(frame)
+    field = csum_start + csum_offset
+    base = random.choice((field, field, template.l4, template.payload, template.payload + gso_size, len(frame) - start - 1))
+    length = base + random.choice((0, 0, 1, 2, 3, -1, 8))
+    _word(frame, start + (2 if template.version == 4 else 4), length if template.version == 4 else length - 40)
+    resum(frame, template, random)
+
+
+def hop_count(frame: bytearray, template: Template, random: Random) -> None:
+    """Another TTL or hop limit; more often than not one that lives on."""
+    place = template.header_size + (8 if template.version == 4 else 7)
+    if place < len(frame):
+        frame[place] = random.choice((0, 1, 2, 2, 3, 255, random.getrandbits(8), random.getrandbits(8)))
+    resum(frame, template, random)
+
+
+def fragment_bits(frame: bytearray, template: Template, random: Random) -> None:
+    """Other fragment bits in an IPv4 header that may be fragmented."""
+    if template.version == 4:
+        bits = random.choice((0, 0x2000, 0x8000, 0x0003, 0x2001, 0x1FFF, 0x3FF0, random.getrandbits(16)))
+        _word(frame, template.header_size + 6, bits & ~0x4000)
+        resum(frame, template, random)
+
+
+def header_checksum_of_two_zeros(frame: bytearray, template: Template, random: Random) -> None:
+    """An IPv4 header checksum that is 0x0000 or close to it, or that is spelled 0xFFFF."""
+    place = template.header_size + 10
+    if template.version != 4 or place + 2 > len(frame):
+        return
+    wanted = random.choice((0x0000, 0xFEFF, 0xFEFE, 0xFF00, 0xFFFE))
+    resum(frame, template, random)
+    identification = template.header_size + 4
+    _word(frame, identification, checksum(b"", _get(frame, identification) + _get(frame, place) + (~wanted & 0xFFFF)))
+    _word(frame, place, wanted)
+    if wanted == 0 and random.random() < 0.5:
+        _word(frame, place, 0xFFFF)
+
+
+# Options -------------------------------------------------------------------------------------------------------------
+
+
+def _insert(frame: bytearray, template: Template, place: int, header: bytes) -> None:
+    """Put `header` into the packet at byte `place`, and move what the vnet header points at."""
+    start = template.header_size + place
+    flags, kind, hdr_len, gso_size, csum_start, csum_offset = VNET.unpack_from(frame)
+    if flags & _NEEDS_CSUM:
+        csum_start += len(header)
+    hdr_len = hdr_len + len(header) if hdr_len else 0
+    VNET.pack_into(frame, 0, flags, kind, hdr_len & 0xFFFF, gso_size, csum_start & 0xFFFF, csum_offset)
+    frame[start:start] = header
+
+
+def _ipv4_option(random: Random) -> bytes:
+    kind = random.choice(("record", "record", "timestamp", "timestamp", "alert", "source", "other", "other", "end", "wrong", "cipso"))
+    if kind == "record":
+        size = random.choice((3, 7, 11, 15))
+        pointer = random.choice((4, 4, 8, size + 1, size - 3, size - 2, 3))
+        return bytes((7, size, pointer & 0xFF)) + random.randbytes(size - 3)
+    if kind == "timestamp":
+        size = random.choice((4, 8, 12))
+        pointer = random.choice((5, size + 1, size + 1, size + 1, size + 5, size - 2, 4))
+        return bytes((68, size, pointer, random.choice((0x00, 0x01, 0x02, 0x03, 0x12, 0xE0, 0xF1, 0xF3)))) + random.randbytes(size - 4)
+    if kind == "alert":
+        return random.choice((b"\x94\x04\0\0", b"\x94\x04\0\x01", b"\x94\x03\0"))
+    if kind == "source":
+        return bytes((random.choice((131, 137)), 7, random.choice((4, 8)))) + random.randbytes(4)
+    if kind == "other":
+        size = random.randrange(2, 9)
+        return bytes((random.choice((0x5E, 0xDE, 0x82, 0x19, 0x99)), size)) + random.randbytes(size - 2)
+    if kind == "end":
+        return bytes(random.randrange(1, 5)) + random.choice((b"", b"\x07", b"\x01\x05"))
+    if kind == "cipso" and random.random() < 0.2:
+        return bytes((134, 6)) + random.randbytes(4)
+    return random.choice((b"\x02\0", b"\x07\x01", b"\x44", b"\x5e\xff"))
+
+
+def ipv4_options(frame: bytearray, template: Template, random: Random) -> None:
+    """Options in an IPv4 header that had none: such as a router changes, such as it refuses, and such as it copies."""
+    start = template.header_size
+    if template.version != 4 or template.l4 != 20 or len(frame) < start + 20:
+        return
+    options = b"".join(_ipv4_option(random) if random.random() < 0.7 else b"\x01" for _ in range(random.randrange(1, 4)))[:40]
+    options += random.choice((b"\0", b"\x01")) * (-len(options) % 4)
+    _insert(frame, template, 20, options)
+    frame[start] = 0x45 + len(options) // 4
+    _word(frame, start + 2, _get(frame, start + 2) + len(options))
+    resum(frame, template, random)
+
+
+def _hop_option(random: Random, payload_length: int) -> bytes:
+    kind = random.choice(("pad", "pad", "alert", "unknown", "unknown", "jumbo", "ioam", "long", "calipso"))
+    if kind == "pad":
+        size = random.choice((0, 0, 1, 2, 4, 4, 5, 6))
+        value = bytes(size) if random.random() < 0.8 else random.randbytes(size)
+        return random.choice((b"\0", b"\0" * random.randrange(1, 9), bytes((1, size)) + value))
+    if kind == "alert":
+        return random.choice((b"\x05\x02\0\0", b"\x05\x02\0\x05", b"\x05\x03\0\0\0"))
+    if kind == "unknown":
+        size = random.choice((0, 0, 1, 2, 4))
+        return bytes((random.choice((0x1E, 0x1E, 0x3E, 0x5E, 0x9E, 0xDE)), size)) + random.randbytes(size)
+    if kind == "jumbo":
+        return b"\xc2\x04" + random.choice((65536, 65535, payload_length, 0)).to_bytes(4, "big")
+    if kind == "ioam":
+        return b"\x31\x02\0\0"
+    if kind == "calipso" and random.random() < 0.2:
+        return b"\x07\x02\0\0"
+    return random.choice((b"\x1e\0" * random.randrange(7, 11), b"\x1e\xff"))
+
+
+def hop_options(frame: bytearray, template: Template, random: Random) -> None:
+    """A hop-by-hop header in front of all others, with options to skip, to refuse, and to drown in."""
+    start = template.header_size
+    if template.version != 6 or len(frame) < start + 40:
+        return
+    options = b"".join(_hop_option(random, len(frame) - start - 40) for _ in range(random.randrange(1, 4)))
+    padding = -(len(options) + 2) % 8
+    options += bytes((1, padding - 2)) + bytes(padding - 2) if padding > 1 else bytes(padding)
+    units = (len(options) + 2) // 8 - 1 if random.random() < 0.9 else random.choice((0, 3, 255))
+    _insert(frame, template, 40, bytes((frame[start + 6], units)) + options)
+    frame[start + 6] = 0
+    stated = _get(frame, start + 4) + len(options) + 2
+    _word(frame, start + 4, stated if random.random() < 0.9 else 0)
+
+
+# Addresses -----------------------------------------------------------------------------------------------------------
+
+
+def address(frame: bytearray, template: Template, random: Random) -> None:
+    """A source or destination that a router may not like, or any."""
+    if template.version == 0:
+        return
+    size, base, special = (4, 12, _IPV4) if template.version == 4 else (16, 8, _IPV6)
+    place = template.header_size + base + random.choice((0, size))
+    if place + size <= len(frame):
+        frame[place : place + size] = bytes.fromhex(random.choice(special)) if random.random() < 0.8 else random.randbytes(size)
+    resum(frame, template, random)
+
+
+ROUTED: tuple[Mutation, ...] = (
+    trimming_length,
+    trimming_length,
+    hop_count,
+    fragment_bits,
+    header_checksum_of_two_zeros,
+    ipv4_options,
+    ipv4_options,
+    ipv4_options,
+    hop_options,
+    hop_options,
+    address,
+)
