@@ -8,6 +8,7 @@ import errno
 import sys
 import traceback
 from dataclasses import replace
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -246,9 +247,16 @@ def version() -> None:
     print(__version__)
 
 
+def _add_commands() -> None:
+    """Let other packages of the distribution add theirs (entry points `tunproof.commands`): tunfuzz is not known here."""
+    for point in entry_points(group="tunproof.commands"):
+        point.load()(app)
+
+
 def main() -> None:
     """Run the command and exit: the console script."""
     prepare_streams()
+    _add_commands()
     try:
         app()
     except SystemExit as end:

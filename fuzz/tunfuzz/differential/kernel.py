@@ -4,10 +4,11 @@ The loop in `_Run.block` is the hot path: it predicts, sends, compares and count
 labs of its own. After a difference all labs are made anew, so that no frame can taint those after it.
 """
 
+import functools
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,13 +20,17 @@ from tunfuzz.differential.minimise import minimise
 from tunfuzz.differential.report import Difference
 from tunfuzz.shard import Shard, Tally
 from tunproof import lab
+from tunproof.corpus.load import load_for_good
 from tunproof.errors import EnvironmentProblem
+from tunproof.kernel import frames_of
 from tunproof.lab import RunningKernel
 
-__all__ = ["Differential", "rules_on_the_ways"]
+__all__ = ["Differential", "corpus_frames", "look", "rules_on_the_ways"]
 
 _KEPT_A_RULE = 3
 """Findings of one rule that a shard keeps: one bug differs in thousands of frames."""
+
+_LONGEST = 4000  # bytes
 
 _NAMES: dict[type, str] = {lab.Delivered: "delivered", lab.Refused: "refused", lab.Lost: "lost"}
 
@@ -35,15 +40,18 @@ def rules_on_the_ways(traits: Traits) -> list[str]:
     return [rule.name for rule in RULES.values() if rule.is_in(traits) and any(map(rule.on, WAYS))]
 
 
+@functools.cache
+def corpus_frames() -> list[bytes]:
+    """Return the frames that mutations begin with: those of the corpus that are not long, vnet headers of 10 bytes."""
+    frames = (frame for case in load_for_good().cases.values() for frame, _ in frames_of(case))
+    return [frame for frame in frames if len(frame) <= _LONGEST]
+
+
 @dataclass(frozen=True)
 class Differential:
-    """Asks the cases of shards: a `tunfuzz.shard.ShardRunner`.
-
-    `corpus` has the frames that mutations begin with, each with a vnet header of 10 bytes.
-    """
+    """Asks the cases of shards a kernel with these traits: a `tunfuzz.shard.ShardRunner`."""
 
     traits: Traits
-    corpus: Sequence[bytes]
 
     def __call__(self, shard: Shard, out: Path) -> Tally:
         """Return the tally of a shard. Raises `EnvironmentProblem` where the kernel cannot be asked."""
@@ -61,7 +69,7 @@ class _Run:
 
     def __init__(self, differential: Differential, kernel: RunningKernel, shard: Shard, out: Path) -> None:
         self._traits = differential.traits
-        self._corpus = differential.corpus
+        self._corpus = corpus_frames()
         self._kernel = kernel
         self._shard = shard
         self._out = out
@@ -166,20 +174,23 @@ class _Run:
         return self._look(frame, difference.way)
 
     def _look(self, frame: bytes, way: Way) -> Difference:
-        """Ask kernel and model once more; the rule is "nothing" where they agree."""
-        model = self._model(way)
-        try:
-            predicted, trail = model.explain(frame)
-            got: Outcome | str = self._kernel.send(frame, way)
-        except NotModelled:
-            return Difference(frame=frame, way=way, predicted=lab.Lost(), trail=["nothing"], got=lab.Lost())
-        except EnvironmentProblem as problem:
-            self._kernel.close()
-            got = problem.what
-        agree = got == predicted or (not isinstance(got, str) and hidden_by(predicted, got, _reader_header(way)))
-        if agree:
-            trail, got = [], predicted
-        return Difference(frame=frame, way=way, predicted=predicted, trail=trail, got=got)
+        return look(self._kernel, self._traits, frame, way)
+
+
+def look(kernel: RunningKernel, traits: Traits, frame: bytes, way: Way) -> Difference:
+    """Ask kernel and model about one frame; the rule of what is returned is "nothing" where they agree."""
+    got: Outcome | str
+    try:
+        predicted, trail = Model(traits, way).explain(frame)
+        got = kernel.send(frame, way)
+    except NotModelled:
+        return Difference(frame=frame, way=way, predicted=lab.Lost(), trail=[], got=lab.Lost())
+    except EnvironmentProblem as problem:
+        kernel.close()
+        got = problem.what
+    if got == predicted or (not isinstance(got, str) and hidden_by(predicted, got, _reader_header(way))):
+        trail, got = [], predicted
+    return Difference(frame=frame, way=way, predicted=predicted, trail=trail, got=got)
 
 
 def _reader_header(way: Way) -> int:

@@ -18,7 +18,14 @@ _NEEDS_CSUM = 1
 _UFO = 3
 _DONT_FRAGMENT = 0x40
 _IPV4 = ("00000000", "ffffffff", "e0000001", "efffffff", "f0000001", "7f000001", "00000001", "0a4d00ff")
-_IPV6 = ("0" * 32, "0" * 31 + "1", "fe80" + "0" * 27 + "1", "ff02" + "0" * 27 + "1", "ff0e" + "0" * 28, "0" * 20 + "ffff7f000001")
+_IPV6 = (
+    "0" * 32,
+    "0" * 31 + "1",
+    "fe80" + "0" * 27 + "1",
+    "ff02" + "0" * 27 + "1",
+    "ff0e" + "0" * 28,
+    "0" * 20 + "ffff7f000001",
+)
 
 
 def _word(frame: bytearray, place: int, value: int) -> None:
@@ -53,7 +60,11 @@ def near_the_mtu(template: Template, mtu: int, random: Random) -> Template:
     size = max(room + random.choice((-16, -9, -8, -1, 0, 0, 1, 8, 9)), 1)
     head = bytearray(template.frame[:end])
     flags, kind, hdr_len, gso_size, csum_start, csum_offset = VNET.unpack_from(head)
-    length = max(size * random.choice((1, 2, 2, 3)) + random.randrange(-8, 9), 1) if kind else size * random.choice((1, 1, 2, 4))
+    length = (
+        max(size * random.choice((1, 2, 2, 3)) + random.randrange(-8, 9), 1)
+        if kind
+        else size * random.choice((1, 1, 2, 4))
+    )
     if kind:
         gso_size = size + 8 if kind == _UFO else size
     VNET.pack_into(head, 0, flags, kind, hdr_len, gso_size, csum_start, csum_offset)
@@ -83,7 +94,9 @@ def trimming_length(frame: bytearray, template: Template, random: Random) -> Non
     start = template.header_size
     _, _, _, gso_size, csum_start, csum_offset = VNET.unpack_from(frame)
     field = csum_start + csum_offset
-    base = random.choice((field, field, template.l4, template.payload, template.payload + gso_size, len(frame) - start - 1))
+    base = random.choice(
+        (field, field, template.l4, template.payload, template.payload + gso_size, len(frame) - start - 1)
+    )
     length = base + random.choice((0, 0, 1, 2, 3, -1, 8))
     _word(frame, start + (2 if template.version == 4 else 4), length if template.version == 4 else length - 40)
     resum(frame, template, random)
@@ -134,7 +147,9 @@ def _insert(frame: bytearray, template: Template, place: int, header: bytes) -> 
 
 
 def _ipv4_option(random: Random) -> bytes:
-    kind = random.choice(("record", "record", "timestamp", "timestamp", "alert", "source", "other", "other", "end", "wrong", "cipso"))
+    kind = random.choice(
+        ("record", "record", "timestamp", "timestamp", "alert", "source", "other", "other", "end", "wrong", "cipso")
+    )
     if kind == "record":
         size = random.choice((3, 7, 11, 15))
         pointer = random.choice((4, 4, 8, size + 1, size - 3, size - 2, 3))
@@ -142,7 +157,9 @@ def _ipv4_option(random: Random) -> bytes:
     if kind == "timestamp":
         size = random.choice((4, 8, 12))
         pointer = random.choice((5, size + 1, size + 1, size + 1, size + 5, size - 2, 4))
-        return bytes((68, size, pointer, random.choice((0x00, 0x01, 0x02, 0x03, 0x12, 0xE0, 0xF1, 0xF3)))) + random.randbytes(size - 4)
+        return bytes(
+            (68, size, pointer, random.choice((0x00, 0x01, 0x02, 0x03, 0x12, 0xE0, 0xF1, 0xF3)))
+        ) + random.randbytes(size - 4)
     if kind == "alert":
         return random.choice((b"\x94\x04\0\0", b"\x94\x04\0\x01", b"\x94\x03\0"))
     if kind == "source":
@@ -162,7 +179,9 @@ def ipv4_options(frame: bytearray, template: Template, random: Random) -> None:
     start = template.header_size
     if template.version != 4 or template.l4 != 20 or len(frame) < start + 20:
         return
-    options = b"".join(_ipv4_option(random) if random.random() < 0.7 else b"\x01" for _ in range(random.randrange(1, 4)))[:40]
+    options = b"".join(
+        _ipv4_option(random) if random.random() < 0.7 else b"\x01" for _ in range(random.randrange(1, 4))
+    )[:40]
     options += random.choice((b"\0", b"\x01")) * (-len(options) % 4)
     _insert(frame, template, 20, options)
     frame[start] = 0x45 + len(options) // 4
@@ -174,8 +193,8 @@ def _hop_option(random: Random, payload_length: int) -> bytes:
     kind = random.choice(("pad", "pad", "alert", "unknown", "unknown", "jumbo", "ioam", "long", "calipso"))
     if kind == "pad":
         size = random.choice((0, 0, 1, 2, 4, 4, 5, 6))
-        value = bytes(size) if random.random() < 0.8 else random.randbytes(size)
-        return random.choice((b"\0", b"\0" * random.randrange(1, 9), bytes((1, size)) + value))
+        value = bytes(size) if random.random() < 0.6 else random.randbytes(size)
+        return b"\0" * random.randrange(1, 9) if random.random() < 0.3 else bytes((1, size)) + value
     if kind == "alert":
         return random.choice((b"\x05\x02\0\0", b"\x05\x02\0\x05", b"\x05\x03\0\0\0"))
     if kind == "unknown":
@@ -215,7 +234,9 @@ def address(frame: bytearray, template: Template, random: Random) -> None:
     size, base, special = (4, 12, _IPV4) if template.version == 4 else (16, 8, _IPV6)
     place = template.header_size + base + random.choice((0, size))
     if place + size <= len(frame):
-        frame[place : place + size] = bytes.fromhex(random.choice(special)) if random.random() < 0.8 else random.randbytes(size)
+        frame[place : place + size] = (
+            bytes.fromhex(random.choice(special)) if random.random() < 0.8 else random.randbytes(size)
+        )
     resum(frame, template, random)
 
 

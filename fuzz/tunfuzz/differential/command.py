@@ -1,0 +1,48 @@
+"""`tunproof fuzz kernel`: options in, summary and exit code out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tunproof.cli_options import AsJson, print_json
+
+__all__ = ["kernel"]
+
+
+def kernel(  # noqa: PLR0913 (each is an option of the command)
+    *,
+    cases: Annotated[int | None, typer.Option("--cases", min=1, metavar="N", help="How many (200000).")] = None,
+    seconds: Annotated[float | None, typer.Option("--seconds", min=0, metavar="N", help="For how long, instead.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Decides the cases (default: a new one).")] = None,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="For findings.")] = Path("tunproof-findings"),
+    replay: Annotated[Path | None, typer.Option("--replay", metavar="FINDING", help="Only see a finding again.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put random frames to the running kernel and to its model; any difference is made small and kept."""
+    from tunfuzz.differential import alone
+    from tunproof.terminal import Terminal
+
+    terminal = Terminal()
+    if replay is not None:
+        difference = alone.replay(replay)
+        if as_json:
+            print_json({"differs": difference is not None, "what": "" if difference is None else difference.title})
+        else:
+            terminal.say("kernel and model agree" if difference is None else difference.title)
+        code = int(difference is not None)
+    else:
+        from tunfuzz.campaign.text import show
+
+        with terminal.progress("cases") as tick:
+            summary = alone.fuzz(
+                alone.Wanted(cases=cases, seconds=seconds, seed=seed, out=out),
+                progress=lambda done, total, note: tick(done, total, note=note),
+            )
+        if as_json:
+            print_json(summary.as_json())
+        else:
+            show(terminal, summary)
+        code = summary.exit_code
+    if code:
+        raise typer.Exit(code)
