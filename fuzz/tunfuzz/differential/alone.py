@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tio.linux import Model
 from tunfuzz.campaign.summary import Summary
 from tunfuzz.differential.experiment import experiment
 from tunfuzz.differential.kernel import Differential, look
@@ -33,7 +34,7 @@ class Wanted:
     out: Path
 
 
-def fuzz(wanted: Wanted, *, progress: Callable[[int, int | None, str], None] = lambda *_: None) -> Summary:
+def fuzz(wanted: Wanted, *, progress: Callable[[int, int, str], None] = lambda *_: None) -> Summary:
     """Ask, and return what came out. What was found is on disk, whatever ends this. Raises `EnvironmentProblem`."""
     most = wanted.cases if wanted.cases is not None or wanted.seconds is not None else _CASES
     seed = secrets.randbits(32) if wanted.seed is None else wanted.seed
@@ -46,7 +47,7 @@ def fuzz(wanted: Wanted, *, progress: Callable[[int, int | None, str], None] = l
         ):
             count = _SHARD if most is None else min(_SHARD, most - tally.cases)
             tally.add(asked.runner(Shard(seed, tally.cases, count), wanted.out))
-            progress(tally.cases, most, f"{tally.cases / (time.monotonic() - started):,.0f} per second")
+            progress(tally.cases, most or tally.cases, f"{tally.cases / (time.monotonic() - started):,.0f} per second")
     except EnvironmentProblem as problem:
         problems.append(str(problem))
     except KeyboardInterrupt:
@@ -77,5 +78,5 @@ def replay(path: Path) -> Difference | None:
     assert isinstance(runner, Differential)  # noqa: S101 (for the type checker)
     lab.ensure()
     with RunningKernel() as kernel:
-        difference = look(kernel, runner.traits, bytes.fromhex(finding.input["frame"]), way_from(finding))
+        difference = look(kernel, Model(runner.traits, way_from(finding)), bytes.fromhex(finding.input["frame"]))
     return None if difference.rule == "nothing" else difference

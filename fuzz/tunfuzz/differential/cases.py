@@ -7,7 +7,7 @@ ask the same. All cases of a block take one way, and share some templates.
 from collections.abc import Iterator, Sequence
 from random import Random
 
-from tio.linux import FORWARD, REDIRECT, Way, readback
+from tio.linux import REDIRECT, Way, readback
 from tio.tuntap import Offload
 from tunfuzz.differential.mutations import STRUCTURES, VALUES
 from tunfuzz.differential.templates import Template, grammar, huge, of_corpus, tunnelled
@@ -42,7 +42,14 @@ _ROUND = (REDIRECT, REDIRECT, _TUNNELS, REDIRECT, None, REDIRECT, REDIRECT, None
 
 _FAULTING = readback(Offload.TSO | Offload.UDP_TUNNEL)
 _PADDED = Way(reader=Offload.TSO, reader_header_size=12, reader_fill=0xA5)
-_RARER = (*map(readback, _READERS[:4]), *_IMPOSSIBLE[:2], *map(readback, _READERS[4:]), *_IMPOSSIBLE[2:], _FAULTING, _PADDED)
+_RARER = (
+    *map(readback, _READERS[:4]),
+    *_IMPOSSIBLE[:2],
+    *map(readback, _READERS[4:]),
+    *_IMPOSSIBLE[2:],
+    _FAULTING,
+    _PADDED,
+)
 
 WAYS = (REDIRECT, _TUNNELS, *_RARER)
 """All ways that cases take."""
@@ -59,7 +66,7 @@ def way_of(number: int) -> Way:
 
 def block(seed: int, number: int, corpus: Sequence[bytes]) -> Iterator[tuple[bytes, str]]:
     """Yield the frames of a block, each with its shape. `corpus` has frames with 10 bytes of vnet header."""
-    random = Random(f"{seed}/{number}")  # noqa: S311 (cases are to be repeated, not to be secret)
+    random = Random(f"{seed}/{number}")
     way = way_of(number)
     templates = _templates(random, way, corpus)
     count = len(templates)
@@ -101,6 +108,8 @@ def _raw(random: Random, header_size: int) -> bytes:
     packet = random.randbytes(random.randrange(1, 120))
     if random.random() < 0.2:
         return packet
-    header = bytes((random.getrandbits(1), random.choice((0, 1, 3, 4, 5)), random.randrange(64), 0, random.randrange(32), 0))
+    header = bytes(
+        (random.getrandbits(1), random.choice((0, 1, 3, 4, 5)), random.randrange(64), 0, random.randrange(32), 0)
+    )
     header += bytes((random.choice((20, 40, 28, 0)), 0, random.choice((6, 16)), 0))
     return header.ljust(header_size, b"\0") + bytes((random.choice(_FIRST),)) + packet

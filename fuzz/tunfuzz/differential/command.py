@@ -13,10 +13,14 @@ __all__ = ["kernel"]
 def kernel(  # noqa: PLR0913 (each is an option of the command)
     *,
     cases: Annotated[int | None, typer.Option("--cases", min=1, metavar="N", help="How many (200000).")] = None,
-    seconds: Annotated[float | None, typer.Option("--seconds", min=0, metavar="N", help="For how long, instead.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", min=0, metavar="N", help="For how long, instead.")
+    ] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Decides the cases (default: a new one).")] = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="For findings.")] = Path("tunproof-findings"),
-    replay: Annotated[Path | None, typer.Option("--replay", metavar="FINDING", help="Only see a finding again.")] = None,
+    replay: Annotated[
+        Path | None, typer.Option("--replay", metavar="FINDING", help="Only see a finding again.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Put random frames to the running kernel and to its model; any difference is made small and kept."""

@@ -3,12 +3,12 @@
 import gc
 import os
 
+from tio.linux import traits_of
 from tunfuzz.campaign.request import Experiment
 from tunfuzz.differential.kernel import Differential, rules_on_the_ways
 from tunproof import lab
 from tunproof.corpus.load import load_for_good
 from tunproof.runner import corpus_digest
-from tio.linux import traits_of
 
 __all__ = ["experiment"]
 

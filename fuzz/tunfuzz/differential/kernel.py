@@ -1,7 +1,7 @@
 """The kernel differential: random frames go to the running kernel and to the model of it, and any difference is kept.
 
-The loop in `_Run.block` is the hot path: it predicts, sends, compares and counts, and calls nothing else. Every shard has
-labs of its own. After a difference all labs are made anew, so that no frame can taint those after it.
+The loop in `_Run.block` is the hot path: it predicts, sends, compares and counts, and calls nothing else. Every shard
+has labs of its own. After a difference all labs are made anew, so that no frame can taint those after it.
 """
 
 import functools
@@ -96,7 +96,9 @@ class _Run:
             try:
                 got = send(frame, len(predicted.packets) if isinstance(predicted, Delivered) else 0)
             except EnvironmentProblem as problem:
-                self._differs(Difference(frame=frame, way=way, predicted=predicted, trail=trail, got=problem.what), case)
+                self._differs(
+                    Difference(frame=frame, way=way, predicted=predicted, trail=trail, got=problem.what), case
+                )
                 send = self._kernel.sender(way)
                 continue
             self._outcomes[type(got)] += 1
@@ -174,14 +176,15 @@ class _Run:
         return self._look(frame, difference.way)
 
     def _look(self, frame: bytes, way: Way) -> Difference:
-        return look(self._kernel, self._traits, frame, way)
+        return look(self._kernel, self._model(way), frame)
 
 
-def look(kernel: RunningKernel, traits: Traits, frame: bytes, way: Way) -> Difference:
+def look(kernel: RunningKernel, model: Model, frame: bytes) -> Difference:
     """Ask kernel and model about one frame; the rule of what is returned is "nothing" where they agree."""
+    way = model.way
     got: Outcome | str
     try:
-        predicted, trail = Model(traits, way).explain(frame)
+        predicted, trail = model.explain(frame)
         got = kernel.send(frame, way)
     except NotModelled:
         return Difference(frame=frame, way=way, predicted=lab.Lost(), trail=[], got=lab.Lost())

@@ -1,4 +1,4 @@
-"""Masks: what is not compared, because no seed and no frame decides it. Each is named, and counted whenever it is needed.
+"""Masks: what is not compared, because no seed and no frame decides it. Each has a name, and is counted when needed.
 
 A mask hides differences, so there are as few as can be.
 """

@@ -1,9 +1,11 @@
-"""What only a router looks at: lengths around the MTU, IPv4 and hop-by-hop options, addresses, lengths that trim a packet.
+"""What only a router looks at: the MTU, IPv4 and hop-by-hop options, addresses, lengths that trim a packet.
 
 `near_the_mtu` makes a template of another one; the mutations are to be mixed with all the others where a way is
-forwarded. Other mutations leave an IPv4 header with a wrong checksum, at which a router looks first: `resum` after them.
+forwarded. Other mutations leave an IPv4 header with a wrong checksum, at which a router looks first:
+`resum` after them.
 """
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from random import Random
 
@@ -52,7 +54,7 @@ def resum(frame: bytearray, template: Template, random: Random) -> None:
 
 
 def near_the_mtu(template: Template, mtu: int, random: Random) -> Template:
-    """Return a like template whose packet, or each of whose segments, is about as long as the MTU, or some times that."""
+    """Return a like template whose packet, or each of whose segments, is about as long as the MTU, or a few times."""
     start, end = template.header_size, template.header_size + template.payload
     if not template.payload or end > len(template.frame) or start + 10 > end:
         return template
@@ -81,7 +83,8 @@ def _state_lengths(frame: bytearray, template: Template) -> None:
     start, l4 = template.header_size, template.header_size + template.l4
     whole = len(frame) - l4
     before = len(template.frame) - l4
-    _word(frame, start + (2 if template.version == 4 else 4), len(frame) - start - (0 if template.version == 4 else 40))
+    place, counted = (2, 0) if template.version == 4 else (4, 40)
+    _word(frame, start + place, len(frame) - start - counted)
     if template.protocol == UDP:
         _word(frame, l4 + 4, whole)
     field = l4 + (6 if template.protocol == UDP else 16)
@@ -92,6 +95,8 @@ def _state_lengths(frame: bytearray, template: Template) -> None:
 def trimming_length(frame: bytearray, template: Template, random: Random) -> None:
     """A length in the IP header that ends the packet around the checksum field, the headers, or the first segment."""
     start = template.header_size
+    if len(frame) < start + 20:
+        return
     _, _, _, gso_size, csum_start, csum_offset = VNET.unpack_from(frame)
     field = csum_start + csum_offset
     base = random.choice(
@@ -146,32 +151,57 @@ def _insert(frame: bytearray, template: Template, place: int, header: bytes) -> 
     frame[start:start] = header
 
 
-def _ipv4_option(random: Random) -> bytes:
-    kind = random.choice(
-        ("record", "record", "timestamp", "timestamp", "alert", "source", "other", "other", "end", "wrong", "cipso")
-    )
-    if kind == "record":
-        size = random.choice((3, 7, 11, 15))
-        pointer = random.choice((4, 4, 8, size + 1, size - 3, size - 2, 3))
-        return bytes((7, size, pointer & 0xFF)) + random.randbytes(size - 3)
-    if kind == "timestamp":
-        size = random.choice((4, 8, 12))
-        pointer = random.choice((5, size + 1, size + 1, size + 1, size + 5, size - 2, 4))
-        return bytes(
-            (68, size, pointer, random.choice((0x00, 0x01, 0x02, 0x03, 0x12, 0xE0, 0xF1, 0xF3)))
-        ) + random.randbytes(size - 4)
-    if kind == "alert":
-        return random.choice((b"\x94\x04\0\0", b"\x94\x04\0\x01", b"\x94\x03\0"))
-    if kind == "source":
-        return bytes((random.choice((131, 137)), 7, random.choice((4, 8)))) + random.randbytes(4)
-    if kind == "other":
-        size = random.randrange(2, 9)
-        return bytes((random.choice((0x5E, 0xDE, 0x82, 0x19, 0x99)), size)) + random.randbytes(size - 2)
-    if kind == "end":
-        return bytes(random.randrange(1, 5)) + random.choice((b"", b"\x07", b"\x01\x05"))
-    if kind == "cipso" and random.random() < 0.2:
-        return bytes((134, 6)) + random.randbytes(4)
+def _record_route(random: Random) -> bytes:
+    size = random.choice((3, 7, 11, 15))
+    pointer = random.choice((4, 4, 8, size + 1, size - 3, size - 2, 3))
+    return bytes((7, size, pointer)) + random.randbytes(size - 3)
+
+
+def _timestamp(random: Random) -> bytes:
+    size = random.choice((4, 8, 12))
+    pointer = random.choice((5, size + 1, size + 1, size + 1, size + 5, size - 2, 4))
+    missed_and_form = random.choice((0x00, 0x01, 0x02, 0x03, 0x12, 0xE0, 0xF1, 0xF3))
+    return bytes((68, size, pointer, missed_and_form)) + random.randbytes(size - 4)
+
+
+def _router_alert(random: Random) -> bytes:
+    return random.choice((b"\x94\x04\0\0", b"\x94\x04\0\x01", b"\x94\x03\0"))
+
+
+def _source_route(random: Random) -> bytes:
+    return bytes((random.choice((131, 137)), 7, random.choice((4, 8)))) + random.randbytes(4)
+
+
+def _other_option(random: Random) -> bytes:
+    size = random.randrange(2, 9)
+    return bytes((random.choice((0x5E, 0xDE, 0x82, 0x19, 0x99)), size)) + random.randbytes(size - 2)
+
+
+def _end(random: Random) -> bytes:
+    return bytes(random.randrange(1, 5)) + random.choice((b"", b"\x07", b"\x01\x05"))
+
+
+def _wrong(random: Random) -> bytes:
     return random.choice((b"\x02\0", b"\x07\x01", b"\x44", b"\x5e\xff"))
+
+
+_IPV4_OPTIONS = (
+    _record_route,
+    _record_route,
+    _timestamp,
+    _timestamp,
+    _router_alert,
+    _source_route,
+    _other_option,
+    _other_option,
+    _end,
+    _wrong,
+)
+
+
+def _some(options: Sequence[Callable[[Random], bytes]], random: Random) -> Iterator[bytes]:
+    for _ in range(random.randrange(1, 4)):
+        yield random.choice(options)(random)
 
 
 def ipv4_options(frame: bytearray, template: Template, random: Random) -> None:
@@ -179,9 +209,7 @@ def ipv4_options(frame: bytearray, template: Template, random: Random) -> None:
     start = template.header_size
     if template.version != 4 or template.l4 != 20 or len(frame) < start + 20:
         return
-    options = b"".join(
-        _ipv4_option(random) if random.random() < 0.7 else b"\x01" for _ in range(random.randrange(1, 4))
-    )[:40]
+    options = (random.choice((b"", b"\x01")) + b"".join(_some(_IPV4_OPTIONS, random)))[:40]
     options += random.choice((b"\0", b"\x01")) * (-len(options) % 4)
     _insert(frame, template, 20, options)
     frame[start] = 0x45 + len(options) // 4
@@ -189,24 +217,30 @@ def ipv4_options(frame: bytearray, template: Template, random: Random) -> None:
     resum(frame, template, random)
 
 
-def _hop_option(random: Random, payload_length: int) -> bytes:
-    kind = random.choice(("pad", "pad", "alert", "unknown", "unknown", "jumbo", "ioam", "long", "calipso"))
-    if kind == "pad":
-        size = random.choice((0, 0, 1, 2, 4, 4, 5, 6))
-        value = bytes(size) if random.random() < 0.6 else random.randbytes(size)
-        return b"\0" * random.randrange(1, 9) if random.random() < 0.3 else bytes((1, size)) + value
-    if kind == "alert":
-        return random.choice((b"\x05\x02\0\0", b"\x05\x02\0\x05", b"\x05\x03\0\0\0"))
-    if kind == "unknown":
-        size = random.choice((0, 0, 1, 2, 4))
-        return bytes((random.choice((0x1E, 0x1E, 0x3E, 0x5E, 0x9E, 0xDE)), size)) + random.randbytes(size)
-    if kind == "jumbo":
-        return b"\xc2\x04" + random.choice((65536, 65535, payload_length, 0)).to_bytes(4, "big")
-    if kind == "ioam":
-        return b"\x31\x02\0\0"
-    if kind == "calipso" and random.random() < 0.2:
-        return b"\x07\x02\0\0"
+def _padding(random: Random) -> bytes:
+    size = random.choice((0, 0, 1, 2, 4, 4, 5, 6))
+    value = bytes(size) if random.random() < 0.6 else random.randbytes(size)
+    return b"\0" * random.randrange(1, 9) if random.random() < 0.3 else bytes((1, size)) + value
+
+
+def _hop_router_alert(random: Random) -> bytes:
+    return random.choice((b"\x05\x02\0\0", b"\x05\x02\0\x05", b"\x05\x03\0\0\0"))
+
+
+def _unknown(random: Random) -> bytes:
+    size = random.choice((0, 0, 1, 2, 4))
+    return bytes((random.choice((0x1E, 0x1E, 0x3E, 0x5E, 0x9E, 0xDE)), size)) + random.randbytes(size)
+
+
+def _jumbo(random: Random) -> bytes:
+    return b"\xc2\x04" + random.choice((65536, 65535, 0)).to_bytes(4, "big")
+
+
+def _too_many(random: Random) -> bytes:
     return random.choice((b"\x1e\0" * random.randrange(7, 11), b"\x1e\xff"))
+
+
+_HOP_OPTIONS = (_padding, _padding, _hop_router_alert, _unknown, _unknown, _jumbo, _too_many)
 
 
 def hop_options(frame: bytearray, template: Template, random: Random) -> None:
@@ -214,7 +248,7 @@ def hop_options(frame: bytearray, template: Template, random: Random) -> None:
     start = template.header_size
     if template.version != 6 or len(frame) < start + 40:
         return
-    options = b"".join(_hop_option(random, len(frame) - start - 40) for _ in range(random.randrange(1, 4)))
+    options = b"".join(_some(_HOP_OPTIONS, random))
     padding = -(len(options) + 2) % 8
     options += bytes((1, padding - 2)) + bytes(padding - 2) if padding > 1 else bytes(padding)
     units = (len(options) + 2) // 8 - 1 if random.random() < 0.9 else random.choice((0, 3, 255))

@@ -73,7 +73,12 @@ def _transport(random: Random, protocol: int) -> bytes:
     offset = (5 + len(options) // 4) << 4
     flags = random.choice((0x10, 0x10, 0x18, 0x19, 0x90, 0x98, 0x11, 0xFF, 0x02, 0x14))
     sequence = random.choice((0xFFFFFFF0, random.getrandbits(32)))
-    head = random.randbytes(4) + sequence.to_bytes(4, "big") + random.randbytes(4) + bytes((offset | random.getrandbits(4), flags))
+    head = (
+        random.randbytes(4)
+        + sequence.to_bytes(4, "big")
+        + random.randbytes(4)
+        + bytes((offset | random.getrandbits(4), flags))
+    )
     return head + random.randbytes(2) + bytes(2) + random.randbytes(2) + options
 
 
@@ -82,7 +87,7 @@ def _sizes(random: Random) -> tuple[int, int]:
     if random.random() < 0.01:
         return random.randrange(1000, 9000), random.choice((1000, 1400, 1448))
     size = random.randrange(1, 48)
-    return random.randrange(size, 5 * size + 2), size
+    return random.randrange(size, random.choice((2, 3, 3, 5)) * size + 2), size
 
 
 def grammar(random: Random, header_size: int) -> Template:
@@ -153,7 +158,9 @@ def _known(frame: bytes, header_size: int) -> Template:
         begin, protocol = VNET.unpack_from(frame)[4] or 40, packet[6]
     else:
         return Template(frame, header_size, 0, 0, 0, 0)
-    return Template(frame, header_size, version, protocol, begin, min(begin + (8 if protocol == UDP else 20), len(packet)))
+    return Template(
+        frame, header_size, version, protocol, begin, min(begin + (8 if protocol == UDP else 20), len(packet))
+    )
 
 
 def tunnelled(random: Random) -> Template:
@@ -167,7 +174,9 @@ def tunnelled(random: Random) -> Template:
         # Some 16 bytes of options: see TUNNEL_OUTER_ETHERNET.
         stem = ipv4_stem(_ADDRESSES[4], UDP, b"\x01" * random.choice((0, 16, 16, 20)))
     else:
-        stem = ipv6_stem(_ADDRESSES[6], UDP, ((_DESTINATION, bytes((1, 1, 12)) + bytes(12)),) * random.choice((0, 1, 1)))
+        stem = ipv6_stem(
+            _ADDRESSES[6], UDP, ((_DESTINATION, bytes((1, 1, 12)) + bytes(12)),) * random.choice((0, 1, 1))
+        )
     between = random.choice((b"", bytes(8), bytes(8)))
     begin = len(stem) + 8 + len(between)
     packet = assemble(stem, random.randbytes(4) + bytes(4), between + inner.frame[10:], partial=True)
@@ -177,7 +186,12 @@ def tunnelled(random: Random) -> Template:
     if version == 4 and random.random() < 0.1:
         packet = packet[:9] + bytes((_GRE,)) + packet[10:]
     header = VNET.pack(
-        flags | with_outer_sum, gso_type | (0x20 if version == 4 else 0x40), 0, gso_size, (start + begin) & 0xFFFF, offset
+        flags | with_outer_sum,
+        gso_type | (0x20 if version == 4 else 0x40),
+        0,
+        gso_size,
+        (start + begin) & 0xFFFF,
+        offset,
     )
     header += bytes(10) + len(stem).to_bytes(2, "little") + begin.to_bytes(2, "little")
     return Template(header + packet, 24, inner.version, inner.protocol, inner.l4 + begin, inner.payload + begin)

@@ -188,4 +188,3 @@ def _empty(reader: int) -> None:
         except OSError as error:
             if error.errno != errno.EFAULT:
                 raise
-

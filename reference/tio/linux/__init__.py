@@ -7,7 +7,7 @@ Delivered(packets=(...))
 from tio.linux.model import Model, predict
 from tio.linux.outcome import Delivered, Lost, NotModelled, Outcome, Refused
 from tio.linux.rules import RULES, Rule
-from tio.linux.traits import ABOUT, About, Trait, Traits, traits_of
+from tio.linux.traits import ABOUT, About, Trait, Traits, observable, traits_of
 from tio.linux.way import FORWARD, REDIRECT, Way, readback
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Trait",
     "Traits",
     "Way",
+    "observable",
     "predict",
     "readback",
     "traits_of",

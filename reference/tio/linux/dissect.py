@@ -1,4 +1,4 @@
-"""Flow dissection, as far as a vnet header needs it (`skb_flow_dissect_flow_keys_basic`): what a packet is, by itself."""
+"""Flow dissection, as far as a vnet header needs it (`skb_flow_dissect_flow_keys_basic`): what a packet says it is."""
 
 from typing import NamedTuple
 

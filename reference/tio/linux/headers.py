@@ -1,4 +1,4 @@
-"""Where the kernel finds the transport header when it cuts: `inet_gso_segment`, `ipv6_gso_segment` (net/ipv4, net/ipv6).
+"""Where the kernel finds the transport header when it cuts: `inet_gso_segment`, `ipv6_gso_segment`.
 
 Never by csum_start, never by hdr_len: by the IP headers alone. Lengths that the IP header states are not looked at.
 """

@@ -1,13 +1,12 @@
-"""The model: what Linux does with any frame written to a TUN, given what the kernel is and the way that the frame takes.
+"""The model: what Linux does with any frame written to a TUN, given the kernel's traits and the way that it takes.
 
-    write      `write`       refused, or taken for a superpacket or one packet
-    forward    `forward`     the IP layer checks, trims, takes one off the TTL, looks at the MTU (only where forwarded)
-    transmit   `transmit`    cut in software, or handed on whole, or its checksum completed, or lost
-    read       `reader`      the vnet header that the reader gets (only where it has one)
+write      `write`       refused, or taken for a superpacket or one packet
+forward    `forward`     the IP layer checks, trims, takes one off the TTL, looks at the MTU (only where forwarded)
+transmit   `transmit`    cut in software, or handed on whole, or its checksum completed, or lost
+read       `reader`      the vnet header that the reader gets (only where it has one)
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from tio.linux import write
 from tio.linux.outcome import Delivered, Lost, Outcome, Refused

@@ -1,4 +1,4 @@
-"""What the reader of a TUN gets in front of a packet: `virtio_net_hdr_from_skb`, `tun_put_user`; and what it may get whole."""
+"""What the reader of a TUN gets whole, and in front of it: `validate_xmit_skb`, `virtio_net_hdr_from_skb`."""
 
 import struct
 
@@ -39,6 +39,10 @@ def tunnel_reader_with_short_header(way: Way) -> bool:
     return _takes_tunnels(way) and way.reader_header_size < 24
 
 
+def _may_take_few(way: Way) -> bool:
+    return _may_take_whole(way) and way.gso_max_segs < 65535
+
+
 # What is handed on whole ---------------------------------------------------------------------------------------------
 
 
@@ -60,7 +64,7 @@ def too_long_to_be_whole(skb: Skb) -> bool:
     return len(skb.data) >= _GSO_MAX_SIZE
 
 
-@fact("gso_features_check", needs=Trait.GSO_SEGS_COUNTED, on=lambda way: _may_take_whole(way) and way.gso_max_segs < 65535)
+@fact("gso_features_check", needs=Trait.GSO_SEGS_COUNTED, on=_may_take_few)
 def more_segments_than_the_link_takes(skb: Skb, most: int) -> bool:
     """More segments than gso_max_segs: cut. They are counted over what follows the least headers."""
     return -(-(len(skb.data) - skb.headers) // skb.gso_size) > most

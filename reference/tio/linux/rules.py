@@ -1,9 +1,9 @@
 """Rules: the sentences that the model of Linux consists of, each a small named function.
 
-A rule is a *refusal* (the write fails with an errno), a *loss* (the packet is dropped without a word), or a *fact* about
-what comes out. Refusals and losses are predicates over what was written, and their tables are in the kernel's order:
-the first that holds decides. `needs` and `without` name the trait that a kernel must have, or lack, for the rule to be
-one of its rules; `on` says on which ways it can matter at all.
+A rule is a *refusal* (the write fails with an errno), a *loss* (the packet is dropped without a word), or a *fact*
+about what comes out. Refusals and losses are predicates, and their tables are in the kernel's order: the first that
+holds decides. `needs` and `without` name the trait that a kernel must have, or lack, for the rule to be one of its
+rules; `on` says on which ways it can matter at all.
 
 Which rules a frame met is its *trail*, a list of their names. A trail is what a fuzzer counts to know that it has been
 everywhere.

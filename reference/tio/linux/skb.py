@@ -30,12 +30,12 @@ class Skb:
     numbers: `raw_type`, `hdr_len`, `raw_gso_size`, `csum_start`, `csum_offset`.
 
     What follows from them: `needs_csum`; `type`, without the ECN bit and the tunnel bits where those mean something;
-    `tunnel`, those bits; `transport`, the least bytes of transport header by the type; `csum_end`, where the checksum field ends; `headers`,
-    the least bytes of all headers that the kernel counts.
+    `tunnel`, those bits; `transport`, the least bytes of transport header by the type; `csum_end`, where the checksum
+    field ends; `headers`, the least bytes of all headers that the kernel counts.
 
-    What the kernel decides on the way: `gso_size`, 0 for a packet that is not to be cut; `partial`, whether the checksum
-    still has to be completed; `version`, `l4` (where the transport header begins) and `protocol`; `linear`, how many
-    bytes were asked to be linear.
+    What the kernel decides on the way: `gso_size`, 0 for a packet that is not to be cut; `partial`, whether the
+    checksum still has to be completed; `version`, `l4` (where the transport header begins) and `protocol`; `linear`,
+    how many bytes were asked to be linear.
     """
 
     __slots__ = (
@@ -61,6 +61,10 @@ class Skb:
         "version",
     )
 
+    raw_type: int
+    hdr_len: int
+    raw_gso_size: int
+
     def __init__(self, frame: bytes, header_size: int, type_mask: int) -> None:
         """Take a frame apart; one that is shorter than its vnet header is as if zeros followed."""
         self.size = len(frame)
@@ -68,6 +72,9 @@ class Skb:
         self.data = data = frame[header_size:]
         if len(header) < _HEADER.size:
             header = header.ljust(_HEADER.size, b"\0")
+        flags: int
+        start: int
+        offset: int
         flags, self.raw_type, self.hdr_len, self.raw_gso_size, start, offset = _HEADER.unpack_from(header)
         self.csum_start, self.csum_offset, self.csum_end = start, offset, start + offset + 2
         self.needs_csum = self.partial = bool(flags & _NEEDS_CSUM)

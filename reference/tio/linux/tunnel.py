@@ -72,7 +72,14 @@ def inner_skb(skb: Skb) -> Skb:
 
 def cut_tunnel(skb: Skb, trail: list[str], cut: Callable[[Skb, list[str]], list[bytes] | None]) -> list[bytes] | None:
     """Return the segments, each in its tunnel; `cut` cuts what is inside."""
-    for loses in (ip_header_cut_off, ihl_under_five, ihl_beyond_the_packet, outer_is_no_tunnel, gre_header_too_short, inner_before_outer):
+    for loses in (
+        ip_header_cut_off,
+        ihl_under_five,
+        ihl_beyond_the_packet,
+        outer_is_no_tunnel,
+        gre_header_too_short,
+        inner_before_outer,
+    ):
         if loses(skb):
             trail.append(loses.__name__)
             return None

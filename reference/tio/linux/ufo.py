@@ -38,13 +38,13 @@ def ufo_checksum(skb: Skb) -> int:
 
 @fact("inet_gso_segment")
 def ipv4_fragment_offset(before: int, *, more: bool) -> int:
-    """Offset in units of 8 bytes, rounded down, and MF on all but the last; DF and the offset that was there are gone."""
+    """Offset in units of 8 bytes, rounded down; MF on all but the last; DF and what offset was there are gone."""
     return (before >> 3 | (_MORE_IPV4 if more else 0)) & 0xFFFF
 
 
 @fact("ipv6_gso_segment")
 def ipv6_fragment_offset(before: int, *, more: bool) -> int:
-    """Offset in bytes where units of 8 belong above three other bits, so a size that is no multiple of 8 spoils those."""
+    """Offset in bytes, above three other bits: a size that is no multiple of 8 spoils those."""
     return before & 0xFFFF | (_MORE_IPV6 if more else 0)
 
 
@@ -57,7 +57,7 @@ def ipv6_fragment_counts(packet_length: int, header_end: int) -> int:
 
 @fact("ip6_find_1stfragopt")
 def unfragmentable_part(data: bytes) -> tuple[int, int] | None:
-    """The fragment header goes behind the extension headers, but before destination options that follow a routing header.
+    """The fragment header goes behind the extension headers, yet before destination options behind a routing header.
 
     Returns where it goes and where the number stands that announces what follows; None where the headers end too soon.
     """

@@ -175,7 +175,7 @@ def _needed(skb: Skb) -> int:
 
 @refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.GSO_REMAINDER_CHECKED)
 def remainder_of_the_whole_length(skb: Skb, _: Way) -> bool:
-    """The length of the packet, headers included, leaves a remainder by gso_size that is not larger than the headers."""
+    """The whole length, headers included, leaves a remainder by gso_size that is not larger than the headers."""
     size, length, needed = skb.raw_gso_size, len(skb.data), _needed(skb)
     if not skb.needs_csum or size == 0:
         return False
