@@ -1,4 +1,4 @@
-"""`tunproof corpus`: the cases listed, counted, checked, exported and recorded."""
+"""`tunproof corpus`: the cases listed, counted, checked, exported, recorded, and made of findings."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -145,3 +145,27 @@ def build_corpus(
     terminal.out.print(f"{len(files)} files, {len(changed)} {'differ' if check_only else 'changed'}")
     if check_only and changed:
         raise typer.Exit(1)
+
+
+@corpus_app.command("promote")
+def promote_finding(
+    finding: Annotated[Path, typer.Argument(metavar="FINDING", help="The folder of a finding, or its finding.json.")],
+    *,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="A new file for the code; without it, it is printed.")
+    ] = None,
+) -> None:
+    """Turn a finding into author code, for harness/tunproof/corpus/authors. In a checkout only."""
+    from tunproof.corpus.build import checkout
+    from tunproof.corpus.load import load
+    from tunproof.corpus.promote import promote, write_new
+    from tunproof.findings import load as load_finding
+    from tunproof.terminal import Terminal
+
+    checkout()
+    promoted = promote(load_finding(finding), load())
+    if out is None:
+        print(promoted.code, end="")
+        return
+    write_new(out, promoted.code)
+    Terminal().say(f"{out}: {promoted.id}")
