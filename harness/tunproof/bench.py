@@ -50,7 +50,7 @@ from tunproof.runner import Plan
 from tunproof.tunnel import Tunnel, carry
 from tunproof.verdict import Kind, ask, decide
 
-__all__ = ["CASE", "Rates", "measure"]
+__all__ = ["CASE", "Figure", "Rates", "bare_rate", "measure"]
 
 CASE = "read/tcp4/ethernet-sized"
 """The case that every rate is measured with: three segments of 1400 bytes."""
@@ -61,6 +61,15 @@ _TUNNEL_BYTES = 32 << 20
 _CHECKS = 5
 _SMALL = 400  # hex digits
 _SMALL_CASES = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One more rate, or ratio, from another package (entry points `tunproof.benchmarks`): name, value, and what it is."""
+
+    name: str
+    value: float
+    says: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +127,12 @@ def _rate(work: Callable[[], None]) -> float:
     started = time.perf_counter()
     work()
     return _TURNS / (time.perf_counter() - started)
+
+
+def bare_rate(pair: Pair) -> float:
+    """Return how many superpackets of three segments a second a `redirect` lab carries if nobody does more than that."""
+    (question,), _ = prepare([load_for_good().cases[CASE]], frozenset())
+    return _rate(lambda: _bare(pair, question))
 
 
 def _bare(pair: Pair, question: Question) -> None:

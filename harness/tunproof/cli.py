@@ -213,11 +213,17 @@ def bench(*, as_json: AsJson = False) -> None:
     lab.ensure()
     terminal = Terminal()
     with terminal.progress("bench") as tick:
-        rates = measure(progress=lambda done, total, what: tick(done, total, note=what))
+
+        def note(done: int, total: int, what: str) -> None:
+            tick(done, total, note=what)
+
+        rates = measure(progress=note)
+        points = entry_points(group="tunproof.benchmarks")
+        figures = [figure for point in points for figure in point.load()(progress=note)]
     if as_json:
-        print_json(rates.as_json())
+        print_json(rates.as_json() | {figure.name: round(figure.value, 3) for figure in figures})
     else:
-        terminal.rates(rates)
+        terminal.rates(rates, figures)
 
 
 @app.command("kit")

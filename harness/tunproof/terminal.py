@@ -18,7 +18,7 @@ from tunproof.judge import hexdump
 from tunproof.streams import discard_output
 
 if TYPE_CHECKING:  # a command that needs none of them starts at once
-    from tunproof.bench import Rates
+    from tunproof.bench import Figure, Rates
     from tunproof.corpus.cases import Case
     from tunproof.corpus.lint import Finding
     from tunproof.corpus.load import Corpus
@@ -166,8 +166,8 @@ class Terminal:
         for cure, names in cures.items():
             self.out.print(f"\n[bold]{escape(', '.join(names))}[/bold]: {escape(cure)}")
 
-    def rates(self, rates: "Rates") -> None:
-        """Print the bench."""
+    def rates(self, rates: "Rates", figures: "Sequence[Figure]" = ()) -> None:
+        """Print the bench, and what other packages measured."""
         table = self.table("what", "rate", "", numbers=("rate",))
         for name, rate, note in (
             ("bare", rates.bare_per_s, "superpackets/s: writev, three readv, nothing else"),
@@ -179,6 +179,10 @@ class Terminal:
             ("tunnel, plain", rates.tunnel_plain_mbit_s, "Mbit/s of TCP payload, packet by packet"),
         ):
             table.add_row(name, f"{rate:,.0f}", note)
+        for figure in figures:
+            rate = f"{figure.value:.2f}" if figure.name.endswith("ratio") else f"{figure.value:,.0f}"
+            name = figure.name.removesuffix("_per_s").removesuffix("_ratio").replace("_", " ")
+            table.add_row(name, rate, figure.says)
         self.out.print(table)
         ratio = f"{rates.check_direct_ratio:.2f}"
         self.out.print(f"check on the reference takes {ratio} times what calling it and comparing takes")

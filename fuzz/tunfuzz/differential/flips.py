@@ -29,6 +29,7 @@ FLIPS: dict[str, Callable[..., Any]] = {
     "ufo_counts_its_header": lambda _: 0,
     "nothing_to_cut": lambda skb, size: len(skb.data) - skb.headers < size,
     "walked_extensions": lambda data: (data[6], 40) if len(data) >= 40 else (-1, 0),
+    "jumbo_header_is_cut_out": lambda _: False,
     "ipv4_id": lambda first, _: first,
     "ipv4_total_length": lambda _: 0,
     "ipv4_header_checksum": lambda _: 0,

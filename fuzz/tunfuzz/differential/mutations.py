@@ -73,7 +73,7 @@ def gso_size(frame: bytearray, template: Template, random: Random) -> None:
     elif chance < 0.65:
         value = max(payload // 128, 1) + random.randrange(-1, 2)
     elif chance < 0.9:
-        value = max(random.randrange(1, 12), payload // 40)
+        value = max(random.randrange(1, 12), payload // 10)
     else:
         value = random.choice((0, 0, 0xFFFF, 0xFFFF, 0xFFFE, random.getrandbits(16) | 0x100))
     _little(frame, 4, value)

@@ -97,13 +97,17 @@ def grammar(random: Random, header_size: int) -> Template:
 
 def huge(random: Random, header_size: int) -> Template:
     """Return the same, about as long as a packet can be, or a little longer, in few segments."""
-    return _written(random, header_size, random.randrange(65400, 66000), random.choice((16000, 30000)))
+    length, size = random.randrange(65400, 66000), random.choice((16000, 30000))
+    if random.random() < 0.75:
+        return _written(random, header_size, length, size)
+    jumbo = (_HOP, bytes((0, 0xC2, 4)) + (length + 28).to_bytes(4, "big"))  # RFC 2675
+    return _written(random, header_size, length, size, ipv6_stem(_ADDRESSES[6], TCP, (jumbo,)))
 
 
-def _written(random: Random, header_size: int, length: int, size: int) -> Template:
-    version = random.choice((4, 6))
-    protocol = random.choice((TCP, TCP, UDP, UDP, TCP, 1))
-    stem = _stem(random, version, protocol)
+def _written(random: Random, header_size: int, length: int, size: int, stem: bytes | None = None) -> Template:
+    version = random.choice((4, 6)) if stem is None else 6
+    protocol = random.choice((TCP, TCP, UDP, UDP, TCP, 1)) if stem is None else TCP
+    stem = stem or _stem(random, version, protocol)
     payload = filler(length, random.randrange(2, 1000))
     if protocol not in (TCP, UDP):
         packet = with_length(stem, min(len(stem) + length, 0xFFFF)) + payload

@@ -4,6 +4,7 @@ Each segment is a copy of the headers with the fields changed that have a fact h
 """
 
 import struct
+from collections.abc import Callable
 
 from tio.checksum import adjust, checksum, finish
 from tio.linux.headers import IP_FACTS, pseudo_header, stamp_ip
@@ -127,47 +128,54 @@ def with_partial(skb: Skb, trail: list[str]) -> bytes:
     return b"".join((skb.data[:field], _WORD.pack(partial_of_the_kernel(skb)), skb.data[field + 2 :]))
 
 
-def cut_tcp(skb: Skb, trail: list[str], *, complete: bool) -> list[bytes]:
-    """Return the segments; with `complete` their checksums are, otherwise each carries its partial."""
-    data, l4 = skb.data, skb.l4
+def cut_tcp(skb: Skb, trail: list[str], *, complete: bool, count: Callable[[int], int]) -> list[bytes]:
+    """Return the segments; with `complete` their checksums are, otherwise each carries its partial.
+
+    `count` says how the length of the whole counts in the checksums.
+    """
+    data, l4, size = skb.data, skb.l4, skb.gso_size
     end, whole = l4 + _data_offset(skb), len(data) - l4
     partial = _WORD.unpack_from(data, l4 + 16)[0] if skb.needs_csum else partial_of_the_kernel(skb)
-    counted = whole_length(whole)
+    counted = count(whole)
     first, flags = _LONG.unpack_from(data, l4 + 4)[0], data[l4 + 13]
-    _note_tcp(skb, trail, flags, whole)
+    _note_tcp(skb, trail, flags)
+    if whole > 0xFFFF:
+        trail.append(count.__name__)
 
     packets = []
-    starts = range(end, len(data), skb.gso_size)
+    head = data[:end]
+    starts = range(end, len(data), size)
     last = starts[-1]
     for index, start in enumerate(starts):
-        payload = data[start : start + skb.gso_size]
-        packet = bytearray(data[:end]) + payload
-        length = len(packet) - l4
+        packet = bytearray(head + data[start : start + size])
         _LONG.pack_into(packet, l4 + 4, tcp_sequence(first, start - end))
         kept = cwr_on_the_first_only(flags) if index else flags
         packet[l4 + 13] = kept if start == last else fin_and_psh_on_the_last_only(kept)
-        value = carried_partial(partial, counted, length)
-        _WORD.pack_into(packet, l4 + 16, value)
+        value = carried_partial(partial, counted, len(packet) - l4)
         if complete:
-            value = finish(checksum(packet[l4:]))
+            value = completed(packet[l4:], value, 16)
             if value == 0:
                 value = tcp_zero(value)
                 trail.append("tcp_zero")
-            _WORD.pack_into(packet, l4 + 16, value)
+        _WORD.pack_into(packet, l4 + 16, value)
         stamp_ip(skb, packet, index)
         packets.append(bytes(packet))
     return packets
 
 
-def _note_tcp(skb: Skb, trail: list[str], flags: int, whole: int) -> None:
+def completed(segment: bytearray, partial: int, field: int) -> int:
+    """Return the checksum of a transport header and its data, of whose field `partial` takes the place."""
+    _WORD.pack_into(segment, field, partial)
+    return finish(checksum(segment))
+
+
+def _note_tcp(skb: Skb, trail: list[str], flags: int) -> None:
     trail += IP_FACTS[skb.version]
     trail += ("tcp_sequence", "carried_partial") if skb.needs_csum else ("tcp_sequence", "partial_of_the_kernel")
     if flags & _CWR:
         trail.append("cwr_on_the_first_only")
     if flags & _FIN_PSH:
         trail.append("fin_and_psh_on_the_last_only")
-    if whole > 0xFFFF:
-        trail.append("whole_length")
 
 
 # UDP -----------------------------------------------------------------------------------------------------------------
@@ -202,8 +210,9 @@ def cut_udp(skb: Skb, trail: list[str], *, complete: bool) -> list[bytes]:
     trail += ("udp_length", "udp_partial")
 
     packets = []
+    head = data[:end]
     for index, start in enumerate(range(end, len(data), skb.gso_size)):
-        packet = bytearray(data[:end]) + data[start : start + skb.gso_size]
+        packet = bytearray(head + data[start : start + skb.gso_size])
         length = len(packet) - l4
         _WORDS.pack_into(packet, l4 + 4, udp_length(length), udp_partial(partial, stated, length))
         if complete:

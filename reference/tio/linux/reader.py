@@ -122,8 +122,8 @@ class Reader:
         self._rest = padding(rest) if pads else bytes((way.reader_fill,)) * rest
         self._plain = bytes(_HEADER.size) + self._rest
 
-    def takes(self, skb: Skb, trail: list[str]) -> bool:
-        """Whether this reader gets a superpacket whole."""
+    def may_take(self, skb: Skb, trail: list[str]) -> bool:
+        """Whether this reader gets a superpacket whole, unless that cannot be cut."""
         if self.offload & Offload.CSUM == self.offload:
             return False
         trail.append("offload_of")

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 from tio.checksum import checksum
 from tio.linux import cut, headers, ufo
-from tio.linux.headers import find_transport
+from tio.linux.headers import cut_out_jumbo_header, find_transport, jumbo_header_is_cut_out
 from tio.linux.reader import Reader
 from tio.linux.rules import fact, loss, rules_of
 from tio.linux.skb import TCP_TYPES, UFO, Skb
-from tio.linux.traits import Traits
+from tio.linux.traits import Trait, Traits
 from tio.linux.tunnel import cut_tunnel
 from tio.linux.way import Way
 
@@ -53,6 +53,8 @@ class Transmission:
     def __init__(self, traits: Traits, way: Way) -> None:
         self._reader = Reader(traits, way)
         self._filters = not way.forwarded
+        self._count = cut.whole_length if Trait.BIGTCP_CSUM in traits else cut.whole_length_in_16_bits
+        self._cuts_out_jumbo = Trait.HBH_JUMBO_STRIP in traits
         self._losses: tuple[tuple[str, Callable[[Skb], bool]], ...] = tuple(
             (rule.name, rule.function)
             for module in (headers.__name__, cut.__name__, ufo.__name__)
@@ -70,6 +72,9 @@ class Transmission:
         trail += self._reader.facts
         if skb.gso_size == 0:
             return self._one(skb, trail)
+        if self._cuts_out_jumbo and jumbo_header_is_cut_out(skb):
+            trail.append("jumbo_header_is_cut_out")
+            cut_out_jumbo_header(skb)
         find_transport(skb)
         if skb.version == 6 and skb.l4 > 40:
             trail.append("walked_extensions")
@@ -93,25 +98,26 @@ class Transmission:
                 return True
         return False
 
-    def _cut(self, skb: Skb, trail: list[str]) -> list[bytes] | None:
-        """Cut in software, with whole checksums; None where the packet is lost."""
+    def _cut(self, skb: Skb, trail: list[str], *, complete: bool = True) -> list[bytes] | None:
+        """Cut in software, with whole checksums if `complete`; None where the packet is lost."""
         if self._is_lost(skb, trail):
             return None
-        cutter = cut.cut_tcp if skb.type in TCP_TYPES else cut.cut_udp
-        return cutter(skb, trail, complete=True)
+        if skb.type in TCP_TYPES:
+            return cut.cut_tcp(skb, trail, complete=complete, count=self._count)
+        return ufo.cut_ufo(skb, trail) if skb.type == UFO else cut.cut_udp(skb, trail, complete=complete)
 
     def _superpacket(self, skb: Skb, trail: list[str]) -> list[bytes] | None:
-        if self._is_lost(skb, trail):
+        reader, is_tcp = self._reader, skb.type in TCP_TYPES
+        if reader.may_take(skb, trail):
+            if self._is_lost(skb, trail):
+                return None
+            packet = cut.with_partial(skb, trail) if is_tcp and not skb.needs_csum else skb.data
+            return [reader.whole(skb, packet, cut.payload_offset(skb), trail)]
+        packets = self._cut(skb, trail, complete=reader.completes)
+        if packets is None:
             return None
         if skb.type == UFO:
-            fragments = ufo.cut_ufo(skb, trail)
-            return None if fragments is None else self._reader.fragments(fragments, trail)
-        is_tcp = skb.type in TCP_TYPES
-        if self._reader.takes(skb, trail):
-            packet = cut.with_partial(skb, trail) if is_tcp and not skb.needs_csum else skb.data
-            return [self._reader.whole(skb, packet, cut.payload_offset(skb), trail)]
-        cutter = cut.cut_tcp if is_tcp else cut.cut_udp
-        packets = cutter(skb, trail, complete=self._reader.completes)
-        if self._reader.completes:
-            return self._reader.plain(packets)
-        return self._reader.partial(packets, skb.l4, 16 if is_tcp else 6, trail)
+            return reader.fragments(packets, trail)
+        return (
+            reader.plain(packets) if reader.completes else reader.partial(packets, skb.l4, 16 if is_tcp else 6, trail)
+        )
