@@ -1,0 +1,177 @@
+"""A campaign from its first shard to its summary."""
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from tunfuzz.campaign.answers import Answer, Answered
+from tunfuzz.campaign.cluster import connected
+from tunfuzz.campaign.pool import Pool
+from tunfuzz.campaign.request import FOLDER, Campaign, Experiment
+from tunfuzz.campaign.state import STATE, Finished, Heading, Journal, State, read, refuse_taken
+from tunfuzz.campaign.summary import Summary
+from tunfuzz.shard import Shard, ShardRunner, Tally
+from tunproof import findings
+from tunproof.errors import EnvironmentProblem, UsageError
+from tunproof.version import __version__
+
+__all__ = ["Progress", "run"]
+
+_HOPELESS: Final = 3
+"""Shards given up in a run that has finished none: the next ones would fare no better."""
+
+Ask = Callable[[Iterable[Shard]], Generator[Answer]]
+Progress = Callable[[int, int, str], None]
+"""Is told how many cases are done, of how many, and what else there is to see."""
+
+
+def run(request: Campaign, experiment: Experiment, *, progress: Progress = lambda *_: None) -> Summary:
+    """Ask what is not asked yet.
+
+    Raises `UsageError` for a request that makes no sense, `EnvironmentProblem` for what stands in the way before the
+    first case; what does so later is in the summary.
+    """
+    path, state = _begun(request, experiment)
+    left = [shard for shard in state.shards() if shard not in state.finished]
+    with ExitStack() as stack:
+        ask = stack.enter_context(_asker(request, experiment.runner, path.parent, idle=not left))
+        journal = stack.enter_context(Journal(path, new=() if request.resume else [state.heading]))
+        course = _Course(state, journal, progress)
+        course.follow(stack.enter_context(closing(ask(left))))
+    elsewhere = () if request.scheduler is None else ("--scheduler", request.scheduler)
+    return _summary(course, path, experiment.rules, ("tunproof", "campaign", "--resume", str(path), *elsewhere))
+
+
+@dataclass(slots=True)
+class _Course:
+    """A campaign under way: `total` is the tally, `started` when it would have started had it never paused."""
+
+    state: State
+    journal: Journal
+    progress: Progress
+    total: Tally = field(init=False)
+    started: float = field(init=False)
+    problems: list[str] = field(default_factory=list)
+    interrupted: bool = False
+
+    def __post_init__(self) -> None:
+        self.total = self.state.tally()
+        self.started = time.monotonic() - self.state.clock
+
+    def follow(self, answers: Iterator[Answer]) -> None:
+        """Take answers until there are no more, something stands in the way, or somebody has had enough."""
+        self._report()
+        try:
+            self._take(answers)
+        except EnvironmentProblem as problem:
+            self.problems.append(str(problem))
+        except KeyboardInterrupt:
+            self.interrupted = True
+
+    def _take(self, answers: Iterator[Answer]) -> None:
+        finished = given_up = 0
+        for answer in answers:
+            if isinstance(answer, Answered):
+                self._record(answer)
+                finished += 1
+                continue
+            given_up += 1
+            shard = answer.shard
+            self.problems.append(f"cases {shard.first} to {shard.first + shard.count - 1}: {answer.why}")
+            if given_up == _HOPELESS and not finished:
+                self.problems.append("nothing was finished so far, so no more is asked")
+                return
+
+    def _record(self, answer: Answered) -> None:
+        """Count a shard in, once it is on the disk."""
+        clock = time.monotonic() - self.started
+        self.journal.write(Finished(shard=answer.shard, tally=answer.tally, clock=clock))
+        self.total.add(answer.tally)
+        self._report()
+
+    def _report(self) -> None:
+        rate = self.total.cases / max(time.monotonic() - self.started, 0.001)
+        note = f"{rate:,.0f} per second, {len(self.total.findings)} findings"
+        self.progress(self.total.cases, self.state.heading.cases, note)
+
+
+def _begun(request: Campaign, experiment: Experiment) -> tuple[Path, State]:
+    """Return the state file's path, and what stands in it or will. Raises `UsageError`."""
+    if request.scheduler is not None and request.workers is not None:
+        raise UsageError("--workers are processes of this machine, and --scheduler has workers of its own: choose one")
+    if request.resume is not None:
+        return _resumed(request, experiment, request.resume)
+    if request.cases is None:
+        raise UsageError("say how many cases: --cases N")
+    out = request.out or FOLDER
+    refuse_taken(out / STATE)
+    heading = Heading(
+        seed=secrets.randbits(32) if request.seed is None else request.seed,
+        cases=request.cases,
+        shard=request.shard,
+        tunproof=__version__,
+        corpus=experiment.corpus,
+        kernel=_kernel(request),
+        there=tuple(each.name for each in findings.in_folder(out)),
+    )
+    return out / STATE, State(heading)
+
+
+def _resumed(request: Campaign, experiment: Experiment, file: Path) -> tuple[Path, State]:
+    path = file / STATE if file.is_dir() else file
+    state = read(path)
+    if request.out is not None and request.out.resolve() != path.parent.resolve():
+        raise UsageError(f"a campaign goes on where it began: leave --out out, or name {path.parent}")
+    for name, now in (
+        ("seed", request.seed),
+        ("cases", request.cases),
+        ("tunproof", __version__),
+        ("corpus", experiment.corpus),
+        ("kernel", _kernel(request)),
+    ):
+        then = getattr(state.heading, name)
+        if now is not None and now != then:
+            raise UsageError(f"{path} holds another campaign: its {name} is {then!r}, and now it is {now!r}")
+    return path, state
+
+
+def _kernel(request: Campaign) -> str:
+    return os.uname().release if request.scheduler is None else "any of a cluster"
+
+
+@contextmanager
+def _asker(request: Campaign, runner: ShardRunner, out: Path, *, idle: bool) -> Iterator[Ask]:
+    """Give what asks shards. Where there is nothing left to ask, no cluster is needed."""
+    if request.scheduler is None or idle:
+        workers = request.workers or len(os.sched_getaffinity(0))
+        yield Pool(runner, out, workers=workers, deadline=request.deadline).ask
+    else:
+        with connected(request.scheduler) as cluster:
+            yield partial(cluster.ask, runner, out, request.deadline)
+
+
+def _summary(course: _Course, path: Path, rules: Sequence[str], again: tuple[str, ...]) -> Summary:
+    """Sum up what the file says: Ctrl-C may have come between its last line and our own count.
+
+    Findings are those that tallies name, and those of shards that were not finished.
+    """
+    state = read(path)
+    tally = state.tally()
+    here = {each.name for each in findings.in_folder(path.parent)} - set(state.heading.there)
+    return Summary(
+        seed=state.heading.seed,
+        tally=tally,
+        rules=tuple(rules),
+        seconds=state.clock,
+        missing=state.missing,
+        findings=tuple(path.parent / name for name in sorted(here | set(tally.findings))),
+        problems=tuple(course.problems),
+        again=again,
+        interrupted=course.interrupted,
+    )

@@ -1,0 +1,62 @@
+"""What is wanted of a campaign, and how it is cut into shards."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tunfuzz.shard import Shard, ShardRunner
+
+__all__ = ["DEADLINE", "FOLDER", "SHARD", "Campaign", "Experiment", "shards_of"]
+
+SHARD: Final = 50_000
+"""Cases in a shard: some seconds of work. A lab is made for each, in 40 ms, which is then no part of the time; and a
+worker that is killed, or a client that is interrupted, throws away seconds."""
+
+DEADLINE: Final = 300.0
+"""Seconds that a shard may take. A hundred times what it takes: who is still at it then hangs."""
+
+FOLDER: Final = Path("tunproof-findings")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Campaign:
+    """What is wanted.
+
+    Attributes:
+        cases: how many; None to take it from the file of `resume`.
+        seed: what decides the cases; None for a new one, or for that of `resume`.
+        out: folder for the state file and for findings; None for `./tunproof-findings`, or for that of `resume`.
+        resume: the state file to go on from.
+        workers: how many processes, where there is no `scheduler`; None for one a core.
+        scheduler: address of a Dask scheduler, such as `tcp://192.0.2.1:8786`.
+        shard: cases in a shard.
+        deadline: seconds that a shard may take.
+    """
+
+    cases: int | None = None
+    seed: int | None = None
+    out: Path | None = None
+    resume: Path | None = None
+    workers: int | None = None
+    scheduler: str | None = None
+    shard: int = SHARD
+    deadline: float = DEADLINE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """What a campaign repeats: `runner` asks a shard, `rules` are the names of all that it could exercise.
+
+    `corpus` is the digest of the corpus that cases are made from, or "".
+    """
+
+    runner: ShardRunner
+    rules: Sequence[str]
+    corpus: str = ""
+
+
+def shards_of(*, seed: int, cases: int, shard: int = SHARD) -> Iterator[Shard]:
+    """Yield shards that have each of the cases 0 to `cases` - 1 once, in order; the last one may be smaller."""
+    for first in range(0, cases, shard):
+        yield Shard(seed, first, min(shard, cases - first))

@@ -1,0 +1,185 @@
+"""The state of a campaign on disk: JSON Lines, a heading, then a line for each finished shard.
+
+A line is on the disk before its shard counts. What a kill leaves of a line is no line: it is not read, and cut off by
+the next campaign that goes on from the file.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Literal, Self
+
+import msgspec
+
+from tunfuzz.campaign.request import shards_of
+from tunfuzz.shard import Shard, Tally
+from tunproof.errors import EnvironmentProblem, UsageError
+
+__all__ = ["STATE", "Finished", "Heading", "Journal", "State", "read", "refuse_taken"]
+
+STATE: Final = "campaign.jsonl"
+
+
+class Heading(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag="campaign"):
+    """What is asked, and by what.
+
+    Attributes:
+        format: of this file.
+        seed: of the campaign.
+        cases: how many in all.
+        shard: cases in a shard.
+        tunproof: the version; another one makes other cases.
+        corpus: digest of the corpus that cases are made from, or "".
+        kernel: the release of the client's kernel.
+        there: findings that were in the folder before.
+    """
+
+    format: Literal["tunproof-campaign/1"] = "tunproof-campaign/1"
+    seed: int
+    cases: int
+    shard: int
+    tunproof: str
+    corpus: str
+    kernel: str
+    there: tuple[str, ...] = ()
+
+
+class Finished(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag="shard"):
+    """A finished shard: `clock` is how many seconds the campaign had taken by then, all its runs together."""
+
+    shard: Shard
+    tally: Tally
+    clock: float
+
+
+Record = Heading | Finished
+
+
+@dataclass(slots=True)
+class State:
+    """A campaign as far as it has come."""
+
+    heading: Heading
+    finished: dict[Shard, Finished] = field(default_factory=dict)
+
+    @property
+    def clock(self) -> float:
+        """Seconds it has taken."""
+        return max((record.clock for record in self.finished.values()), default=0.0)
+
+    @property
+    def missing(self) -> int:
+        """Cases in shards that are not finished."""
+        return self.heading.cases - sum(shard.count for shard in self.finished)
+
+    def shards(self) -> list[Shard]:
+        """Return all shards, finished or not."""
+        return list(shards_of(seed=self.heading.seed, cases=self.heading.cases, shard=self.heading.shard))
+
+    def tally(self) -> Tally:
+        """Return the tally of all that is finished."""
+        total = Tally()
+        for shard in sorted(self.finished, key=lambda each: each.first):
+            total.add(self.finished[shard].tally)
+        return total
+
+
+def read(path: Path) -> State:
+    """Read a file. Raises `UsageError` for what is none."""
+    try:
+        *lines, _half = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    records = [_record(path, number, line) for number, line in enumerate(lines, 1)]
+    if not records or not isinstance(records[0], Heading):
+        raise UsageError(f"{path} is no state of a campaign: no heading; remove it and begin again")
+    state = State(records[0])
+    planned = set(state.shards())
+    for number, record in enumerate(records[1:], 2):
+        if isinstance(record, Heading) or record.shard not in planned:
+            raise UsageError(f"{path}:{number}: no shard of this campaign; remove the line to go on without it")
+        state.finished.setdefault(record.shard, record)
+    return state
+
+
+def refuse_taken(path: Path) -> None:
+    """Raise `UsageError` where there is a campaign already."""
+    if path.exists():
+        raise UsageError(f"{path} is there already: go on with it (--resume {path}), or name another folder (--out)")
+
+
+def _record(path: Path, number: int, line: bytes) -> Record:
+    try:
+        record: Record = _DECODER.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}:{number}: {error}; remove the line to ask its shard again") from error
+    return record
+
+
+_DECODER: Final = msgspec.json.Decoder(Record)
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+class Journal:
+    """The file, for one writer at a time. Raises `UsageError` where there is another one, `EnvironmentProblem`."""
+
+    def __init__(self, path: Path, *, new: Iterable[Record] = ()) -> None:
+        """Begin a file with what is `new`; without that, go on with the one that is there."""
+        first = list(new)
+        self._path = path
+        self._end = 0
+        self._fd = self._open(os.O_CREAT | os.O_EXCL if first else 0)
+        try:
+            self._claim()
+            for record in first:
+                self.write(record)
+        except BaseException:
+            self.close()
+            raise
+
+    def write(self, record: Record) -> None:
+        """Append a record and see it to the disk. Raises `EnvironmentProblem`; then the file is what it was."""
+        line = _ENCODER.encode(record) + b"\n"
+        try:
+            while line:
+                line = line[os.write(self._fd, line) :]
+            os.fsync(self._fd)
+        except OSError as error:
+            os.ftruncate(self._fd, self._end)
+            what = f"{self._path} cannot be written: {error.strerror}; what stands in it is safe"
+            raise EnvironmentProblem(what, cure="make room, then go on with --resume") from error
+        self._end = os.fstat(self._fd).st_size
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.close()
+
+    def _open(self, flags: int) -> int:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | flags, 0o666)
+        except OSError as error:
+            if isinstance(error, FileExistsError):
+                refuse_taken(self._path)
+            what = f"no state can be written to {self._path}: {error.strerror}"
+            raise EnvironmentProblem(
+                what, cure="name a folder that you may write to, with room in it (--out)"
+            ) from error
+
+    def _claim(self) -> None:
+        """Keep others out, and cut off half a line."""
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(f"{self._path} is being written by another campaign") from error
+        self._end = self._path.read_bytes().rfind(b"\n") + 1
+        os.ftruncate(self._fd, self._end)

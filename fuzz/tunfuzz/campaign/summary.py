@@ -1,0 +1,84 @@
+"""What came out of a campaign."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunfuzz.shard import Tally
+
+__all__ = ["Summary"]
+
+FOUND, ENVIRONMENT, INTERRUPTED = 1, 3, 130
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """A campaign as far as it has come, all its runs together.
+
+    Attributes:
+        seed: what decided the cases.
+        tally: of all finished shards.
+        rules: names of all rules that could be exercised.
+        seconds: by the clock on the wall, until the last shard was finished.
+        missing: cases that were not asked, or whose shard was not finished.
+        findings: their folders; also those of shards that were not finished.
+        problems: why cases are missing.
+        again: the words of the command that goes on.
+        interrupted: whether somebody pressed Ctrl-C.
+    """
+
+    seed: int
+    tally: Tally
+    rules: tuple[str, ...]
+    seconds: float
+    missing: int
+    findings: tuple[Path, ...]
+    problems: tuple[str, ...]
+    again: tuple[str, ...]
+    interrupted: bool = False
+
+    @property
+    def per_s(self) -> float:
+        """Cases a second, by the clock on the wall, all workers together."""
+        return self.tally.cases / self.seconds if self.seconds else 0.0
+
+    @property
+    def never_exercised(self) -> list[str]:
+        """Rules that no case met."""
+        return [name for name in self.rules if not self.tally.rules.get(name)]
+
+    @property
+    def resume(self) -> str | None:
+        """The command that goes on, or None where there is nothing left to do."""
+        return shlex.join(self.again) if self.missing else None
+
+    @property
+    def exit_code(self) -> int:
+        """130 after Ctrl-C, 1 when something was found, else 3 when something is missing, else 0."""
+        if self.interrupted:
+            return INTERRUPTED
+        if self.tally.differences or self.findings:
+            return FOUND
+        return ENVIRONMENT if self.missing else 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for machines."""
+        return {
+            "cases": self.tally.cases,
+            "seconds": round(self.seconds, 3),
+            "per_s": round(self.per_s, 1),
+            "differences": self.tally.differences,
+            "findings": [str(folder) for folder in self.findings],
+            "outcomes": self.tally.outcomes,
+            "shapes": self.tally.shapes,
+            "masks": self.tally.masks,
+            "rules_exercised": len(self.rules) - len(self.never_exercised),
+            "rules_total": len(self.rules),
+            "rules": dict.fromkeys(self.rules, 0) | self.tally.rules,
+            "never_exercised": self.never_exercised,
+            "missing": self.missing,
+            "problems": list(self.problems),
+            "seed": self.seed,
+            "resume": self.resume,
+        }
