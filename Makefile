@@ -23,8 +23,8 @@ lint: $(STAMP)  ## ruff and mypy --strict
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-fuzz: $(STAMP)  ## the property tests with fresh random seeds for about FUZZ_SECONDS
-	$(BIN)/python -m tunfuzz --seconds $(FUZZ_SECONDS)
+fuzz: $(STAMP)  ## coverage-guided targets, the kernel differential and the properties, for FUZZ_SECONDS in all
+	$(BIN)/tunproof fuzz all --seconds $(FUZZ_SECONDS)
 
 mutants: $(STAMP)  ## would the corpus notice a fault in the reference? writes corpora/MUTANTS.md
 	$(BIN)/python tests/mutation/run.py --jobs $(MUTANT_JOBS) --report corpora/MUTANTS.md

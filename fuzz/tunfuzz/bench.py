@@ -1,10 +1,10 @@
 """What fuzzing adds to `tunproof bench`: how fast the kernel differential is, beside what could be expected.
 
-    differential    kernel and model asked the same frames, each compared; turns with `bare`, so both meet the same
-                    moments of the machine
-    scaling         how much faster two processes are than one, over how much faster they are at a loop that uses
-                    nothing but the processor: 1.0 is as well as the cores allow
-    naive           the loop as one would first write it: scapy builds, sniffs, dissects and compares
+differential    kernel and model asked the same frames, each compared; turns with `bare`, so both meet the same
+                moments of the machine
+scaling         how much faster two processes are than one, over how much faster they are at a loop that uses
+                nothing but the processor: 1.0 is as well as the cores allow
+naive           the loop as one would first write it: scapy builds, sniffs, dissects and compares
 """
 
 import statistics

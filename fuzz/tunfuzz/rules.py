@@ -32,7 +32,7 @@ def violations(frame: bytes) -> list[str]:
         "V6": not flags & 1 or (csum_start, csum_offset) == (start, field),
         "V7": not flags & 1 or partial == _fold(wanted),
         "V8": not superpacket or payload_start <= hdr_len <= len(packet),
-        "V9": not kind & 0x80 or (base in {1, 4} and packet[start + 13] & 0x80),
+        "V9": not kind & 0x80 or (base in {1, 4} and protocol == 6 and packet[start + 13] & 0x80),
         "V10": base != 5 or payload <= 128 * gso_size,
         "V11": len(packet) <= 0xFFFF and _ip_is_right(packet, version) and _udp_is_right(packet[start:], protocol),
     }

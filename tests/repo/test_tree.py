@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TOP = {
-    ".ci", ".github", ".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "action.yml",
+    ".ci", ".clusterfuzzlite", ".github", ".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "action.yml",
     "constraints.txt", "corpora", "fuzz", "harness", "pyproject.toml", "reference", "tests",
 }  # fmt: skip
 

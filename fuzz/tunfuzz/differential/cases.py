@@ -5,11 +5,13 @@ ask the same. All cases of a block take one way, and share some templates.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from random import Random
 
-from tio.linux import REDIRECT, Way, readback
+from tio.linux import FORWARD, REDIRECT, Way, readback
 from tio.tuntap import Offload
-from tunfuzz.differential.mutations import STRUCTURES, VALUES
+from tunfuzz.differential.mutations import STRUCTURES, VALUES, outer_header
+from tunfuzz.differential.routed import ROUTED, near_the_mtu, resum
 from tunfuzz.differential.templates import Template, grammar, huge, of_corpus, tunnelled
 
 __all__ = ["BLOCK", "SHAPES", "WAYS", "block", "way_of"]
@@ -21,6 +23,7 @@ SHAPES = ("grammar", "values", "structure", "raw")
 """How a frame is made: as a writer would, with changed values, with a changed structure, of random bytes."""
 
 _TEMPLATES = 40
+_OUTER = 0.85  # of the cases in tunnels leave the outer headers as they are
 _HUGE = 0.3  # of the blocks, and those with a reader that may cut it: one template of about 64 KiB is slow
 _FIRST = bytes((0x45, 0x60, 0x45, 0x60, 0x4F, 0x65, 0x00, 0x50))
 
@@ -37,12 +40,18 @@ _READERS = (
 )
 _IMPOSSIBLE = (Way(up=False), Way(attached=False), Way(readable=4), Way(readable=30))
 
-_ROUND = (REDIRECT, REDIRECT, _TUNNELS, REDIRECT, None, REDIRECT, REDIRECT, None)
-"""What ways take turns; None stands for one of the rarer ones, which take turns among themselves."""
+_ROUTED = (
+    FORWARD,
+    replace(FORWARD, mtu=1280),
+    FORWARD,
+    replace(FORWARD, mtu=600),
+    FORWARD,
+    replace(FORWARD, reader=Offload.TSO | Offload.USO),
+)
 
 _FAULTING = readback(Offload.TSO | Offload.UDP_TUNNEL)
 _PADDED = Way(reader=Offload.TSO, reader_header_size=12, reader_fill=0xA5)
-_RARER = (
+_RARE = (
     *map(readback, _READERS[:4]),
     *_IMPOSSIBLE[:2],
     *map(readback, _READERS[4:]),
@@ -51,17 +60,27 @@ _RARER = (
     _PADDED,
 )
 
-WAYS = (REDIRECT, _TUNNELS, *_RARER)
+WAYS = (REDIRECT, _TUNNELS, *_ROUTED, *_RARE)
 """All ways that cases take."""
+
+_TURNS: tuple[tuple[Way, ...], ...] = (
+    (REDIRECT,),
+    (_TUNNELS,),
+    _ROUTED,
+    (REDIRECT,),
+    _RARE[::2],
+    (REDIRECT,),
+    _ROUTED,
+    _RARE[1::2],
+)
+"""The ways that blocks take in turn; where there are several, those take turns among themselves."""
 
 
 def way_of(number: int) -> Way:
     """Return the way of block `number`."""
-    turn, place = divmod(number, len(_ROUND))
-    way = _ROUND[place]
-    if way is None:
-        way = _RARER[(2 * turn + (place > len(_ROUND) // 2)) % len(_RARER)]
-    return way
+    turn, place = divmod(number, len(_TURNS))
+    ways = _TURNS[place]
+    return ways[turn % len(ways)]
 
 
 def block(seed: int, number: int, corpus: Sequence[bytes]) -> Iterator[tuple[bytes, str]]:
@@ -82,13 +101,26 @@ def block(seed: int, number: int, corpus: Sequence[bytes]) -> Iterator[tuple[byt
             continue
         frame = bytearray(template.frame)
         VALUES[int(rnd() * len(VALUES))](frame, template, random)
-        if chance < 0.45:
-            yield bytes(frame), "values"
-            continue
-        STRUCTURES[int(rnd() * len(STRUCTURES))](frame, template, random)
-        if chance > 0.8:
+        shape = "values"
+        if chance > 0.45:
+            shape = "structure"
             STRUCTURES[int(rnd() * len(STRUCTURES))](frame, template, random)
-        yield bytes(frame), "structure"
+            if chance > 0.8:
+                STRUCTURES[int(rnd() * len(STRUCTURES))](frame, template, random)
+        if way.forwarded:
+            _for_a_router(frame, template, random)
+        elif way is _TUNNELS and chance > _OUTER:
+            outer_header(frame, template, random)
+        yield bytes(frame), shape
+
+
+def _for_a_router(frame: bytearray, template: Template, random: Random) -> None:
+    """Change what a router looks at, and have it look further than the header's checksum."""
+    chance = random.random()
+    if chance < 0.85:
+        resum(frame, template, random)
+    if chance < 0.35:
+        ROUTED[int(random.random() * len(ROUTED))](frame, template, random)
 
 
 def _templates(random: Random, way: Way, corpus: Sequence[bytes]) -> list[Template]:
@@ -100,6 +132,8 @@ def _templates(random: Random, way: Way, corpus: Sequence[bytes]) -> list[Templa
         templates.append(huge(random, way.header_size))
     while len(templates) < _TEMPLATES:
         templates.append(grammar(random, way.header_size))
+    if way.forwarded:
+        templates[::3] = [near_the_mtu(template, way.mtu, random) for template in templates[::3]]
     return templates
 
 

@@ -20,6 +20,8 @@ SHADOWED = {
     "ihl_beyond_the_packet": "transport_header_cut_off",
     "extension_not_walked": "protocol_of_another_type",
     "data_offset_beyond_the_packet": "tcp_payload_not_longer",
+    "ipv4_header_cut_off": "ipv4_header_checksum_wrong",
+    "ipv6_header_cut_off": "payload_length_beyond_the_packet",
 }
 """Losses that a later one makes good for, and which."""
 
@@ -54,6 +56,18 @@ FLIPS: dict[str, Callable[..., Any]] = {
     "outer_udp_length": lambda length: length - 8,
     "outer_udp_checksum": lambda *_: 0,
     "gre_is_copied": lambda _: False,
+    "trimmed": lambda skb, _: skb.data,
+    "cut_before_the_link": lambda *_: False,
+    "checksum_of_a_lower_ttl": lambda value: (value + 0x100) & 0xFFFF,
+    "recorded_route": lambda *_: False,
+    "missed_timestamp": lambda *_: False,
+    "cleared_after_the_end": lambda *_: False,
+    "segment_length": lambda skb: skb.l4 + skb.gso_size,
+    "fragment_payload": lambda room: room,
+    "fragment_bits": lambda _, before, *, more: before >> 3 | (0x2000 if more else 0),
+    "options_of_later_fragments": lambda header: header,
+    "ipv6_length": lambda skb: len(skb.data),
+    "jumbo_length": lambda skb, _: len(skb.data),
     "offload_of": lambda _: 1,
     "ecn_needs_its_own_offload": lambda *_: True,
     "too_long_to_be_whole": lambda _: False,

@@ -12,7 +12,7 @@ from tio.checksum import checksum
 from tunfuzz.build import TCP, UDP
 from tunfuzz.differential.templates import VNET, Template
 
-__all__ = ["STRUCTURES", "VALUES", "Mutation"]
+__all__ = ["STRUCTURES", "VALUES", "Mutation", "outer_header"]
 
 Mutation = Callable[[bytearray, Template, Random], None]
 
@@ -367,8 +367,6 @@ STRUCTURES: tuple[Mutation, ...] = (
     csum_offset,
     csum_wraps,
     other_vnet_bytes,
-    outer_header,
-    outer_header,
     short_ipv6,
     ufo_of_one,
     version,

@@ -96,11 +96,17 @@ def load_file(path: Path) -> CorpusFile:
     _check_format(path, content)
     try:
         file = _DECODER.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise CorpusError(str(path), _id_near(content, str(error)), *_field_and_reason(str(error))) from error
     for case in file.cases:
         _check_case(path, file, case)
     return file
+
+
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What JSON that is none, or is nested without end, makes msgspec raise."""
+
+_MOST_TRAITS = 10
 
 
 def _check_format(path: Path, content: bytes) -> None:
@@ -111,7 +117,7 @@ def _check_format(path: Path, content: bytes) -> None:
 
     try:
         found = msgspec.json.decode(content, type=Head).format
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise CorpusError(str(path), "-", "-", f"not JSON, or cut off: {error}") from error
     if found != FORMAT:
         raise CorpusError(str(path), "-", "format", f"is {found!r}; this tunproof reads {FORMAT!r}")
@@ -154,6 +160,9 @@ def _contradictions(case: Case) -> Iterator[tuple[str, str]]:
 def _ambiguities(case: Case) -> Iterator[tuple[str, str]]:
     """Yield kinds of kernels, by the traits that the case names, for which not exactly one answer is given."""
     names = sorted(case.traits)
+    if len(names) > _MOST_TRAITS:
+        yield "traits", f"{len(names)} traits: a case names at most {_MOST_TRAITS}, because every kind of kernel is tried"
+        return
     for values in itertools.product((True, False), repeat=len(names)):
         kind = frozenset(itertools.compress(names, values))
         fitting = sum(fits(answer.when, kind) for answer in case.kernel)
@@ -174,5 +183,5 @@ def _id_near(content: bytes, message: str) -> str:
     index = rest.partition("]")[0]
     try:
         return str(msgspec.json.decode(content)["cases"][int(index)]["id"])
-    except (msgspec.DecodeError, LookupError, TypeError, ValueError):
+    except (*_UNREADABLE, LookupError, TypeError, ValueError):
         return "-"

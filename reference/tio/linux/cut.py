@@ -59,9 +59,9 @@ def tcp_payload_not_longer(skb: Skb) -> bool:
     return skb.type in TCP_TYPES and len(skb.data) - skb.l4 - _data_offset(skb) <= skb.gso_size
 
 
-@loss("__udp_gso_segment", without=Trait.TSO_CSUM_CHECKED)
+@loss("__udp_gso_segment")
 def udp_payload_not_longer(skb: Skb) -> bool:
-    """The UDP payload is not longer than gso_size; where csum_start is checked this was refused before."""
+    """The UDP payload is not longer than gso_size: the IP layer trimmed it, or csum_start was not checked."""
     return skb.type == UDP_L4 and len(skb.data) - skb.l4 - 8 <= skb.gso_size
 
 

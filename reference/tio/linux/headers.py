@@ -6,15 +6,28 @@ Never by csum_start, never by hdr_len: by the IP headers alone. Lengths that the
 import struct
 
 from tio.checksum import checksum, finish
+from tio.linux.outcome import NotModelled
 from tio.linux.rules import fact, loss
 from tio.linux.skb import PROTOCOLS, TCPV4, TCPV6, Skb
+from tio.linux.traits import Trait
 
-__all__ = ["IP_FACTS", "find_transport", "pseudo_header", "seal_ipv4", "stamp_ip"]
+__all__ = [
+    "IP_FACTS",
+    "cut_out_jumbo_header",
+    "find_transport",
+    "jumbo_header_is_cut_out",
+    "pseudo_header",
+    "seal_ipv4",
+    "stamp_ip",
+]
 
 FRAGMENT = 44
 AH = 51
 
 _EXTENSIONS = (0, 43, 60)
+_HOP_BY_HOP = 0
+_JUMBO_BEFORE_TCP = b"\x06\x00\xc2"  # next header, 8 bytes in all, the jumbo payload option (RFC 2675)
+_LONGEST_WITHOUT_JUMBO = 65536  # GRO_LEGACY_MAX_SIZE
 _WORD = struct.Struct(">H")
 _WORDS = struct.Struct(">HH")
 
@@ -41,6 +54,27 @@ def walked_extensions(data: bytes) -> tuple[int, int]:
             break
         protocol, at = data[at], end
     return protocol, at
+
+
+@fact("ipv6_has_hopopt_jumbo", needs=Trait.HBH_JUMBO_STRIP)
+def jumbo_header_is_cut_out(skb: Skb) -> bool:
+    """Over 65536 bytes, hop-by-hop options of 8 bytes that begin with a jumbo payload are cut out in front of TCP."""
+    data = skb.data
+    if len(data) <= _LONGEST_WITHOUT_JUMBO or skb.version != 6:
+        return False
+    return data[6] == _HOP_BY_HOP and data[40:43] == _JUMBO_BEFORE_TCP
+
+
+def cut_out_jumbo_header(skb: Skb) -> None:
+    """Cut the jumbo header out of a superpacket, which then is TCP behind an IPv6 header (`ipv6_hopopt_jumbo_remove`).
+
+    Raises `NotModelled` inside a tunnel: there the kernel moves other bytes than it should, and breaks the segments.
+    """
+    if skb.tunnel:
+        raise NotModelled("jumbo header inside a tunnel: the kernel moves the wrong bytes")
+    skb.data = b"".join((skb.data[:6], skb.data[40:41], skb.data[7:40], skb.data[48:]))
+    skb.csum_start -= 8
+    skb.l4 -= 8
 
 
 @loss("inet_gso_segment, ipv6_gso_segment")

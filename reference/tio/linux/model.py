@@ -9,6 +9,7 @@ read       `reader`      the vnet header that the reader gets (only where it has
 from collections.abc import Callable
 
 from tio.linux import write
+from tio.linux.forward import Router
 from tio.linux.outcome import Delivered, Lost, Outcome, Refused
 from tio.linux.rules import rules_of
 from tio.linux.skb import TUNNEL, UFO, Skb
@@ -32,6 +33,7 @@ class Model:
         has_tunnels = Trait.UDP_TUNNEL in traits and way.header_size >= write.TUNNEL_HEADER_SIZE
         self._type_mask = 0x7F & ~TUNNEL if has_tunnels else 0x7F
         self._counted_headers = self._choose_headers()
+        self._router = Router(traits, way) if way.forwarded else None
         self._transmission = Transmission(traits, way)
 
     def predict(self, frame: bytes) -> Outcome:
@@ -48,8 +50,15 @@ class Model:
                 trail.append(name)
                 return Refused(number), trail
         self._take(skb, trail)
-        packets = self._transmission.send(skb, trail)
-        return (_LOST if packets is None else Delivered(tuple(packets))), trail
+        packets = self._send(skb, trail)
+        return (Delivered(tuple(packets)) if packets else _LOST), trail
+
+    def _send(self, skb: Skb, trail: list[str]) -> list[bytes] | None:
+        """Return what the reader gets, read by read; nothing where the packet is lost."""
+        if self._router is None:
+            return self._transmission.send(skb, trail)
+        routed = self._router.route(skb, trail) or ()
+        return [packet for one in routed for packet in self._transmission.send(one, trail) or ()]
 
     def _take(self, skb: Skb, trail: list[str]) -> None:
         """Decide whether there is something to cut."""

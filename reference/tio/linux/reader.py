@@ -76,9 +76,10 @@ def more_segments_than_the_link_takes(skb: Skb, most: int) -> bool:
 @fact("tun_alloc_skb", needs=Trait.LINEAR_CAPPED, on=_may_take_whole)
 def linear_bytes(skb: Skb, read: int) -> int:
     """hdr_len is the linear length: everything in a short frame, else what was asked for, at most 3712, or was read."""
-    if _HEADROOM + len(skb.data) < _PAGE:
+    written = skb.size - len(skb.header)
+    if _HEADROOM + written < _PAGE:
         return len(skb.data)
-    return max(min(skb.linear or _MAX_HEAD, _MAX_HEAD), read)
+    return min(max(min(skb.linear or _MAX_HEAD, _MAX_HEAD), read), len(skb.data))
 
 
 @fact("tun_alloc_skb", without=Trait.LINEAR_CAPPED, on=_may_take_whole)

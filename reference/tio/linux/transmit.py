@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from tio.checksum import checksum
 from tio.linux import cut, headers, ufo
-from tio.linux.headers import cut_out_jumbo_header, find_transport, jumbo_header_is_cut_out
+from tio.linux.headers import find_transport
+from tio.linux.outcome import NotModelled
 from tio.linux.reader import Reader
 from tio.linux.rules import fact, loss, rules_of
 from tio.linux.skb import TCP_TYPES, UFO, Skb
@@ -72,13 +73,12 @@ class Transmission:
         trail += self._reader.facts
         if skb.gso_size == 0:
             return self._one(skb, trail)
-        if self._cuts_out_jumbo and jumbo_header_is_cut_out(skb):
-            trail.append("jumbo_header_is_cut_out")
-            cut_out_jumbo_header(skb)
         find_transport(skb)
         if skb.version == 6 and skb.l4 > 40:
             trail.append("walked_extensions")
         if skb.tunnel:
+            if self._reader.has_header:
+                raise NotModelled("a superpacket inside a tunnel, for a reader with a vnet header")
             packets = cut_tunnel(skb, trail, self._cut)
             return None if packets is None else self._reader.plain(packets)
         return self._superpacket(skb, trail)
@@ -102,6 +102,9 @@ class Transmission:
         """Cut in software, with whole checksums if `complete`; None where the packet is lost."""
         if self._is_lost(skb, trail):
             return None
+        if self._cuts_out_jumbo and headers.jumbo_header_is_cut_out(skb):
+            trail.append("jumbo_header_is_cut_out")
+            headers.cut_out_jumbo_header(skb)
         if skb.type in TCP_TYPES:
             return cut.cut_tcp(skb, trail, complete=complete, count=self._count)
         return ufo.cut_ufo(skb, trail) if skb.type == UFO else cut.cut_udp(skb, trail, complete=complete)

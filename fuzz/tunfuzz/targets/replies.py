@@ -1,0 +1,85 @@
+"""Any bytes that an adapter says are a reply with an outcome, or an error that says the protocol is broken.
+
+An input is a byte that chooses what was asked (hello, one run, two in a batch), one that chooses the op, and the line
+that comes back.
+"""
+
+from typing import TYPE_CHECKING
+
+from tunproof import protocol
+from tunproof.adapters.client import AdapterBrokenError, Asked, Client
+from tunproof.adapters.process import BrokenError, Limits, Process
+from tunproof.adapters.questions import outcome_of, reads_on
+
+if TYPE_CHECKING:
+    from tunproof.adapters.process import Watch
+
+__all__ = ["HELLO", "check"]
+
+HELLO = (
+    b'{"protocol":1,"implementation":{"name":"n","version":"1","language":"l"},"ops":["read"],'
+    b'"capabilities":[],"modes":["memory"]}'
+)
+_LIMITS = Limits()
+_OPS = (*protocol.OPS, "step")
+
+
+class _Script(Process):
+    """An adapter that says what it was told to say."""
+
+    def __init__(self, *lines: bytes) -> None:
+        self._lines = iter(lines)
+
+    unasked = b""
+
+    def ask(self, line: bytes, patience: float, watch: "Watch | None" = None) -> bytes:
+        assert line.endswith(b"\n")
+        return next(self._lines)
+
+    def stderr(self) -> str:
+        return ""
+
+
+def check(data: bytes) -> None:
+    """Test the invariant."""
+    if len(data) < 2:
+        return
+    # What is on a line of its own has no end of line in it, and the process cuts there.
+    op, line = _OPS[data[1] % len(_OPS)], data[2:].partition(b"\n")[0]
+    match data[0] % 3:
+        case 0:
+            _check_hello(line)
+        case 1:
+            _check_runs(line, op, batch=False)
+        case 2:
+            _check_runs(line, op, batch=True)
+
+
+def _check_hello(line: bytes) -> None:
+    try:
+        hello = Client(_Script(line), _LIMITS).hello
+    except AdapterBrokenError as error:
+        assert error.cure, "nobody can mend what is not said"
+        return
+    assert hello.protocol == protocol.VERSION
+    assert set(hello.ops) <= set(protocol.OPS), f"claims {hello.ops}"
+    assert set(hello.modes) <= set(protocol.MODES), f"claims {hello.modes}"
+    assert hello.ops
+    assert hello.modes
+    assert hello.max_batch >= 1
+
+
+def _check_runs(line: bytes, op: str, *, batch: bool) -> None:
+    client = Client(_Script(HELLO, line), _LIMITS)
+    asked = Asked(op, b"{}")
+    try:
+        replies = client.batch([asked, asked]) if batch else (client.run(asked),)
+    except BrokenError as error:
+        assert error.how == "protocol-error", f"is called {error.how}"
+        assert error.detail, "nobody can mend what is not said"
+        return
+    assert [reply.id for reply in replies] == list(range(1, len(replies) + 1)), "a reply to something else was taken"
+    for reply in replies:
+        for silent in (False, True):
+            outcome = reads_on(outcome_of(op, reply, silent=silent), reply)
+            assert repr(outcome), "an outcome that cannot be shown"

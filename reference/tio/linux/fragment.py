@@ -1,0 +1,127 @@
+"""What is longer than the MTU: `skb_gso_validate_network_len` (net/core/gso.c), `ip_do_fragment` (net/ipv4).
+
+IPv6 routers do not fragment. IPv4 without DF: a superpacket is cut in software, its checksums completed, and each
+segment fragmented, also one that is short enough.
+"""
+
+import struct
+
+from tio.linux.headers import seal_ipv4
+from tio.linux.ip_input import forwarded
+from tio.linux.outcome import NotModelled
+from tio.linux.rules import fact, loss
+from tio.linux.skb import TCP_TYPES, UDP_L4, Skb
+from tio.linux.traits import Trait
+from tio.linux.transmit import complete
+
+__all__ = ["fragment", "plain", "segment_length"]
+
+_WORD = struct.Struct(">H")
+_MORE = 0x2000
+_OFFSET = 0x1FFF
+_END, _NOP = 0, 1
+_TCP = 6
+_SHORT = 4096 - 64  # shorter packets are linear, whatever was asked for: with their headroom they fit a page
+_MAX_HEAD = 3712  # and no more is made linear of a longer one (see `reader`)
+_COPIED = 0x80
+
+
+def plain(packet: bytes) -> Skb:
+    """Return a packet with nothing left to do."""
+    return Skb(packet, 0, 0xFF)
+
+
+@fact("skb_gso_network_seglen", on=forwarded)
+def segment_length(skb: Skb) -> int:
+    """A segment's length is guessed before it is cut: other extension headers than hop-by-hop, and UFO's, do not count.
+
+    It is where the transport header begins if there are none, plus the length of a TCP header by the word that would
+    stand there, or 8 for UDP_L4, plus gso_size. Raises `NotModelled` where the kernel would look for that word in
+    memory that holds no part of the packet (`tcp_hdrlen`).
+    """
+    start = skb.csum_start if skb.tunnel else skb.l4
+    length = start + skb.gso_size
+    if skb.type in TCP_TYPES:
+        word = start + 12
+        if skb.size - len(skb.header) >= _SHORT and word >= _linear_end(skb):
+            raise NotModelled("TCP data offset outside the linear part: whatever is in the kernel's memory decides")
+        return length + (skb.data[word] >> 4 << 2 if word < len(skb.data) else 0)
+    return length + (8 if skb.type == UDP_L4 and not skb.tunnel else 0)
+
+
+def _linear_end(skb: Skb) -> int:
+    """Return how many bytes of a long packet are linear, at least: asked for, or pulled in by what was read so far."""
+    read = max(skb.headers, skb.l4)
+    if skb.version == 4:
+        is_demuxed = skb.data[9] == _TCP and not (skb.data[6] << 8 | skb.data[7]) & (_MORE | _OFFSET)
+    else:
+        is_demuxed = skb.data[6] == _TCP
+    if is_demuxed:  # tcp_v4_early_demux, tcp_v6_early_demux
+        read = skb.l4 + 20
+    return max(min(skb.linear or _MAX_HEAD, _MAX_HEAD), read)
+
+
+@loss("ip_do_fragment", needs=Trait.FRAG_CSUM_START, on=forwarded)
+def csum_start_inside_what_is_repeated(skb: Skb) -> bool:
+    """A partial checksum that begins inside the IPv4 header, in a packet to be fragmented."""
+    return skb.partial and skb.csum_start < (skb.data[0] & 15) * 4
+
+
+@fact("ip_frag_next", on=forwarded)
+def fragment_payload(room: int) -> int:
+    """All fragments but the last carry as many bytes as fit, in units of 8."""
+    return room & ~7
+
+
+@fact("ip_frag_next", on=forwarded)
+def fragment_bits(fragmented: int, before: int, *, more: bool) -> int:
+    """Offsets count on from the packet's own; MF stays, or is set on all but the last; the reserved bit is gone."""
+    more = more or bool(fragmented & _MORE)
+    return ((fragmented & _OFFSET) + (before >> 3)) & 0xFFFF | (_MORE if more else 0)
+
+
+@fact("ip_options_fragment", on=forwarded)
+def options_of_later_fragments(header: bytes) -> bytes:
+    """Options without the copied bit are NOPs in all fragments but one with offset 0."""
+    options, at = bytearray(header[20:]), 0
+    while at < len(options) and options[at] != _END:
+        if options[at] == _NOP:
+            at += 1
+            continue
+        size = options[at + 1] if at + 1 < len(options) else 0
+        if not 2 <= size <= len(options) - at:
+            break
+        if not options[at] & _COPIED:
+            options[at : at + size] = bytes((_NOP,)) * size
+        at += size
+    return header[:20] + options
+
+
+def fragment(skb: Skb, mtu: int, trail: list[str]) -> list[Skb]:
+    """Return the fragments of an IPv4 packet that is no superpacket; one that fits is made a single fragment.
+
+    Raises `NotModelled` where completing the checksum changes how long the header is.
+    """
+    data = complete(skb, trail) if skb.partial else skb.data
+    if data[0] != skb.data[0]:
+        raise NotModelled("checksum completed in the byte that says how long the IPv4 header is")
+    end = start = (data[0] & 15) * 4
+    room, bits = mtu - end, data[6] << 8 | data[7]
+    first = later = data[:end]
+    trail.append("fragment_bits")
+    if len(data) > mtu:
+        trail.append("fragment_payload")
+        if end > 20 and not bits & _OFFSET:
+            later = options_of_later_fragments(first)
+            trail.append("options_of_later_fragments")
+    fragments = []
+    while start < len(data):
+        left = len(data) - start
+        size = left if left <= room else fragment_payload(room)
+        packet = bytearray(first if start == end else later) + data[start : start + size]
+        _WORD.pack_into(packet, 2, len(packet))
+        _WORD.pack_into(packet, 6, fragment_bits(bits, start - end, more=size < left))
+        seal_ipv4(packet, end)
+        fragments.append(plain(bytes(packet)))
+        start += size
+    return fragments

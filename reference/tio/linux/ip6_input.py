@@ -1,0 +1,73 @@
+"""IPv6 input: what `ip6_rcv_core` (net/ipv6/ip6_input.c) lets through, and how long it takes a packet to be."""
+
+from tio.linux.ip_input import forwarded
+from tio.linux.rules import fact, loss
+from tio.linux.skb import TCP_TYPES, Skb
+from tio.linux.traits import Trait
+
+__all__ = ["LEAST_MTU"]
+
+LEAST_MTU = 1280
+"""Bytes; a link with less has no IPv6 (RFC 8200, section 5)."""
+
+_LOOPBACK = bytes(15) + b"\x01"
+_MULTICAST = 0xFF
+
+
+@loss("addrconf_notify", on=lambda way: way.forwarded and way.mtu < LEAST_MTU)
+def link_without_ipv6(_: Skb) -> bool:
+    """The MTU of the outgoing link is under 1280: no IPv6 leaves it."""
+    return True
+
+
+@loss("ip6_rcv_core", on=forwarded)
+def ipv6_header_cut_off(skb: Skb) -> bool:
+    """The IPv6 header is not all there."""
+    return len(skb.data) < 40
+
+
+@loss("ip6_rcv_core", on=forwarded)
+def ipv6_loopback(skb: Skb) -> bool:
+    """Source or destination is ::1."""
+    return skb.data[8:24] == _LOOPBACK or skb.data[24:40] == _LOOPBACK
+
+
+@loss("ip6_rcv_core", on=forwarded)
+def ipv6_source_multicast(skb: Skb) -> bool:
+    """The source is multicast."""
+    return skb.data[8] == _MULTICAST
+
+
+@loss("ip6_rcv_core", on=forwarded)
+def payload_length_beyond_the_packet(skb: Skb) -> bool:
+    """The payload length is more than there is."""
+    return 40 + _payload_length(skb) > len(skb.data)
+
+
+@loss("ipv6_parse_hopopts", on=forwarded)
+def hop_header_cut_off(skb: Skb) -> bool:
+    """A hop-by-hop header is not all there, or reaches beyond the payload length."""
+    if skb.data[6] != 0:
+        return False
+    length = _payload_length(skb) or len(skb.data) - 40
+    return length < 8 or length < 8 * (skb.data[41] + 1)
+
+
+def _payload_length(skb: Skb) -> int:
+    return skb.data[4] << 8 | skb.data[5]
+
+
+@fact("ip6_rcv_core", without=Trait.PAYLEN0, on=forwarded)
+def ipv6_length(skb: Skb) -> int:
+    """A payload length of 0 means none, unless hop-by-hop options follow: then the packet is as long as it is."""
+    stated = _payload_length(skb)
+    return 40 + stated if stated or skb.data[6] else len(skb.data)
+
+
+@fact("ipv6_payload_len", needs=Trait.PAYLEN0, on=forwarded)
+def ipv6_length_of_tcp(skb: Skb) -> int:
+    """A payload length of 0 means none, unless hop-by-hop options follow, or it is a TCP superpacket."""
+    stated = _payload_length(skb)
+    if stated == 0 and skb.gso_size and skb.type in TCP_TYPES:
+        return len(skb.data)
+    return 40 + stated if stated or skb.data[6] else len(skb.data)
