@@ -18,7 +18,6 @@ from pathlib import Path
 from scapy.all import IP, TCP, AsyncSniffer, Raw, raw
 
 import tio
-from tio.linux import Traits
 from tunfuzz.differential.experiment import experiment
 from tunfuzz.differential.kernel import Differential, corpus_frames
 from tunfuzz.shard import Shard
@@ -46,7 +45,7 @@ def measure(*, progress: Callable[[int, int, str], None] = lambda *_: None) -> l
     with tempfile.TemporaryDirectory() as folder, lab.redirect() as pair:
         bare, differential = _interleaved(pair, runner, Path(folder))
         progress(1, 3, "two workers")
-        scaling, plain = _scaling(runner.traits, Path(folder))
+        scaling, plain = _scaling(runner, Path(folder))
         progress(2, 3, "naive")
         naive = _naive_rate(pair)
     return [
@@ -83,19 +82,19 @@ def _asked_rate(runner: Differential, first: int, count: int, folder: Path) -> f
 # Two workers ---------------------------------------------------------------------------------------------------------
 
 
-def _scaling(traits: Traits, folder: Path) -> tuple[float, float]:
+def _scaling(runner: Differential, folder: Path) -> tuple[float, float]:
     """Return how many times faster two processes are than one: at the differential, and at a plain loop."""
     asked, plain = [], []
     with ProcessPoolExecutor(_WORKERS, mp_context=get_context("spawn")) as pool:
-        list(pool.map(_ask, [traits] * _WORKERS, [0] * _WORKERS, [1000] * _WORKERS, [folder] * _WORKERS))
+        list(pool.map(_ask, *_shards(runner, _WORKERS, folder)))  # everything is loaded, and labs were made once
         for _ in range(3):
-            asked.append(_times(lambda count: list(pool.map(_ask, *_shards(traits, count, folder)))))
+            asked.append(_times(lambda count: list(pool.map(_ask, *_shards(runner, count, folder)))))
             plain.append(_times(lambda count: list(pool.map(_spin, [_SPINS] * count))))
     return statistics.median(asked), statistics.median(plain)
 
 
-def _shards(traits: Traits, count: int, folder: Path) -> tuple[list[Traits], list[int], list[int], list[Path]]:
-    return [traits] * count, [number * _ALONE for number in range(count)], [_ALONE] * count, [folder] * count
+def _shards(runner: Differential, count: int, folder: Path) -> tuple[list[Differential], list[int], list[Path]]:
+    return [runner] * count, [number * _ALONE for number in range(count)], [folder] * count
 
 
 def _times(work: Callable[[int], object]) -> float:
@@ -108,8 +107,8 @@ def _times(work: Callable[[int], object]) -> float:
     return _WORKERS * alone / (time.perf_counter() - started)
 
 
-def _ask(traits: Traits, first: int, count: int, folder: Path) -> None:
-    Differential(traits)(Shard(seed=1, first=first, count=count), folder)
+def _ask(runner: Differential, first: int, folder: Path) -> None:
+    runner(Shard(seed=1, first=first, count=_ALONE), folder)
 
 
 def _spin(turns: int) -> int:

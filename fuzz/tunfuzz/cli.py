@@ -43,7 +43,9 @@ def everything(*, seconds: Seconds = 60, out: Out = _OUT) -> None:
 
 def _target(name: str) -> Callable[..., None]:
     def target(  # noqa: PLR0913 (each is an option of the command)
-        file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="An input, or a finding, to replay.")] = None,
+        file: Annotated[
+            Path | None, typer.Argument(metavar="[FILE]", help="An input, or a finding: replay it.")
+        ] = None,
         *,
         seconds: Seconds = 60,
         seed: Annotated[int, typer.Option("--seed", min=0, help="libFuzzer's; 0: it chooses one.")] = 0,

@@ -65,7 +65,7 @@ _SMALL_CASES = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One more rate, or ratio, from another package (entry points `tunproof.benchmarks`): name, value, and what it is."""
+    """One more rate, or ratio, from another package (entry points `tunproof.benchmarks`), and what it is."""
 
     name: str
     value: float
@@ -130,7 +130,7 @@ def _rate(work: Callable[[], None]) -> float:
 
 
 def bare_rate(pair: Pair) -> float:
-    """Return how many superpackets of three segments a second a `redirect` lab carries if nobody does more than that."""
+    """Return how many superpackets of three segments a second a `redirect` lab carries if nobody does more."""
     (question,), _ = prepare([load_for_good().cases[CASE]], frozenset())
     return _rate(lambda: _bare(pair, question))
 

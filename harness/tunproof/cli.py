@@ -69,7 +69,7 @@ def doctor(*, as_json: AsJson = False) -> None:
 @app.command()
 def kernel(*, select: Select = "*", report: Report = None, as_json: AsJson = False) -> None:
     """Is this kernel right? Put the corpus through real TUN devices and compare every byte."""
-    from tunproof import lab
+    from tunproof import kernel_traits, lab
     from tunproof.corpus.load import load_for_good
     from tunproof.kernel import verify
     from tunproof.terminal import Terminal
@@ -96,6 +96,7 @@ def kernel(*, select: Select = "*", report: Report = None, as_json: AsJson = Fal
                 "not_applicable": len(found.not_applicable),
                 "seconds": round(found.seconds, 3),
             }
+            | kernel_traits.as_json(found.probed)
         )
     else:
         terminal.kernel_report(found, cases)
@@ -254,7 +255,7 @@ def version() -> None:
 
 
 def _add_commands() -> None:
-    """Let other packages of the distribution add theirs (entry points `tunproof.commands`): tunfuzz is not known here."""
+    """Let other packages add theirs, by entry points: tunfuzz is not known here."""
     for point in entry_points(group="tunproof.commands"):
         point.load()(app)
 

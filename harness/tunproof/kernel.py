@@ -28,7 +28,7 @@ from tunproof.corpus.summing import completed_frame
 from tunproof.frames import cut
 from tunproof.judge import describe_packets, first_difference
 from tunproof.lab import Delivered, Exchange, Lost, Outcome, Refused
-from tunproof.probes import probe
+from tunproof.probes import Probed, running_kernel
 
 __all__ = [
     "Disagreement",
@@ -76,7 +76,7 @@ class KernelReport:
     """What a kernel said to a corpus. `not_applicable` gives the reason for each case that was not put to it."""
 
     kernel: str
-    traits: frozenset[str]
+    probed: Probed
     cases: int
     agree: int
     disagreements: tuple[Disagreement, ...]
@@ -164,17 +164,17 @@ def verify(cases: Sequence[Case], *, progress: Callable[[int, int], None] = lamb
     """
     started = time.perf_counter()
     disagreements: list[Disagreement] = []
+    probed = running_kernel()
+    questions, not_applicable = prepare(cases, probed.traits)
     with lab.redirect() as pair:
         exchange = Exchange(pair)
-        traits = probe(exchange)
-        questions, not_applicable = prepare(cases, traits)
         for start in range(0, len(questions), _AT_A_TIME):
             disagreements += replay(exchange, questions[start : start + _AT_A_TIME])
             progress(min(start + _AT_A_TIME, len(questions)), len(questions))
     asked = {question.case.id for question in questions}
     return KernelReport(
         kernel=os.uname().release,
-        traits=traits,
+        probed=probed,
         cases=len(cases),
         agree=len(asked - {item.case.id for item in disagreements}),
         disagreements=tuple(disagreements),

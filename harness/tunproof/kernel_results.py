@@ -41,7 +41,7 @@ def results_of(report: KernelReport, cases: Sequence[Case], corpus: Corpus, *, s
             kernel=report.kernel,
             tunproof=__version__,
             started=datetime.now(UTC).isoformat(timespec="seconds"),
-            traits=tuple(sorted(report.traits)),
+            traits=tuple(sorted(report.probed.traits)),
         )
     )
     wrong = {item.case.id: item for item in report.disagreements}

@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # a command that needs none of them starts at once
     from tunproof.corpus.load import Corpus
     from tunproof.corpus.stats import Stats
     from tunproof.kernel import KernelReport
+    from tunproof.probes import Probed
     from tunproof.results import Results
 
 __all__ = ["Page", "Terminal"]
@@ -69,12 +70,26 @@ class Terminal:
         return table
 
     def kernel_report(self, report: "KernelReport", cases: Iterable["Case"]) -> None:
-        """Print what a kernel said: a line per topic, then every disagreement."""
+        """Print what a kernel said: a line per topic, its traits, the regressions it has, then every disagreement."""
         self.out.print(f"[bold]Linux {escape(report.kernel)}[/bold], cut by the kernel between two TUN devices\n")
         self._topics(cases, {item.case.id for item in report.disagreements}, report.not_applicable)
+        self._traits(report.probed, report.kernel)
         for item in report.disagreements:
             self.out.print(f"\n[red]{item.case.id}[/red]  (tunproof show {item.case.id})\n{escape(item.explain())}")
         self._summary(report.agree, len(report.disagreements), len(report.not_applicable), report.seconds)
+
+    def _traits(self, probed: "Probed", release: str) -> None:
+        from tunproof import kernel_traits
+
+        self.out.print("\n[bold]where kernels differ[/bold], this one, by frames that tell:")
+        for word, text in kernel_traits.describe(probed):
+            self.out.print(Text(f"{word:8} {text}", style="yellow" if word == "unknown" else ""))
+        if departs := kernel_traits.departures(probed, release):
+            self.out.print(Text(f"release  {departs}"))
+        for trait in kernel_traits.regressions(probed):
+            tunnels = kernel_traits.concerns_tunnels_only(trait)
+            heading = "known, for UDP tunnels only" if tunnels else "known regression"
+            self.out.print(Text(f"{heading}: {kernel_traits.tell(trait)}", style="dim" if tunnels else "yellow"))
 
     def check_report(self, results: "Results", corpus: "Corpus") -> None:
         """Print what a subject did: a line per topic, then what was unexpected, the first of it in full."""
@@ -180,9 +195,9 @@ class Terminal:
         ):
             table.add_row(name, f"{rate:,.0f}", note)
         for figure in figures:
-            rate = f"{figure.value:.2f}" if figure.name.endswith("ratio") else f"{figure.value:,.0f}"
-            name = figure.name.removesuffix("_per_s").removesuffix("_ratio").replace("_", " ")
-            table.add_row(name, rate, figure.says)
+            value = f"{figure.value:.2f}" if figure.name.endswith("ratio") else f"{figure.value:,.0f}"
+            short = figure.name.removesuffix("_per_s").removesuffix("_ratio").replace("_", " ")
+            table.add_row(short, value, figure.says)
         self.out.print(table)
         ratio = f"{rates.check_direct_ratio:.2f}"
         self.out.print(f"check on the reference takes {ratio} times what calling it and comparing takes")

@@ -20,7 +20,7 @@ from tunproof.corpus.model import KernelDelivers, KernelSame
 from tunproof.corpus.record import DisagreementError, Recorder
 from tunproof.errors import CorpusError
 from tunproof.lab import Exchange
-from tunproof.probes import probe
+from tunproof.probes import running_traits
 from tunproof.reference import Reference
 
 pytestmark = pytest.mark.lab
@@ -84,7 +84,7 @@ def test_a_folder_that_cannot_be_written_leaves_the_old_corpus_whole(
 def recorder() -> Iterator[Recorder]:
     with lab.redirect() as pair, Reference() as reference:
         exchange = Exchange(pair)
-        yield Recorder(exchange, probe(exchange), reference)
+        yield Recorder(exchange, running_traits(), reference)
 
 
 def draft(case_id: str) -> Draft:

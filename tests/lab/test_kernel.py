@@ -13,16 +13,17 @@ import msgspec
 import pytest
 from scapy.utils import checksum as scapy_checksum
 
+from tio.linux import ABOUT, Trait
 from tunproof import lab
 from tunproof.corpus.cases import ChecksumCase, Packets, ReadCase, WriteBatchCase
 from tunproof.corpus.load import load
 from tunproof.corpus.model import KernelLoses, KernelRefuses, from_hex
 from tunproof.kernel import Disagreement, KernelReport, prepare, replay, verify
 from tunproof.kernel_results import results_of
+from tunproof.kernel_traits import regressions, tell
 from tunproof.lab import Delivered, Exchange, Refused
-from tunproof.probes import probe
+from tunproof.probes import PROBES, UNSEEN, Probed, running_kernel, running_traits
 from tunproof.results import read
-from tunproof.traits import TRAITS
 from tunproof.verdict import Kind
 
 pytestmark = pytest.mark.lab
@@ -42,9 +43,15 @@ def test_the_json_has_the_promised_keys_and_exit_code_0() -> None:
     done = subprocess.run([*RUN, "kernel", "--json"], capture_output=True, text=True, timeout=60, check=False)
     result = json.loads(done.stdout)
     assert done.returncode == 0
-    assert set(result) == {"kernel", "cases", "agree", "disagree", "not_applicable", "seconds"}
+    keys = {"kernel", "cases", "agree", "disagree", "not_applicable", "seconds"}
+    assert set(result) == keys | {"traits", "regressions", "unknown", "unseen"}
     assert result["disagree"] == []
     assert result["agree"] + result["not_applicable"] == result["cases"] >= 80
+    assert set(result["traits"]) == running_traits()
+    assert set(result["unseen"]) == set(UNSEEN)
+    for regression in result["regressions"]:
+        assert set(regression) == {"name", "means", "effect", "commit", "fixed"}
+        assert regression["name"] in result["traits"]
 
 
 def planted(case_id: str, **changes: object) -> ReadCase:
@@ -54,7 +61,7 @@ def planted(case_id: str, **changes: object) -> ReadCase:
 
 
 def explained(case: ReadCase) -> str:
-    questions, _ = prepare([case], probe())
+    questions, _ = prepare([case], running_traits())
     with lab.redirect() as pair:
         (disagreement,) = replay(Exchange(pair), questions)
     return disagreement.explain()
@@ -89,7 +96,7 @@ def test_a_wrong_answer_does_not_taint_the_next_case() -> None:
     case = load().cases["read/tcp4/two-segments"]
     assert isinstance(case.expect, Packets)
     wrong = planted(case.id, expect=Packets(packets=case.expect.packets[:1]))
-    questions, _ = prepare([wrong, case, wrong, case], probe())
+    questions, _ = prepare([wrong, case, wrong, case], running_traits())
     with lab.redirect() as pair:
         assert [item.case.expect for item in replay(Exchange(pair), questions)] == [wrong.expect, wrong.expect]
 
@@ -107,7 +114,7 @@ def test_a_batch_is_put_to_a_kernel_frame_by_frame() -> None:
     case = next(
         case for case in load().cases.values() if isinstance(case, WriteBatchCase) and len(case.expect.ideal) > 1
     )
-    questions, _ = prepare([case], probe())
+    questions, _ = prepare([case], running_traits())
     assert [question.frame.hex() for question in questions] == list(case.expect.example)
 
 
@@ -174,14 +181,35 @@ def test_a_selection_with_nothing_to_ask_is_a_usage_error() -> None:
     assert "nothing reaches a kernel" in done.stderr
 
 
+def test_all_traits_of_the_running_kernel_are_known_within_a_second() -> None:
+    running_kernel.cache_clear()
+    started = time.perf_counter()
+    probed = running_kernel()
+    assert time.perf_counter() - started < 1
+    assert probed.unknown == {}
+    assert probed.traits <= set(PROBES)
+
+
+def test_a_kernel_that_has_lost_nothing_is_told_with_its_traits_and_regressions() -> None:
+    """A regression alone is no disagreement: the exit code is 0."""
+    command = [*RUN, "kernel", "--select", "read/tcp4/*"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    shown = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip()}
+    probed = running_kernel()
+    ordinary = [trait for trait in PROBES if trait in probed.traits and not ABOUT[trait].regression]
+    assert shown["has"] == f"has      {', '.join(ordinary)}"
+    assert os.uname().release.partition("-")[0] in shown["release"]
+    for trait in regressions(probed):
+        assert tell(trait) in done.stdout
+
+
 CURRENT = {"uso", "uso_128", "csum_start_floor", "tso_csum_checked", "nocsum_min_len", "long_frames"}
 
 
 def test_the_running_kernel_has_the_traits_of_a_current_one() -> None:
     """What came after 6.12 is in some kernels and not in others; what came before is in all."""
-    assert probe() <= set(TRAITS)
     if tuple(map(int, os.uname().release.split(".")[:2])) >= (6, 12):
-        assert probe() >= CURRENT
+        assert running_traits() >= CURRENT
 
 
 def test_the_reports_of_a_kernel_stand_beside_those_of_an_implementation(tmp_path: Path) -> None:
@@ -190,7 +218,7 @@ def test_the_reports_of_a_kernel_stand_beside_those_of_an_implementation(tmp_pat
     stream = read(tmp_path / "kernel")
     assert stream.end is not None
     assert (stream.run.mode, stream.end.unexpected) == ("kernel", 0)
-    assert set(stream.run.traits) == probe()
+    assert set(stream.run.traits) == running_traits()
     command = [*RUN, "report", "kernel", "reference", "--out", "both"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     page = (tmp_path / "both" / "index.html").read_text()
@@ -203,7 +231,7 @@ def test_a_kernel_that_is_wrong_fails_in_its_stream() -> None:
     got = Delivered((b"E" * 40,))
     report = KernelReport(
         kernel="6.1",
-        traits=frozenset({"uso"}),
+        probed=Probed(frozenset({Trait.USO}), {}),
         cases=1,
         agree=0,
         disagreements=(Disagreement(case, Delivered(tuple(from_hex(case.expect.packets))), got),),

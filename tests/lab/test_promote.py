@@ -18,7 +18,7 @@ from tunproof.corpus.record import DisagreementError, Recorder
 from tunproof.findings import Finding, keep
 from tunproof.findings import load as load_finding
 from tunproof.lab import Delivered, Exchange, Outcome, Refused
-from tunproof.probes import probe
+from tunproof.probes import running_traits
 from tunproof.reference import Reference
 from tunproof.subject import TurnedDownError
 
@@ -37,7 +37,7 @@ def corpus() -> Corpus:
 def recorder() -> Iterator[Recorder]:
     with lab.redirect() as pair, Reference() as reference:
         exchange = Exchange(pair)
-        yield Recorder(exchange, probe(exchange), reference)
+        yield Recorder(exchange, running_traits(), reference)
 
 
 def as_json(outcome: Outcome) -> dict[str, object]:

@@ -13,7 +13,7 @@ import pytest
 from tunproof.corpus.capabilities import CAPABILITIES
 from tunproof.corpus.cases import OPERATIONS
 from tunproof.corpus.load import load
-from tunproof.traits import TRAITS
+from tunproof.probes import PROBES
 
 ROOT = Path(__file__).parents[2]
 MANUAL = (ROOT / "corpora" / "README.md").read_text("utf-8")
@@ -131,7 +131,7 @@ def test_the_go_loader_finds_what_an_implementation_lacks(tmp_path: Path) -> Non
 
 
 def test_the_tables_name_every_operation_capability_trait_and_rule() -> None:
-    for name in (*OPERATIONS, *CAPABILITIES, *TRAITS):
+    for name in (*OPERATIONS, *CAPABILITIES, *PROBES):
         assert f"`{name}`" in MANUAL, name
     rules = set(re.findall(r"^V\d+", (ROOT / "reference/tio/virtio.py").read_text(), flags=re.MULTILINE))
     assert rules == set(re.findall(r"^\| (V\d+) \|", MANUAL, flags=re.MULTILINE))

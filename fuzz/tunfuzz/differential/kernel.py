@@ -5,6 +5,7 @@ has labs of its own. After a difference all labs are made anew, so that no frame
 """
 
 import functools
+import os
 import shutil
 import time
 from collections import Counter
@@ -50,13 +51,20 @@ def corpus_frames() -> list[bytes]:
 
 @dataclass(frozen=True)
 class Differential:
-    """Asks the cases of shards a kernel with these traits: a `tunfuzz.shard.ShardRunner`."""
+    """Asks the cases of shards a kernel with these traits: a `tunfuzz.shard.ShardRunner`.
+
+    `kernel` is the release that was probed for them; a worker that runs another one cannot take part.
+    """
 
     traits: Traits
+    kernel: str
 
     def __call__(self, shard: Shard, out: Path) -> Tally:
         """Return the tally of a shard. Raises `EnvironmentProblem` where the kernel cannot be asked."""
         started = time.perf_counter()
+        if os.uname().release != self.kernel:
+            what = f"this worker runs Linux {os.uname().release}, and the traits are those of {self.kernel}"
+            raise EnvironmentProblem(what, cure="use workers with the kernel of the client, or a campaign for each")
         lab.ensure()
         with RunningKernel() as kernel:
             run = _Run(self, kernel, shard, out)

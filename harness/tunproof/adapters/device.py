@@ -21,7 +21,7 @@ from tunproof.corpus.model import KernelSame, from_hex
 from tunproof.errors import EnvironmentProblem
 from tunproof.frames import cut
 from tunproof.outcome import Cut, Inapplicable, Outcome, TurnedDown
-from tunproof.probes import probe
+from tunproof.probes import running_traits
 from tunproof.protocol import Attach, ErrorReply, OkReply, Reply, UnsupportedReply
 
 __all__ = ["DeviceMode", "DeviceWay"]
@@ -35,7 +35,7 @@ class DeviceWay(Way):
     def __init__(self, command: Sequence[str], limits: Limits, mode: DeviceMode) -> None:
         super().__init__(command, limits)
         self.mode: DeviceMode = mode
-        self._traits = probe()
+        self._traits = running_traits()
         self._delivery = _Delivery()
         self._lab: lab.ProgramLab | None = None
 

@@ -25,7 +25,7 @@ from tunproof.corpus.model import FORMAT
 from tunproof.corpus.record import Recorder
 from tunproof.corpus.swap import ASIDE, exchange
 from tunproof.errors import CorpusError, UsageError
-from tunproof.probes import probe
+from tunproof.probes import running_traits
 from tunproof.reference import Reference
 from tunproof.traits import TRAITS
 
@@ -61,8 +61,7 @@ def build(
     old = _old_cases(root)
     cases: dict[str, Case] = {}
     with lab.redirect() as pair, Reference() as reference:
-        exchange = lab.Exchange(pair)
-        recorder = Recorder(exchange, probe(exchange), reference)
+        recorder = Recorder(lab.Exchange(pair), running_traits(), reference)
         for index, draft in enumerate(written):
             case = recorder.record(draft, old.get(draft.id))
             cases[draft.id] = _confirmed(case, old.get(draft.id), confirm=confirm)

@@ -161,7 +161,10 @@ def _ambiguities(case: Case) -> Iterator[tuple[str, str]]:
     """Yield kinds of kernels, by the traits that the case names, for which not exactly one answer is given."""
     names = sorted(case.traits)
     if len(names) > _MOST_TRAITS:
-        yield "traits", f"{len(names)} traits: a case names at most {_MOST_TRAITS}, because every kind of kernel is tried"
+        yield (
+            "traits",
+            f"{len(names)} traits: a case names at most {_MOST_TRAITS}, because every kind of kernel is tried",
+        )
         return
     for values in itertools.product((True, False), repeat=len(names)):
         kind = frozenset(itertools.compress(names, values))

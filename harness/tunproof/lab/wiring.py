@@ -18,8 +18,8 @@ What holds in all of them:
 
 What `forward` takes: any source and destination that IP lets a router forward at all. Loopback and private IPv4
 addresses pass (reverse-path filter off, `route_localnet`); nothing is delivered locally, because the namespace has no
-address. What stays lost, by code and not by sysctl: IPv4 0.0.0.0/8, multicast and 255.255.255.255
-(`ip_route_input_slow`), IPv6 multicast, loopback, unspecified and link-local (`ip6_forward`, `ip6_rcv_core`), a TTL of
+address. What stays lost, by code and not by sysctl: IPv4 0.0.0.0, multicast and 255.255.255.255
+(`ip_route_input_slow`), IPv6 multicast, loopback and link-local (`ip6_forward`, `ip6_rcv_core`), a TTL of
 1, and what is over the MTU of `out` with DF or IPv6. ICMP errors about those find no route (`links.route_from_link`).
 """
 

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["ABOUT", "About", "Trait", "Traits", "traits_of"]
+__all__ = ["ABOUT", "About", "Trait", "Traits", "observable", "traits_of"]
 
 
 class Trait(enum.StrEnum):
@@ -65,8 +65,11 @@ class About:
     `releases`    have it: "6.11+" from there on, "6.6.46+" in that branch from there on, "6.17-6.17.10" from there to
                   there; what is not listed is not known to have it
     `regression`  it is a bug; `fixed` is the commit that ended it, "" while nobody did
+    `symptom`     what "this kernel" does, in a clause that says since when (regressions)
     `effect`      what a user notices of it (regressions)
     `unseen`      why no frame can tell it from outside; "" where one can
+    `needs`       it shows only in a kernel that has this one too
+    `implied_by`  a kernel that has that one does what this one says, so that whether it has this one does not show
     """
 
     means: str
@@ -74,8 +77,11 @@ class About:
     releases: str
     regression: bool = False
     fixed: str = ""
+    symptom: str = ""
     effect: str = ""
     unseen: str = ""
+    needs: Trait | None = None
+    implied_by: Trait | None = None
 
     @property
     def since(self) -> str:
@@ -99,11 +105,13 @@ ABOUT: Final[dict[Trait, About]] = {
         "without it the first three are not looked at when it is written.",
         commit="fc8b2a619469",
         releases="6.6+ 6.5.9+",
+        needs=Trait.USO,
     ),
     Trait.USO_128: About(
         means="A UDP superpacket may have 128 segments, not 64.",
         commit="1382e3b6a350",
         releases="6.9+",
+        needs=Trait.USO_STRICT,
     ),
     Trait.UDP_TUNNEL: About(
         means="Superpackets inside UDP tunnels can be written behind a vnet header of 24 bytes and more; without it "
@@ -122,6 +130,7 @@ ABOUT: Final[dict[Trait, About]] = {
         "header counts as payload, and a payload of gso_size is accepted and lost.",
         commit="9181d6f8a2bb",
         releases="6.8+ 6.6.14+",
+        implied_by=Trait.DISSECTED,
     ),
     Trait.DISSECTED: About(
         means="Without NEEDS_CSUM a typed packet is dissected: its IP version and protocol must be what the type says, "
@@ -212,6 +221,8 @@ ABOUT: Final[dict[Trait, About]] = {
         releases="6.10.3-6.10.4 6.6.44-6.6.45 6.1.103-6.1.106 5.15.165-5.15.166",
         regression=True,
         fixed="89add40066f9",
+        symptom="refuses legal superpackets whose length, headers included, leaves a small remainder: the regression "
+        "of Linux 6.6.44",
         effect="Legal superpackets are refused with EINVAL, by their length: throughput of tunnels collapses.",
     ),
     Trait.NOCSUM_CSUM_OFFSET: About(
@@ -220,6 +231,8 @@ ABOUT: Final[dict[Trait, About]] = {
         releases="6.10.5-6.10.10 6.6.46-6.6.51 6.1.107-6.1.110",
         regression=True,
         fixed="6513eb3d3191",
+        symptom="refuses TCP superpackets without NEEDS_CSUM unless their csum_offset, which nothing uses, is 16: the "
+        "regression of Linux 6.6.46",
         effect="Writers that leave checksums to themselves get EINVAL for every superpacket.",
     ),
     Trait.TUNNEL_OUTER_ETHERNET: About(
@@ -228,7 +241,10 @@ ABOUT: Final[dict[Trait, About]] = {
         commit="a2fb4bc4e2a6",
         releases="6.17+",
         regression=True,
+        symptom="refuses superpackets inside UDP tunnels whose outer IP header is a plain one: the regression of "
+        "Linux 6.17",
         effect="Superpackets inside UDP tunnels work on a TUN only with 16 bytes of outer IP options.",
+        needs=Trait.UDP_TUNNEL,
     ),
     Trait.TUNNEL_READ_EFAULT: About(
         means="A reader that takes UDP tunnels (TUN_F_UDP_TUNNEL_GSO) with a vnet header under 24 bytes gets EFAULT "
@@ -236,7 +252,10 @@ ABOUT: Final[dict[Trait, About]] = {
         commit="288f30435132",
         releases="6.17+",
         regression=True,
+        symptom="fails every read of a reader that takes UDP tunnels with a vnet header under 24 bytes: the regression "
+        "of Linux 6.17",
         effect="Every read fails, and every packet is lost, until the offload or the header size is changed.",
+        needs=Trait.UDP_TUNNEL,
     ),
     Trait.DATA_VALID_LOST: About(
         means="DATA_VALID is missing from packets whose checksum the kernel knows to be right.",
@@ -244,6 +263,7 @@ ABOUT: Final[dict[Trait, About]] = {
         releases="6.17-6.17.10",
         regression=True,
         fixed="1cd1c472343b",
+        symptom="does not say DATA_VALID of checksums that it knows to be right: the regression of Linux 6.17",
         effect="Readers verify checksums again that the kernel has verified.",
     ),
     Trait.READ_STACK_LEAK: About(
@@ -252,6 +272,7 @@ ABOUT: Final[dict[Trait, About]] = {
         releases="6.17-6.18",
         regression=True,
         fixed="7f2fcff15e99",
+        symptom="leaves bytes of its stack in long vnet headers: the regression of Linux 6.17",
         effect="Kernel memory leaks to the reader of the TUN.",
         unseen="kernels that are built to clear their stack, as distributions do, show zeros",
     ),
@@ -270,6 +291,21 @@ def traits_of(release: str) -> Traits:
     return frozenset(
         trait for trait, about in ABOUT.items() if any(_has(version, releases) for releases in about.releases.split())
     )
+
+
+def observable(traits: Traits) -> Traits:
+    """Return what of a set of traits shows from outside: two kernels for which that is the same do the same.
+
+    It leaves out what no frame can tell and what lacks a trait that it needs, and has what another one implies.
+    """
+    implied = {trait for trait, about in ABOUT.items() if about.implied_by in traits}
+    return frozenset(trait for trait in traits | implied if not ABOUT[trait].unseen and _shows(trait, traits))
+
+
+def _shows(trait: Trait, traits: Traits) -> bool:
+    """Whether a kernel has all that a trait needs to show, and what those need."""
+    needs = ABOUT[trait].needs
+    return needs is None or (needs in traits and _shows(needs, traits))
 
 
 def _has(version: tuple[int, ...], releases: str) -> bool:
