@@ -7,6 +7,7 @@ itself: the code that is tested must not decide what is right.
 
 import contextlib
 import itertools
+import struct
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -14,17 +15,23 @@ from typing import Protocol
 import tio
 from tio import Plain, Superpacket
 from tunfuzz.rules import violations
-from tunfuzz.values import Framed, GsoArguments
+from tunfuzz.values import Framed, GsoArguments, Lifecycle, VnetBytes
+from tunproof.corpus.script import Answer
+from tunproof.lifecycle import play
 
 __all__ = [
     "FrameSender",
+    "check_answers",
     "check_arguments",
+    "check_header_bytes",
     "check_joined_headers",
     "check_joins_back",
     "check_kernel_agrees",
     "check_kernel_completes",
     "check_legal_arguments",
+    "check_lifecycle",
     "check_only_frame_errors",
+    "check_same_in_any_layout",
     "check_transparent",
 ]
 
@@ -212,6 +219,59 @@ def check_only_frame_errors(data: bytes) -> None:
 def _tolerant(call: Callable[..., object], *arguments: object, **keywords: object) -> None:
     with contextlib.suppress(tio.FrameError):
         call(*arguments, **keywords)
+
+
+# Vnet headers ---------------------------------------------------------------------------------------------------
+
+
+def check_header_bytes(given: VnetBytes) -> None:
+    """Test that a whole header is read as virtio lays it out and emitted as it was, and that less is refused by H1."""
+    data, size = given.data, given.size
+    try:
+        header = tio.VnetHeader.parse(data, size=size, byte_order=given.byte_order)
+    except tio.HeaderError as error:
+        if len(data) >= size or error.rule != "H1":
+            raise AssertionError(f"{len(data)} bytes, for a header of {size}: {error}") from error
+        return
+    if len(data) < size:
+        raise AssertionError(f"{len(data)} bytes were taken for a header of {size}")
+    order = "<" if given.byte_order == tio.ByteOrder.LITTLE else ">"
+    wanted = struct.unpack(f"{order}BBHHHHH", data[:size].ljust(12, b"\0")[:12])
+    if header[:7] != wanted:
+        raise AssertionError(f"the fields are {wanted}, and were read as {header}")
+    _same_bytes("the header, emitted", header.emit(size=size, byte_order=given.byte_order), data[:size])
+
+
+def check_same_in_any_layout(framed: Framed) -> None:
+    """Test that a frame is cut alike with vnet headers of any size and byte order."""
+    try:
+        found: object = tio.segment(framed.frame(), header_size=framed.size, byte_order=framed.byte_order)
+    except tio.FrameError as error:
+        found = (error.rule, error.field, error.found)
+    try:
+        wanted: object = tio.segment(Framed(framed.header, framed.packet).frame())
+    except tio.FrameError as error:
+        wanted = (error.rule, error.field, error.found)
+    if found != wanted:
+        raise AssertionError(f"{framed.size} bytes, {framed.byte_order}: {found}, with a header of 10 bytes {wanted}")
+
+
+# Lifecycles -----------------------------------------------------------------------------------------------------
+
+
+def check_lifecycle(lifecycle: Lifecycle) -> None:
+    """Test that the reference, played on wires, gives a right answer to each step."""
+    check_answers(lifecycle, play(lifecycle.script))
+
+
+def check_answers(lifecycle: Lifecycle, answers: Sequence[Answer]) -> None:
+    """Test that these answers are among the right ones, step by step."""
+    steps = lifecycle.script.steps
+    for index, (step, right, answer) in enumerate(zip(steps, lifecycle.answers.answers, answers, strict=False)):
+        if answer not in right:
+            raise AssertionError(f"step {index}, {step}: {answer} instead of {' or '.join(map(str, right))}")
+    if len(answers) != len(steps):
+        raise AssertionError(f"{len(answers)} answers to {len(steps)} steps")
 
 
 # The kernel -----------------------------------------------------------------------------------------------------

@@ -9,9 +9,22 @@ from hypothesis.strategies import SearchStrategy
 
 from tio import MAX_FRAGMENTS
 from tunfuzz import invariants
-from tunfuzz.strategies import batches, canonical_superpackets, frames, gso_arguments, packets, partial_packets
+from tunfuzz.strategies import (
+    batches,
+    canonical_superpackets,
+    frames,
+    gso_arguments,
+    in_any_layout,
+    lifecycles,
+    packets,
+    partial_packets,
+    tunnel_frames,
+    ufo_frames,
+    vnet_bytes,
+)
+from tunfuzz.values import Framed
 
-__all__ = ["PROPERTIES", "Property", "joinable_superpackets", "unrelated_packets"]
+__all__ = ["PROPERTIES", "Property", "joinable_superpackets", "laid_out_frames", "unrelated_packets"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +47,12 @@ def unrelated_packets() -> SearchStrategy[list[bytes]]:
     return st.lists(st.one_of(packets(), st.binary(max_size=100)), max_size=8)
 
 
+def laid_out_frames() -> SearchStrategy[Framed]:
+    """Draw a frame as devices with long vnet headers, or in big endian, have it."""
+    some = st.one_of(canonical_superpackets(max_segments=6), partial_packets(), ufo_frames())
+    return st.one_of(in_any_layout(some), tunnel_frames())
+
+
 PROPERTIES = (
     Property("joins-back", joinable_superpackets(), invariants.check_joins_back),
     Property("transparent", batches(), invariants.check_transparent),
@@ -42,6 +61,9 @@ PROPERTIES = (
     Property("arguments", gso_arguments(), invariants.check_arguments),
     Property("legal-arguments", gso_arguments(valid=True), invariants.check_legal_arguments),
     Property("only-frame-errors", frames(), invariants.check_only_frame_errors),
+    Property("header-bytes", vnet_bytes(), invariants.check_header_bytes),
+    Property("any-layout", laid_out_frames(), invariants.check_same_in_any_layout),
+    Property("lifecycles", lifecycles(), invariants.check_lifecycle),
     Property("kernel-cuts", canonical_superpackets(hints=True), invariants.check_kernel_agrees, needs_lab=True),
     Property(
         "kernel-passes-small",

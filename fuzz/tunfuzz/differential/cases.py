@@ -23,7 +23,7 @@ SHAPES = ("grammar", "values", "structure", "raw")
 """How a frame is made: as a writer would, with changed values, with a changed structure, of random bytes."""
 
 _TEMPLATES = 40
-_OUTER = 0.85  # of the cases in tunnels leave the outer headers as they are
+_OUTER = 0.8  # of the cases in tunnels leave the outer headers as they are
 _HUGE = 0.3  # of the blocks, and those with a reader that may cut it: one template of about 64 KiB is slow
 _FIRST = bytes((0x45, 0x60, 0x45, 0x60, 0x4F, 0x65, 0x00, 0x50))
 

@@ -131,7 +131,7 @@ def outer_header(frame: bytearray, template: Template, random: Random) -> None:
     is_ipv4 = frame[start] >> 4 == 4
     if is_ipv4 and random.random() < 0.8:
         inner = int.from_bytes(frame[22:24], "little")
-        frame[start] = 0x40 | max(0, inner // 4 + random.choice((-1, 0, 0, 1, -2))) & 15
+        frame[start] = 0x40 | max(0, inner // 4 + random.choice((-2, -1, 0, 0, 1, 1, 1))) & 15
     if random.random() < 0.6:
         frame[start + (9 if is_ipv4 else 6)] = random.choice((17, 47, 47, 47, 6, 4, 41))
 

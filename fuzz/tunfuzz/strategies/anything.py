@@ -4,8 +4,17 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from tunfuzz.build import TCP, UDP, assemble, with_length
-from tunfuzz.strategies.headers import ip_headers, transport_headers, vnet_headers
+from tunfuzz.strategies.headers import ip_headers, transport_headers
+from tunfuzz.strategies.oddities import (
+    hostile_packets,
+    jumbo_frames,
+    other_frames,
+    other_packets,
+    runts,
+    ufo_frames,
+)
 from tunfuzz.strategies.superpackets import canonical_superpackets, fillers, partial_packets
+from tunfuzz.strategies.vnet import vnet_headers
 from tunfuzz.values import Framed
 
 __all__ = ["CHANGES", "change", "frames", "packets"]
@@ -88,19 +97,22 @@ def packets(*, fragments: bool = True) -> SearchStrategy[bytes]:
     """Draw any bytes in a packet's place, empty ones included.
 
     That is: valid packets (with fragments, unless told otherwise), packets with one to three changes (a byte, a cut, an
-    insertion), packets whose headers claim a wrong length for themselves, and random bytes.
+    insertion), packets whose headers claim a wrong length for themselves, random bytes, and
+    packets of other protocols or with options and extension headers of any kind.
     """
     valid = _valid(fragments=fragments)
     misfits = _misfits().map(lambda framed: framed.packet)
-    return st.one_of(valid, _changed(valid), misfits, _JUNK)
+    return st.one_of(valid, _changed(valid), misfits, _JUNK, hostile_packets(), other_packets())
 
 
 def frames() -> SearchStrategy[bytes]:
     """Draw any bytes in a frame's place.
 
     That is: legal frames of few segments, frames with one to three changes, frames with one field that
-    contradicts the others, the header of one thing before a packet of another, and random bytes.
+    contradicts the others, the header of one thing before a packet of another, UFO, other protocols, frames over 65535
+    bytes or too short for what they announce, and random bytes.
     """
     legal = st.one_of(canonical_superpackets(max_segments=6), partial_packets()).map(Framed.frame)
     mixed = st.builds(lambda header, packet: Framed(header, packet).frame(), vnet_headers(), packets())
-    return st.one_of(legal, _changed(legal), _misfits().map(Framed.frame), mixed, st.binary(max_size=120))
+    odd = st.one_of(ufo_frames(), other_frames(), ufo_frames(), other_frames(), jumbo_frames()).map(Framed.frame)
+    return st.one_of(legal, _changed(legal), _misfits().map(Framed.frame), mixed, st.binary(max_size=120), odd, runts())

@@ -1,4 +1,4 @@
-"""Strategies for headers: vnet, IPv4, IPv6, TCP, UDP.
+"""Strategies for headers that are right: IPv4, IPv6, TCP, UDP.
 
 IP and transport headers come as bytes without lengths and checksums (`build.assemble` fills those in). Everywhere the
 first value is the plainest one (10.0.0.1 to 10.0.0.2, no options, ACK only), so shrinking ends there.
@@ -7,30 +7,15 @@ first value is the plainest one (10.0.0.1 to 10.0.0.2, no options, ACK only), so
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from tio import VnetHeader
 from tunfuzz.build import AH, FRAGMENT, TCP, UDP, ipv4_stem, ipv6_stem
 from tunfuzz.strategies.chance import extras
 
-__all__ = ["ip_headers", "ipv4_headers", "ipv6_headers", "tcp_headers", "udp_headers", "vnet_headers"]
+__all__ = ["ip_headers", "ipv4_headers", "ipv6_headers", "tcp_headers", "udp_headers"]
 
 _BYTE = st.integers(0, 0xFF)
 _WORD = st.integers(0, 0xFFFF)
 _ACK = 0x10
 _NOT_IN_A_STREAM = 0x02 | 0x04 | 0x20  # SYN, RST, URG
-
-
-def vnet_headers() -> SearchStrategy[VnetHeader]:
-    """Draw a vnet header that may stand before anything: fields that some packet has use for, or any numbers."""
-    fields = st.tuples(
-        st.one_of(st.sampled_from((0, 1, 2, 3)), _BYTE),  # flags
-        st.one_of(st.sampled_from((0, 1, 4, 5, 3, 0x81, 0x84, 0x85, 0x80)), _BYTE),  # gso_type
-        st.one_of(st.sampled_from((0, 40, 60, 28, 48)), _WORD),  # hdr_len
-        st.one_of(st.sampled_from((0, 8, 1, 7, 1448, 0xFFFF)), _WORD),  # gso_size
-        st.one_of(st.sampled_from((0, 20, 40, 19, 21, 48)), _WORD),  # csum_start
-        st.one_of(st.sampled_from((0, 16, 6)), _WORD),  # csum_offset
-    )
-    return fields.map(lambda values: VnetHeader(*values))
-
 
 # IPv4 -----------------------------------------------------------------------------------------------------------
 
