@@ -2,37 +2,44 @@
 
 `strategies` makes values, `invariants` says what must hold for them, `python -m tunfuzz --seconds N` tries the two on
 each other with fresh random numbers. The strategies are public: import them from here.
+
+They are loaded when they are first asked for: the command line imports this package for every `--help`, and
+hypothesis alone takes longer than that.
 """
 
-from tunfuzz.build import assemble
-from tunfuzz.strategies import (
-    batches,
-    canonical_superpackets,
-    frames,
-    gso_arguments,
-    hostile_ip_headers,
-    hostile_ipv4_headers,
-    hostile_ipv6_headers,
-    hostile_packets,
-    in_any_layout,
-    ip_headers,
-    ipv4_headers,
-    ipv6_headers,
-    jumbo_frames,
-    lifecycles,
-    other_frames,
-    other_packets,
-    packets,
-    partial_packets,
-    runts,
-    tcp_headers,
-    tunnel_frames,
-    udp_headers,
-    ufo_frames,
-    vnet_bytes,
-    vnet_headers,
-)
-from tunfuzz.values import Framed, GsoArguments, Lifecycle, VnetBytes
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tunfuzz.build import assemble
+    from tunfuzz.strategies import (
+        batches,
+        canonical_superpackets,
+        frames,
+        gso_arguments,
+        hostile_ip_headers,
+        hostile_ipv4_headers,
+        hostile_ipv6_headers,
+        hostile_packets,
+        in_any_layout,
+        ip_headers,
+        ipv4_headers,
+        ipv6_headers,
+        jumbo_frames,
+        lifecycles,
+        other_frames,
+        other_packets,
+        packets,
+        partial_packets,
+        runts,
+        tcp_headers,
+        tunnel_frames,
+        udp_headers,
+        ufo_frames,
+        vnet_bytes,
+        vnet_headers,
+    )
+    from tunfuzz.values import Framed, GsoArguments, Lifecycle, VnetBytes
 
 __all__ = [
     "Framed",
@@ -66,3 +73,18 @@ __all__ = [
     "vnet_bytes",
     "vnet_headers",
 ]
+
+_HOMES = ("tunfuzz.values", "tunfuzz.build", "tunfuzz.strategies")
+
+
+def __getattr__(name: str) -> object:
+    """Return a public name from the module that has it."""
+    if name in __all__:
+        for home in map(import_module, _HOMES):
+            if hasattr(home, name):
+                return getattr(home, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
