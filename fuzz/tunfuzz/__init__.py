@@ -26,7 +26,6 @@ if TYPE_CHECKING:
         ipv4_headers,
         ipv6_headers,
         jumbo_frames,
-        lifecycles,
         other_frames,
         other_packets,
         packets,
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
         vnet_bytes,
         vnet_headers,
     )
+    from tunfuzz.strategies.lifecycles import lifecycles
     from tunfuzz.values import Framed, GsoArguments, Lifecycle, VnetBytes
 
 __all__ = [

@@ -1,6 +1,6 @@
 """A shard: a range of numbered cases, and the tally of what happened to them.
 
-A case is decided by the campaign's seed and its own number alone, so any cutting of a campaign into shards asks the same.
+A case is decided by the seed of its campaign and its own number alone: any cutting into shards asks the same.
 """
 
 from pathlib import Path
