@@ -9,6 +9,7 @@ import typer
 from tunfuzz.campaign.command import campaign_command
 from tunfuzz.campaign.request import Campaign, Experiment
 from tunfuzz.differential.command import kernel
+from tunfuzz.peer.command import adapter
 from tunfuzz.targets import TARGETS
 from tunproof.cli_options import AsJson
 
@@ -25,6 +26,7 @@ def add_commands(app: typer.Typer) -> None:
     fuzz = typer.Typer(help="Find what nobody thought of.", no_args_is_help=True)
     fuzz.command("all")(everything)
     fuzz.command("kernel")(kernel)
+    fuzz.command("adapter")(adapter)
     for name in TARGETS:
         fuzz.command(name.replace("_", "-"), help=f"Fuzz the target {name}, or put one file to it.")(_target(name))
     app.add_typer(fuzz, name="fuzz")
