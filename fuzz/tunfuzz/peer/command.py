@@ -1,0 +1,95 @@
+"""`tunproof fuzz adapter`: options in, summary and exit code out."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tunproof.cli_options import AsJson, print_json
+
+if TYPE_CHECKING:
+    from tunproof.connect import Connector
+
+__all__ = ["adapter"]
+
+
+def adapter(  # noqa: PLR0913 (each is an option of the command)
+    ctx: typer.Context,
+    subject: Annotated[list[str], typer.Argument(metavar="SUBJECT", help="python:MODULE:FACTORY, or -- COMMAND...")],
+    *,
+    cases: Annotated[int | None, typer.Option("--cases", min=1, metavar="N", help="How many (10000).")] = None,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", min=0, metavar="N", help="For how long, instead.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Decides the cases (default: a new one).")] = None,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="For findings.")] = Path("tunproof-findings"),
+    select: Annotated[str | None, typer.Option("--select", metavar="OP", help="One operation, such as read.")] = None,
+    mode: Annotated[
+        str | None, typer.Option("--mode", metavar="MODE", help="How frames reach an adapter's implementation.")
+    ] = None,
+    deadline: Annotated[float, typer.Option("--deadline", help="Seconds for one answer of an adapter.")] = 2.0,
+    memory: Annotated[int, typer.Option("--memory", help="MiB that an adapter may use.")] = 1024,
+    restarts: Annotated[int, typer.Option("--restarts", min=0, help="How often it is started again.")] = 100,
+    replay: Annotated[
+        Path | None, typer.Option("--replay", metavar="FINDING", help="Only see a finding again.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put random inputs to an implementation and to the reference; any difference is made small and kept."""
+    from dataclasses import replace
+
+    from tunproof.adapters.process import Limits
+    from tunproof.connect import connector_of, mode_of
+
+    connector = replace(
+        connector_of(subject, behind_dashes="--" in ctx.find_root().obj),
+        mode=mode_of(mode),
+        limits=Limits(answer=deadline, memory=memory << 20, restarts=restarts),
+    )
+    if replay is not None:
+        code = _replay(connector, replay, as_json=as_json)
+    else:
+        if cases is None and seconds is None:
+            cases = 10_000
+        code = _fuzz(connector, seed, as_json=as_json, cases=cases, seconds=seconds, out=out, select=select)
+    if code:
+        raise typer.Exit(code)
+
+
+def _fuzz(connector: "Connector", seed: int | None, *, as_json: bool, **wanted: object) -> int:
+    import secrets
+
+    from tunfuzz.peer.request import Request
+    from tunfuzz.peer.run import run
+    from tunfuzz.peer.text import show
+    from tunproof.corpus.load import load_for_good
+    from tunproof.terminal import Terminal
+
+    request = Request(connector=connector, seed=secrets.randbits(32) if seed is None else seed, **wanted)  # type: ignore[arg-type]
+    terminal = Terminal()
+    with terminal.progress("cases" if request.cases is not None else "seconds") as tick:
+        summary = run(request, load_for_good(), progress=tick)
+    if as_json:
+        print_json(summary.as_json())
+    else:
+        show(terminal, summary)
+    return summary.exit_code
+
+
+def _replay(connector: "Connector", finding: Path, *, as_json: bool) -> int:
+    from tunfuzz.peer.met import look
+    from tunfuzz.peer.report import input_from
+    from tunproof import findings
+    from tunproof.corpus.load import load_for_good
+    from tunproof.reference import Reference
+    from tunproof.terminal import Terminal
+
+    given = input_from(findings.load(finding))
+    with connector.open(load_for_good()) as asker, Reference() as reference:
+        one = look(given, asker, reference)
+    if as_json:
+        print_json({"differs": bool(one.rule), "verdict": one.verdict.kind, "what": one.verdict.difference})
+    else:
+        waiver = f" ({one.waiver})" if one.waiver else ""
+        Terminal().say(one.verdict.difference + waiver if one.verdict.difference else "subject and reference agree")
+    return int(bool(one.rule))

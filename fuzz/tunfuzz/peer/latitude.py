@@ -1,0 +1,211 @@
+"""Where implementations may differ by right: such inputs are at level `should` in the corpus, or kernels differ there.
+
+An input of which a rule below speaks is asked all the same: a crash, a hang or an exception is never right. Only what
+the judge would call a failure is waived, and counted under the rule's name.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from tio import FrameError, HeaderError, PacketError, VnetHeader
+from tio.ip import Protocol, parse_ip
+from tio.segment import cut
+from tio.tcp import Tcp
+from tunfuzz.peer.repair import layers_of
+from tunproof.corpus.cases import Case, Packets, ReadCase, Refused, Rejected
+from tunproof.freedoms import same_packets
+from tunproof.outcome import Answered, Outcome, TurnedDown
+
+__all__ = ["waived"]
+
+_VNET: Final = 10
+_ACC_ECN: Final = 0x10
+_LEAST: Final = 8  # what some kernels raise a TCP gso_size to
+_JUMBO: Final = b"\xc2\x04"
+_ZEROS: Final = {"0x0000", "0xffff"}
+_ODD: Final = frozenset({44, 51, 59})  # Fragment, AH, No Next Header
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What is asked about a frame that is read."""
+
+    header: VnetHeader
+    packet: bytes
+
+    @property
+    def is_single(self) -> bool:
+        return self.header.gso_type == 0
+
+    @property
+    def payload(self) -> int:
+        """Bytes behind the headers; -1 where they cannot be read."""
+        layers = layers_of(self.packet)
+        return -1 if layers is None else len(self.packet) - layers.payload_offset
+
+
+def waived(case: Case, outcome: Outcome) -> str:
+    """Return the name of the rule by which an outcome that the judge fails is right all the same; "" if none does."""
+    if isinstance(case, ReadCase):
+        return _read(case, outcome)
+    if isinstance(case.expect, Refused):
+        return _write(case.expect.fault.rule, case.expect.fault.found, _version(case))
+    return ""
+
+
+def _version(case: Case) -> int:
+    given = getattr(case.input, "hdr", "")
+    return int(given[0], 16) if given else 0
+
+
+def _write(rule: str, found: str, version: int) -> str:
+    """Return what excuses a write that the reference refuses."""
+    if rule in {"P1", "W9"}:
+        return "a packet that no kernel takes may be refused by the kernel"
+    if rule == "G9" and version == 6:
+        return "an IPv6 payload length can say more than 65535 bytes"
+    if (rule == "G11" and found == "ffff") or (rule == "G12" and found in _ZEROS):
+        return "the other zero of a checksum adds up"
+    return ""
+
+
+def _read(case: ReadCase, outcome: Outcome) -> str:
+    try:
+        data = bytes.fromhex(case.input.frame)
+        frame = _Frame(VnetHeader.parse(data, byte_order="little"), data[_VNET:])
+    except HeaderError:
+        return ""
+    if isinstance(case.expect, Rejected):
+        return _not_rejected(frame, case.expect.fault.rule)
+    for rule in _ANYTHING:
+        if name := rule(frame):
+            return name
+    if isinstance(outcome, TurnedDown) and not outcome.frames:
+        return next(filter(None, (rule(frame) for rule in _REFUSAL)), "")
+    return _other_packets(case.expect, frame, outcome)
+
+
+def _not_rejected(frame: _Frame, rule: str) -> str:
+    """Return what excuses a reader that takes what the reference turns down."""
+    if rule == "R10":
+        return "length fields of superpackets may be believed, or not looked at"
+    if rule == "R6":
+        return "no length field can say how long the packet is"
+    if rule == "R3" and frame.packet[0] >> 4 == 6 and frame.header.csum_start >= 20:
+        return "kernels let csum_start into an IPv6 header"
+    if rule == "R4" and frame.header.gso_type & _ACC_ECN:
+        return "the type bit that is proposed for Accurate ECN"
+    return ""
+
+
+# Packets that come of a frame: anything may, where its sender made no sense. -------------------------------------
+
+
+def _unreadable(frame: _Frame) -> str:
+    """Tell a single packet whose headers are damaged."""
+    if not frame.is_single:
+        return ""
+    try:
+        parse_ip(frame.packet)
+    except PacketError:
+        return "a single packet whose headers are damaged"
+    return ""
+
+
+def _odd_single(frame: _Frame) -> str:
+    """Tell a single packet with NEEDS_CSUM that no sender makes."""
+    header, packet = frame.header, frame.packet
+    if not frame.is_single or not header.needs_csum:
+        return ""
+    ip = parse_ip(packet)
+    layers = layers_of(packet)
+    if ip.protocol in {Protocol.TCP, Protocol.UDP} and (
+        layers is None
+        or (header.csum_start, header.csum_offset) != (ip.header_length, layers.transport.checksum_offset)
+    ):
+        return "NEEDS_CSUM on a TCP or UDP packet with csum_start and csum_offset elsewhere"
+    if ip.is_fragment or ip.protocol in _ODD or header.csum_start < ip.header_length:
+        return "NEEDS_CSUM on a packet that has no checksum to complete"
+    stated = None if layers is None else layers.transport.stated_length
+    if ip.stated_length != len(packet) or stated not in {None, len(packet) - ip.header_length}:
+        return "NEEDS_CSUM on a packet whose length fields are wrong"
+    return ""
+
+
+def _typed_fragment(frame: _Frame) -> str:
+    return "" if frame.is_single or not parse_ip(frame.packet).is_fragment else "a superpacket that is a fragment"
+
+
+_Rule = Callable[[_Frame], str]
+_ANYTHING: tuple[_Rule, ...] = (_unreadable, _odd_single, _typed_fragment)
+
+
+# Refusals of frames of which the reference makes packets. --------------------------------------------------------
+
+
+def _hdr_len(frame: _Frame) -> str:
+    return "hdr_len past the end" if frame.header.hdr_len > len(frame.packet) else ""
+
+
+def _small(frame: _Frame) -> str:
+    return "segments of less than 8 bytes" if not frame.is_single and frame.header.gso_size < _LEAST else ""
+
+
+def _trap(frame: _Frame) -> str:
+    """Kernels lose a payload that is longer than gso_size only if TCP options are counted with it."""
+    layers = layers_of(frame.packet)
+    if frame.is_single or layers is None or not isinstance(layers.transport, Tcp):
+        return ""
+    options = layers.transport.header_length - Tcp.min_length
+    return "a payload that kernels lose" if frame.payload <= frame.header.gso_size < frame.payload + options else ""
+
+
+def _nothing_to_cut(frame: _Frame) -> str:
+    return "a superpacket without payload" if not frame.is_single and frame.payload == 0 else ""
+
+
+def _wrong_partial(frame: _Frame) -> str:
+    layers = layers_of(frame.packet)
+    if not frame.header.needs_csum or layers is None:
+        return ""
+    partial = layers.partial(len(frame.packet) - layers.transport_offset)
+    return "" if layers.transport.checksum == partial else "a wrong partial is carried, computed anew, or refused"
+
+
+def _jumbo(frame: _Frame) -> str:
+    is_jumbo = not frame.is_single and frame.packet[0] >> 4 == 6 and _JUMBO in frame.packet[40:80]
+    return "a jumbo payload option" if is_jumbo else ""
+
+
+_REFUSAL: tuple[_Rule, ...] = (_hdr_len, _small, _trap, _nothing_to_cut, _wrong_partial, _jumbo)
+
+
+# Other packets than those of the reference. ----------------------------------------------------------------------
+
+
+def _other_packets(expect: Packets, frame: _Frame, outcome: Outcome) -> str:
+    if not isinstance(outcome, Answered) or not isinstance(outcome.value, list):
+        return ""
+    right = [bytes.fromhex(packet) for packet in expect.packets]
+    if name := _wrong_partial(frame):
+        return name if same_packets(*(list(map(_without_checksum, each)) for each in (right, outcome.value))) else ""
+    if _small(frame) and _cut_at_eight(frame, outcome.value):
+        return "segments of less than 8 bytes"
+    return ""
+
+
+def _without_checksum(packet: bytes) -> bytes:
+    layers = layers_of(packet)
+    if layers is None:
+        return packet
+    at = layers.transport_offset + layers.transport.checksum_offset
+    return packet[:at] + b"\0\0" + packet[at + 2 :]
+
+
+def _cut_at_eight(frame: _Frame, got: list[bytes]) -> bool:
+    """Whether these are the segments of a kernel that raises gso_size."""
+    try:
+        return same_packets(cut(frame.header.with_(gso_size=_LEAST), frame.packet), got)
+    except FrameError:
+        return False

@@ -1,0 +1,142 @@
+"""What is done about a difference: it is kept as it was met, then made smaller, named, and kept again."""
+
+import shutil
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from tunfuzz.peer import report
+from tunfuzz.peer.cases import Input, case_of
+from tunfuzz.peer.judging import Judged, judged
+from tunfuzz.peer.report import Kept
+from tunfuzz.peer.request import Request
+from tunfuzz.peer.resemblance import Resemblance
+from tunfuzz.peer.smaller import minimise
+from tunproof.asker import Asker
+from tunproof.corpus.cases import BatchInput, GsoArguments, GsoInput, ReadInput, WriteInput
+from tunproof.corpus.load import Corpus
+from tunproof.findings import Finding
+from tunproof.reference import Reference
+from tunproof.verdict import Kind
+
+__all__ = ["Finder", "look"]
+
+_MOST_BEFORE: Final = 32  # earlier inputs that a difference may need
+_TESTS: Final = {
+    Kind.FAIL: 2000,
+    Kind.ERROR: 2000,
+    Kind.CRASH: 30,
+    Kind.PROTOCOL_ERROR: 30,
+}  # the latter cost a restart
+_FEW_TESTS: Final = 6  # of what takes seconds each: a hang, memory
+_SECONDS: Final = 4.0
+
+
+def look(given: Input, asker: Asker, reference: Reference) -> Judged:
+    """Put one input to both."""
+    case = case_of(given, reference)
+    (asked,) = asker.ask([case])
+    return judged(asked, claims=asker.capabilities is not None)
+
+
+class Finder:
+    """Makes findings of differences."""
+
+    def __init__(self, asker: Asker, reference: Reference, corpus: Corpus, request: Request) -> None:
+        self._asker = asker
+        self._reference = reference
+        self._corpus = corpus
+        self._request = request
+        self._resemblance = Resemblance(asker, corpus)
+
+    def keep(self, one: Judged, number: int, earlier: Sequence[Input]) -> Kept:
+        """Keep a difference, and return what is to be said of it. `earlier` are the inputs before it, of its operation.
+
+        As it was met it is on disk before anything else is asked.
+        """
+        first = self._keep(one, number)
+        smaller, details = self._smallest(one, earlier)
+        operation = one.case.id.partition("/")[0]
+        flag, like = self._resemblance.of(operation, one.rule)
+        effect = self._corpus.flags[flag].effect if flag else ""
+        details = "\n\n".join(filter(None, (details, f"Resembles {flag} ({like}): {effect}" if flag else "")))
+        shutil.rmtree(self._request.out / first.folder)
+        kept = self._keep(smaller, number, flag=flag, details=details)
+        return Kept(
+            folder=str(self._request.out / kept.folder),
+            title=kept.title,
+            rule=kept.rule,
+            operation=operation,
+            flag=flag,
+            effect=effect,
+            like=like,
+        )
+
+    def _keep(self, one: Judged, number: int, *, flag: str = "", details: str = "") -> Finding:
+        return report.keep(
+            self._request.out,
+            one,
+            subject=self._asker.name,
+            words=self._request.connector.command[2:],
+            seed=self._request.seed,
+            number=number,
+            flag=flag,
+            details=details,
+        )
+
+    def _smallest(self, one: Judged, earlier: Sequence[Input]) -> tuple[Judged, str]:
+        """Return the difference with the smallest input that shows it, and what else is to be said."""
+        tries = _Tries(self, one)
+        start = next((given for given in _with_more_before(one.case.input, earlier) if tries.again(given)), None)
+        if start is None:
+            return one, "It did not show again: neither alone nor behind the inputs before it."
+        minimise(start, tries.again)
+        return tries.best, ""
+
+    def look(self, given: Input) -> Judged:
+        """Put one input to both."""
+        return look(given, self._asker, self._reference)
+
+
+class _Tries:
+    """Asks whether an input still shows a difference, for so long. `best` is the latest that did."""
+
+    def __init__(self, finder: Finder, one: Judged) -> None:
+        self._finder = finder
+        self._rule = one.rule
+        self._left = _TESTS.get(one.verdict.kind, _FEW_TESTS)
+        self._end = time.monotonic() + _SECONDS
+        self.best = one
+
+    def again(self, given: Input) -> bool:
+        self._left -= 1
+        if self._left < 0 or time.monotonic() > self._end:
+            return False
+        one = self._finder.look(given)
+        if one.rule != self._rule:
+            return False
+        self.best = one
+        return True
+
+
+def _with_more_before(given: Any, earlier: Sequence[Any]) -> list[Any]:
+    """Return the input, and the input behind the earlier ones: some differences need what those leave behind."""
+    if not hasattr(given, "before") or not earlier:
+        return [given]
+    before = tuple(map(_as_before, earlier[-_MOST_BEFORE:]))
+    return [given, msgspec.structs.replace(given, before=before + given.before)]
+
+
+def _as_before(given: Any) -> Any:
+    match given:
+        case ReadInput(frame=frame):
+            return frame
+        case WriteInput(packet=packet):
+            return packet
+        case BatchInput(packets=packets):
+            return packets
+        case GsoInput(hdr=hdr, transport_hdr=transport_hdr, pays=pays):
+            return GsoArguments(hdr=hdr, transport_hdr=transport_hdr, pays=pays)
+    raise TypeError(f"nothing comes before {type(given).__name__}")

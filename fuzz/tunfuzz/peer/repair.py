@@ -1,0 +1,29 @@
+"""Packets whose lengths and sums are right, made of those that are nearly so: then a change shows by itself."""
+
+from tio.errors import PacketError
+from tio.ip import MAX_PACKET, parse_ip
+from tio.transport import Layers, parse_layers
+from tunfuzz.build import assemble
+
+__all__ = ["layers_of", "repaired"]
+
+
+def layers_of(packet: bytes) -> Layers | None:
+    """Return the layers of a whole TCP or UDP packet that is no fragment, or None."""
+    try:
+        ip = parse_ip(packet)
+        return None if ip.is_fragment else parse_layers(ip, packet)
+    except PacketError:
+        return None
+
+
+def repaired(packet: bytes, *, partial: bool) -> bytes:
+    """Return the packet with lengths and sums made right; as it is where they have no place, or no room.
+
+    `partial` leaves the pseudo-header sum in the transport checksum.
+    """
+    layers = layers_of(packet)
+    if layers is None or len(packet) > MAX_PACKET:
+        return packet
+    at, end = layers.transport_offset, layers.payload_offset
+    return assemble(packet[:at], packet[at:end], packet[end:], partial=partial)

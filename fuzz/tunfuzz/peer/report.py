@@ -1,0 +1,111 @@
+"""From a difference to a finding on disk, and from a finding back to its input."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tunfuzz.peer.cases import Input, input_of
+from tunfuzz.peer.judging import Judged
+from tunproof import findings
+from tunproof.corpus.model import to_hex
+from tunproof.errors import UsageError
+from tunproof.findings import Finding
+from tunproof.outcome import Answered, Broken, Cut, TurnedDown
+
+__all__ = ["Kept", "input_from", "keep"]
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """What a summary says of a finding.
+
+    Attributes:
+        folder: where it is.
+        title: what differs, in one line.
+        rule: what is broken.
+        operation: of the corpus.
+        flag: the class of bugs that it resembles; "" where none is like it.
+        effect: what users see of such bugs.
+        like: the golden case that fails alike.
+        times: how often it was met.
+    """
+
+    folder: str
+    title: str
+    rule: str
+    operation: str
+    flag: str = ""
+    effect: str = ""
+    like: str = ""
+    times: int = 1
+
+
+def keep(  # noqa: PLR0913 (what is known of a finding)
+    out: Path,
+    one: Judged,
+    *,
+    subject: str,
+    words: Sequence[str],
+    seed: int,
+    number: int,
+    flag: str = "",
+    details: str = "",
+) -> Finding:
+    """Put a difference into `out`. Raises `EnvironmentProblem`.
+
+    `words` are those of the command line that name the subject, and what options it needs.
+    """
+    operation = one.case.id.partition("/")[0]
+    finding = Finding(
+        kind="adapter",
+        title=_title(operation, one),
+        rule=one.rule,
+        operation=operation,
+        input=msgspec.to_builtins(one.case.input),
+        expected=msgspec.to_builtins(one.case.expect),
+        got=_got(one),
+        flags=(flag,) if flag else (),
+        subject=subject,
+        seed=seed,
+        case_number=number,
+        repro="",
+        details="\n\n".join(filter(None, (details, one.verdict.difference, _trace(one), one.asked.stderr.strip()))),
+    )
+    replay = ["tunproof", "fuzz", "adapter", "--replay", str(out / finding.folder), *words]
+    finding = msgspec.structs.replace(finding, repro=shlex.join(replay))
+    findings.keep(out, finding)
+    return finding
+
+
+def input_from(finding: Finding) -> Input:
+    """Return the input of a finding. Raises `UsageError` where it is not about an adapter."""
+    try:
+        return input_of(finding.operation, finding.input)
+    except (KeyError, msgspec.ValidationError) as error:
+        raise UsageError(f"the finding holds no input of an adapter ({finding.operation!r}): {error}") from error
+
+
+def _title(operation: str, one: Judged) -> str:
+    said = one.verdict.difference.partition("\n")[0]
+    return f"{operation}, {one.verdict.kind}: {said}"
+
+
+def _got(one: Judged) -> dict[str, Any]:
+    said = one.verdict.difference.partition("\n")[0]
+    what = "packets" if one.case.id.startswith("read/") else "frames"
+    match one.asked.outcome:
+        case Answered(value=list() as packets) if all(isinstance(packet, bytes) for packet in packets):
+            return {"outcome": "answered", what: list(to_hex(packets)), "detail": said}
+        case Answered(value=value):
+            return {"outcome": "answered", "detail": f"{said}: {value.hex() if isinstance(value, bytes) else value}"}
+        case Cut(packets=packets):
+            return {"outcome": "delivered", "packets": list(to_hex(packets)), "detail": said}
+        case TurnedDown(reason=reason, frames=frames):
+            return {"outcome": "turned down", what: list(to_hex(frames)), "detail": reason}
+    return {"outcome": str(one.verdict.kind), "detail": said}
+
+
+def _trace(one: Judged) -> str:
+    return one.asked.outcome.trace if isinstance(one.asked.outcome, Broken) else ""

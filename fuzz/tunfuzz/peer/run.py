@@ -1,0 +1,186 @@
+"""The loop: blocks of inputs, operation by operation, to the reference and to the subject."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from tunfuzz.peer.cases import OPERATIONS, Input, case_of
+from tunfuzz.peer.inputs import Inputs
+from tunfuzz.peer.judging import Judged, judged
+from tunfuzz.peer.met import Finder
+from tunfuzz.peer.request import Request, Summary
+from tunproof.asker import Asker
+from tunproof.corpus.cases import Case, Refused, Rejected
+from tunproof.corpus.load import Corpus
+from tunproof.errors import UsageError
+from tunproof.outcome import Broken
+from tunproof.reference import Reference
+from tunproof.verdict import Kind
+
+__all__ = ["run"]
+
+_ROUND: Final = (
+    "read",
+    "write_gso",
+    "read",
+    "checksum",
+    "read",
+    "write_batch",
+    "read",
+    "write_gso",
+    "header",
+    "write",
+)
+"""Whose block is next: the operations take turns, the ones in which most goes wrong more often."""
+
+_LIFECYCLES: Final = "a lifecycle is a script, and none is made up"
+_MOST_FINDINGS: Final = 50  # a subject that is wrong about everything needs no more to be known for it
+
+
+def run(request: Request, corpus: Corpus, *, progress: Callable[[int, int], None] = lambda *_: None) -> Summary:
+    """Ask until enough is asked; every finding is on disk before the next input. Ctrl-C ends it, with a summary.
+
+    Raises `UsageError`, `EnvironmentProblem`: where the adapter is broken, among others.
+    """
+    if request.connector.mode is not None and request.connector.mode.startswith("device"):
+        from tunproof import lab  # noqa: PLC0415 (takes time, and few runs need it)
+
+        lab.ensure()
+    with request.connector.open(corpus) as asker, Reference() as reference:
+        loop = _Loop(request, corpus, asker, reference, progress)
+        try:
+            loop.run()
+        except KeyboardInterrupt:
+            loop.summary.interrupted = True
+        return loop.summary
+
+
+class _Loop:
+    """One run."""
+
+    def __init__(
+        self,
+        request: Request,
+        corpus: Corpus,
+        asker: Asker,
+        reference: Reference,
+        progress: Callable[[int, int], None],
+    ) -> None:
+        self._request = request
+        self._asker = asker
+        self._reference = reference
+        self._progress = progress
+        self._finder = Finder(asker, reference, corpus, request)
+        self._known: dict[tuple[str, str], int] = {}
+        self.summary = Summary(asker.name, asker.mode, request.seed)
+        self._inputs = {op: Inputs(op, request.seed, corpus).blocks() for op in self._operations()}
+
+    def run(self) -> None:
+        """Ask block after block."""
+        started = time.monotonic()
+        for operation, block in self._blocks(started):
+            self._ask(operation, block)
+            self.summary.seconds = time.monotonic() - started - self.summary.minimising
+            self._progress(*self._progressed(started))
+            if self.summary.stopped:
+                break
+        if not self.summary.cases:
+            raise UsageError(f"there is nothing that can be put to it: {'; '.join(self.summary.skipped)}")
+        self._asker.finish()
+        self._look_for_troubles()
+
+    def _operations(self) -> list[str]:
+        """Return what is asked, and note what is not."""
+        wanted = self._request.select
+        if wanted is not None and wanted not in OPERATIONS:
+            raise UsageError(f"there is no operation {wanted!r} to be asked; there are {', '.join(OPERATIONS)}")
+        claimed = [op for op in OPERATIONS if self._asker.ops is None or op in self._asker.ops]
+        for op in OPERATIONS:
+            if op not in claimed:
+                self.summary.skipped[f"{op}: the subject does not claim it"] = 0
+        self.summary.skipped[f"lifecycle: {_LIFECYCLES}"] = 0
+        return [op for op in claimed if wanted in {None, op}]
+
+    def _blocks(self, started: float) -> Iterator[tuple[str, list[Input]]]:
+        """Yield blocks, cut to what is still wanted."""
+        most, seconds = self._request.cases, self._request.seconds
+        asked = 0
+        for operation in itertools.cycle(_ROUND):
+            if not self._inputs:
+                return
+            if operation not in self._inputs:
+                continue
+            if seconds is not None and time.monotonic() - started >= seconds:
+                return
+            block = next(self._inputs[operation])
+            block = block if most is None else block[: most - asked]
+            if not block:
+                return
+            asked += len(block)
+            yield operation, block
+
+    def _ask(self, operation: str, block: Sequence[Input]) -> None:
+        cases = [case for case in (case_of(given, self._reference) for given in block) if self._is_claimed(case)]
+        first = self.summary.cases
+        found = [judged(one, claims=self._asker.capabilities is not None) for one in self._asker.ask(cases)]
+        if (
+            found
+            and all(one.verdict.kind is Kind.UNSUPPORTED for one in found)
+            and not self.summary.operations[operation]
+        ):
+            self.summary.skipped[f"{operation}: the subject does not have it"] = 0
+            del self._inputs[operation]
+            return
+        self.summary.operations[operation] += len(cases)
+        self.summary.refused[operation] += sum(isinstance(case.expect, Refused | Rejected) for case in cases)
+        for at, one in enumerate(found):
+            self._count(one)
+            if one.rule:
+                self._met(operation, one, first + at, [case.input for case in cases[:at]])  # type: ignore[misc]
+            if isinstance(one.asked.outcome, Broken) and one.asked.outcome.how == "blocked":
+                self.summary.stopped = one.asked.outcome.detail
+                break
+        self._look_for_troubles()
+
+    def _is_claimed(self, case: Case) -> bool:
+        capabilities = self._asker.capabilities
+        if capabilities is None or capabilities.issuperset(case.requires):
+            return True
+        self.summary.skipped[f"not claimed: {', '.join(sorted(set(case.requires) - capabilities))}"] += 1
+        return False
+
+    def _count(self, one: Judged) -> None:
+        if one.waiver:
+            self.summary.waived[one.waiver] += 1
+        if one.verdict.kind is Kind.UNSUPPORTED:
+            self.summary.skipped[f"unsupported: {one.verdict.difference}"] += 1
+        self.summary.advice.update(one.advice)
+        self.summary.policies.update(one.verdict.policies)
+
+    def _met(self, operation: str, one: Judged, number: int, earlier: list[Input]) -> None:
+        """Make a finding of a difference, unless its rule has one."""
+        known = self._known.get((operation, one.rule))
+        findings = self.summary.findings
+        if known is not None:
+            findings[known] = msgspec.structs.replace(findings[known], times=findings[known].times + 1)
+            return
+        started = time.monotonic()
+        self._known[operation, one.rule] = len(findings)
+        findings.append(self._finder.keep(one, number, earlier))
+        self.summary.minimising += time.monotonic() - started
+        if len(findings) >= _MOST_FINDINGS:
+            self.summary.stopped = f"{_MOST_FINDINGS} findings are enough"
+
+    def _look_for_troubles(self) -> None:
+        self.summary.troubles += self._asker.troubles()
+        self.summary.restarts = self._asker.restarts
+
+    def _progressed(self, started: float) -> tuple[int, int]:
+        """Return how far it is, and how far it is to go."""
+        if self._request.cases is not None:
+            return self.summary.cases, self._request.cases
+        assert self._request.seconds is not None  # noqa: S101 (what `Request` says)
+        return int(time.monotonic() - started), int(self._request.seconds)

@@ -1,0 +1,231 @@
+"""Making an input smaller for as long as it still shows the same: its structure first, its bytes last.
+
+Greedy and deterministic. Where lengths and sums were right they are made right again after each step, so that what is
+left has one thing to look at.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from tio.virtio import VnetHeader
+from tunfuzz.build import assemble
+from tunfuzz.differential.minimise import minimise as minimise_bytes
+from tunfuzz.peer.cases import Input
+from tunfuzz.peer.repair import layers_of, repaired
+from tunproof.corpus.cases import BatchInput, ChecksumInput, EmitInput, GsoInput, ParseInput, ReadInput, WriteInput
+from tunproof.corpus.model import from_hex, to_hex
+from tunproof.fields import packet_fields
+
+__all__ = ["minimise"]
+
+_ROUNDS = 2  # what a later step took away may let an earlier one go on
+_LENGTHS = (0, 1, 8, 9, 16, 17, 24)
+_VNET = 10
+_FEW = 8  # packets of a batch, up to which each is looked at
+_LITTLE = "little"
+
+_Step = Callable[[Any], Iterator[Any]]
+
+
+def minimise(given: Input, still: Callable[[Input], bool]) -> Input:
+    """Return the smallest input that could be found for which `still` holds; it holds for `given`."""
+    for _ in range(_ROUNDS):
+        before = given
+        for step in _STEPS[type(given)]:
+            given = _down(given, step, still)
+        given = _by_bytes(given, still)
+        if given == before:
+            break
+    return given
+
+
+def _down(given: Input, step: _Step, still: Callable[[Input], bool]) -> Input:
+    again = True
+    while again:
+        again = False
+        for candidate in step(given):
+            if candidate != given and still(candidate):
+                given, again = candidate, True
+                break
+    return given
+
+
+def _by_bytes(given: Input, still: Callable[[Input], bool]) -> Input:
+    """Cut and zero the bytes of an input that is one run of them."""
+    name = _BYTES.get(type(given))
+    if name is None:
+        return given
+
+    def made(data: bytes) -> Input:
+        smaller: Input = msgspec.structs.replace(given, **{name: data.hex()})
+        return smaller
+
+    return made(minimise_bytes(bytes.fromhex(getattr(given, name)), lambda data: still(made(data))))
+
+
+_BYTES: dict[type, str] = {ReadInput: "frame", WriteInput: "packet", ChecksumInput: "data", ParseInput: "bytes"}
+
+
+# Packets ---------------------------------------------------------------------------------------------------------
+
+
+def _plainer(packet: bytes, *, partial: bool) -> Iterator[bytes]:
+    """Yield packets with less payload, without options, with zeros: sound ones, if `packet` is."""
+    layers = layers_of(packet)
+    if layers is None:
+        return
+    at, end = layers.transport_offset, layers.payload_offset
+    stem, transport, payload = packet[:at], packet[at:end], packet[end:]
+    if repaired(packet, partial=partial) == packet:
+        yield from (
+            assemble(stem, transport, payload[:length], partial=partial)
+            for length in (*_LENGTHS, len(payload) // 2, len(payload) - 1)
+            if 0 <= length < len(payload)
+        )
+        yield from (assemble(*headers, payload, partial=partial) for headers in _without_options(stem, transport))
+        yield assemble(stem, transport, bytes(len(payload)), partial=partial)
+        yield from (repaired(one, partial=partial) for one in _without_a_field(packet))
+    yield from _without_a_field(packet)
+
+
+def _without_options(stem: bytes, transport: bytes) -> Iterator[tuple[bytes, bytes]]:
+    if stem[0] >> 4 == 4 and len(stem) > 20:
+        yield b"\x45" + stem[1:20], transport
+    if stem[0] >> 4 == 6 and len(stem) > 40:
+        yield stem[:6] + bytes((17 if len(transport) == 8 else 6,)) + stem[7:40], transport
+    if len(transport) > 20:
+        yield stem, transport[:12] + bytes((0x50 | transport[12] & 15,)) + transport[13:20]
+
+
+def _without_a_field(packet: bytes) -> Iterator[bytes]:
+    for field in packet_fields(packet):
+        if any(packet[field.start : field.end]) and "version" not in field.name:
+            yield packet[: field.start] + bytes(field.end - field.start) + packet[field.end :]
+
+
+# Steps: each yields what is a little smaller. --------------------------------------------------------------------
+
+
+def _less_before(given: Any) -> Iterator[Any]:
+    for before in _fewer(given.before):
+        yield msgspec.structs.replace(given, before=before)
+
+
+def _fewer(items: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    """Yield the items without some of them: all, halves, quarters, single ones."""
+    size = len(items)
+    while size:
+        for start in range(0, len(items), size):
+            yield items[:start] + items[start + size :]
+        size //= 2
+
+
+def _no_poison(given: Any) -> Iterator[Any]:
+    yield msgspec.structs.replace(given, poison=None)
+
+
+def _smaller_frame(given: ReadInput) -> Iterator[ReadInput]:
+    frame = bytes.fromhex(given.frame)
+    if len(frame) < _VNET:
+        return
+    header, packet = VnetHeader.parse(frame, byte_order=_LITTLE), frame[_VNET:]
+    pairs = [*_smaller_segments(header, packet), *_moved(header, packet)]
+    pairs += [(header.with_(**{name: 0}), packet) for name in VnetHeader._fields[:6]]
+    for each, rest in pairs:
+        yield msgspec.structs.replace(given, frame=(each.emit(byte_order=_LITTLE) + rest).hex())
+
+
+def _smaller_segments(header: VnetHeader, packet: bytes) -> Iterator[tuple[VnetHeader, bytes]]:
+    """Yield superpackets of two segments, or three, of few bytes."""
+    layers = layers_of(packet)
+    if not header.gso_type or layers is None:
+        return
+    for size in (8, header.gso_size // 2):
+        for length in (2 * size, size + 1, 3 * size):
+            shorter = packet[: layers.payload_offset + length]
+            if 0 < size < header.gso_size and len(shorter) < len(packet):
+                yield header.with_(gso_size=size), repaired(shorter, partial=header.needs_csum)
+
+
+def _moved(header: VnetHeader, packet: bytes) -> Iterator[tuple[VnetHeader, bytes]]:
+    """Yield plainer packets, each with a vnet header that knows where its headers end."""
+    old = layers_of(packet)
+    for smaller in _plainer(packet, partial=header.needs_csum):
+        new = layers_of(smaller)
+        changed = header
+        if old is not None and new is not None:
+            if header.csum_start == old.transport_offset:
+                changed = changed.with_(csum_start=new.transport_offset)
+            if header.hdr_len == old.payload_offset:
+                changed = changed.with_(hdr_len=new.payload_offset)
+        yield changed, smaller
+
+
+def _smaller_arguments(given: GsoInput) -> Iterator[GsoInput]:
+    hdr, transport_hdr, pays = bytes.fromhex(given.hdr), bytes.fromhex(given.transport_hdr), from_hex(given.pays)
+    whole = b"".join((hdr, transport_hdr, *pays))
+    is_sound = repaired(whole, partial=True) == whole
+    sizes = [pays[:number] for number in (0, 1, 2, 3, len(pays) // 2, len(pays) - 1) if 0 <= number < len(pays)]
+    most = max(map(len, pays), default=0)
+    sizes += [[pay[:length] for pay in pays] for length in (8, 1, most // 2) if 0 < length < most]
+    sizes += [[bytes(len(pay)) for pay in pays]]
+    for fewer in sizes:
+        packet = b"".join((hdr, transport_hdr, *fewer))
+        packet = repaired(packet, partial=True) if is_sound else packet
+        yield _split(given, packet, len(hdr), len(transport_hdr), [len(pay) for pay in fewer])
+    for packet in _plainer(whole, partial=True):
+        if len(packet) == len(whole):
+            yield _split(given, packet, len(hdr), len(transport_hdr), [len(pay) for pay in pays])
+
+
+def _split(given: GsoInput, packet: bytes, first: int, second: int, sizes: list[int]) -> GsoInput:
+    pays, at = [], first + second
+    for size in sizes:
+        pays.append(packet[at : at + size])
+        at += size
+    return msgspec.structs.replace(
+        given, hdr=packet[:first].hex(), transport_hdr=packet[first : first + second].hex(), pays=to_hex(pays)
+    )
+
+
+def _fewer_packets(given: BatchInput) -> Iterator[BatchInput]:
+    for packets in _fewer(given.packets):
+        yield msgspec.structs.replace(given, packets=packets)
+
+
+def _plainer_packets(given: BatchInput) -> Iterator[BatchInput]:
+    """Yield batches in which the same is taken from all packets, then ones with one plainer packet."""
+    packets = from_hex(given.packets)
+    if len(packets) > _FEW:
+        return
+    for together in zip(*(list(_plainer(packet, partial=False)) for packet in packets), strict=False):
+        yield msgspec.structs.replace(given, packets=to_hex(together))
+    for index, packet in enumerate(packets):
+        for smaller in _plainer(packet, partial=False):
+            yield msgspec.structs.replace(given, packets=to_hex((*packets[:index], smaller, *packets[index + 1 :])))
+
+
+def _from_zero(given: ChecksumInput) -> Iterator[ChecksumInput]:
+    yield msgspec.structs.replace(given, initial=0)
+
+
+def _smaller_header(given: Any) -> Iterator[Any]:
+    yield msgspec.structs.replace(given, byte_order=_LITTLE)
+    if isinstance(given, EmitInput):
+        for name, value in msgspec.structs.asdict(given.fields).items():
+            if value:
+                zero = "00" * 12 if name == "rest" else 0
+                yield msgspec.structs.replace(given, fields=msgspec.structs.replace(given.fields, **{name: zero}))
+
+
+_STEPS: dict[type, tuple[_Step, ...]] = {
+    ReadInput: (_less_before, _smaller_frame),
+    WriteInput: (_less_before, _no_poison),
+    GsoInput: (_less_before, _smaller_arguments),
+    BatchInput: (_less_before, _no_poison, _fewer_packets, _plainer_packets),
+    ChecksumInput: (_from_zero,),
+    ParseInput: (_smaller_header,),
+    EmitInput: (_smaller_header,),
+}

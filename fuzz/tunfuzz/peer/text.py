@@ -1,0 +1,40 @@
+"""The summary for people."""
+
+from rich.text import Text
+
+from tunfuzz.peer.request import Summary
+from tunproof.terminal import Page, Terminal
+
+__all__ = ["show"]
+
+
+def show(terminal: Terminal, summary: Summary) -> None:
+    """Print what was asked, what was not, and what was found."""
+    page = Page(terminal)
+    terminal.say(
+        f"{summary.subject} ({summary.mode}): {summary.cases} cases from seed {summary.seed}"
+        f" in {summary.seconds:.1f} s, {summary.per_s:,.0f} per second\n"
+    )
+    table = terminal.table("operation", "cases", "of them refused", numbers=("cases", "of them refused"))
+    for operation, count in summary.operations.items():
+        table.add_row(operation, str(count), str(summary.refused[operation]))
+    terminal.out.print(table)
+    for what, counts in (
+        ("not asked", summary.skipped),
+        ("differs by right", summary.waived),
+        ("should be kept", summary.advice),
+        ("policy", summary.policies),
+    ):
+        for name, count in sorted(counts.items(), key=lambda item: -item[1]):
+            page.say(f"{what}: {name}" + (f", {count} times" if count else ""))
+    for text in (*summary.troubles, summary.stopped):
+        if text:
+            terminal.out.print(Text(text, style="yellow"))
+    terminal.say(f"\n{len(summary.findings)} findings")
+    for kept in summary.findings:
+        page.say(f"{kept.title}{f' ({kept.times} times)' if kept.times > 1 else ''}", 2, style="red")
+        if kept.flag:
+            page.say(f"resembles {kept.flag} ({kept.like}): {kept.effect}", 4)
+        page.say(kept.folder, 4)
+    if summary.interrupted:
+        terminal.say("interrupted")
