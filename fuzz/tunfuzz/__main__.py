@@ -11,14 +11,17 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import HypothesisException
 
 from tunfuzz.properties import PROPERTIES, Property
+from tunfuzz.values import Framed
 from tunproof import lab
 from tunproof.errors import EnvironmentProblem
+from tunproof.findings import Finding, keep
 
 __all__ = ["main"]
 
@@ -56,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         gc.freeze()
         gc.set_threshold(20_000, 20, 100)
         try:
-            return _run(chosen, kernel, options.seconds, options.seed)
+            return _run(chosen, kernel, options)
         except EnvironmentProblem as problem:
             print(f"tunfuzz: the lab failed: {problem}", file=sys.stderr)
             return ENVIRONMENT
@@ -67,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=60.0, metavar="N", help="about how long (default: 60)")
     parser.add_argument("--seed", type=int, help="what the first round starts from (default: a new one)")
     parser.add_argument("--only", choices=[each.name for each in PROPERTIES], help="one invariant instead of all")
+    parser.add_argument("--out", type=Path, default=Path("tunproof-findings"), metavar="DIR", help="for findings")
     parser.add_argument("--require-lab", action="store_true", help="without a lab end with 3 instead of going on")
     return parser
 
@@ -106,9 +110,10 @@ class _Progress:
         return f"{self.examples} examples in {elapsed:.0f} s, {self.examples / max(elapsed, 0.001):.0f} per second"
 
 
-def _run(chosen: Sequence[Property], kernel: lab.Exchange | None, seconds: float, start: int | None) -> int:
+def _run(chosen: Sequence[Property], kernel: lab.Exchange | None, options: argparse.Namespace) -> int:
     """Go through the invariants, a hundred examples at a time, each round from the next seed."""
-    number = secrets.randbits(32) if start is None else start
+    seconds, out = options.seconds, options.out
+    number = secrets.randbits(32) if options.seed is None else options.seed
     progress = _Progress()
     print(f"tunfuzz: {len(chosen)} invariants, starting from seed {number}")
     while True:
@@ -117,7 +122,7 @@ def _run(chosen: Sequence[Property], kernel: lab.Exchange | None, seconds: float
             finding = _try(each, kernel, number, progress)
             if finding is not None:
                 progress.clear()
-                _report(each, number, finding)
+                _report(each, number, finding, out)
                 return FOUND
             if time.monotonic() - progress.started >= seconds:
                 progress.clear()
@@ -153,11 +158,25 @@ def _try(each: Property, kernel: lab.Exchange | None, number: int, progress: _Pr
     return findings[0] if findings else None
 
 
-def _report(each: Property, number: int, finding: _Finding) -> None:
+def _report(each: Property, number: int, finding: _Finding, out: Path) -> None:
+    repeat = f"python -m tunfuzz --seconds 0 --only {each.name} --seed {number}"
     print(f"tunfuzz: {each.name} does not hold: {type(finding.error).__name__}: {finding.error}")
     print(f"  smallest example: {finding.value!r}")
     print(f"  as code:          invariants.{each.check.__name__}(<the example>{', kernel' if each.needs_lab else ''})")
-    print(f"  to repeat it:     python -m tunfuzz --seconds 0 --only {each.name} --seed {number}")
+    print(f"  to repeat it:     {repeat}")
+    value = finding.value.frame() if isinstance(finding.value, Framed) else finding.value
+    kept = Finding(
+        kind="property",
+        title=f"{each.name} does not hold: {finding.error}",
+        rule=each.name,
+        operation="read" if isinstance(value, bytes) else "",
+        input={"frame": value.hex()} if isinstance(value, bytes) else {"value": repr(value)},
+        expected={"outcome": "holds"},
+        got={"outcome": type(finding.error).__name__, "detail": str(finding.error)},
+        seed=number,
+        repro=repeat,
+    )
+    print(f"  kept in:          {keep(out, kept)}")
 
 
 if __name__ == "__main__":

@@ -7,10 +7,11 @@ with fresh seeds.
 from pathlib import Path
 
 from tunfuzz import __main__ as properties
+from tunfuzz.campaign.summary import INTERRUPTED
 from tunfuzz.campaign.text import show as show_summary
 from tunfuzz.differential import alone
 from tunfuzz.targets import command as targets
-from tunproof import lab
+from tunproof import findings, lab
 from tunproof.errors import EnvironmentProblem
 from tunproof.terminal import Terminal
 
@@ -20,13 +21,24 @@ _TARGETS, _KERNEL, _PROPERTIES = 0.6, 0.3, 0.1
 
 
 def run(seconds: float, *, out: Path, terminal: Terminal) -> int:
-    """Fuzz, print what came of it, and return the exit code: 1 where anything was found, else 3 where a part failed."""
-    codes = [
-        _run_targets(_TARGETS * seconds, out, terminal),
-        _run_kernel(_KERNEL * seconds, out, terminal),
-        properties.main(["--seconds", str(_PROPERTIES * seconds)]),
-    ]
-    return 1 if 1 in codes else max(codes)
+    """Fuzz, print what came of it, and return the exit code.
+
+    1 where anything was found, else 130 after Ctrl-C, else 3 where a part could not be done.
+    """
+    findings.prepare(out)
+    there = set(findings.in_folder(out))
+    codes = []
+    try:
+        codes.append(_run_targets(_TARGETS * seconds, out, terminal))
+        codes.append(_run_kernel(_KERNEL * seconds, out, terminal))
+        if INTERRUPTED not in codes:
+            codes.append(properties.main(["--seconds", str(_PROPERTIES * seconds), "--out", str(out)]))
+    except KeyboardInterrupt:
+        codes.append(INTERRUPTED)
+    found = [path for path in findings.in_folder(out) if path not in there]
+    for path in found:
+        terminal.say(f"found: {path}")
+    return 1 if found or 1 in codes else max(codes)
 
 
 def _run_targets(seconds: float, out: Path, terminal: Terminal) -> int:
@@ -36,7 +48,7 @@ def _run_targets(seconds: float, out: Path, terminal: Terminal) -> int:
         terminal.say(f"the targets were left out: {problem}")
         return problem.exit_code
     targets.show(terminal, results)
-    return int(any(result.finding for result in results))
+    return 0
 
 
 def _run_kernel(seconds: float, out: Path, terminal: Terminal) -> int:

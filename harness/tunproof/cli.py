@@ -263,12 +263,12 @@ def _add_commands() -> None:
 def main() -> None:
     """Run the command and exit: the console script."""
     prepare_streams()
-    _add_commands()
     try:
+        _add_commands()
         app()
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            _complain("interrupted; nothing is left behind")
+            _complain("interrupted; no process is left behind")
         raise
     except TunproofError as error:
         _complain(str(error))

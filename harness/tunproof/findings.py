@@ -33,7 +33,19 @@ from tunproof.picture import vnet_words
 from tunproof.reports.text import legible, shortened
 from tunproof.version import __version__
 
-__all__ = ["CAPTURE", "CASE", "FINDING", "REPRO", "Finding", "in_folder", "keep", "load", "outcome_words", "slug_of"]
+__all__ = [
+    "CAPTURE",
+    "CASE",
+    "FINDING",
+    "REPRO",
+    "Finding",
+    "in_folder",
+    "keep",
+    "load",
+    "outcome_words",
+    "prepare",
+    "slug_of",
+]
 
 FINDING = "finding.json"
 CASE = "case.json"
@@ -55,6 +67,7 @@ _CURES = {
     errno.ENOTDIR: "name a folder with --out: what stands there is a file",
     errno.EEXIST: "name a folder with --out: what stands there is a file",
 }
+_ELSEWHERE = "name a folder that you may write to with --out"
 _SENT, _EXPECTED, _GOT = range(3)
 _INTERFACES = ("sent", "expected", "got")
 
@@ -138,6 +151,16 @@ def keep(out: Path, finding: Finding) -> Path:
     return folder
 
 
+def prepare(out: Path) -> None:
+    """Make sure that findings can be kept in `out` before any is there. Raises `EnvironmentProblem`."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        Path(tempfile.mkdtemp(prefix=_STAGING, dir=out)).rmdir()
+    except OSError as error:
+        cure = _CURES.get(error.errno or 0, _ELSEWHERE)
+        raise EnvironmentProblem(f"{out}: findings cannot be kept there: {error.strerror}", cure=cure) from error
+
+
 def load(path: Path) -> Finding:
     """Return the finding of a folder, or of its finding.json. Raises `UsageError` with file and reason."""
     file = path / FINDING if path.is_dir() else path
@@ -214,7 +237,7 @@ def _unkept(out: Path, finding: Finding, error: OSError) -> EnvironmentProblem:
         f"{out}: a finding cannot be kept: {error.strerror}\n"
         f"  finding: {finding.title}\n  repeat: {finding.repro}\n  input: {given}"
     )
-    return EnvironmentProblem(what, cure=_CURES.get(error.errno or 0, "name a folder that you may write to with --out"))
+    return EnvironmentProblem(what, cure=_CURES.get(error.errno or 0, _ELSEWHERE))
 
 
 # What is in the folder.

@@ -14,6 +14,7 @@ Kernels with a regression must not look as if they had something else. Two rules
 """
 
 import errno
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
@@ -105,6 +106,14 @@ _CHECKSUM_OF_NOBODY = {"flags": 0, "csum_start": 0}
 
 
 # What may be written -------------------------------------------------------------------------------------------------
+
+
+@_tells(Trait.HDR_LEN_LOOSE)
+def _hdr_len_loose(device: Device) -> bool:
+    """Behind a vnet header of 12 bytes hdr_len may be one more than the packet has."""
+    packet = packet_bytes(ip4() / UDP()) + payload(8)
+    header = bytes(2) + (len(packet) + 1).to_bytes(2, sys.byteorder) + bytes(8)
+    return isinstance(device.send(header + packet, Way(header_size=12)), Delivered)
 
 
 @_tells(Trait.LONG_FRAMES)

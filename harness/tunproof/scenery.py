@@ -292,6 +292,8 @@ def _received(end: socket.socket) -> list[bytes]:
             frame, address = end.recvfrom(_LARGEST)
         except BlockingIOError:
             return frames
+        except ConnectionResetError:  # said once: the other end was closed with unread frames
+            continue
         if end.family == socket.AF_UNIX and not frame:  # the near end was closed
             return frames
         if end.family == socket.AF_UNIX or address[2] != socket.PACKET_OUTGOING:

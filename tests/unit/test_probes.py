@@ -83,7 +83,7 @@ def _kind(frame: bytes, way: Way) -> str:
         return "forwarded ipv6" if frame[way.header_size] >> 4 == 6 else "forwarded"
     if way.reader is not None and way.reader_header_size > 10:
         return "long header"
-    return "tunnel" if way.header_size > 10 else "plain" if way == REDIRECT else "read"
+    return "tunnel" if way.header_size >= 24 else "plain" if way == REDIRECT else "read"
 
 
 @pytest.mark.parametrize(

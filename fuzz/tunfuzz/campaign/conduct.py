@@ -156,6 +156,15 @@ def _asker(request: Campaign, runner: ShardRunner, out: Path, *, idle: bool) -> 
             yield partial(cluster.ask, runner, out, request.deadline)
 
 
+def _is_of(folder: Path, seed: int) -> bool:
+    """Whether a finding may be one of the campaign with this seed: other commands keep theirs in the same folder."""
+    try:
+        finding = findings.load(folder)
+    except UsageError:
+        return True
+    return finding.kind == "kernel" and finding.seed in {None, seed}
+
+
 def _summary(course: _Course, path: Path, rules: Sequence[str], again: tuple[str, ...]) -> Summary:
     """Sum up what the file says: Ctrl-C may have come between its last line and our own count.
 
@@ -163,7 +172,8 @@ def _summary(course: _Course, path: Path, rules: Sequence[str], again: tuple[str
     """
     state = read(path)
     tally = state.tally()
-    here = {each.name for each in findings.in_folder(path.parent)} - set(state.heading.there)
+    new = (each for each in findings.in_folder(path.parent) if each.name not in state.heading.there)
+    here = {each.name for each in new if _is_of(each, state.heading.seed)}
     return Summary(
         seed=state.heading.seed,
         tally=tally,

@@ -115,7 +115,8 @@ def _record(path: Path, number: int, line: bytes) -> Record:
     try:
         record: Record = _DECODER.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}:{number}: {error}; remove the line to ask its shard again") from error
+        cure = "remove the line to ask its shard again" if number > 1 else "this is no campaign that could go on"
+        raise UsageError(f"{path}:{number}: {error}; {cure}") from error
     return record
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tunfuzz.shard import Tally
 
-__all__ = ["Summary"]
+__all__ = ["INTERRUPTED", "Summary"]
 
 FOUND, ENVIRONMENT, INTERRUPTED = 1, 3, 130
 

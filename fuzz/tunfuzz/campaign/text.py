@@ -18,7 +18,7 @@ def show(terminal: Terminal, summary: Summary) -> None:
         _histogram(terminal, what, counts, tally.cases)
     never = summary.never_exercised
     terminal.say(f"\nrules exercised: {len(summary.rules) - len(never)} of {len(summary.rules)}")
-    for name in never:
+    for name in never if tally.cases else ():
         page.say(f"never: {name}", 2)
     terminal.say(f"\n{tally.differences} differences, {len(summary.findings)} findings")
     for folder in summary.findings:

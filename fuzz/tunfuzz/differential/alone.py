@@ -2,17 +2,17 @@
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tio.linux import Model
+from tio.linux import Model, NotModelled
 from tunfuzz.campaign.summary import Summary
 from tunfuzz.differential.experiment import experiment
 from tunfuzz.differential.kernel import Differential, look
-from tunfuzz.differential.report import Difference, way_from
+from tunfuzz.differential.report import frame_from, way_from
 from tunfuzz.shard import Shard, Tally
-from tunproof import findings, lab
+from tunproof import findings
 from tunproof.errors import EnvironmentProblem, UsageError
 from tunproof.lab import RunningKernel
 
@@ -26,57 +26,92 @@ _CASES = 200_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """How many cases, or how many seconds; None and None: 200 000 cases. `seed` None: a new one."""
+    """How many cases, or how many seconds (200 000 cases), from which on, by which seed (None: a new one)."""
 
     cases: int | None
     seconds: float | None
     seed: int | None
     out: Path
+    first: int = 0
 
 
 def fuzz(wanted: Wanted, *, progress: Callable[[int, int, str], None] = lambda *_: None) -> Summary:
     """Ask, and return what came out. What was found is on disk, whatever ends this. Raises `EnvironmentProblem`."""
-    most = wanted.cases if wanted.cases is not None or wanted.seconds is not None else _CASES
+    findings.prepare(wanted.out)
+    there = set(findings.in_folder(wanted.out))
     seed = secrets.randbits(32) if wanted.seed is None else wanted.seed
+    most = wanted.cases if wanted.cases is not None or wanted.seconds is not None else _CASES
     asked = experiment()
-    tally, problems, interrupted = Tally(), [], False
+    tally, problems, interrupted = Tally(), list[str](), False
     started = time.monotonic()
     try:
-        while (most is None or tally.cases < most) and (
-            wanted.seconds is None or time.monotonic() - started < wanted.seconds
-        ):
-            count = _SHARD if most is None else min(_SHARD, most - tally.cases)
-            tally.add(asked.runner(Shard(seed, tally.cases, count), wanted.out))
+        for shard in _shards(wanted, seed, most, started):
+            tally.add(asked.runner(shard, wanted.out))
             progress(tally.cases, most or tally.cases, f"{tally.cases / (time.monotonic() - started):,.0f} per second")
     except EnvironmentProblem as problem:
         problems.append(str(problem))
     except KeyboardInterrupt:
         interrupted = True
-    missing = 0 if most is None or wanted.seconds is not None else most - tally.cases
+    left = (most or 0) - tally.cases if wanted.seconds is None else 0
     return Summary(
         seed=seed,
         tally=tally,
         rules=tuple(asked.rules),
         seconds=time.monotonic() - started,
-        missing=missing or int(bool(problems)),
-        findings=tuple(wanted.out / name for name in tally.findings),
+        missing=left if left > 0 else int(bool(problems)),
+        # Also those of a shard that was not finished.
+        findings=tuple(path for path in findings.in_folder(wanted.out) if path not in there),
         problems=tuple(problems),
-        again=("tunproof", "fuzz", "kernel", "--seed", str(seed), "--out", str(wanted.out)),
+        again=_again(wanted, seed, wanted.first + tally.cases, left),
         interrupted=interrupted,
     )
 
 
-def replay(path: Path) -> Difference | None:
-    """Ask kernel and model once more what a finding is about; return None where they agree.
+def _shards(wanted: Wanted, seed: int, most: int | None, started: float) -> Iterator[Shard]:
+    """Yield shards until there are enough, or the time is over; each is asked before the next one is wanted."""
+    done = 0
+    while most is None or done < most:
+        if wanted.seconds is not None and time.monotonic() - started >= wanted.seconds:
+            return
+        count = _SHARD if most is None else min(_SHARD, most - done)
+        yield Shard(seed, wanted.first + done, count)
+        done += count
+
+
+def _again(wanted: Wanted, seed: int, first: int, left: int) -> tuple[str, ...]:
+    how_many = ("--cases", str(left)) if left > 0 else ()
+    return (
+        "tunproof",
+        "fuzz",
+        "kernel",
+        "--seed",
+        str(seed),
+        "--first",
+        str(first),
+        *how_many,
+        "--out",
+        str(wanted.out),
+    )
+
+
+def replay(path: Path) -> tuple[bool, str]:
+    """Ask kernel and model once more what a finding is about; return whether they differ, and what there is to say.
 
     Raises `UsageError` where it is no finding of the kernel differential, and `EnvironmentProblem`.
     """
     finding = findings.load(path)
     if finding.kind != "kernel":
         raise UsageError(f"{path}: a finding of kind {finding.kind!r}; see repro.txt beside it")
+    frame, way = frame_from(finding), way_from(finding)
     runner = experiment().runner
     assert isinstance(runner, Differential)  # noqa: S101 (for the type checker)
-    lab.ensure()
+    other = "" if finding.kernel in {"", runner.kernel} else f" (it was found on Linux {finding.kernel})"
     with RunningKernel() as kernel:
-        difference = look(kernel, Model(runner.traits, way_from(finding)), bytes.fromhex(finding.input["frame"]))
-    return None if difference.rule == "nothing" else difference
+        kernel.sender(way)  # a lab that cannot be made is no difference
+        try:
+            difference = look(kernel, Model(runner.traits, way), frame)
+        except NotModelled as because:
+            return False, f"the model has no opinion: {because}{other}"
+    if difference.rule == "nothing":
+        return False, f"kernel and model agree{other}"
+    return True, f"{difference.title}{other}"

@@ -50,6 +50,12 @@ _ROUTED = (
 )
 
 _FAULTING = readback(Offload.TSO | Offload.UDP_TUNNEL)
+_OTHER_SIZES = (
+    Way(header_size=12),
+    Way(header_size=20, reader=Offload.TSO),
+    Way(header_size=24, reader=Offload.TSO | Offload.USO),
+    Way(header_size=12, readable=11),
+)
 _PADDED = Way(reader=Offload.TSO, reader_header_size=12, reader_fill=0xA5)
 _RARE = (
     *map(readback, _READERS[:4]),
@@ -58,6 +64,7 @@ _RARE = (
     *_IMPOSSIBLE[2:],
     _FAULTING,
     _PADDED,
+    *_OTHER_SIZES,
 )
 
 WAYS = (REDIRECT, _TUNNELS, *_ROUTED, *_RARE)

@@ -17,6 +17,7 @@ def kernel(  # noqa: PLR0913 (each is an option of the command)
         float | None, typer.Option("--seconds", min=0, metavar="N", help="For how long, instead.")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Decides the cases (default: a new one).")] = None,
+    first: Annotated[int, typer.Option("--first", min=0, metavar="N", help="Begin with case N.")] = 0,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="For findings.")] = Path("tunproof-findings"),
     replay: Annotated[
         Path | None, typer.Option("--replay", metavar="FINDING", help="Only see a finding again.")
@@ -29,18 +30,18 @@ def kernel(  # noqa: PLR0913 (each is an option of the command)
 
     terminal = Terminal()
     if replay is not None:
-        difference = alone.replay(replay)
+        differs, what = alone.replay(replay)
         if as_json:
-            print_json({"differs": difference is not None, "what": "" if difference is None else difference.title})
+            print_json({"differs": differs, "what": what})
         else:
-            terminal.say("kernel and model agree" if difference is None else difference.title)
-        code = int(difference is not None)
+            terminal.say(what)
+        code = int(differs)
     else:
         from tunfuzz.campaign.text import show
 
         with terminal.progress("cases") as tick:
             summary = alone.fuzz(
-                alone.Wanted(cases=cases, seconds=seconds, seed=seed, out=out),
+                alone.Wanted(cases=cases, seconds=seconds, seed=seed, out=out, first=first),
                 progress=lambda done, total, note: tick(done, total, note=note),
             )
         if as_json:

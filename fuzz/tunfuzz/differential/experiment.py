@@ -7,6 +7,7 @@ from tunfuzz.campaign.request import Experiment
 from tunfuzz.differential.kernel import Differential, rules_on_the_ways
 from tunproof import lab
 from tunproof.corpus.load import load_for_good
+from tunproof.errors import EnvironmentProblem
 from tunproof.probes import probe
 from tunproof.runner import corpus_digest
 
@@ -17,7 +18,14 @@ def experiment() -> Experiment:
     """Probe the running kernel, and return what is asked of it. Raises `EnvironmentProblem`."""
     lab.ensure()
     with lab.RunningKernel() as kernel:
-        traits = probe(kernel).traits
+        probed = probe(kernel)
+    if probed.unknown:
+        reasons = "; ".join(f"{trait}: {reason}" for trait, reason in probed.unknown.items())
+        raise EnvironmentProblem(
+            f"the model needs traits of this kernel that cannot be found out: {reasons}",
+            cure="`tunproof doctor` tries each lab; `tunproof kernel` does without",
+        )
+    traits = probed.traits
     corpus = load_for_good()
     gc.freeze()
     runner = Differential(traits, os.uname().release)

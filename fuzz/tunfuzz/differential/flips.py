@@ -3,7 +3,7 @@
 A refusal and a loss are flipped by never holding. A fact has its flip here: the mistake that is nearest at hand.
 
 Some losses show inside the kernel only: without them a later one loses the very same packets. A model in which they
-never hold is right, so those are flipped by holding for all others instead.
+never hold is right, so those are flipped by holding for all others instead; so are those that guard what is read next.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 from tio.linux import RULES
 
-__all__ = ["FLIPS", "SHADOWED", "flipped"]
+__all__ = ["FLIPS", "GUARDS", "SHADOWED", "flipped"]
 
 SHADOWED = {
     "ip_header_cut_off": "transport_header_cut_off",
@@ -23,11 +23,17 @@ SHADOWED = {
     "ipv4_header_cut_off": "ipv4_header_checksum_wrong",
     "ipv6_header_cut_off": "payload_length_beyond_the_packet",
 }
-"""Losses that a later one makes good for, and which."""
+"""Losses that a later one makes good for, and which: whether they hold at all, nobody outside can tell."""
+
+GUARDS = frozenset({"transport_header_cut_off", "hop_header_cut_off"})
+"""Losses without which there is nothing to read: a model in which they never hold says nothing, it falls over."""
 
 FLIPS: dict[str, Callable[..., Any]] = {
     "linear_length": lambda _: 0,
     "counted_headers": lambda skb: skb.csum_start + skb.transport - 1 if skb.needs_csum else 20 + skb.transport,
+    "counted_headers_without_ip": lambda skb: skb.csum_start + skb.transport - 1 if skb.needs_csum else 20,
+    "counted_headers_dissected": lambda skb: skb.csum_start + skb.transport - 1 if skb.needs_csum else 40,
+    "raised_gso_size": lambda skb: skb.raw_gso_size,
     "ufo_counts_its_header": lambda _: 0,
     "nothing_to_cut": lambda skb, size: len(skb.data) - skb.headers < size,
     "walked_extensions": lambda data: (data[6], 40) if len(data) >= 40 else (-1, 0),
@@ -41,6 +47,7 @@ FLIPS: dict[str, Callable[..., Any]] = {
     "fin_and_psh_on_the_last_only": lambda flags: flags,
     "carried_partial": lambda partial, *_: partial,
     "whole_length": lambda length: length & 0xFFFF,
+    "whole_length_in_16_bits": lambda length: (length & 0xFFFF) + (length >> 16),
     "partial_of_the_kernel": lambda _: 0,
     "tcp_zero": lambda _: 0xFFFF,
     "udp_length": lambda length: length - 8,
@@ -67,11 +74,14 @@ FLIPS: dict[str, Callable[..., Any]] = {
     "fragment_bits": lambda _, before, *, more: before >> 3 | (0x2000 if more else 0),
     "options_of_later_fragments": lambda header: header,
     "ipv6_length": lambda skb: len(skb.data),
+    "ipv6_length_of_tcp": lambda skb: len(skb.data) - 1,
     "jumbo_length": lambda skb, _: len(skb.data),
     "offload_of": lambda _: 1,
     "ecn_needs_its_own_offload": lambda *_: True,
     "too_long_to_be_whole": lambda _: False,
+    "more_segments_than_the_link_takes": lambda *_: False,
     "linear_bytes": lambda skb, _: len(skb.data) - 1,
+    "linear_bytes_uncapped": lambda skb, _: len(skb.data) - 1,
     "partial_fields": lambda *_: bytes(10),
     "known_good": lambda: bytes(10),
     "padding": lambda size: b"\xff" * size,
@@ -85,7 +95,7 @@ def flipped(name: str) -> Iterator[None]:
     rule = RULES[name]
     if rule.kind == "fact":
         wrong = FLIPS[name]
-    elif name in SHADOWED:
+    elif name in SHADOWED or name in GUARDS:
         wrong = _opposite(rule.function)
     else:
         wrong = _never

@@ -10,7 +10,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tio.linux import RULES, Delivered, Model, NotModelled, Outcome, Traits, Way
@@ -23,6 +23,7 @@ from tunfuzz.shard import Shard, Tally
 from tunproof import lab
 from tunproof.corpus.load import load_for_good
 from tunproof.errors import EnvironmentProblem
+from tunproof.findings import in_folder
 from tunproof.kernel import frames_of
 from tunproof.lab import RunningKernel
 
@@ -112,7 +113,7 @@ class _Run:
                 continue
             self._outcomes[type(got)] += 1
             if got != predicted:
-                mask = hidden_by(predicted, got, _reader_header(way))
+                mask = hidden_by(predicted, got, trail=trail, header_size=_reader_header(way))
                 if mask is not None:
                     self._masks[mask] += 1
                     continue
@@ -156,14 +157,14 @@ class _Run:
             return
         self._kernel.close()
         # As it was met first: what happens while it is made smaller must not lose it.
+        there = set(in_folder(self._out))
         folder = self._keep(difference, case)
         smaller = self._smallest(difference, rule)
-        if smaller.frame != difference.frame or smaller.details:
-            kept = self._keep(smaller, case)
-            if kept != folder:
-                shutil.rmtree(folder, ignore_errors=True)
-                folder = kept
-        self._findings.append(folder.name)
+        kept = self._keep(smaller, case)
+        if kept != folder and folder not in there:
+            shutil.rmtree(folder, ignore_errors=True)
+        if kept.name not in self._findings:
+            self._findings.append(kept.name)
         self._kernel.close()
 
     def _keep(self, difference: Difference, case: int) -> Path:
@@ -172,35 +173,35 @@ class _Run:
     def _smallest(self, difference: Difference, rule: str) -> Difference:
         """Return the difference with the smallest frame that still differs in the same way, in fresh labs."""
         if self._look(difference.frame, difference.way).rule != rule:
-            return Difference(
-                frame=difference.frame,
-                way=difference.way,
-                predicted=difference.predicted,
-                trail=difference.trail,
-                got=difference.got,
-                details=f"In a fresh lab the frame alone does not differ: see the cases before it (seed"
-                f" {self._shard.seed}, from case {self._shard.first}).",
-            )
+            since = f"the cases before it (seed {self._shard.seed}, from case {self._shard.first})"
+            return replace(difference, details=f"In a fresh lab the frame alone does not differ: see {since}.")
         frame = minimise(difference.frame, lambda shorter: self._look(shorter, difference.way).rule == rule)
-        return self._look(frame, difference.way)
+        smallest = self._look(frame, difference.way)
+        return smallest if smallest.rule == rule else replace(difference, details="It differs now and then only.")
 
     def _look(self, frame: bytes, way: Way) -> Difference:
-        return look(self._kernel, self._model(way), frame)
+        try:
+            return look(self._kernel, self._model(way), frame)
+        except NotModelled:  # it has become smaller than what the model knows
+            return Difference(frame=frame, way=way, predicted=lab.Lost(), trail=[], got=lab.Lost())
 
 
 def look(kernel: RunningKernel, model: Model, frame: bytes) -> Difference:
-    """Ask kernel and model about one frame; the rule of what is returned is "nothing" where they agree."""
+    """Ask kernel and model about one frame; the rule of what is returned is "nothing" where they agree.
+
+    Raises `NotModelled`.
+    """
     way = model.way
     got: Outcome | str
+    predicted, trail = model.explain(frame)
     try:
-        predicted, trail = model.explain(frame)
         got = kernel.send(frame, way)
-    except NotModelled:
-        return Difference(frame=frame, way=way, predicted=lab.Lost(), trail=[], got=lab.Lost())
-    except EnvironmentProblem as problem:
+    except (EnvironmentProblem, OSError) as problem:
         kernel.close()
-        got = problem.what
-    if got == predicted or (not isinstance(got, str) and hidden_by(predicted, got, _reader_header(way))):
+        got = str(problem)
+    if got == predicted or (
+        not isinstance(got, str) and hidden_by(predicted, got, trail=trail, header_size=_reader_header(way))
+    ):
         trail, got = [], predicted
     return Difference(frame=frame, way=way, predicted=predicted, trail=trail, got=got)
 

@@ -19,12 +19,15 @@ _FRAGMENT = 44
 _EXTENSIONS = (0, 43, 60)
 
 
-def hidden_by(predicted: Outcome, got: Outcome, header_size: int) -> str | None:
+_MAKES_UP_AN_ID = "unfragmentable_part"
+
+
+def hidden_by(predicted: Outcome, got: Outcome, *, trail: Sequence[str], header_size: int) -> str | None:
     """Return the mask under which two outcomes that differ are equal; None where none makes them so.
 
-    `header_size` is that of the reader.
+    `trail` has the rules that the model went by, `header_size` is that of the reader.
     """
-    if not isinstance(predicted, Delivered) or not isinstance(got, Delivered):
+    if _MAKES_UP_AN_ID not in trail or not isinstance(predicted, Delivered) or not isinstance(got, Delivered):
         return None
     same = _without_ids(predicted.packets, header_size) == _without_ids(got.packets, header_size)
     return FRAGMENT_ID if same else None

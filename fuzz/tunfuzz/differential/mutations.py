@@ -57,7 +57,7 @@ def hdr_len(frame: bytearray, template: Template, random: Random) -> None:
     length = len(frame) - template.header_size
     chance = random.random()
     base = template.payload if chance < 0.4 else length if chance < 0.8 else random.getrandbits(16)
-    _little(frame, 2, base + random.randrange(-1, 2))
+    _little(frame, 2, base + random.randrange(-1, 2 + max(0, template.header_size - 10)))
 
 
 def gso_size(frame: bytearray, template: Template, random: Random) -> None:

@@ -6,7 +6,7 @@ import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -18,7 +18,7 @@ from tunproof.findings import Finding
 from tunproof.judge import first_difference
 from tunproof.kernel import describe_outcome
 
-__all__ = ["Difference", "keep", "rule_of", "way_from"]
+__all__ = ["Difference", "frame_from", "keep", "rule_of", "way_from"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,11 @@ class Difference:
     @property
     def title(self) -> str:
         """What differs, in one line."""
+        if isinstance(self.predicted, Delivered) and isinstance(self.got, Delivered):
+            different = first_difference(self.predicted.packets, self.got.packets)
+            if different is not None:
+                where = f"packet {different.packet}, {different.field} at byte {different.offset}"
+                return f"{where}: the model says {different.expected}, the kernel {different.got}"
         got = self.got if isinstance(self.got, str) else describe_outcome(self.got)
         return f"{self.rule}: the model says {describe_outcome(self.predicted)}, the kernel {got}"
 
@@ -83,11 +88,39 @@ def keep(difference: Difference, out: Path, *, traits: Traits, seed: int, number
 
 def way_from(finding: Finding) -> Way:
     """Return the way that a finding's frame took. Raises `UsageError` where it is none of this version's."""
-    known = {field.name for field in dataclasses.fields(Way)}
-    if not known >= set(finding.way):
-        raise UsageError(f"the finding's way has unknown parts: {', '.join(sorted(set(finding.way) - known))}")
-    reader = finding.way.get("reader")
-    return Way(**finding.way | {"reader": None if reader is None else Offload(reader)})
+    try:
+        told = msgspec.convert(finding.way, _Told)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"the finding's way makes no sense: {error}") from error
+    values = msgspec.structs.asdict(told)
+    return Way(**values | {"reader": None if told.reader is None else Offload(told.reader)})
+
+
+def frame_from(finding: Finding) -> bytes:
+    """Return the frame of a finding. Raises `UsageError` where it has none."""
+    try:
+        return bytes.fromhex(finding.input["frame"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError("the finding's input has no frame in hex") from error
+
+
+_Size = Annotated[int, msgspec.Meta(ge=10, le=4096)]
+_Number = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+
+
+class _Told(msgspec.Struct, forbid_unknown_fields=True):
+    """A way as JSON has it."""
+
+    header_size: _Size = 10
+    forwarded: bool = False
+    mtu: Annotated[int, msgspec.Meta(ge=68, le=65535)] = 1500
+    reader: _Number | None = None
+    reader_header_size: _Size = 10
+    reader_fill: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0
+    gso_max_segs: _Number = 65535
+    attached: bool = True
+    up: bool = True
+    readable: _Number | None = None
 
 
 def _told(outcome: Outcome | str) -> dict[str, Any]:

@@ -131,7 +131,7 @@ class Fuzzer:
 
     def fileno(self) -> int:
         """Return the file to wait for."""
-        assert self._child.stdout is not None  # noqa: S101 (a pipe was asked for)
+        assert self._child.stdout is not None
         return self._child.stdout.fileno()
 
     def read(self) -> bool:

@@ -19,6 +19,7 @@ class Trait(enum.StrEnum):
     """A behaviour in which kernels differ; `ABOUT` explains each. Sorted by where a frame meets it."""
 
     # what may be written
+    HDR_LEN_LOOSE = "hdr_len_loose"
     LONG_FRAMES = "long_frames"
     USO = "uso"
     USO_STRICT = "uso_strict"
@@ -90,6 +91,12 @@ class About:
 
 
 ABOUT: Final[dict[Trait, About]] = {
+    Trait.HDR_LEN_LOOSE: About(
+        means="hdr_len is compared with all that follows the 10 bytes of vnet header that are read, so behind a longer "
+        "header it may be more than the packet has; without it, with the packet.",
+        commit="",
+        releases="6.15+",
+    ),
     Trait.LONG_FRAMES: About(
         means="A frame may be longer than 69632 bytes and its linear part; without it that is EMSGSIZE.",
         commit="ce7c7fef1473",

@@ -71,14 +71,14 @@ class Transmission:
             trail.append("too_short_for_the_filter")
             return None
         trail += self._reader.facts
+        if skb.tunnel and self._reader.has_header:
+            raise NotModelled("a superpacket inside a tunnel, for a reader with a vnet header")
         if skb.gso_size == 0:
             return self._one(skb, trail)
         find_transport(skb)
         if skb.version == 6 and skb.l4 > 40:
             trail.append("walked_extensions")
         if skb.tunnel:
-            if self._reader.has_header:
-                raise NotModelled("a superpacket inside a tunnel, for a reader with a vnet header")
             packets = cut_tunnel(skb, trail, self._cut)
             return None if packets is None else self._reader.plain(packets)
         return self._superpacket(skb, trail)

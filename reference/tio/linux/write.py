@@ -42,10 +42,15 @@ def no_whole_header(skb: Skb, way: Way) -> bool:
     return skb.size < way.header_size
 
 
+def _read_of_the_header(way: Way) -> int:
+    """Return how many bytes of the vnet header are read; those behind them are skipped."""
+    return TUNNEL_HEADER_SIZE if way.header_size >= TUNNEL_HEADER_SIZE else 10
+
+
 @refusal(errno.EFAULT, "tun_vnet_hdr_get", on=lambda way: way.readable is not None)
 def header_unreadable(_: Skb, way: Way) -> bool:
     """The memory of the vnet header cannot be read."""
-    return way.readable is not None and way.readable < min(way.header_size, TUNNEL_HEADER_SIZE)
+    return way.readable is not None and way.readable < _read_of_the_header(way)
 
 
 @fact("tun_vnet_hdr_get")
@@ -54,10 +59,16 @@ def linear_length(skb: Skb) -> int:
     return max(skb.hdr_len, skb.csum_end) & 0xFFFF if skb.needs_csum else skb.hdr_len
 
 
-@refusal(errno.EINVAL, "tun_vnet_hdr_get")
+@refusal(errno.EINVAL, "tun_get_user", without=Trait.HDR_LEN_LOOSE)
 def hdr_len_beyond_the_packet(skb: Skb, _: Way) -> bool:
     """hdr_len, or the end of the checksum field, lies beyond the packet."""
     return skb.linear > len(skb.data)
+
+
+@refusal(errno.EINVAL, "tun_vnet_hdr_get", needs=Trait.HDR_LEN_LOOSE)
+def hdr_len_beyond_the_frame(skb: Skb, way: Way) -> bool:
+    """hdr_len, or the end of the checksum field, lies beyond all that follows what is read of the vnet header."""
+    return skb.linear > skb.size - _read_of_the_header(way)
 
 
 @refusal(errno.EMSGSIZE, "sock_alloc_send_pskb", without=Trait.LONG_FRAMES)
@@ -190,7 +201,7 @@ def csum_field_beyond_the_packet(skb: Skb, _: Way) -> bool:
 
 @refusal(errno.EINVAL, "skb_partial_csum_set")
 def csum_start_beyond_16_bits(skb: Skb, _: Way) -> bool:
-    """NEEDS_CSUM, and csum_start behind the headroom does not fit 16 bits."""
+    """NEEDS_CSUM, and csum_start behind the headroom does not fit 16 bits (5.10 takes one more)."""
     return skb.needs_csum and _HEADROOM + skb.csum_start >= 0xFFFF
 
 
