@@ -3,42 +3,60 @@
 Greedy and deterministic: the same frame gives the same result. What is tried is bounded, so a slow test ends too.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 __all__ = ["minimise"]
 
+Still = Callable[[bytes], bool]
+
 _MOST_TESTS = 4000
-_SMALL = 512  # bytes, up to which every byte is tried
+_SMALL = 512  # bytes, up to which every byte is made plainer
 
 
-def minimise(frame: bytes, still: Callable[[bytes], bool]) -> bytes:
+def minimise(frame: bytes, still: Still) -> bytes:
     """Return the smallest frame that could be found for which `still` holds; it holds for `frame`."""
-    tests = 0
-    again = True
-    while again:
-        again = False
-        for candidate in _smaller(frame):
-            tests += 1
-            if tests > _MOST_TESTS:
-                return frame
-            if still(candidate):
-                frame, again = candidate, True
-                break
+    bounded = _Bounded(still)
+    before = None
+    while before != frame:
+        before = frame
+        frame = _plainer(_shorter(frame, bounded), bounded)
     return frame
 
 
-def _smaller(frame: bytes) -> Iterator[bytes]:
-    """Yield frames that are shorter than `frame`, the shortest first, and then ones of its length that are plainer."""
+class _Bounded:
+    """A test that says no to everything once it was asked often enough."""
+
+    def __init__(self, still: Still) -> None:
+        self._still = still
+        self._left = _MOST_TESTS
+
+    def __call__(self, frame: bytes) -> bool:
+        self._left -= 1
+        return self._left >= 0 and self._still(frame)
+
+
+def _shorter(frame: bytes, still: Still) -> bytes:
+    """Leave out what can be left out: large pieces first, from the end."""
     size = len(frame) // 2
     while size:
-        for start in range(len(frame) - size, -1, -size):
-            yield frame[:start] + frame[start + size :]
+        start = len(frame) - size
+        while start >= 0:
+            candidate = frame[:start] + frame[start + size :]
+            if still(candidate):
+                frame = candidate
+            start -= size
         size //= 2
+    return frame
+
+
+def _plainer(frame: bytes, still: Still) -> bytes:
+    """Make bytes zero, or else half of what they are."""
     if len(frame) > _SMALL:
-        return
+        return frame
     for index in range(len(frame) - 1, -1, -1):
-        if frame[index]:
-            yield frame[:index] + b"\0" + frame[index + 1 :]
-    for index, value in enumerate(frame):
-        if value > 1:
-            yield frame[:index] + bytes((value >> 1,)) + frame[index + 1 :]
+        for value in sorted({0, frame[index] >> 1} - {frame[index]}):
+            candidate = frame[:index] + bytes((value,)) + frame[index + 1 :]
+            if still(candidate):
+                frame = candidate
+                break
+    return frame

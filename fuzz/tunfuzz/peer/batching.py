@@ -27,6 +27,8 @@ _ALONE: Final = int(TcpFlag.SYN | TcpFlag.RST | TcpFlag.URG)
 _ADDRESSES: Final = {4: (20, 12), 6: (40, 8)}  # bytes of the fixed header, where the addresses begin
 _NUMBER: Final = {4: 9, 6: 6}  # where it says what follows
 
+_WALKED: Final = {0, 43, 60}  # extension headers with a length
+
 _Pair = tuple[bytes, int]
 
 
@@ -81,11 +83,11 @@ def _see(packet: bytes) -> _Seen:
     try:
         ip = parse_ip(packet)
     except PacketError:
-        return _Seen((addresses, packet[_NUMBER[version]]), damaged=True)
+        return _Seen((addresses, _last_number(packet)), damaged=version == 4)
     pair = (addresses, _protocol(ip, packet))
     layers = layers_of(packet)
     if layers is None:
-        return _Seen(pair, damaged=ip.protocol in {TCP, UDP} and not ip.is_fragment)
+        return _Seen(pair, damaged=packet[_NUMBER[version]] in {TCP, UDP} and not ip.is_fragment)
     flags = packet[layers.transport_offset + 13] if isinstance(layers.transport, Tcp) else 0
     payload = len(packet) - layers.payload_offset
     return _Seen(pair, bytes(layers.transport.ports), layers, flags=flags, payload=payload)
@@ -95,6 +97,14 @@ def _protocol(ip: IPv4 | IPv6, packet: bytes) -> int:
     """Return what the packet carries, behind an IPv6 Fragment header too."""
     is_cut = ip.version == 6 and ip.protocol == FRAGMENT and len(packet) > ip.header_length
     return packet[ip.header_length] if is_cut else ip.protocol
+
+
+def _last_number(packet: bytes) -> int:
+    """Return what a packet whose headers are cut off says it carries, as far as it says so."""
+    number, at = packet[_NUMBER[packet[0] >> 4]], 40
+    while packet[0] >> 4 == 6 and number in _WALKED and at + 2 <= len(packet):
+        number, at = packet[at], at + 8 * (packet[at + 1] + 1)
+    return number
 
 
 def _flows(seen: Sequence[_Seen]) -> list[list[int]]:

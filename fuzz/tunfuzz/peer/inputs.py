@@ -34,7 +34,7 @@ __all__ = ["BLOCK", "Inputs"]
 BLOCK = 64
 """Inputs of one operation that are asked one after the other."""
 
-_EPOCH = 200  # blocks of an operation after which new examples are drawn
+_EPOCH = 100  # blocks of an operation after which new examples are drawn
 _WAYS = 8  # every eighth block of the kernel differential has 10 bytes of vnet header, and no offload at the other end
 _AS_IT_IS = 0.2
 _MOST_PACKETS = 300

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from tunfuzz.peer.cases import complete
+from tunfuzz.peer.cases import Input, complete
 from tunfuzz.peer.latitude import waived
 from tunproof.asker import Asked
 from tunproof.corpus.cases import (
@@ -60,6 +60,11 @@ class Judged:
         return self.asked.case
 
     @property
+    def given(self) -> Input:
+        """The input."""
+        return self.case.input  # type: ignore[return-value]  # lifecycles are not asked
+
+    @property
     def advice(self) -> set[str]:
         """What should be otherwise, without the numbers."""
         return {_constraint(said) for said in self.verdict.advice}
@@ -107,8 +112,14 @@ def rule_of(case: Case, one: Judged) -> str:
         return case.expect.fault.rule
     if isinstance(outcome, Answered) and isinstance(case, ChecksumCase | HeaderCase):
         return "sum" if isinstance(case, ChecksumCase) else _vnet_field(case, outcome.value)
-    if isinstance(case, WriteBatchCase):  # which packet was nearest to one that nobody put in is a guess
-        return _constraint(said)
+    return _constraint(said) if isinstance(case, WriteBatchCase) else _packet_field(case, outcome, said)
+
+
+def _packet_field(case: Case, outcome: Outcome, said: str) -> str:
+    """Return the first field of a packet that is not as it should be.
+
+    Not for batches: which packet was nearest to one that nobody put in is a guess.
+    """
     if isinstance(case, WriteCase) and (off := _bytes_off(case, outcome)):
         return "bytes missing" if off < 0 else "bytes too many"
     if found := _FIELD.search(said):

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -13,7 +13,7 @@ from tunfuzz.peer.judging import Judged, judged
 from tunfuzz.peer.report import Kept
 from tunfuzz.peer.request import Request
 from tunfuzz.peer.resemblance import Resemblance
-from tunfuzz.peer.smaller import minimise
+from tunfuzz.peer.smaller import minimise, minimise_before
 from tunproof.asker import Asker
 from tunproof.corpus.cases import BatchInput, GsoArguments, GsoInput, ReadInput, WriteInput
 from tunproof.corpus.load import Corpus
@@ -31,6 +31,7 @@ _TESTS: Final = {
     Kind.PROTOCOL_ERROR: 30,
 }  # the latter cost a restart
 _FEW_TESTS: Final = 6  # of what takes seconds each: a hang, memory
+_FRESH: Final = 12  # tests that start the subject anew
 _SECONDS: Final = 4.0
 
 
@@ -87,26 +88,41 @@ class Finder:
         )
 
     def _smallest(self, one: Judged, earlier: Sequence[Input]) -> tuple[Judged, str]:
-        """Return the difference with the smallest input that shows it, and what else is to be said."""
-        tries = _Tries(self, one)
-        start = next((given for given in _with_more_before(one.case.input, earlier) if tries.again(given)), None)
-        if start is None:
+        """Return the difference with the smallest input that shows it to a fresh subject, and a remark."""
+        tries = _Tries(self.look, one)
+        if self._afresh(one).again(one.given):
+            minimise(one.given, tries.again)
+            confirmed = self._afresh(one)
+            return (confirmed.best, "") if confirmed.again(tries.best.given) else (one, "")
+        behind = self._afresh(one)
+        given = _behind(one.given, earlier)
+        if given is None or not behind.again(given):
             return one, "It did not show again: neither alone nor behind the inputs before it."
-        minimise(start, tries.again)
-        return tries.best, ""
+        fresh = _Tries(self._look_afresh, one, most=_FRESH)
+        fresh.best = behind.best
+        minimise_before(given, fresh.again)
+        return fresh.best, ""
 
     def look(self, given: Input) -> Judged:
         """Put one input to both."""
         return look(given, self._asker, self._reference)
 
+    def _look_afresh(self, given: Input) -> Judged:
+        """Put one input to the reference and to a subject that has just been started."""
+        with self._request.connector.open(self._corpus) as asker:
+            return look(given, asker, self._reference)
+
+    def _afresh(self, one: Judged) -> "_Tries":
+        return _Tries(self._look_afresh, one)
+
 
 class _Tries:
     """Asks whether an input still shows a difference, for so long. `best` is the latest that did."""
 
-    def __init__(self, finder: Finder, one: Judged) -> None:
-        self._finder = finder
+    def __init__(self, look_at: Callable[[Input], Judged], one: Judged, *, most: int | None = None) -> None:
+        self._look = look_at
         self._rule = one.rule
-        self._left = _TESTS.get(one.verdict.kind, _FEW_TESTS)
+        self._left = _TESTS.get(one.verdict.kind, _FEW_TESTS) if most is None else most
         self._end = time.monotonic() + _SECONDS
         self.best = one
 
@@ -114,19 +130,19 @@ class _Tries:
         self._left -= 1
         if self._left < 0 or time.monotonic() > self._end:
             return False
-        one = self._finder.look(given)
+        one = self._look(given)
         if one.rule != self._rule:
             return False
         self.best = one
         return True
 
 
-def _with_more_before(given: Any, earlier: Sequence[Any]) -> list[Any]:
-    """Return the input, and the input behind the earlier ones: some differences need what those leave behind."""
+def _behind(given: Any, earlier: Sequence[Any]) -> Any:
+    """Return the input behind the earlier ones, whose leftovers it may need; None where nothing can come before it."""
     if not hasattr(given, "before") or not earlier:
-        return [given]
+        return None
     before = tuple(map(_as_before, earlier[-_MOST_BEFORE:]))
-    return [given, msgspec.structs.replace(given, before=before + given.before)]
+    return msgspec.structs.replace(given, before=before + given.before)
 
 
 def _as_before(given: Any) -> Any:

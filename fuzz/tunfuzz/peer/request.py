@@ -23,7 +23,7 @@ class Request:
     Attributes:
         connector: the subject.
         seed: decides the inputs.
-        cases: how many are asked; None for as many as `seconds` let.
+        cases: how many are made, those that cannot be asked among them; None for as many as `seconds` let.
         seconds: for how long; None for as long as `cases` take.
         out: the folder for findings.
         select: one operation instead of all.

@@ -33,6 +33,7 @@ _ROUND: Final = (
     "write_gso",
     "header",
     "write",
+    "write_batch",
 )
 """Whose block is next: the operations take turns, the ones in which most goes wrong more often."""
 
@@ -139,7 +140,7 @@ class _Loop:
         for at, one in enumerate(found):
             self._count(one)
             if one.rule:
-                self._met(operation, one, first + at, [case.input for case in cases[:at]])  # type: ignore[misc]
+                self._met(operation, one, first + at, [earlier.given for earlier in found[:at]])
             if isinstance(one.asked.outcome, Broken) and one.asked.outcome.how == "blocked":
                 self.summary.stopped = one.asked.outcome.detail
                 break

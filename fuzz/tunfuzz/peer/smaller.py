@@ -18,12 +18,12 @@ from tunproof.corpus.cases import BatchInput, ChecksumInput, EmitInput, GsoInput
 from tunproof.corpus.model import from_hex, to_hex
 from tunproof.fields import packet_fields
 
-__all__ = ["minimise"]
+__all__ = ["minimise", "minimise_before"]
 
 _ROUNDS = 2  # what a later step took away may let an earlier one go on
 _LENGTHS = (0, 1, 8, 9, 16, 17, 24)
 _VNET = 10
-_FEW = 8  # packets of a batch, up to which each is looked at
+_FEW = 8  # packets of a batch, or fragments, up to which each is looked at
 _LITTLE = "little"
 
 _Step = Callable[[Any], Iterator[Any]]
@@ -39,6 +39,11 @@ def minimise(given: Input, still: Callable[[Input], bool]) -> Input:
         if given == before:
             break
     return given
+
+
+def minimise_before(given: Input, still: Callable[[Input], bool]) -> Input:
+    """Return the input with as few others before it as `still` needs."""
+    return _down(given, _less_before, still)
 
 
 def _down(given: Input, step: _Step, still: Callable[[Input], bool]) -> Input:
@@ -171,13 +176,25 @@ def _smaller_arguments(given: GsoInput) -> Iterator[GsoInput]:
     most = max(map(len, pays), default=0)
     sizes += [[pay[:length] for pay in pays] for length in (8, 1, most // 2) if 0 < length < most]
     sizes += [[bytes(len(pay)) for pay in pays]]
+    if len(pays) <= _FEW:
+        sizes += [
+            [*pays[:at], pay[:length], *pays[at + 1 :]]
+            for at, pay in enumerate(pays)
+            for length in (1, 8, 9)
+            if length < len(pay)
+        ]
     for fewer in sizes:
         packet = b"".join((hdr, transport_hdr, *fewer))
         packet = repaired(packet, partial=True) if is_sound else packet
         yield _split(given, packet, len(hdr), len(transport_hdr), [len(pay) for pay in fewer])
+    sizes_now = [len(pay) for pay in pays]
     for packet in _plainer(whole, partial=True):
+        layers = layers_of(packet)
         if len(packet) == len(whole):
-            yield _split(given, packet, len(hdr), len(transport_hdr), [len(pay) for pay in pays])
+            yield _split(given, packet, len(hdr), len(transport_hdr), sizes_now)
+        elif layers is not None and len(packet) - layers.payload_offset == sum(sizes_now):
+            first, second = layers.transport_offset, layers.payload_offset - layers.transport_offset
+            yield _split(given, packet, first, second, sizes_now)
 
 
 def _split(given: GsoInput, packet: bytes, first: int, second: int, sizes: list[int]) -> GsoInput:

@@ -1,0 +1,136 @@
+"""The peer differential over a process: crashes, hangs and Ctrl-C leave findings on disk, and nobody behind."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+from support import processes_marked
+from tunfuzz.peer import Request, run
+from tunproof import findings
+from tunproof.adapters.client import AdapterBrokenError
+from tunproof.adapters.process import Limits
+from tunproof.connect import Connector
+from tunproof.corpus.load import load
+from tunproof.errors import EnvironmentProblem, UsageError
+
+ROGUE = Path(__file__).with_name("rogue.py")
+CORPUS = load()
+REFERENCE = (sys.executable, "-m", "tunproof.reference_adapter")
+SEED = 4  # among its first checksums is one of no bytes: the rogue's victim
+COMMAND = """
+import sys, typer
+from tunfuzz.peer.command import adapter
+from tunproof.cli_options import print_json
+app = typer.Typer()
+@app.callback()
+def remember(ctx: typer.Context):
+    ctx.obj = sys.argv[1:]
+app.command("adapter")(adapter)
+app()
+"""
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_left(monkeypatch):
+    mark = uuid.uuid4().hex
+    monkeypatch.setenv("TUNPROOF_TEST", mark)
+    yield
+    assert processes_marked(mark) == []
+
+
+def fuzzed(words, out, **wanted):
+    mode = wanted.pop("mode", None)
+    limits = Limits(answer=0.4, start=20.0, memory=256 << 20, restarts=wanted.pop("restarts", 100))
+    connector = Connector(words=tuple(words), limits=limits, mode=mode)
+    return run(Request(connector=connector, seed=SEED, out=out, **wanted), CORPUS)
+
+
+def rogue(way):
+    return (sys.executable, str(ROGUE), way, "")
+
+
+@pytest.mark.parametrize("mode", ["memory", "wire"])
+def test_the_reference_adapter_is_right_in_any_mode(mode, tmp_path):
+    summary = fuzzed(REFERENCE, tmp_path, cases=640, mode=mode)
+    assert summary.findings == []
+    assert summary.troubles == []
+    assert summary.mode == mode
+    assert summary.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("way", "kind"),
+    [("crash", "crash"), ("hang", "hang"), ("garbage", "protocol-error"), ("raise_error", "error")],
+)
+def test_an_adapter_that_breaks_is_a_finding_and_is_started_again(way, kind, tmp_path):
+    summary = fuzzed(rogue(way), tmp_path, cases=64, select="checksum")
+    (kept,) = summary.findings
+    assert f"checksum, {kind}: " in kept.title
+    finding = findings.load(Path(kept.folder))
+    assert finding.input["data"] == ""
+    assert finding.repro.startswith("tunproof fuzz adapter --replay ")
+    assert summary.cases == 64
+    assert bool(summary.restarts) is (kind != "error")
+
+
+def test_too_many_restarts_end_the_run_and_lose_no_finding(tmp_path):
+    summary = fuzzed(rogue("crash"), tmp_path, cases=600, select="checksum", restarts=3)
+    assert "started again 3 times" in summary.stopped
+    assert summary.exit_code == 1
+    assert findings.in_folder(tmp_path)
+
+
+def test_what_is_not_claimed_is_not_asked_and_said(tmp_path):
+    summary = fuzzed(rogue("none"), tmp_path, cases=300)
+    assert set(summary.operations) == {"checksum", "header"}
+    assert summary.skipped["not claimed: header.any-integer"] > 0
+    assert "read: the subject does not claim it" in summary.skipped
+    with pytest.raises(UsageError, match="nothing that can be put to it"):
+        fuzzed(rogue("none"), tmp_path, cases=300, select="read")
+
+
+def test_a_broken_adapter_is_no_finding(tmp_path):
+    with pytest.raises(AdapterBrokenError):
+        fuzzed(rogue("constant"), tmp_path, cases=100)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_finding_that_cannot_be_kept_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(EnvironmentProblem, match="cannot be kept"):
+        fuzzed(rogue("wrong_answer"), tmp_path / "file", cases=128, select="checksum")
+
+
+def test_ctrl_c_names_the_findings_so_far(tmp_path):
+    words = [sys.executable, "-c", COMMAND, "adapter", "--seconds", "60", "--seed", str(SEED), "--json"]
+    words += ["--select", "checksum", "--out", str(tmp_path), "--", *rogue("wrong_answer")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as command:
+        deadline = time.monotonic() + 20
+        while not _kept_and_named(tmp_path) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        command.send_signal(signal.SIGINT)
+        said, _ = command.communicate(timeout=20)
+    assert command.returncode == 130
+    summary = json.loads(said)
+    assert summary["interrupted"] is True
+    assert [Path(kept["folder"]) for kept in summary["findings"]] == findings.in_folder(tmp_path)
+
+
+def _kept_and_named(out):
+    """Whether a finding is there in its last form: with its details."""
+    return any(findings.load(folder).details.startswith("Resembles") for folder in findings.in_folder(out))
+
+
+def test_a_finding_is_seen_again_by_its_own_command(tmp_path):
+    summary = fuzzed(rogue("wrong_answer"), tmp_path, cases=128, select="checksum")
+    words = [sys.executable, "-c", COMMAND, "adapter", "--replay", summary.findings[0].folder, "--json", "--"]
+    again = subprocess.run([*words, *rogue("wrong_answer")], capture_output=True, text=True, timeout=30, check=False)
+    assert (again.returncode, json.loads(again.stdout)["differs"]) == (1, True)
+    right = subprocess.run([*words, *rogue("none")], capture_output=True, text=True, timeout=30, check=False)
+    assert (right.returncode, json.loads(right.stdout)["differs"]) == (0, False)
