@@ -136,9 +136,9 @@ def _naive(pair: Pair, number: int) -> None:
     partial = tio.pseudo_header_sum(packet[12:20], 6, len(packet) - 20)
     packet = packet[:36] + partial.to_bytes(2, "big") + packet[38:]
     frame = tio.VnetHeader(1, tio.GsoType.TCPV4, 40, 8, 20, 16).emit() + packet
-    sniffer = AsyncSniffer(iface=OUT, count=3, timeout=5, started_callback=lambda: _write(pair, frame))
+    sniffer = AsyncSniffer(iface=OUT, count=3, started_callback=lambda: _write(pair, frame))
     sniffer.start()
-    sniffer.join()
+    sniffer.join(timeout=5)
     captured = [IP(raw(one)) for one in sniffer.results]
     if [bytes(one[TCP].payload) for one in captured] != [payload[at : at + 8] for at in (0, 8, 16)]:
         raise EnvironmentProblem("scapy did not capture the three segments", cure="run `tunproof doctor`")
