@@ -18,6 +18,7 @@ from pathlib import Path
 from scapy.all import IP, TCP, AsyncSniffer, Raw, raw
 
 import tio
+from tunfuzz.campaign.request import SHARD
 from tunfuzz.differential.experiment import experiment
 from tunfuzz.differential.kernel import Differential, corpus_frames
 from tunfuzz.shard import Shard
@@ -29,11 +30,10 @@ from tunproof.lab.wiring import OUT
 
 __all__ = ["measure"]
 
-_ROUNDS = 7
-_CASES = 20_000
+_ROUNDS = 3
+_FLOORS = 20  # a round of the floor takes 4 ms, a shard some seconds
 _WORKERS = 2
-_ALONE = 40_000
-_SPINS = 6_000_000
+_SPINS = 12_000_000
 _NAIVE = 30
 
 
@@ -63,9 +63,9 @@ def _interleaved(pair: Pair, runner: Differential, folder: Path) -> tuple[float,
     corpus_frames()
     bare, differential = [], []
     for number in range(_ROUNDS):
-        bare.append(bare_rate(pair))
-        differential.append(_asked_rate(runner, number * _CASES, _CASES, folder))
-        bare.append(bare_rate(pair))
+        bare += [bare_rate(pair) for _ in range(_FLOORS)]
+        differential.append(_asked_rate(runner, number * SHARD, SHARD, folder))
+        bare += [bare_rate(pair) for _ in range(_FLOORS)]
     return statistics.median(bare), statistics.median(differential)
 
 
@@ -86,15 +86,15 @@ def _scaling(runner: Differential, folder: Path) -> tuple[float, float]:
     """Return how many times faster two processes are than one: at the differential, and at a plain loop."""
     asked, plain = [], []
     with ProcessPoolExecutor(_WORKERS, mp_context=get_context("spawn")) as pool:
-        list(pool.map(_ask, *_shards(runner, _WORKERS, folder)))  # everything is loaded, and labs were made once
-        for _ in range(3):
+        list(pool.map(_warm, [runner] * _WORKERS, [folder] * _WORKERS))
+        for _ in range(2):
             asked.append(_times(lambda count: list(pool.map(_ask, *_shards(runner, count, folder)))))
             plain.append(_times(lambda count: list(pool.map(_spin, [_SPINS] * count))))
     return statistics.median(asked), statistics.median(plain)
 
 
 def _shards(runner: Differential, count: int, folder: Path) -> tuple[list[Differential], list[int], list[Path]]:
-    return [runner] * count, [number * _ALONE for number in range(count)], [folder] * count
+    return [runner] * count, [number * SHARD for number in range(count)], [folder] * count
 
 
 def _times(work: Callable[[int], object]) -> float:
@@ -108,7 +108,12 @@ def _times(work: Callable[[int], object]) -> float:
 
 
 def _ask(runner: Differential, first: int, folder: Path) -> None:
-    runner(Shard(seed=1, first=first, count=_ALONE), folder)
+    runner(Shard(seed=1, first=first, count=SHARD), folder)
+
+
+def _warm(runner: Differential, folder: Path) -> None:
+    """Have a worker load everything, and make labs once."""
+    runner(Shard(seed=1, first=0, count=5000), folder)
 
 
 def _spin(turns: int) -> int:

@@ -22,9 +22,10 @@ BLOCK = 1000
 SHAPES = ("grammar", "values", "structure", "raw")
 """How a frame is made: as a writer would, with changed values, with a changed structure, of random bytes."""
 
-_TEMPLATES = 40
+_TEMPLATES = 25
 _OUTER = 0.8  # of the cases in tunnels leave the outer headers as they are
-_HUGE = 0.3  # of the blocks, and those with a reader that may cut it: one template of about 64 KiB is slow
+_HUGE = 0.12  # of the blocks have one template of about 64 KiB: a frame of it takes as long as twenty others
+_HUGE_FOR_READERS = 0.5  # the same for readers, who do not get all of them whole
 _FIRST = bytes((0x45, 0x60, 0x45, 0x60, 0x4F, 0x65, 0x00, 0x50))
 
 _TUNNELS = Way(header_size=24)
@@ -103,16 +104,16 @@ def block(seed: int, number: int, corpus: Sequence[bytes]) -> Iterator[tuple[byt
             yield _raw(random, way.header_size), "raw"
             continue
         template = templates[int(rnd() * count)]
-        if chance < 0.16:
+        if chance < 0.12:
             yield template.frame, "grammar"
             continue
         frame = bytearray(template.frame)
         VALUES[int(rnd() * len(VALUES))](frame, template, random)
         shape = "values"
-        if chance > 0.45:
+        if chance > 0.34:
             shape = "structure"
             STRUCTURES[int(rnd() * len(STRUCTURES))](frame, template, random)
-            if chance > 0.8:
+            if chance > 0.75:
                 STRUCTURES[int(rnd() * len(STRUCTURES))](frame, template, random)
         if way.forwarded:
             _for_a_router(frame, template, random)
@@ -135,12 +136,12 @@ def _templates(random: Random, way: Way, corpus: Sequence[bytes]) -> list[Templa
     templates = of_corpus(picked, way.header_size)
     if way.header_size >= 24:
         templates += [tunnelled(random) for _ in range(_TEMPLATES // 2)]
-    if way.reader is not None or random.random() < _HUGE:
+    if random.random() < (_HUGE if way.reader is None else _HUGE_FOR_READERS):
         templates.append(huge(random, way.header_size))
     while len(templates) < _TEMPLATES:
         templates.append(grammar(random, way.header_size))
     if way.forwarded:
-        templates[::3] = [near_the_mtu(template, way.mtu, random) for template in templates[::3]]
+        templates[::5] = [near_the_mtu(template, way.mtu, random) for template in templates[::5]]
     return templates
 
 

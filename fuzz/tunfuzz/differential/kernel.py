@@ -8,7 +8,7 @@ import functools
 import os
 import shutil
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,8 +32,8 @@ __all__ = ["Differential", "corpus_frames", "look", "rules_on_the_ways"]
 _KEPT_A_RULE = 3
 """Findings of one rule that a shard keeps: one bug differs in thousands of frames."""
 
-_LONGEST = 4000  # bytes
-_MOST_PACKETS = 16
+_LONGEST = 2000  # bytes
+_MOST_PACKETS = 6
 
 _NAMES: dict[type, str] = {lab.Delivered: "delivered", lab.Refused: "refused", lab.Lost: "lost"}
 
@@ -84,7 +84,7 @@ class _Run:
         self._shard = shard
         self._out = out
         self._models: dict[Way, Model] = {}
-        self._trails: Counter[tuple[str, ...]] = Counter()
+        self._trails: dict[tuple[str, ...], int] = defaultdict(int)
         self._shapes: Counter[str] = Counter()
         self._outcomes: Counter[type] = Counter()
         self._masks: Counter[str] = Counter()
@@ -112,7 +112,11 @@ class _Run:
                 send = self._kernel.sender(way)
                 continue
             self._outcomes[type(got)] += 1
-            if got != predicted:
+            if type(got) is Delivered and type(predicted) is Delivered:
+                differs = got.packets != predicted.packets  # as `!=` of the two would say, in half the time
+            else:
+                differs = got != predicted
+            if differs:
                 mask = hidden_by(predicted, got, trail=trail, header_size=_reader_header(way))
                 if mask is not None:
                     self._masks[mask] += 1

@@ -87,7 +87,7 @@ def _sizes(random: Random) -> tuple[int, int]:
     if random.random() < 0.01:
         return random.randrange(1000, 9000), random.choice((1000, 1400, 1448))
     size = random.randrange(1, 48)
-    return random.randrange(size, random.choice((2, 3, 3, 5)) * size + 2), size
+    return random.randrange(size, random.choice((2, 2, 3, 4)) * size + 2), size
 
 
 def grammar(random: Random, header_size: int) -> Template:
@@ -138,10 +138,10 @@ def _assembled(stem: bytes, transport: bytes, payload: bytes, *, partial: bool) 
 
 def _typed(random: Random, protocol: int, version: int, size: int) -> tuple[int, int]:
     chance = random.random()
-    if chance < 0.12:
+    if chance < 0.25:
         return 0, 0
-    if protocol == UDP and chance < 0.3:
-        return _UFO, size if chance < 0.15 else max(8, size & ~7)
+    if protocol == UDP and chance < 0.4:
+        return _UFO, size if chance < 0.28 else max(8, size & ~7)
     ecn = 0x80 if protocol == TCP and chance > 0.9 else 0
     return _TYPES[protocol, version] | ecn, size
 

@@ -6,10 +6,11 @@ Each segment is a copy of the headers with the fields changed that have a fact h
 import struct
 from collections.abc import Callable
 
-from tio.checksum import adjust, checksum, finish
+from tio.checksum import adjust
 from tio.linux.headers import IP_FACTS, pseudo_header, stamp_ip
 from tio.linux.rules import fact, loss
 from tio.linux.skb import TCP_TYPES, UDP_L4, Skb
+from tio.linux.sums import inverted_sum
 from tio.linux.traits import Trait
 
 __all__ = ["cut_tcp", "cut_udp", "payload_offset", "with_partial"]
@@ -35,34 +36,34 @@ def _data_offset(skb: Skb) -> int:
     return skb.data[skb.l4 + 12] >> 4 << 2
 
 
-@loss("tcp_gso_segment")
+@loss("tcp_gso_segment", of=TCP_TYPES)
 def data_offset_under_five(skb: Skb) -> bool:
     """The TCP header says that it is shorter than 20 bytes."""
-    return skb.type in TCP_TYPES and _data_offset(skb) < 20
+    return _data_offset(skb) < 20
 
 
-@loss("tcp_gso_segment, __udp_gso_segment", needs=Trait.TSO_CSUM_CHECKED)
+@loss("tcp_gso_segment, __udp_gso_segment", needs=Trait.TSO_CSUM_CHECKED, of=(*TCP_TYPES, UDP_L4))
 def csum_start_elsewhere(skb: Skb) -> bool:
     """NEEDS_CSUM, and csum_start is not where the transport header begins."""
-    return skb.needs_csum and skb.csum_start != skb.l4 and (skb.type in TCP_TYPES or skb.type == UDP_L4)
+    return skb.needs_csum and skb.csum_start != skb.l4
 
 
-@loss("tcp_gso_segment")
+@loss("tcp_gso_segment", of=TCP_TYPES)
 def data_offset_beyond_the_packet(skb: Skb) -> bool:
     """The TCP header says that it is longer than the packet."""
-    return skb.type in TCP_TYPES and skb.l4 + _data_offset(skb) > len(skb.data)
+    return skb.l4 + _data_offset(skb) > len(skb.data)
 
 
-@loss("tcp_gso_segment")
+@loss("tcp_gso_segment", of=TCP_TYPES)
 def tcp_payload_not_longer(skb: Skb) -> bool:
     """The TCP payload is not longer than gso_size; options had been counted as payload when it was written."""
-    return skb.type in TCP_TYPES and len(skb.data) - skb.l4 - _data_offset(skb) <= skb.gso_size
+    return len(skb.data) - skb.l4 - _data_offset(skb) <= skb.gso_size
 
 
-@loss("__udp_gso_segment")
+@loss("__udp_gso_segment", of=(UDP_L4,))
 def udp_payload_not_longer(skb: Skb) -> bool:
     """The UDP payload is not longer than gso_size: the IP layer trimmed it, or csum_start was not checked."""
-    return skb.type == UDP_L4 and len(skb.data) - skb.l4 - 8 <= skb.gso_size
+    return len(skb.data) - skb.l4 - 8 <= skb.gso_size
 
 
 # TCP -----------------------------------------------------------------------------------------------------------------
@@ -166,7 +167,7 @@ def cut_tcp(skb: Skb, trail: list[str], *, complete: bool, count: Callable[[int]
 def completed(segment: bytearray, partial: int, field: int) -> int:
     """Return the checksum of a transport header and its data, of whose field `partial` takes the place."""
     _WORD.pack_into(segment, field, partial)
-    return finish(checksum(segment))
+    return inverted_sum(segment)
 
 
 def _note_tcp(skb: Skb, trail: list[str], flags: int) -> None:
@@ -216,7 +217,7 @@ def cut_udp(skb: Skb, trail: list[str], *, complete: bool) -> list[bytes]:
         length = len(packet) - l4
         _WORDS.pack_into(packet, l4 + 4, udp_length(length), udp_partial(partial, stated, length))
         if complete:
-            value = finish(checksum(packet[l4:]))
+            value = inverted_sum(packet[l4:])
             if value == 0:
                 value = udp_zero(value)
                 trail.append("udp_zero")

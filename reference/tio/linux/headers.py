@@ -5,10 +5,11 @@ Never by csum_start, never by hdr_len: by the IP headers alone. Lengths that the
 
 import struct
 
-from tio.checksum import checksum, finish
+from tio.checksum import checksum
 from tio.linux.outcome import NotModelled
 from tio.linux.rules import fact, loss
 from tio.linux.skb import PROTOCOLS, TCPV4, TCPV6, Skb
+from tio.linux.sums import inverted_sum
 from tio.linux.traits import Trait
 
 __all__ = [
@@ -30,6 +31,7 @@ _JUMBO_BEFORE_TCP = b"\x06\x00\xc2"  # next header, 8 bytes in all, the jumbo pa
 _LONGEST_WITHOUT_JUMBO = 65536  # GRO_LEGACY_MAX_SIZE
 _WORD = struct.Struct(">H")
 _WORDS = struct.Struct(">HH")
+_ZERO = bytes(2)
 
 
 def find_transport(skb: Skb) -> None:
@@ -137,7 +139,7 @@ def ipv4_total_length(length: int) -> int:
 @fact("inet_gso_segment")
 def ipv4_header_checksum(header: bytes | bytearray) -> int:
     """The header checksum of each segment is computed anew; `header` has zero in its place."""
-    return finish(checksum(header))
+    return inverted_sum(header)
 
 
 @fact("ipv6_gso_segment")
@@ -155,8 +157,10 @@ def stamp_ip(skb: Skb, packet: bytearray, index: int) -> None:
     if skb.version == 6:
         _WORD.pack_into(packet, 4, ipv6_payload_length(len(packet)))
         return
-    _WORDS.pack_into(packet, 2, ipv4_total_length(len(packet)), ipv4_id(skb.data[4] << 8 | skb.data[5], index))
-    seal_ipv4(packet, skb.l4)
+    data = skb.data
+    _WORDS.pack_into(packet, 2, ipv4_total_length(len(packet)), ipv4_id(data[4] << 8 | data[5], index))
+    packet[10:12] = _ZERO
+    _WORD.pack_into(packet, 10, ipv4_header_checksum(packet[: skb.l4]))
 
 
 def seal_ipv4(packet: bytearray, header_length: int) -> None:

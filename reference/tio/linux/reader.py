@@ -18,7 +18,9 @@ _HEADROOM = 64  # NET_SKB_PAD
 _MAX_HEAD = _PAGE - _HEADROOM - 320  # SKB_MAX_HEAD: a page less headroom and skb_shared_info (x86-64, pages of 4 KiB)
 _GSO_MAX_SIZE = 65536  # GSO_LEGACY_MAX_SIZE, what a link has unless told otherwise
 
-_NEEDED = {TCPV4: Offload.TSO4, TCPV6: Offload.TSO6, UDP_L4: Offload.USO}
+# As plain numbers: arithmetic on an IntFlag is some ten times slower.
+_NEEDED = {TCPV4: int(Offload.TSO4), TCPV6: int(Offload.TSO6), UDP_L4: int(Offload.USO)}
+_TSO_ECN = int(Offload.TSO_ECN)
 
 
 def _has_header(way: Way) -> bool:
@@ -55,7 +57,7 @@ def offload_of(skb: Skb) -> int:
 @fact("net_gso_ok", on=_may_take_whole)
 def ecn_needs_its_own_offload(skb: Skb, offload: int) -> bool:
     """One with the ECN bit needs TSO_ECN as well; the CWR flag does not matter."""
-    return skb.raw_type < ECN or bool(offload & Offload.TSO_ECN)
+    return skb.raw_type < ECN or bool(offload & _TSO_ECN)
 
 
 @fact("gso_features_check", on=_may_take_whole)
@@ -112,6 +114,7 @@ class Reader:
     def __init__(self, traits: frozenset[Trait], way: Way) -> None:
         self.has_header = way.reader is not None
         self.offload = int(way.reader or 0)
+        self._takes_superpackets = bool(self.offload & ~Offload.CSUM)
         self.completes = not self.offload & Offload.CSUM
         self.faults = Trait.TUNNEL_READ_EFAULT in traits and self.has_header and tunnel_reader_with_short_header(way)
         self._max_segs = way.gso_max_segs if Trait.GSO_SEGS_COUNTED in traits else None
@@ -125,7 +128,7 @@ class Reader:
 
     def may_take(self, skb: Skb, trail: list[str]) -> bool:
         """Whether this reader gets a superpacket whole, unless that cannot be cut."""
-        if self.offload & Offload.CSUM == self.offload:
+        if not self._takes_superpackets:
             return False
         trail.append("offload_of")
         needed = offload_of(skb)

@@ -39,6 +39,7 @@ class Rule:
     needs: Trait | None
     without: Trait | None
     on: Callable[[Way], bool]
+    of: tuple[int, ...]
 
     @property
     def function(self) -> Callable[..., Any]:
@@ -63,13 +64,14 @@ def _register(  # noqa: PLR0913 (a rule's fields)
     needs: Trait | None = None,
     without: Trait | None = None,
     on: Callable[[Way], bool] = _always,
+    of: tuple[int, ...] = (),
 ) -> Callable[[F], F]:
     def register(function: F) -> F:
         name = function.__name__
         if name in RULES:
             raise ValueError(f"two rules are called {name!r}")
         says = (function.__doc__ or "").strip().partition("\n")[0]
-        RULES[name] = Rule(name, function.__module__, says, source, kind, errno, needs, without, on)
+        RULES[name] = Rule(name, function.__module__, says, source, kind, errno, needs, without, on, of)
         return function
 
     return register
@@ -88,10 +90,15 @@ def refusal(
 
 
 def loss(
-    source: str, *, needs: Trait | None = None, without: Trait | None = None, on: Callable[[Way], bool] = _always
+    source: str,
+    *,
+    needs: Trait | None = None,
+    without: Trait | None = None,
+    on: Callable[[Way], bool] = _always,
+    of: tuple[int, ...] = (),
 ) -> Callable[[F], F]:
-    """Register a predicate over a packet: where it holds, the packet is lost."""
-    return _register("loss", source, needs=needs, without=without, on=on)
+    """Register a predicate over a packet: where it holds, the packet is lost. `of` names the only types it is about."""
+    return _register("loss", source, needs=needs, without=without, on=on, of=of)
 
 
 def fact(

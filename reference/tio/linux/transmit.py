@@ -9,7 +9,7 @@ from tio.linux.headers import find_transport
 from tio.linux.outcome import NotModelled
 from tio.linux.reader import Reader
 from tio.linux.rules import fact, loss, rules_of
-from tio.linux.skb import TCP_TYPES, UFO, Skb
+from tio.linux.skb import PROTOCOLS, TCP_TYPES, UFO, Skb
 from tio.linux.traits import Trait, Traits
 from tio.linux.tunnel import cut_tunnel
 from tio.linux.way import Way
@@ -56,11 +56,15 @@ class Transmission:
         self._filters = not way.forwarded
         self._count = cut.whole_length if Trait.BIGTCP_CSUM in traits else cut.whole_length_in_16_bits
         self._cuts_out_jumbo = Trait.HBH_JUMBO_STRIP in traits
-        self._losses: tuple[tuple[str, Callable[[Skb], bool]], ...] = tuple(
-            (rule.name, rule.function)
+        losses = [
+            rule
             for module in (headers.__name__, cut.__name__, ufo.__name__)
             for rule in rules_of(module, "loss", traits=traits, way=way)
-        )
+        ]
+        self._losses: dict[int, tuple[tuple[str, Callable[[Skb], bool]], ...]] = {
+            kind: tuple((rule.name, rule.function) for rule in losses if not rule.of or kind in rule.of)
+            for kind in PROTOCOLS
+        }
 
     def send(self, skb: Skb, trail: list[str]) -> list[bytes] | None:
         """Return what the reader gets, read by read; None where the packet is lost."""
@@ -92,7 +96,7 @@ class Transmission:
         return self._reader.partial([skb.data], skb.csum_start, skb.csum_offset, trail)
 
     def _is_lost(self, skb: Skb, trail: list[str]) -> bool:
-        for name, loses in self._losses:
+        for name, loses in self._losses[skb.type]:
             if loses(skb):
                 trail.append(name)
                 return True

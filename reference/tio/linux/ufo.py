@@ -22,10 +22,10 @@ _ROUTING = 43
 _DESTINATION = 60
 
 
-@loss("udp4_ufo_fragment, udp6_ufo_fragment")
+@loss("udp4_ufo_fragment, udp6_ufo_fragment", of=(UFO,))
 def datagram_not_longer(skb: Skb) -> bool:
     """The datagram, UDP header included, is not longer than gso_size."""
-    return skb.type == UFO and len(skb.data) - skb.l4 <= skb.gso_size
+    return len(skb.data) - skb.l4 <= skb.gso_size
 
 
 @fact("udp4_ufo_fragment, udp6_ufo_fragment")

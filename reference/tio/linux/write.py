@@ -79,8 +79,8 @@ def too_long_for_pages(skb: Skb, _: Way) -> bool:
 
 @refusal(errno.EFAULT, "skb_copy_datagram_from_iter", on=lambda way: way.readable is not None)
 def packet_unreadable(skb: Skb, way: Way) -> bool:
-    """The memory of the packet cannot be read."""
-    return way.readable is not None and way.readable < skb.size
+    """The memory of the packet cannot be read; that of the skipped part of a longer vnet header does not matter."""
+    return way.readable is not None and way.readable < skb.size and skb.data != b""
 
 
 @refusal(errno.EINVAL, "tun_get_user", needs=Trait.DISSECTED)
