@@ -140,7 +140,7 @@ def test_a_run_that_is_ended_leaves_nothing_behind(ending: signal.Signals, tmp_p
         running.send_signal(ending)
         _, complaint = running.communicate(timeout=30)
     assert running.returncode == (130 if ending is signal.SIGINT else -signal.SIGKILL)
-    assert complaint == (b"tunproof: interrupted; nothing is left behind\n" if ending is signal.SIGINT else b"")
+    assert complaint == (b"tunproof: interrupted; no process is left behind\n" if ending is signal.SIGINT else b"")
     assert list(tmp_path.iterdir()) == []
     assert children_of(running.pid) == []
 

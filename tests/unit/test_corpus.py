@@ -62,6 +62,7 @@ DECIDED_ELSEWHERE = {
     "frag_csum_start",
     "gso_segs_counted",
     "hbh_jumbo_strip",
+    "hdr_len_loose",
     "linear_capped",
     "paylen0",
     "totlen0",

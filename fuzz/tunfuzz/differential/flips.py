@@ -75,7 +75,7 @@ FLIPS: dict[str, Callable[..., Any]] = {
     "options_of_later_fragments": lambda header: header,
     "ipv6_length": lambda skb: len(skb.data),
     "ipv6_length_of_tcp": lambda skb: len(skb.data) - 1,
-    "jumbo_length": lambda skb, _: len(skb.data),
+    "jumbo_length": lambda *_: 48,
     "offload_of": lambda _: 1,
     "ecn_needs_its_own_offload": lambda *_: True,
     "too_long_to_be_whole": lambda _: False,
