@@ -10,8 +10,8 @@ from random import Random
 
 from tio.linux import FORWARD, REDIRECT, Way, readback
 from tio.tuntap import Offload
-from tunfuzz.differential.mutations import STRUCTURES, VALUES, outer_header
-from tunfuzz.differential.routed import ROUTED, near_the_mtu, resum
+from tunfuzz.differential.mutations import STRUCTURES, VALUES, outer_header, resum
+from tunfuzz.differential.routed import ROUTED, near_the_mtu
 from tunfuzz.differential.templates import Template, grammar, huge, of_corpus, tunnelled
 
 __all__ = ["BLOCK", "SHAPES", "WAYS", "block", "way_of"]
@@ -126,7 +126,7 @@ def _for_a_router(frame: bytearray, template: Template, random: Random) -> None:
     """Change what a router looks at, and have it look further than the header's checksum."""
     chance = random.random()
     if chance < 0.85:
-        resum(frame, template, random)
+        resum(frame, template)
     if chance < 0.35:
         ROUTED[int(random.random() * len(ROUTED))](frame, template, random)
 

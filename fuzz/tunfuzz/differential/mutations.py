@@ -12,7 +12,7 @@ from tio.checksum import checksum
 from tunfuzz.build import TCP, UDP
 from tunfuzz.differential.templates import VNET, Template
 
-__all__ = ["STRUCTURES", "VALUES", "Mutation", "outer_header"]
+__all__ = ["STRUCTURES", "VALUES", "Mutation", "outer_header", "resum", "word"]
 
 Mutation = Callable[[bytearray, Template, Random], None]
 
@@ -32,7 +32,7 @@ def _at(frame: bytearray, place: int, value: int) -> None:
         frame[place] = value & 0xFF
 
 
-def _word(frame: bytearray, place: int, value: int) -> None:
+def word(frame: bytearray, place: int, value: int) -> None:
     """Write a word in network order, where it fits."""
     if place >= 0 and place + 2 <= len(frame):
         frame[place : place + 2] = (value & 0xFFFF).to_bytes(2, "big")
@@ -203,45 +203,45 @@ def stated_length(frame: bytearray, template: Template, random: Random) -> None:
         value = true + _pick(random, (-1, 1, -8, 8, -20, -2, -3, -17))
     else:
         value = random.getrandbits(16)
-    _word(frame, place, value)
-    _resum(frame, template)
+    word(frame, place, value)
+    resum(frame, template)
 
 
-def _resum(frame: bytearray, template: Template) -> None:
+def resum(frame: bytearray, template: Template) -> None:
     """Make the IPv4 header checksum right, so that a router looks further."""
     start = template.header_size
     if template.version != 4 or len(frame) < start + 20:
         return
     end = start + max((frame[start] & 15) * 4, 20)
-    _word(frame, start + 10, 0)
-    _word(frame, start + 10, ~checksum(frame[start:end]))
+    word(frame, start + 10, 0)
+    word(frame, start + 10, ~checksum(frame[start:end]))
 
 
 def fragment(frame: bytearray, template: Template, random: Random) -> None:
     """Other fragment bits in an IPv4 header."""
     if template.version == 4:
         place = template.header_size + 6
-        _word(frame, place, _pick(random, (0, 0x2000, 0x4000, 0x6000, 0x8000, 0x0001, 0x2001, random.getrandbits(16))))
-        _resum(frame, template)
+        word(frame, place, _pick(random, (0, 0x2000, 0x4000, 0x6000, 0x8000, 0x0001, 0x2001, random.getrandbits(16))))
+        resum(frame, template)
 
 
 def identification(frame: bytearray, template: Template, random: Random) -> None:
     """Another identification in an IPv4 header, near the end of its range, or any."""
     if template.version == 4:
-        _word(frame, template.header_size + 4, _pick(random, (0xFFFF, 0xFFFE, random.getrandbits(16))))
-        _resum(frame, template)
+        word(frame, template.header_size + 4, _pick(random, (0xFFFF, 0xFFFE, random.getrandbits(16))))
+        resum(frame, template)
 
 
 def time_to_live(frame: bytearray, template: Template, random: Random) -> None:
     """A TTL or hop limit that a router may not like."""
     _at(frame, template.header_size + (8 if template.version == 4 else 7), _pick(random, (0, 1, 2, 255)))
-    _resum(frame, template)
+    resum(frame, template)
 
 
 def header_checksum(frame: bytearray, template: Template, random: Random) -> None:
     """A wrong IPv4 header checksum."""
     if template.version == 4:
-        _word(frame, template.header_size + 10, random.getrandbits(16))
+        word(frame, template.header_size + 10, random.getrandbits(16))
 
 
 # TCP and UDP ---------------------------------------------------------------------------------------------------------
@@ -269,14 +269,14 @@ def sequence(frame: bytearray, template: Template, random: Random) -> None:
     """Another sequence number, near the end of its range, or any."""
     if template.protocol == TCP:
         place = _transport(template) + 4
-        _word(frame, place, 0xFFFF)
-        _word(frame, place + 2, random.getrandbits(16))
+        word(frame, place, 0xFFFF)
+        word(frame, place + 2, random.getrandbits(16))
 
 
 def checksum_field(frame: bytearray, template: Template, random: Random) -> None:
     """Another partial: a number near a zero, or any."""
     place = _transport(template) + (6 if template.protocol == UDP else 16)
-    _word(frame, place, _pick(random, (0, 1, 0xFFFF, 0xFFFE, random.getrandbits(16))))
+    word(frame, place, _pick(random, (0, 1, 0xFFFF, 0xFFFE, random.getrandbits(16))))
 
 
 def udp_length(frame: bytearray, template: Template, random: Random) -> None:
@@ -284,7 +284,7 @@ def udp_length(frame: bytearray, template: Template, random: Random) -> None:
     if template.protocol == UDP:
         place = _transport(template) + 4
         true = len(frame) - _transport(template)
-        _word(frame, place, _pick(random, (0, 7, 8, true - 1, true + 1, 0xFFFF, random.getrandbits(16))))
+        word(frame, place, _pick(random, (0, 7, 8, true - 1, true + 1, 0xFFFF, random.getrandbits(16))))
 
 
 def sum_of_zero(frame: bytearray, template: Template, random: Random) -> None:
@@ -306,7 +306,7 @@ def sum_of_zero(frame: bytearray, template: Template, random: Random) -> None:
     elif template.protocol == UDP and is_cut:
         piece[4:6] = (len(piece) & 0xFFFF).to_bytes(2, "big")
     piece[at - start : at - start + 2] = b"\0\0"
-    _word(frame, at, (whole - len(piece) - checksum(piece)) % 0xFFFF)
+    word(frame, at, (whole - len(piece) - checksum(piece)) % 0xFFFF)
 
 
 # Sizes ---------------------------------------------------------------------------------------------------------------

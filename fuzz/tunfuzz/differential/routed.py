@@ -11,10 +11,10 @@ from random import Random
 
 from tio.checksum import checksum
 from tunfuzz.build import TCP, UDP, filler
-from tunfuzz.differential.mutations import Mutation
+from tunfuzz.differential.mutations import Mutation, resum, word
 from tunfuzz.differential.templates import VNET, Template
 
-__all__ = ["ROUTED", "near_the_mtu", "resum"]
+__all__ = ["ROUTED", "near_the_mtu"]
 
 _NEEDS_CSUM = 1
 _UFO = 3
@@ -30,24 +30,8 @@ _IPV6 = (
 )
 
 
-def _word(frame: bytearray, place: int, value: int) -> None:
-    """Write a word in network order, where it fits."""
-    if place + 2 <= len(frame):
-        frame[place : place + 2] = (value & 0xFFFF).to_bytes(2, "big")
-
-
 def _get(frame: bytearray, place: int) -> int:
     return int.from_bytes(frame[place : place + 2], "big")
-
-
-def resum(frame: bytearray, template: Template, random: Random) -> None:
-    """Make the IPv4 header checksum right."""
-    del random
-    start = template.header_size
-    if template.version == 4 and len(frame) >= start + 20:
-        end = start + max((frame[start] & 15) * 4, 20)
-        _word(frame, start + 10, 0)
-        _word(frame, start + 10, ~checksum(frame[start:end]))
 
 
 # Lengths -------------------------------------------------------------------------------------------------------------
@@ -74,7 +58,7 @@ def near_the_mtu(template: Template, mtu: int, random: Random) -> Template:
         head[start + 6] &= ~_DONT_FRAGMENT
     frame = head + filler(length, random.randrange(2, 1000))
     _state_lengths(frame, template)
-    resum(frame, template, random)
+    resum(frame, template)
     return replace(template, frame=bytes(frame))
 
 
@@ -84,12 +68,12 @@ def _state_lengths(frame: bytearray, template: Template) -> None:
     whole = len(frame) - l4
     before = len(template.frame) - l4
     place, counted = (2, 0) if template.version == 4 else (4, 40)
-    _word(frame, start + place, len(frame) - start - counted)
+    word(frame, start + place, len(frame) - start - counted)
     if template.protocol == UDP:
-        _word(frame, l4 + 4, whole)
+        word(frame, l4 + 4, whole)
     field = l4 + (6 if template.protocol == UDP else 16)
     if frame[0] & _NEEDS_CSUM and template.protocol in (TCP, UDP):
-        _word(frame, field, checksum(b"", _get(frame, field) + (~before & 0xFFFF) + (whole & 0xFFFF)))
+        word(frame, field, checksum(b"", _get(frame, field) + (~before & 0xFFFF) + (whole & 0xFFFF)))
 
 
 def trimming_length(frame: bytearray, template: Template, random: Random) -> None:
@@ -103,8 +87,8 @@ def trimming_length(frame: bytearray, template: Template, random: Random) -> Non
         (field, field, template.l4, template.payload, template.payload + gso_size, len(frame) - start - 1)
     )
     length = base + random.choice((0, 0, 1, 2, 3, -1, 8))
-    _word(frame, start + (2 if template.version == 4 else 4), length if template.version == 4 else length - 40)
-    resum(frame, template, random)
+    word(frame, start + (2 if template.version == 4 else 4), length if template.version == 4 else length - 40)
+    resum(frame, template)
 
 
 def hop_count(frame: bytearray, template: Template, random: Random) -> None:
@@ -112,15 +96,15 @@ def hop_count(frame: bytearray, template: Template, random: Random) -> None:
     place = template.header_size + (8 if template.version == 4 else 7)
     if place < len(frame):
         frame[place] = random.choice((0, 1, 2, 2, 3, 255, random.getrandbits(8), random.getrandbits(8)))
-    resum(frame, template, random)
+    resum(frame, template)
 
 
 def fragment_bits(frame: bytearray, template: Template, random: Random) -> None:
     """Other fragment bits in an IPv4 header that may be fragmented."""
     if template.version == 4:
         bits = random.choice((0, 0x2000, 0x8000, 0x0003, 0x2001, 0x1FFF, 0x3FF0, random.getrandbits(16)))
-        _word(frame, template.header_size + 6, bits & ~0x4000)
-        resum(frame, template, random)
+        word(frame, template.header_size + 6, bits & ~0x4000)
+        resum(frame, template)
 
 
 def header_checksum_of_two_zeros(frame: bytearray, template: Template, random: Random) -> None:
@@ -129,12 +113,12 @@ def header_checksum_of_two_zeros(frame: bytearray, template: Template, random: R
     if template.version != 4 or place + 2 > len(frame):
         return
     wanted = random.choice((0x0000, 0xFEFF, 0xFEFE, 0xFF00, 0xFFFE))
-    resum(frame, template, random)
+    resum(frame, template)
     identification = template.header_size + 4
-    _word(frame, identification, checksum(b"", _get(frame, identification) + _get(frame, place) + (~wanted & 0xFFFF)))
-    _word(frame, place, wanted)
+    word(frame, identification, checksum(b"", _get(frame, identification) + _get(frame, place) + (~wanted & 0xFFFF)))
+    word(frame, place, wanted)
     if wanted == 0 and random.random() < 0.5:
-        _word(frame, place, 0xFFFF)
+        word(frame, place, 0xFFFF)
 
 
 # Options -------------------------------------------------------------------------------------------------------------
@@ -213,8 +197,8 @@ def ipv4_options(frame: bytearray, template: Template, random: Random) -> None:
     options += random.choice((b"\0", b"\x01")) * (-len(options) % 4)
     _insert(frame, template, 20, options)
     frame[start] = 0x45 + len(options) // 4
-    _word(frame, start + 2, _get(frame, start + 2) + len(options))
-    resum(frame, template, random)
+    word(frame, start + 2, _get(frame, start + 2) + len(options))
+    resum(frame, template)
 
 
 def _padding(random: Random) -> bytes:
@@ -255,7 +239,7 @@ def hop_options(frame: bytearray, template: Template, random: Random) -> None:
     _insert(frame, template, 40, bytes((frame[start + 6], units)) + options)
     frame[start + 6] = 0
     stated = _get(frame, start + 4) + len(options) + 2
-    _word(frame, start + 4, stated if random.random() < 0.9 else 0)
+    word(frame, start + 4, stated if random.random() < 0.9 else 0)
 
 
 # Addresses -----------------------------------------------------------------------------------------------------------
@@ -271,7 +255,7 @@ def address(frame: bytearray, template: Template, random: Random) -> None:
         frame[place : place + size] = (
             bytes.fromhex(random.choice(special)) if random.random() < 0.8 else random.randbytes(size)
         )
-    resum(frame, template, random)
+    resum(frame, template)
 
 
 ROUTED: tuple[Mutation, ...] = (
