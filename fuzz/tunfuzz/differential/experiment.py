@@ -5,10 +5,9 @@ import os
 
 from tunfuzz.campaign.request import Experiment
 from tunfuzz.differential.kernel import Differential, rules_on_the_ways
-from tunproof import lab
 from tunproof.corpus.load import load_for_good
 from tunproof.errors import EnvironmentProblem
-from tunproof.probes import probe
+from tunproof.probes import running_kernel
 from tunproof.runner import corpus_digest
 
 __all__ = ["experiment"]
@@ -16,9 +15,7 @@ __all__ = ["experiment"]
 
 def experiment() -> Experiment:
     """Probe the running kernel, and return what is asked of it. Raises `EnvironmentProblem`."""
-    lab.ensure()
-    with lab.RunningKernel() as kernel:
-        probed = probe(kernel)
+    probed = running_kernel()
     if probed.unknown:
         reasons = "; ".join(f"{trait}: {reason}" for trait, reason in probed.unknown.items())
         raise EnvironmentProblem(
