@@ -30,7 +30,7 @@ from tunproof.lab.wiring import OUT
 
 __all__ = ["measure"]
 
-_ROUNDS = 3
+_ROUNDS = 5
 _FLOORS = 20  # a round of the floor takes 4 ms, a shard some seconds
 _WORKERS = 2
 _SPINS = 12_000_000
@@ -43,14 +43,14 @@ def measure(*, progress: Callable[[int, int, str], None] = lambda *_: None) -> l
     runner = experiment().runner
     assert isinstance(runner, Differential)  # noqa: S101 (for the type checker)
     with tempfile.TemporaryDirectory() as folder, lab.redirect() as pair:
-        bare, differential = _interleaved(pair, runner, Path(folder))
+        differential, ratio = _interleaved(pair, runner, Path(folder))
         progress(1, 3, "two workers")
         scaling, plain = _scaling(runner, Path(folder))
         progress(2, 3, "naive")
         naive = _naive_rate(pair)
     return [
         Figure("differential_per_s", differential, "frames/s to kernel and model, compared"),
-        Figure("differential_ratio", differential / bare, "of bare, in turns with it"),
+        Figure("differential_ratio", ratio, "of bare, in turns with it"),
         Figure("two_workers_ratio", scaling, "times the rate of one worker with two"),
         Figure("two_plain_loops_ratio", plain, "the same for a loop that only uses the processor"),
         Figure("scaling_ratio", scaling / plain, "of that is what two workers reach"),
@@ -59,14 +59,15 @@ def measure(*, progress: Callable[[int, int, str], None] = lambda *_: None) -> l
 
 
 def _interleaved(pair: Pair, runner: Differential, folder: Path) -> tuple[float, float]:
-    """Return the median rates of the floor and of the differential, measured in turns."""
+    """Return the median rate of the differential, and the median of its ratios to the floor right before and after."""
     corpus_frames()
-    bare, differential = [], []
+    rates, ratios = [], []
     for number in range(_ROUNDS):
+        bare = [bare_rate(pair) for _ in range(_FLOORS)]
+        rates.append(_asked_rate(runner, number * SHARD, SHARD, folder))
         bare += [bare_rate(pair) for _ in range(_FLOORS)]
-        differential.append(_asked_rate(runner, number * SHARD, SHARD, folder))
-        bare += [bare_rate(pair) for _ in range(_FLOORS)]
-    return statistics.median(bare), statistics.median(differential)
+        ratios.append(rates[-1] / statistics.median(bare))
+    return statistics.median(rates), statistics.median(ratios)
 
 
 def _asked_rate(runner: Differential, first: int, count: int, folder: Path) -> float:

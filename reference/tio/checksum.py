@@ -32,11 +32,13 @@ def checksum(data: Buffer, initial: int = 0) -> int:
     added, which for packets of the usual size is cheaper than to divide it whole.
     """
     number = int.from_bytes(data, "big")
+    if len(data) % 2:
+        number <<= 8
     if len(data) > _SHORT:
         for bits, mask in _CUTS:
             number = (number >> bits) + (number & mask)
-    total = number % 0xFFFF * (0x100 if len(data) % 2 else 1) + initial
-    return total % 0xFFFF or (0xFFFF if number or initial else 0)
+    number += initial
+    return number % 0xFFFF or (0xFFFF if number else 0)
 
 
 def pseudo_header_sum(addresses: Buffer, protocol: int, length: int) -> int:

@@ -10,7 +10,7 @@ from random import Random
 
 from tio.linux import FORWARD, REDIRECT, Way, readback
 from tio.tuntap import Offload
-from tunfuzz.differential.mutations import STRUCTURES, VALUES, outer_header, resum
+from tunfuzz.differential.mutations import LONG, STRUCTURES, STRUCTURES_OF_LONG, VALUES, outer_header, resum
 from tunfuzz.differential.routed import ROUTED, near_the_mtu
 from tunfuzz.differential.templates import Template, grammar, huge, of_corpus, tunnelled
 
@@ -24,8 +24,9 @@ SHAPES = ("grammar", "values", "structure", "raw")
 
 _TEMPLATES = 25
 _OUTER = 0.8  # of the cases in tunnels leave the outer headers as they are
-_HUGE = 0.12  # of the blocks have one template of about 64 KiB: a frame of it takes as long as twenty others
-_HUGE_FOR_READERS = 0.5  # the same for readers, who do not get all of them whole
+_HUGE = 0.05  # of the blocks have one template of about 64 KiB: a frame of it takes as long as twenty others
+_HUGE_FOR_ROUTERS = 0.2  # the same for routers, who look at jumbo payload options
+_HUGE_FOR_READERS = 0.25  # the same for readers, who do not get all of them whole
 _FIRST = bytes((0x45, 0x60, 0x45, 0x60, 0x4F, 0x65, 0x00, 0x50))
 
 _TUNNELS = Way(header_size=24)
@@ -46,6 +47,8 @@ _ROUTED = (
     replace(FORWARD, mtu=1280),
     FORWARD,
     replace(FORWARD, mtu=600),
+    FORWARD,
+    replace(FORWARD, mtu=1280),
     FORWARD,
     replace(FORWARD, reader=Offload.TSO | Offload.USO),
 )
@@ -77,8 +80,10 @@ _TURNS: tuple[tuple[Way, ...], ...] = (
     _ROUTED,
     (REDIRECT,),
     _RARE[::2],
+    (_TUNNELS,),
     (REDIRECT,),
     _ROUTED,
+    (REDIRECT,),
     _RARE[1::2],
 )
 """The ways that blocks take in turn; where there are several, those take turns among themselves."""
@@ -108,13 +113,15 @@ def block(seed: int, number: int, corpus: Sequence[bytes]) -> Iterator[tuple[byt
             yield template.frame, "grammar"
             continue
         frame = bytearray(template.frame)
-        VALUES[int(rnd() * len(VALUES))](frame, template, random)
         shape = "values"
+        if chance < 0.44:
+            VALUES[int(rnd() * len(VALUES))](frame, template, random)
         if chance > 0.34:
             shape = "structure"
-            STRUCTURES[int(rnd() * len(STRUCTURES))](frame, template, random)
+            structures = STRUCTURES if len(frame) < LONG else STRUCTURES_OF_LONG
+            structures[int(rnd() * len(structures))](frame, template, random)
             if chance > 0.75:
-                STRUCTURES[int(rnd() * len(STRUCTURES))](frame, template, random)
+                structures[int(rnd() * len(structures))](frame, template, random)
         if way.forwarded:
             _for_a_router(frame, template, random)
         elif way is _TUNNELS and chance > _OUTER:
@@ -136,8 +143,10 @@ def _templates(random: Random, way: Way, corpus: Sequence[bytes]) -> list[Templa
     templates = of_corpus(picked, way.header_size)
     if way.header_size >= 24:
         templates += [tunnelled(random) for _ in range(_TEMPLATES // 2)]
-    if random.random() < (_HUGE if way.reader is None else _HUGE_FOR_READERS):
-        templates.append(huge(random, way.header_size))
+    if random.random() < (
+        _HUGE_FOR_READERS if way.reader is not None else _HUGE_FOR_ROUTERS if way.forwarded else _HUGE
+    ):
+        templates.append(huge(random, way.header_size, jumbo=way.forwarded))
     while len(templates) < _TEMPLATES:
         templates.append(grammar(random, way.header_size))
     if way.forwarded:

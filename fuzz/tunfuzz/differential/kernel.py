@@ -1,10 +1,11 @@
 """The kernel differential: random frames go to the running kernel and to the model of it, and any difference is kept.
 
-The loop in `_Run.block` is the hot path: it predicts, sends, compares and counts, and calls nothing else. Every shard
+`_Run.block` is the hot path: it predicts, sends, compares and counts, and calls nothing else. Every shard
 has labs of its own. After a difference all labs are made anew, so that no frame can taint those after it.
 """
 
 import functools
+import itertools
 import os
 import shutil
 import time
@@ -26,11 +27,18 @@ from tunproof.errors import EnvironmentProblem
 from tunproof.findings import in_folder
 from tunproof.kernel import frames_of
 from tunproof.lab import RunningKernel
+from tunproof.lab.running import Sender
 
 __all__ = ["Differential", "corpus_frames", "look", "rules_on_the_ways"]
 
 _KEPT_A_RULE = 3
 """Findings of one rule that a shard keeps: one bug differs in thousands of frames."""
+
+_AT_ONCE = 100
+"""Frames that the model is asked before the kernel is: few enough that huge ones need little memory."""
+
+_Predicted = tuple[int, bytes, Outcome, list[str]]
+"""A case's number, its frame, what becomes of it, and the rules that it meets."""
 
 _LONGEST = 2000  # bytes
 _MOST_PACKETS = 6
@@ -92,10 +100,40 @@ class _Run:
         self._findings: list[str] = []
 
     def block(self, number: int) -> None:
-        """Ask the cases of a block that belong to the shard."""
+        """Ask the cases of a block that belong to the shard, some first of the model and then of the kernel.
+
+        In turns of one frame, each displaces what the processor's caches hold of the other: that takes a tenth longer.
+        """
         way = way_of(number)
-        model, send = self._model(way), self._kernel.sender(way)
-        for case, frame, shape in self._cases(number):
+        predicted, send = self._predicted(number, self._model(way)), self._kernel.sender(way)
+        while some := list(itertools.islice(predicted, _AT_ONCE)):
+            for case, frame, prediction, trail in some:
+                try:
+                    got = send(frame, len(prediction.packets) if type(prediction) is Delivered else 0)
+                except EnvironmentProblem as problem:
+                    difference = Difference(frame=frame, way=way, predicted=prediction, trail=trail, got=problem.what)
+                    send = self._differs(difference, case)
+                    continue
+                self._outcomes[type(got)] += 1
+                if type(got) is Delivered and type(prediction) is Delivered:
+                    differs = got.packets != prediction.packets  # as `!=` of the two would say, in half the time
+                else:
+                    differs = got != prediction
+                if not differs:
+                    continue
+                mask = hidden_by(prediction, got, trail=trail, header_size=_reader_header(way))
+                if mask is None:
+                    difference = Difference(frame=frame, way=way, predicted=prediction, trail=trail, got=got)
+                    send = self._differs(difference, case)
+                else:
+                    self._masks[mask] += 1
+
+    def _predicted(self, number: int, model: Model) -> Iterator[_Predicted]:
+        """Yield the cases of a block that belong to the shard, as far as the model knows them."""
+        first, last = self._shard.first, self._shard.first + self._shard.count
+        for case, (frame, shape) in enumerate(block(self._shard.seed, number, self._corpus), number * BLOCK):
+            if not first <= case < last:
+                continue
             self._shapes[shape] += 1
             try:
                 predicted, trail = model.explain(frame)
@@ -103,26 +141,7 @@ class _Run:
                 self._masks[f"{NOT_MODELLED}: {because}"] += 1
                 continue
             self._trails[tuple(trail)] += 1
-            try:
-                got = send(frame, len(predicted.packets) if isinstance(predicted, Delivered) else 0)
-            except EnvironmentProblem as problem:
-                self._differs(
-                    Difference(frame=frame, way=way, predicted=predicted, trail=trail, got=problem.what), case
-                )
-                send = self._kernel.sender(way)
-                continue
-            self._outcomes[type(got)] += 1
-            if type(got) is Delivered and type(predicted) is Delivered:
-                differs = got.packets != predicted.packets  # as `!=` of the two would say, in half the time
-            else:
-                differs = got != predicted
-            if differs:
-                mask = hidden_by(predicted, got, trail=trail, header_size=_reader_header(way))
-                if mask is not None:
-                    self._masks[mask] += 1
-                    continue
-                self._differs(Difference(frame=frame, way=way, predicted=predicted, trail=trail, got=got), case)
-                send = self._kernel.sender(way)
+            yield case, frame, predicted, trail
 
     def tally(self, seconds: float) -> Tally:
         """Return what was counted."""
@@ -140,12 +159,6 @@ class _Run:
             findings=self._findings,
         )
 
-    def _cases(self, number: int) -> Iterator[tuple[int, bytes, str]]:
-        first, last = self._shard.first, self._shard.first + self._shard.count
-        for case, (frame, shape) in enumerate(block(self._shard.seed, number, self._corpus), number * BLOCK):
-            if first <= case < last:
-                yield case, frame, shape
-
     def _model(self, way: Way) -> Model:
         if way not in self._models:
             self._models[way] = Model(self._traits, way)
@@ -153,29 +166,32 @@ class _Run:
 
     # Differences -----------------------------------------------------------------------------------------------------
 
-    def _differs(self, difference: Difference, case: int) -> None:
-        """Count a difference; keep it, at its smallest, unless enough are kept of its rule."""
+    def _differs(self, difference: Difference, case: int) -> Sender:
+        """Count a difference; keep it, at its smallest, unless enough are kept of its rule. Return how to go on."""
         rule = difference.rule
         self._differences[rule] += 1
-        if self._differences[rule] > _KEPT_A_RULE:
-            return
-        self._kernel.close()
+        if self._differences[rule] <= _KEPT_A_RULE:
+            self._kernel.close()
+            self._keep_smallest(difference, case)
+            self._kernel.close()
+        return self._kernel.sender(difference.way)
+
+    def _keep_smallest(self, difference: Difference, case: int) -> None:
         # As it was met first: what happens while it is made smaller must not lose it.
         there = set(in_folder(self._out))
         folder = self._keep(difference, case)
-        smaller = self._smallest(difference, rule)
-        kept = self._keep(smaller, case)
+        kept = self._keep(self._smallest(difference), case)
         if kept != folder and folder not in there:
             shutil.rmtree(folder, ignore_errors=True)
         if kept.name not in self._findings:
             self._findings.append(kept.name)
-        self._kernel.close()
 
     def _keep(self, difference: Difference, case: int) -> Path:
         return report.keep(difference, self._out, traits=self._traits, seed=self._shard.seed, number=case)
 
-    def _smallest(self, difference: Difference, rule: str) -> Difference:
+    def _smallest(self, difference: Difference) -> Difference:
         """Return the difference with the smallest frame that still differs in the same way, in fresh labs."""
+        rule = difference.rule
         if self._look(difference.frame, difference.way).rule != rule:
             since = f"the cases before it (seed {self._shard.seed}, from case {self._shard.first})"
             return replace(difference, details=f"In a fresh lab the frame alone does not differ: see {since}.")

@@ -9,17 +9,19 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from tio.checksum import checksum
+from tio.linux.sums import inverted_sum
 from tunfuzz.build import TCP, UDP
 from tunfuzz.differential.templates import VNET, Template
 
-__all__ = ["STRUCTURES", "VALUES", "Mutation", "outer_header", "resum", "word"]
+__all__ = ["LONG", "STRUCTURES", "STRUCTURES_OF_LONG", "VALUES", "Mutation", "outer_header", "resum", "word"]
 
 Mutation = Callable[[bytearray, Template, Random], None]
 
 _TYPES = bytes.fromhex("00 01 03 04 05  00 01 04 05  81 84 85 80 83 82  02 06 07 10 11 20 21 24 41 45 61 ff")
 _NUMBERS = (0, 6, 17, 43, 44, 51, 58, 59, 60, 1, 4, 41, 47, 132, 255)
 _PACKED = VNET.size
-_LONG = 0xFFC8
+LONG = 0xFFC8
+"""Bytes of a frame from which offsets into it may be too large for 16 bits."""
 
 
 def _pick(random: Random, options: Sequence[int]) -> int:
@@ -95,7 +97,7 @@ def csum_start(frame: bytearray, template: Template, random: Random) -> None:
         value = len(frame) - template.header_size + random.randrange(-24, 3)
     else:
         value = _pick(random, (0xFFFF, 0xFFF0, 0xFFBE, 0xFFBF, 0xFFC0, random.getrandbits(16)))
-    if len(frame) > _LONG and chance < 0.6:
+    if len(frame) > LONG and chance < 0.6:
         value = _pick(random, (0xFFBE, 0xFFBF, 0xFFC0))
     _little(frame, 6, value)
 
@@ -213,8 +215,8 @@ def resum(frame: bytearray, template: Template) -> None:
     if template.version != 4 or len(frame) < start + 20:
         return
     end = start + max((frame[start] & 15) * 4, 20)
-    word(frame, start + 10, 0)
-    word(frame, start + 10, ~checksum(frame[start:end]))
+    frame[start + 10 : start + 12] = b"\0\0"
+    word(frame, start + 10, inverted_sum(frame[start:end]))
 
 
 def fragment(frame: bytearray, template: Template, random: Random) -> None:
@@ -389,3 +391,17 @@ STRUCTURES: tuple[Mutation, ...] = (
     insert,
     some_byte,
 )
+
+STRUCTURES_OF_LONG: tuple[Mutation, ...] = (
+    csum_start,
+    csum_start,
+    csum_start,
+    gso_size,
+    gso_type,
+    flags,
+    hdr_len,
+    stated_length,
+    longer,
+    cut_off,
+)
+"""For frames from `LONG` bytes, which take as long as twenty others: what shows in no shorter one."""

@@ -55,7 +55,7 @@ def _stem(random: Random, version: int, protocol: int) -> bytes:
 
 def _extension(random: Random) -> tuple[int, bytes]:
     """Return an extension header that can be walked, or seldom one that cannot."""
-    number = random.choice((_DESTINATION, _ROUTING, _HOP, _DESTINATION, _ROUTING, FRAGMENT, AH))
+    number = random.choice((*(_DESTINATION, _ROUTING, _HOP, _DESTINATION, _ROUTING) * 2, FRAGMENT, AH))
     if number == FRAGMENT:
         return number, bytes((0,)) + random.randbytes(2) + bytes(4)
     units = random.choice((0, 0, 1, 2))
@@ -84,10 +84,10 @@ def _transport(random: Random, protocol: int) -> bytes:
 
 def _sizes(random: Random) -> tuple[int, int]:
     """Return the bytes of payload, and a gso_size that cuts them into a few segments."""
-    if random.random() < 0.01:
+    if random.random() < 0.005:
         return random.randrange(1000, 9000), random.choice((1000, 1400, 1448))
     size = random.randrange(1, 48)
-    return random.randrange(size, random.choice((2, 2, 3, 4)) * size + 2), size
+    return random.randrange(size, random.choice((2, 2, 2, 3)) * size + 2), size
 
 
 def grammar(random: Random, header_size: int) -> Template:
@@ -95,13 +95,16 @@ def grammar(random: Random, header_size: int) -> Template:
     return _written(random, header_size, *_sizes(random))
 
 
-def huge(random: Random, header_size: int) -> Template:
-    """Return the same, about as long as a packet can be, or a little longer, in few segments."""
+def huge(random: Random, header_size: int, *, jumbo: bool) -> Template:
+    """Return the same, about as long as a packet can be, or a little longer, in few segments.
+
+    `jumbo` says that it has a jumbo payload option; another may have one.
+    """
     length, size = random.randrange(65400, 66000), random.choice((16000, 30000))
-    if random.random() < 0.75:
+    if not jumbo and random.random() < 0.6:
         return _written(random, header_size, length, size)
-    jumbo = (_HOP, bytes((0, 0xC2, 4)) + (length + 28).to_bytes(4, "big"))  # RFC 2675
-    return _written(random, header_size, length, size, ipv6_stem(_ADDRESSES[6], TCP, (jumbo,)))
+    option = (_HOP, bytes((0, 0xC2, 4)) + (length + 28).to_bytes(4, "big"))  # RFC 2675
+    return _written(random, header_size, length, size, ipv6_stem(_ADDRESSES[6], TCP, (option,)))
 
 
 def _written(random: Random, header_size: int, length: int, size: int, stem: bytes | None = None) -> Template:
@@ -142,7 +145,7 @@ def _typed(random: Random, protocol: int, version: int, size: int) -> tuple[int,
         return 0, 0
     if protocol == UDP and chance < 0.4:
         return _UFO, size if chance < 0.28 else max(8, size & ~7)
-    ecn = 0x80 if protocol == TCP and chance > 0.9 else 0
+    ecn = 0x80 if protocol == TCP and chance > 0.8 else 0
     return _TYPES[protocol, version] | ecn, size
 
 

@@ -8,6 +8,7 @@ import ctypes
 import errno
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Protocol, Self
 
@@ -57,10 +58,11 @@ class RunningKernel:
         return exchange.send
 
     def close(self) -> None:
-        """End all labs."""
-        while self._labs:
-            _, (pair, _) = self._labs.popitem()
-            pair.close()
+        """End all labs, side by side: each close waits some 20 ms for the kernel's RCU, and they can wait together."""
+        if self._labs:
+            with ThreadPoolExecutor(len(self._labs)) as pool:
+                list(pool.map(Pair.close, (pair for pair, _ in self._labs.values())))
+            self._labs.clear()
 
     def __enter__(self) -> Self:
         return self

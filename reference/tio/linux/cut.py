@@ -152,22 +152,16 @@ def cut_tcp(skb: Skb, trail: list[str], *, complete: bool, count: Callable[[int]
         _LONG.pack_into(packet, l4 + 4, tcp_sequence(first, start - end))
         kept = cwr_on_the_first_only(flags) if index else flags
         packet[l4 + 13] = kept if start == last else fin_and_psh_on_the_last_only(kept)
-        value = carried_partial(partial, counted, len(packet) - l4)
+        _WORD.pack_into(packet, l4 + 16, carried_partial(partial, counted, len(packet) - l4))
         if complete:
-            value = completed(packet[l4:], value, 16)
+            value = inverted_sum(packet[l4:])
             if value == 0:
                 value = tcp_zero(value)
                 trail.append("tcp_zero")
-        _WORD.pack_into(packet, l4 + 16, value)
+            _WORD.pack_into(packet, l4 + 16, value)
         stamp_ip(skb, packet, index)
         packets.append(bytes(packet))
     return packets
-
-
-def completed(segment: bytearray, partial: int, field: int) -> int:
-    """Return the checksum of a transport header and its data, of whose field `partial` takes the place."""
-    _WORD.pack_into(segment, field, partial)
-    return inverted_sum(segment)
 
 
 def _note_tcp(skb: Skb, trail: list[str], flags: int) -> None:

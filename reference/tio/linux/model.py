@@ -6,13 +6,13 @@ transmit   `transmit`    cut in software, or handed on whole, or its checksum co
 read       `reader`      the vnet header that the reader gets (only where it has one)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from tio.linux import write
 from tio.linux.forward import Router
 from tio.linux.outcome import Delivered, Lost, Outcome, Refused
 from tio.linux.rules import rules_of
-from tio.linux.skb import TUNNEL, UFO, Skb
+from tio.linux.skb import PROTOCOLS, TUNNEL, UFO, Skb
 from tio.linux.traits import Trait, Traits
 from tio.linux.transmit import Transmission
 from tio.linux.way import REDIRECT, Way
@@ -20,6 +20,10 @@ from tio.linux.way import REDIRECT, Way
 __all__ = ["Model", "predict"]
 
 _LOST = Lost()
+_NO_TYPE = 0
+
+_Refusal = tuple[str, Refused, Callable[[Skb, Way], bool]]
+"""A rule's name, what the writer sees where it holds, and whether it does."""
 
 
 class Model:
@@ -28,8 +32,7 @@ class Model:
     def __init__(self, traits: Traits, way: Way = REDIRECT) -> None:
         self.traits = traits
         self.way = way
-        rules = rules_of(write.__name__, "refusal", traits=traits, way=way)
-        self._refusals = tuple((rule.name, rule.errno or 0, rule.function) for rule in rules)
+        self._refusals = {kind: tuple(_refusals(traits, way, kind)) for kind in (*PROTOCOLS, _NO_TYPE)}
         has_tunnels = Trait.UDP_TUNNEL in traits and way.header_size >= write.TUNNEL_HEADER_SIZE
         self._type_mask = 0x7F & ~TUNNEL if has_tunnels else 0x7F
         self._counted_headers = self._choose_headers()
@@ -45,10 +48,10 @@ class Model:
         trail: list[str] = []
         skb = Skb(frame, self.way.header_size, self._type_mask)
         skb.linear = write.linear_length(skb)
-        for name, number, refuses in self._refusals:
+        for name, refused, refuses in self._refusals.get(skb.type) or self._refusals[_NO_TYPE]:
             if refuses(skb, self.way):
                 trail.append(name)
-                return Refused(number), trail
+                return refused, trail
         self._take(skb, trail)
         packets = self._send(skb, trail)
         return (Delivered(tuple(packets)) if packets else _LOST), trail
@@ -87,6 +90,13 @@ class Model:
         if Trait.NOCSUM_MIN_LEN in self.traits:
             return "counted_headers", write.counted_headers
         return "counted_headers_without_ip", write.counted_headers_without_ip
+
+
+def _refusals(traits: Traits, way: Way, kind: int) -> Iterator[_Refusal]:
+    """Yield the refusals that a frame of a type can meet, in order; those of no type are for unknown ones too."""
+    for rule in rules_of(write.__name__, "refusal", traits=traits, way=way):
+        if not rule.of or kind in rule.of:
+            yield rule.name, Refused(rule.errno or 0), rule.function
 
 
 def predict(frame: bytes, traits: Traits, way: Way = REDIRECT) -> Outcome:

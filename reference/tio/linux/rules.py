@@ -77,16 +77,17 @@ def _register(  # noqa: PLR0913 (a rule's fields)
     return register
 
 
-def refusal(
+def refusal(  # noqa: PLR0913 (a rule's fields)
     errno: int,
     source: str,
     *,
     needs: Trait | None = None,
     without: Trait | None = None,
     on: Callable[[Way], bool] = _always,
+    of: tuple[int, ...] = (),
 ) -> Callable[[F], F]:
-    """Register a predicate over a write: where it holds, the write fails with `errno`."""
-    return _register("refusal", source, errno=errno, needs=needs, without=without, on=on)
+    """Register a predicate over a write: where it holds, the write fails with `errno`. `of` as for a loss."""
+    return _register("refusal", source, errno=errno, needs=needs, without=without, on=on, of=of)
 
 
 def loss(

@@ -21,6 +21,7 @@ _HEADROOM = 64  # NET_SKB_PAD: what an skb has before its data
 _PAGES = 17 * 4096  # MAX_SKB_FRAGS pages
 _GSO_BY_FRAGS = 0xFFFF
 _ETHERNET = 14
+_TYPED = tuple(PROTOCOLS)
 
 
 def _with_tunnels(way: Way) -> bool:
@@ -216,92 +217,86 @@ def csum_start_inside_the_ip_header(skb: Skb, _: Way) -> bool:
     return skb.needs_csum and skb.csum_start < _ip_minimum(skb)
 
 
-def _is_unsummed_superpacket(skb: Skb) -> bool:
-    return skb.type != 0 and not skb.needs_csum
-
-
-@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", without=Trait.NOCSUM_MIN_LEN)
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", without=Trait.NOCSUM_MIN_LEN, of=_TYPED)
 def nocsum_shorter_than_a_transport_header(skb: Skb, _: Way) -> bool:
     """A type without NEEDS_CSUM, and not even a transport header fits."""
-    return _is_unsummed_superpacket(skb) and len(skb.data) < skb.transport
+    return not skb.needs_csum and len(skb.data) < skb.transport
 
 
-@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.NOCSUM_MIN_LEN, without=Trait.DISSECTED)
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.NOCSUM_MIN_LEN, without=Trait.DISSECTED, of=_TYPED)
 def nocsum_shorter_than_its_headers(skb: Skb, _: Way) -> bool:
     """A type without NEEDS_CSUM, and the least headers that it stands for do not fit."""
-    return _is_unsummed_superpacket(skb) and len(skb.data) < _ip_minimum(skb) + skb.transport
+    return not skb.needs_csum and len(skb.data) < _ip_minimum(skb) + skb.transport
 
 
-@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.DISSECTED)
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.DISSECTED, of=_TYPED)
 def nocsum_not_dissected(skb: Skb, _: Way) -> bool:
     """A type without NEEDS_CSUM, and the packet's headers do not say what it is, or the transport header is cut off."""
-    if not _is_unsummed_superpacket(skb):
+    if skb.needs_csum:
         return False
     flow = dissect(skb.data)
     return flow is None or flow.offset + skb.transport > len(skb.data)
 
 
-@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.DISSECTED)
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.DISSECTED, of=_TYPED)
 def nocsum_of_another_protocol(skb: Skb, _: Way) -> bool:
     """A type without NEEDS_CSUM, and the packet has another protocol."""
-    flow = dissect(skb.data) if _is_unsummed_superpacket(skb) else None
+    flow = None if skb.needs_csum else dissect(skb.data)
     return flow is not None and flow.protocol != PROTOCOLS[skb.type]
 
 
-@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.DISSECTED)
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.DISSECTED, of=TCP_TYPES)
 def nocsum_of_another_version(skb: Skb, _: Way) -> bool:
     """A TCP type without NEEDS_CSUM, and the packet has the other IP version."""
-    if skb.needs_csum or skb.type not in TCP_TYPES:
-        return False
-    return skb.version != (4 if skb.type == TCPV4 else 6)
+    return not skb.needs_csum and skb.version != (4 if skb.type == TCPV4 else 6)
 
 
-@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.USO_STRICT)
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.USO_STRICT, of=(UDP_L4,))
 def uso_without_needs_csum(skb: Skb, _: Way) -> bool:
     """UDP_L4 without NEEDS_CSUM."""
-    return skb.type == UDP_L4 and not skb.needs_csum
+    return not skb.needs_csum
 
 
-@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.USO_STRICT)
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.USO_STRICT, of=(UDP_L4,))
 def uso_csum_offset(skb: Skb, _: Way) -> bool:
     """UDP_L4, and csum_offset is not 6."""
-    return skb.type == UDP_L4 and skb.csum_offset != 6
+    return skb.csum_offset != 6
 
 
-@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.USO_128)
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.USO_128, of=(UDP_L4,))
 def uso_of_more_than_128_segments(skb: Skb, _: Way) -> bool:
     """UDP_L4, and what follows the headers is more than 128 times gso_size."""
-    return skb.type == UDP_L4 and len(skb.data) - skb.csum_start - 8 > skb.raw_gso_size * 128
+    return len(skb.data) - skb.csum_start - 8 > skb.raw_gso_size * 128
 
 
-@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.USO_STRICT, without=Trait.USO_128)
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.USO_STRICT, without=Trait.USO_128, of=(UDP_L4,))
 def uso_of_more_than_64_segments(skb: Skb, _: Way) -> bool:
     """UDP_L4, and what follows the headers is more than 64 times gso_size."""
-    return skb.type == UDP_L4 and len(skb.data) - skb.csum_start - 8 > skb.raw_gso_size * 64
+    return len(skb.data) - skb.csum_start - 8 > skb.raw_gso_size * 64
 
 
-@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.USO_STRICT)
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.USO_STRICT, of=(UDP_L4,))
 def uso_with_ecn(skb: Skb, _: Way) -> bool:
     """UDP_L4 with the ECN bit."""
-    return skb.type == UDP_L4 and skb.raw_type >= ECN
+    return skb.raw_type >= ECN
 
 
-@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.TSO_CSUM_CHECKED)
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.TSO_CSUM_CHECKED, of=TCP_TYPES)
 def tso_csum_offset(skb: Skb, _: Way) -> bool:
     """A TCP type with NEEDS_CSUM, and csum_offset is not 16."""
-    return skb.type in TCP_TYPES and skb.needs_csum and skb.csum_offset != 16
+    return skb.needs_csum and skb.csum_offset != 16
 
 
-@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.NOCSUM_CSUM_OFFSET)
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.NOCSUM_CSUM_OFFSET, of=TCP_TYPES)
 def tso_csum_offset_of_nothing(skb: Skb, _: Way) -> bool:
     """A TCP type without NEEDS_CSUM, and csum_offset, which nothing uses, is not 16."""
-    return skb.type in TCP_TYPES and not skb.needs_csum and skb.csum_offset != 16
+    return not skb.needs_csum and skb.csum_offset != 16
 
 
-@refusal(errno.EINVAL, "virtio_net_hdr_to_skb")
+@refusal(errno.EINVAL, "virtio_net_hdr_to_skb", of=_TYPED)
 def gso_size_by_frags(skb: Skb, _: Way) -> bool:
     """There is a type, and gso_size is 0xFFFF, which has a meaning of its own inside the kernel."""
-    return skb.type != 0 and skb.raw_gso_size == _GSO_BY_FRAGS
+    return skb.raw_gso_size == _GSO_BY_FRAGS
 
 
 # After the vnet header -----------------------------------------------------------------------------------------------
