@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 FUZZ_SECONDS ?= 60
 MUTANT_JOBS ?= 2
 
-.PHONY: prove test lint fuzz mutants corpus bench clean
+.PHONY: prove test test-programs test-code lint fuzz mutants corpus bench clean
 .DEFAULT_GOAL := prove
 
 prove: $(STAMP)  ## the corpus through the running kernel, then through the reference
@@ -15,8 +15,23 @@ prove: $(STAMP)  ## the corpus through the running kernel, then through the refe
 	$(BIN)/tunproof check --report build/report/reference reference
 	$(BIN)/tunproof report build/report/kernel build/report/reference --out build/report
 
-test: $(STAMP)  ## unit, property, lab and repository tests
+ifdef PYTEST_ARGS
+test: $(STAMP)  ## all tests, in two halves side by side, or those of PYTEST_ARGS
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+else
+test: $(STAMP)
+	@echo "Two halves side by side, some minutes: each prints when it is done. (PYTEST_ARGS=tests: one, as it goes.)"
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-programs test-code
+endif
+
+# What starts programs, and what calls functions: each takes about half of the time. A job server is not for them.
+PYTEST := env -u MAKEFLAGS -u MFLAGS $(BIN)/python -m pytest
+
+test-programs: $(STAMP)
+	@$(PYTEST) tests/adapters tests/browser tests/repo
+
+test-code: $(STAMP)
+	@$(PYTEST) tests/unit tests/property tests/lab tests/quality
 
 lint: $(STAMP)  ## ruff and mypy --strict
 	$(BIN)/ruff check .

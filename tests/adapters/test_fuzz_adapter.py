@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from support import processes_marked
-from tunfuzz.peer import Request, run
+from tunfuzz.peer.request import Request
+from tunfuzz.peer.run import run
 from tunproof import findings
 from tunproof.adapters.client import AdapterBrokenError
 from tunproof.adapters.process import Limits

@@ -13,7 +13,6 @@ import pytest
 
 from fakes import FAKES, OWN
 from fakes.base import Fake
-from tunfuzz.peer import Request, Summary, run
 from tunfuzz.peer.batching import constraints
 from tunfuzz.peer.cases import OPERATIONS, case_of
 from tunfuzz.peer.inputs import Inputs
@@ -21,6 +20,8 @@ from tunfuzz.peer.judging import judged
 from tunfuzz.peer.latitude import waived
 from tunfuzz.peer.met import look
 from tunfuzz.peer.report import input_from
+from tunfuzz.peer.request import Request, Summary
+from tunfuzz.peer.run import run
 from tunproof import findings
 from tunproof.asker import Asked, Direct
 from tunproof.connect import Connector

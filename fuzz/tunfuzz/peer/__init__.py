@@ -18,8 +18,3 @@
 
 Each knows only those above it.
 """
-
-from tunfuzz.peer.request import Request, Summary
-from tunfuzz.peer.run import run
-
-__all__ = ["Request", "Summary", "run"]

@@ -17,8 +17,6 @@ import os
 from contextlib import closing
 from dataclasses import dataclass
 
-from pyroute2.ethtool.ioctl import IoctlEthtool
-
 from tio import tuntap
 from tio.tuntap import Iff, Offload
 from tunproof.errors import EnvironmentProblem
@@ -117,6 +115,8 @@ def segmentation_features(name: str) -> frozenset[str]:
     `tx-tcp-segmentation`, `tx-tcp6-segmentation`, `tx-udp-segmentation`: with one of them on, the readers of the TUN
     get such superpackets whole.
     """
+    from pyroute2.ethtool.ioctl import IoctlEthtool
+
     with closing(IoctlEthtool(name)) as ethtool:
         features = ethtool.get_features()
         return frozenset(feature for feature, active, *_ in features if active and feature in _SEGMENTATION)

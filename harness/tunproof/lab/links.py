@@ -18,12 +18,12 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
+from typing import TYPE_CHECKING, Any
 
 from tunproof.errors import EnvironmentProblem
+
+if TYPE_CHECKING:
+    from pyroute2 import IPRoute
 
 __all__ = [
     "IPV6_LEAST_MTU",
@@ -61,8 +61,10 @@ _FORWARD_PRIORITY = 10
 
 
 @contextmanager
-def netlink() -> Iterator[IPRoute]:
+def netlink() -> Iterator["IPRoute"]:
     """Open a netlink socket of the namespace this thread is in."""
+    from pyroute2 import IPRoute  # takes half a second, which commands without a lab should not
+
     with IPRoute() as ip:
         yield ip
 
@@ -72,7 +74,7 @@ def has_ipv6() -> bool:
     return (_SYSCTLS / "ipv6").is_dir()
 
 
-def bring_up(ip: IPRoute, name: str, *, queue_length: int | None = None, mtu: int | None = None) -> None:
+def bring_up(ip: "IPRoute", name: str, *, queue_length: int | None = None, mtu: int | None = None) -> None:
     """Set a link up that says nothing by itself. `queue_length` is txqueuelen: the entries of a TUN's ring."""
     with _refusals(f"link {name!r} does not come up", "a kernel with sch_generic's noqueue (any since 4.3)"):
         index = socket.if_nametoindex(name)
@@ -96,7 +98,7 @@ def limit_segments(name: str, most: int) -> None:
         ip.link("set", index=socket.if_nametoindex(name), gso_max_segs=most)
 
 
-def add_address(ip: IPRoute, name: str, address: str) -> None:
+def add_address(ip: "IPRoute", name: str, address: str) -> None:
     """Give a link an address, "10.0.0.1/24" or "fd00::1/64", usable at once (no duplicate address detection)."""
     with _refusals(f"address {address} was not taken by {name!r}", "a kernel with IPv6, or addresses without it"):
         host, _, length = address.partition("/")
@@ -107,11 +109,13 @@ def _nodad(host: str) -> int:
     return 0x02 if ":" in host else 0  # IFA_F_NODAD; IPv4 has no such flag
 
 
-def redirect_all(ip: IPRoute, source: str, target: str) -> str:
+def redirect_all(ip: "IPRoute", source: str, target: str) -> str:
     """Send all that comes in at `source` out at `target` before any protocol sees it; return the classifier used.
 
     u32 first: it is the older one, and built in more often. A filter without an action would hide a missing mirred.
     """
+    from pyroute2.netlink.exceptions import NetlinkError
+
     cure = "modprobe -a sch_ingress cls_u32 act_mirred (Debian, Ubuntu: the package linux-modules-extra may hold them)"
     inwards, outwards = socket.if_nametoindex(source), socket.if_nametoindex(target)
     action = {"kind": "mirred", "direction": "egress", "action": "redirect", "ifindex": outwards}
@@ -130,7 +134,7 @@ def redirect_all(ip: IPRoute, source: str, target: str) -> str:
     return "matchall"
 
 
-def route_from_link(ip: IPRoute, source: str, target: str, *, family: int) -> None:
+def route_from_link(ip: "IPRoute", source: str, target: str, *, family: int) -> None:
     """Forward everything that comes in at `source` to `target`, whatever its addresses.
 
     A rule that names the incoming link, not the addresses: what the kernel sends by itself (ICMP errors about the
@@ -173,6 +177,8 @@ def _write_sysctl(name: str, value: int) -> None:
 
 @contextmanager
 def _refusals(what: str, cure: str) -> Iterator[None]:
+    from pyroute2.netlink.exceptions import NetlinkError
+
     try:
         yield
     except (NetlinkError, OSError) as error:
