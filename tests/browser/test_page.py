@@ -313,6 +313,24 @@ def test_nothing_sticks_out_sideways(show: Show, width: int) -> None:
         assert browser.run(sideways) <= 0
 
 
+def test_an_address_that_follows_at_once_is_not_taken_back(show: Show) -> None:
+    browser = show(wrong())
+    first, second = failed(wrong())[:2]
+    browser.run(
+        """
+        const [first, second] = arguments;
+        addEventListener("hashchange", () => {
+            history.replaceState(null, "", second);
+            setTimeout(() => { window.settled = location.hash; }, 300);
+        }, { once: true });
+        location.hash = first;
+        """,
+        f"#{first}",
+        f"#{second}",
+    )
+    assert browser.until("return window.settled") == f"#{second}"
+
+
 def test_a_wide_matrix_scrolls_in_its_own_box(show: Show) -> None:
     streams = [finished(wrong().results.values(), run(f"subject-{number}")) for number in range(14)]
     browser = show(*streams)

@@ -252,12 +252,14 @@
     if (at !== undefined) open(at);
     else if (dialog.open) dialog.close();
   }
-  // Browsers refuse an address that changes too often, as it does while j is held down: the last one counts.
+  // Browsers refuse an address that changes too often, as it does while j is held down: the last one counts. And who
+  // goes elsewhere meanwhile is not called back.
   let soon;
   function remember(hash) {
+    const before = location.hash;
     clearTimeout(soon);
     soon = setTimeout(() => {
-      if (location.hash !== hash) history.replaceState(null, "", hash || location.pathname + location.search);
+      if (location.hash === before && before !== hash) history.replaceState(null, "", hash || location.pathname + location.search);
     }, 100);
   }
   function open(at) {
