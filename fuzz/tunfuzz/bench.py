@@ -33,7 +33,9 @@ __all__ = ["measure"]
 _ROUNDS = 5
 _FLOORS = 20  # a round of the floor takes 4 ms, a shard some seconds
 _WORKERS = 2
-_SPINS = 12_000_000
+_SCALINGS = 5
+_ASKED = 80_000  # frames, some 3 s of one worker
+_SPINS = 30_000_000  # the same
 _NAIVE = 30
 
 
@@ -88,14 +90,14 @@ def _scaling(runner: Differential, folder: Path) -> tuple[float, float]:
     asked, plain = [], []
     with ProcessPoolExecutor(_WORKERS, mp_context=get_context("spawn")) as pool:
         list(pool.map(_warm, [runner] * _WORKERS, [folder] * _WORKERS))
-        for _ in range(2):
+        for _ in range(_SCALINGS):
             asked.append(_times(lambda count: list(pool.map(_ask, *_shards(runner, count, folder)))))
             plain.append(_times(lambda count: list(pool.map(_spin, [_SPINS] * count))))
     return statistics.median(asked), statistics.median(plain)
 
 
 def _shards(runner: Differential, count: int, folder: Path) -> tuple[list[Differential], list[int], list[Path]]:
-    return [runner] * count, [number * SHARD for number in range(count)], [folder] * count
+    return [runner] * count, [number * _ASKED for number in range(count)], [folder] * count
 
 
 def _times(work: Callable[[int], object]) -> float:
@@ -109,7 +111,7 @@ def _times(work: Callable[[int], object]) -> float:
 
 
 def _ask(runner: Differential, first: int, folder: Path) -> None:
-    runner(Shard(seed=1, first=first, count=SHARD), folder)
+    runner(Shard(seed=1, first=first, count=_ASKED), folder)
 
 
 def _warm(runner: Differential, folder: Path) -> None:
