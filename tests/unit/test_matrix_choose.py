@@ -9,7 +9,7 @@ import pytest
 from fake_archive import bzimage
 from tunproof.errors import UsageError
 from tunproof.matrix.archive import Package, stanzas
-from tunproof.matrix.choose import choose, choose_kept, offered, parts, upstream_of, wish
+from tunproof.matrix.choose import choose, choose_kept, lacking, offered, parts, upstream_of, wish
 from tunproof.matrix.kernels import Kernel, cache_folder, own
 from tunproof.matrix.order import order
 
@@ -107,6 +107,18 @@ def test_an_unsigned_binary_stands_in_for_a_signed_one_that_is_not_offered() -> 
     image = package("linux-image-7.4.1-amd64", "7.4.1-1", "linux-binary-7.4.1-amd64")
     unsigned = package("linux-binary-unsigned-7.4.1-amd64", "7.4.1-1")
     assert parts(image, [image, unsigned]) == (image, unsigned)
+
+
+def test_a_kernel_whose_modules_are_gone_is_not_preferred_and_not_offered() -> None:
+    image = package("linux-image-7.3.5-amd64", "7.3.5-1", "linux-binary-7.3.5-amd64", "linux-modules-7.3.5-amd64")
+    offer = [*OFFER, image, package("linux-binary-7.3.5-amd64", "7.3.5-1")]
+    assert lacking(image, offer) == ["linux-modules-7.3.5-amd64"]
+    assert lacking(OFFER[12], offer) == []
+    assert choose(wish("7.3.5"), offer) == image
+    assert choose(wish("7.3"), offer) == OFFER[12]
+    cloud = package("linux-image-7.3.6-cloud-amd64", "7.3.6-1", "linux-modules-7.3.6-cloud-amd64")
+    assert choose(wish("7.3"), [*offer, cloud]) == OFFER[12]
+    assert offered(wish("7.3.1"), [*offer, cloud]) == "of 7.3 there are 7.3.4"
 
 
 def test_the_cache_is_asked_by_the_same_rules() -> None:

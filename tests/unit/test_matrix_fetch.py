@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -245,6 +246,7 @@ def test_an_unpacking_that_stops_midway_leaves_nothing(archive: FakeArchive, cac
     archive.say("unpack", "dpkg-deb: error: write: No space left on device")
     assert "no space" in one(cache, "7.3").problem
     assert in_cache(cache) == []
+    assert not (cache / "apt/downloads").exists()  # the space is worth more than going on from there
     (archive.folder / "unpack").unlink()
     assert one(cache, "7.3").kernel is not None
 
@@ -290,6 +292,37 @@ def test_a_kernel_that_is_another_one_is_refused(archive: FakeArchive, cache: Pa
     assert "has the kernel of 6.13.0" in one(cache, "6.13").problem
     archive.add("sid", "linux-image-6.14.1-amd64", "6.14.1-1", {"boot/README": b"moved"})
     assert "another shape" in one(cache, "6.14", refresh=True).problem
+
+
+def test_a_kernel_that_is_there_in_part_only_is_named_as_gone(archive: FakeArchive, cache: Path) -> None:
+    needs = "linux-modules-6.19.14-cloud-amd64 (= 6.19.14-1)"
+    archive.add("sid", "linux-image-6.19.14-cloud-amd64", "6.19.14-1", {}, depends=needs)
+    problem = one(cache, "6.19").problem
+    assert problem.startswith("6.19: linux-modules-6.19.14-cloud-amd64 is gone from the archive; there are the series")
+    assert archive.calls("download") == []
+
+
+@pytest.mark.parametrize(("free", "says"), [(1 << 20, "no space"), (1 << 40, "nothing came for")])
+def test_an_apt_that_waits_for_ever_is_ended(
+    archive: FakeArchive, cache: Path, monkeypatch: pytest.MonkeyPatch, free: int, says: str
+) -> None:
+    """As apt's `update` does on a full disk."""
+    one(cache, "7.3")
+    monkeypatch.setattr("tunproof.matrix.apt._STALL", 0.3)
+    monkeypatch.setattr("tunproof.matrix.apt._STALL_FULL", 0.3)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: shutil._ntuple_diskusage(1 << 40, 0, free))  # type: ignore[attr-defined]
+    archive.say("hang", "")
+    assert says in one(cache, "6.12").problem
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((archive.folder / "hanging").read_text()), 0)
+
+
+def test_without_room_for_lists_none_are_read(
+    archive: FakeArchive, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: shutil._ntuple_diskusage(1 << 40, 0, 1 << 20))  # type: ignore[attr-defined]
+    assert "no space" in one(cache, "6.12").problem
+    assert archive.calls("update") == []
 
 
 def test_without_apt_what_is_there_is_there(archive: FakeArchive, cache: Path) -> None:

@@ -8,13 +8,19 @@ import os
 import re
 import shutil
 import subprocess
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from tunproof.errors import EnvironmentProblem
 
-__all__ = ["GoneFromArchive", "Progress", "Ran", "Sandbox", "is_full", "problem", "program", "run"]
+__all__ = ["FULL", "DiskFull", "GoneFromArchive", "Progress", "Ran", "Sandbox", "is_full", "problem", "program", "run"]
+
+FULL = "No space left on device"
+"""What every program says on a full disk."""
 
 Progress = Callable[[float], None]
 """Is called with how much is done, in percent."""
@@ -58,11 +64,19 @@ Dir::Etc::trustedparts "/dev/null";
 """
 _FOLDERS = ("state/lists/partial", "cache/archives/partial", "log")
 _STOP = 10  # seconds that apt has to end when it is asked to
-_FULL = "No space left on device"
+_STALL = (
+    180.0  # seconds without any news; a server that does not answer is given up by apt itself after 30, three times
+)
+_STALL_FULL = 15.0  # the same on a full disk, where apt may wait for ever
+_LITTLE = 32 << 20  # bytes; apt gives up on a file before the last block is taken
 _NO_NETWORK = re.compile(
     r"(?:Temporary failure resolving|Could not resolve|Could not connect|Unable to connect|Cannot initiate the "
     r"connection|Connection (?:timed out|failed|refused)|Network is unreachable|Proxy).*"
 )
+
+
+class DiskFull(EnvironmentProblem):
+    """No space is left."""
 
 
 class GoneFromArchive(EnvironmentProblem):
@@ -100,7 +114,7 @@ class Sandbox:
     def run(self, *arguments: str, cwd: Path | None = None, progress: Progress | None = None) -> Ran:
         """Run apt-get with our configuration."""
         options = ["-c", str(self.folder / "apt.conf"), "-o", "APT::Status-Fd=1"]
-        return run([self.apt, *options, *arguments], cwd=cwd, progress=progress)
+        return run([self.apt, *options, *arguments], cwd=cwd or self.folder, progress=progress)
 
 
 def program(name: str) -> str:
@@ -131,13 +145,14 @@ def run(command: list[str], *, cwd: Path | None = None, progress: Progress | Non
         errors="replace",
     ) as process:
         try:
-            for line in process.stdout or ():
-                if line.startswith("dlstatus:"):
-                    if progress is not None:
+            with _Watch(process, cwd) as news:
+                for line in process.stdout or ():
+                    news(line)
+                    if not line.startswith("dlstatus:"):
+                        lines.append(line)
+                    elif progress is not None:
                         progress(float(line.split(":")[2]))
-                else:
-                    lines.append(line)
-            process.wait()
+                process.wait()
         except BaseException:  # Ctrl-C is one: apt must not go on writing where we tidy up
             process.terminate()
             try:
@@ -145,18 +160,53 @@ def run(command: list[str], *, cwd: Path | None = None, progress: Progress | Non
             except subprocess.TimeoutExpired:
                 process.kill()
             raise
-    return Ran(process.returncode, "".join(lines))
+    return Ran(process.returncode, "".join([*lines, *news.verdict]))
+
+
+class _Watch:
+    """Ends a program that has had nothing new to say for long; saying the same again is nothing new."""
+
+    def __init__(self, process: "subprocess.Popen[str]", folder: Path | None) -> None:
+        self.verdict: list[str] = []
+        self._process = process
+        self._folder = folder
+        self._said = ""
+        self._since = time.monotonic()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def __call__(self, line: str) -> None:
+        """Hear a line."""
+        if line != self._said:
+            self._said, self._since = line, time.monotonic()
+
+    def _look(self) -> None:
+        while not self._over.wait(min(1.0, _STALL_FULL)):
+            silent = time.monotonic() - self._since
+            full = self._folder is not None and shutil.disk_usage(self._folder).free < _LITTLE
+            if silent > (_STALL_FULL if full else _STALL):
+                self.verdict.append(f"\nE: {FULL if full else f'nothing came for {silent:.0f} s'}\n")
+                self._process.terminate()
+                return
 
 
 def is_full(text: str) -> bool:
     """Return whether a program said that the disk is full."""
-    return _FULL in text
+    return FULL in text
 
 
 def problem(what: str, text: str, folder: Path) -> EnvironmentProblem:
     """Return what a failed apt or dpkg means, with the cure. `text` is what it said, `folder` where it wrote to."""
     if is_full(text):
-        return EnvironmentProblem(
+        return DiskFull(
             f"{what}: no space is left below {folder}",
             cure="free some (lists take 250 MB, a kernel 40 to 400 MB), or take another folder: --cache DIR",
         )

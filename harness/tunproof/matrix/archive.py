@@ -10,12 +10,13 @@ from pathlib import Path
 import msgspec
 
 from tunproof.errors import EnvironmentProblem
-from tunproof.matrix.apt import Progress, Sandbox, is_full, problem
+from tunproof.matrix.apt import FULL, Progress, Sandbox, is_full, problem
 from tunproof.matrix.suites import Suite, bases, keyrings, machine_targets, sources, state, suites
 
 __all__ = ["Archive", "Offer", "Package", "stanzas"]
 
 _DAY = 24 * 3600
+_ROOM = 300 << 20  # bytes that all lists and apt's index of them take, with some to spare
 _ASK = 60  # seconds for a question to apt that needs no network
 _HELPER = Path("/usr/lib/apt/apt-helper")
 
@@ -94,6 +95,8 @@ class Archive:
 
     def _refresh(self, progress: Progress | None) -> Offer:
         self.sandbox.prepare(sources(bases(_ask(machine_targets())), keyrings()))
+        if shutil.disk_usage(self.sandbox.folder).free < _ROOM and not self._kept.exists():
+            raise problem("Debian's lists", FULL, self.cache)
         ran = self.sandbox.run("update", progress=progress)
         self.refreshed = True
         lists = dict(self._lists())

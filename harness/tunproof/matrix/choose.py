@@ -20,6 +20,7 @@ __all__ = [
     "Wish",
     "choose",
     "choose_kept",
+    "lacking",
     "offered",
     "parts",
     "release_of",
@@ -61,7 +62,8 @@ def choose(asked: Wish, packages: Iterable[Package]) -> Package | None:
     """Return the image package that is meant, or None where it is not offered.
 
     Of several, a cloud kernel is taken before the general one, since it is small; then the newest; then a signed one. A
-    realtime kernel, or an unsigned one that has a signed sister, is taken where it is named.
+    realtime kernel, or an unsigned one that has a signed sister, is taken where it is named. One that the
+    archive has in part only is never preferred to a whole one.
     """
     known = list(packages)
     named = [package for package in known if package.name == asked.text]
@@ -70,7 +72,8 @@ def choose(asked: Wish, packages: Iterable[Package]) -> Package | None:
     fitting = [image for image in known if _is_image(image) and _fits(asked, release_of(image), image.version)]
     if asked.kind != "release":
         fitting = [image for image in fitting if _flavour(release_of(image)) != "rt"]
-    return max(fitting, key=_rank, default=None)
+    whole = [image for image in fitting if not lacking(image, known)]
+    return max(whole or fitting, key=_rank, default=None)
 
 
 def choose_kept(asked: Wish, kernels: Sequence[Kernel]) -> Kernel | None:
@@ -91,7 +94,8 @@ def choose_kept(asked: Wish, kernels: Sequence[Kernel]) -> Kernel | None:
 
 def offered(asked: Wish, packages: Iterable[Package]) -> str:
     """Say what there is instead of what is not: the versions of the same series, or all series."""
-    images = [package for package in packages if _is_image(package)]
+    known = list(packages)
+    images = [package for package in known if _is_image(package) and not lacking(package, known)]
     series = re.search(r"\d+\.\d+", asked.text)
     versions = {upstream_of(image.version) for image in images}
     near = sorted({one for one in versions if series and _series(one) == series[0]}, key=order)
@@ -118,6 +122,16 @@ def parts(image: Package, packages: Iterable[Package]) -> tuple[Package, ...]:
                 found[part.name] = part
                 queue.append(part)
     return tuple(found.values())
+
+
+def lacking(image: Package, packages: Iterable[Package]) -> list[str]:
+    """Return the packages that a kernel cannot do without and that are not offered, though the image package is.
+
+    Debian removes what a source does not build any more at once, and what was made of it for signing much later.
+    """
+    have = {part.name.replace("-unsigned-", "-") for part in parts(image, packages)}
+    vital = re.compile(rf"linux-(?:binary|modules)-{re.escape(release_of(image))}")
+    return [need[0] for need in image.needs if vital.fullmatch(need[0]) and not have.intersection(need)]
 
 
 def release_of(image: Package) -> str:

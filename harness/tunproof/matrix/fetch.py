@@ -14,9 +14,9 @@ from pathlib import Path
 import msgspec
 
 from tunproof.errors import EnvironmentProblem, UsageError
-from tunproof.matrix.apt import GoneFromArchive, problem, program, run
+from tunproof.matrix.apt import FULL, DiskFull, GoneFromArchive, problem, program, run
 from tunproof.matrix.archive import Archive, Offer, Package
-from tunproof.matrix.choose import Wish, choose, choose_kept, offered, parts, release_of, upstream_of, wish
+from tunproof.matrix.choose import Wish, choose, choose_kept, lacking, offered, parts, release_of, upstream_of, wish
 from tunproof.matrix.kernels import NOTE, Kernel, Note, banner, in_cache, read_kernel
 from tunproof.matrix.suites import Suite
 
@@ -64,6 +64,8 @@ class _Fetcher:
                 return Fetched(wish=asked.text, kernel=kept)
             kernel, size = self._bring(asked)
         except EnvironmentProblem as error:
+            if isinstance(error, DiskFull):  # going on later is worth less than the space
+                self.tidy()
             return Fetched(wish=asked.text, problem=error.what, cure=error.cure, seconds=time.monotonic() - begin)
         return Fetched(wish=asked.text, kernel=kernel, new=size > 0, bytes=size, seconds=time.monotonic() - begin)
 
@@ -107,6 +109,8 @@ class _Fetcher:
         kept = read_kernel(target)
         if kept is not None:
             return kept, 0
+        if gone := lacking(image, offer.packages):
+            raise _gone(asked, offer, refreshed=archive.refreshed, part=", ".join(gone))
         packages = parts(image, offer.packages)
         with _aside(self.cache) as aside:
             files = archive.download(packages, progress=self._reader(str(image)))
@@ -186,7 +190,7 @@ def _aside(cache: Path) -> Iterator[Path]:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        raise problem("unpacking", str(error), cache) from error
+        raise problem("unpacking", FULL, cache) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -250,7 +254,7 @@ def _settle(whole: Path, target: Path) -> None:
         os.close(folder)
 
 
-def _gone(asked: Wish, offer: Offer, *, refreshed: bool) -> EnvironmentProblem:
+def _gone(asked: Wish, offer: Offer, *, refreshed: bool, part: str = "") -> EnvironmentProblem:
     """Say that the suites do not have what is asked for, and what they have."""
     hints = [
         f"{suite.name} could not be read ({suite.state}): {suite.cure()}" for suite in offer.suites if suite.cure()
@@ -258,6 +262,6 @@ def _gone(asked: Wish, offer: Offer, *, refreshed: bool) -> EnvironmentProblem:
     if not refreshed:
         hints.append("--refresh looks again: the lists may be a day old")
     return EnvironmentProblem(
-        f"{asked.text}: gone from the archive; {offered(asked, offer.packages)}",
+        f"{asked.text}: {part + ' is ' if part else ''}gone from the archive; {offered(asked, offer.packages)}",
         cure="; ".join([*hints, "take one that is there, or --kernel PATH --modules DIR with your own"]),
     )
