@@ -78,11 +78,12 @@ def _line(one: "Fetched") -> str:
 
 
 def _summary(terminal: "Terminal", folder: Path, results: "list[Fetched]", suites: "tuple[Suite, ...]") -> None:
-    for suite in suites:
-        if suite.state == "missing":
-            terminal.say(f"suite {suite.name}: the archive does not have it")
-        elif suite.cure():
-            terminal.say(f"suite {suite.name}: {suite.state}: {suite.why}\n  cure: {suite.cure()}")
+    if absent := [suite.name for suite in suites if suite.state == "missing"]:
+        terminal.say(f"suites that the archive does not have: {', '.join(absent)}")
+    for state in ("unverified", "unreachable"):
+        if alike := [suite for suite in suites if suite.state == state]:
+            terminal.say(f"suites {state}: {', '.join(suite.name for suite in alike)}")
+            terminal.say(f"  {alike[0].why}\n  cure: {alike[0].cure()}")
     for cure in dict.fromkeys(one.cure for one in results if one.kernel is None):
         terminal.say(f"cure: {cure}")
     there = sum(one.kernel is not None for one in results)

@@ -157,7 +157,7 @@ def test_the_machine_s_mirror_is_used_and_nobody_else_s(targets: str, expected: 
         ("E: The repository 'http://a/debian sid Release' does not have a Release file.", "missing"),
         ("E: The repository 'http://a/debian sid-x Release' does not have a Release file.", "empty"),
         pytest.param(
-            "W: GPG error: http://a/debian sid InRelease: The public key is not available: NO_PUBKEY 0123456789ABCDEF\n"
+            "W: GPG error: http://a/debian sid InRelease: The public key is not available: NO_PUBKEY 0E98404D386FA1D9\n"
             "E: The repository 'http://a/debian sid InRelease' is not signed.",
             "unverified",
         ),
@@ -308,8 +308,8 @@ def test_an_apt_that_waits_for_ever_is_ended(
 ) -> None:
     """As apt's `update` does on a full disk."""
     one(cache, "7.3")
-    monkeypatch.setattr("tunproof.matrix.apt._STALL", 0.3)
-    monkeypatch.setattr("tunproof.matrix.apt._STALL_FULL", 0.3)
+    monkeypatch.setattr("tunproof.matrix.apt._STALL", 2.0)
+    monkeypatch.setattr("tunproof.matrix.apt._STALL_FULL", 2.0)
     monkeypatch.setattr("shutil.disk_usage", lambda _: shutil._ntuple_diskusage(1 << 40, 0, free))  # type: ignore[attr-defined]
     archive.say("hang", "")
     assert says in one(cache, "6.12").problem

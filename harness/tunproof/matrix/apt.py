@@ -208,7 +208,7 @@ def problem(what: str, text: str, folder: Path) -> EnvironmentProblem:
     if is_full(text):
         return DiskFull(
             f"{what}: no space is left below {folder}",
-            cure="free some (lists take 250 MB, a kernel 40 to 400 MB), or take another folder: --cache DIR",
+            cure="free some (lists take 250 MB, a kernel 40 to 250 MB), or take another folder: --cache DIR",
         )
     if re.search(r"\b404\b|Unable to locate package|Version '.*' for '.*' was not found", text):
         return GoneFromArchive(

@@ -256,9 +256,8 @@ def _settle(whole: Path, target: Path) -> None:
 
 def _gone(asked: Wish, offer: Offer, *, refreshed: bool, part: str = "") -> EnvironmentProblem:
     """Say that the suites do not have what is asked for, and what they have."""
-    hints = [
-        f"{suite.name} could not be read ({suite.state}): {suite.cure()}" for suite in offer.suites if suite.cure()
-    ]
+    unread = {suite.cure(): [one.name for one in offer.suites if one.cure() == suite.cure()] for suite in offer.suites}
+    hints = [f"{', '.join(names)} could not be read: {cure}" for cure, names in unread.items() if cure]
     if not refreshed:
         hints.append("--refresh looks again: the lists may be a day old")
     return EnvironmentProblem(

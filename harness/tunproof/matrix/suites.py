@@ -20,7 +20,7 @@ _NAMES = frozenset({*_RELEASES, "stable", "oldstable", "oldoldstable", "testing"
 _KEYRINGS = Path("/usr/share/keyrings")
 
 _UNSIGNED = re.compile(r"NO_PUBKEY|EXPKEYSIG|REVKEYSIG|BADSIG|not signed|verif|Missing key|expired|not valid yet")
-_ABSENT = re.compile(r"does not have a Release file|404|no longer has a Release file")
+_ABSENT = re.compile(r"does not have a Release file|no longer has a Release file|\b404 +Not Found")
 
 State = Literal["there", "empty", "missing", "unverified", "unreachable"]
 
