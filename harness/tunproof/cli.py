@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tunproof.cli_corpus import corpus_app
+from tunproof.cli_matrix import matrix_app
 from tunproof.cli_options import AsJson, Select, print_json, print_text
 from tunproof.errors import EnvironmentProblem, TunproofError, UsageError
 from tunproof.streams import prepare_streams
@@ -34,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(corpus_app, name="corpus")
+app.add_typer(matrix_app, name="matrix")
 
 INTERRUPTED = 130
 """What the shell's convention and typer make of Ctrl-C: 128 and the signal's number."""

@@ -1,0 +1,235 @@
+"""A sandbox for apt: its folders are ours, its proxy, access and method settings are the machine's.
+
+apt reads the machine's configuration first and our file after it, so only what that file says is different. Nothing of
+the machine is written: lists, packages, locks and caches have folders below ours, and apt's hooks are cleared.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from tunproof.errors import EnvironmentProblem
+
+__all__ = ["FULL", "DiskFull", "GoneFromArchive", "Progress", "Ran", "Sandbox", "is_full", "problem", "program", "run"]
+
+FULL = "No space left on device"
+"""What every program says on a full disk."""
+
+Progress = Callable[[float], None]
+"""Is called with how much is done, in percent."""
+
+_CONFIGURATION = """\
+#clear APT::Architectures;
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+#clear Acquire::IndexTargets::deb::DEP-11;
+#clear Acquire::IndexTargets::deb::Contents-deb;
+#clear Acquire::IndexTargets::deb::CNF;
+APT::Architecture "amd64";
+APT::Architectures {{ "amd64"; }};
+APT::Default-Release "";
+// Where root runs this, apt's own user may not enter a cache folder below /root.
+APT::Sandbox::User "root";
+Acquire::AllowInsecureRepositories "false";
+Acquire::AllowWeakRepositories "false";
+Acquire::AllowDowngradeToInsecureRepositories "false";
+APT::Get::AllowUnauthenticated "false";
+Acquire::Languages "none";
+Acquire::GzipIndexes "true";
+Acquire::PDiffs "false";
+Acquire::Retries "2";
+Dir::State "{folder}/state/";
+Dir::State::lists "{folder}/state/lists/";
+Dir::State::status "{folder}/state/status";
+Dir::State::extended_states "{folder}/state/extended_states";
+Dir::Cache "{folder}/cache/";
+Dir::Cache::archives "{folder}/cache/archives/";
+Dir::Cache::pkgcache "pkgcache.bin";
+Dir::Cache::srcpkgcache "";
+Dir::Log "{folder}/log/";
+Dir::Etc::sourcelist "{folder}/sources.list";
+Dir::Etc::sourceparts "/dev/null";
+Dir::Etc::preferences "/dev/null";
+Dir::Etc::preferencesparts "/dev/null";
+Dir::Etc::trusted "/dev/null";
+Dir::Etc::trustedparts "/dev/null";
+"""
+_FOLDERS = ("state/lists/partial", "cache/archives/partial", "log")
+_STOP = 10  # seconds that apt has to end when it is asked to
+_STALL = (
+    180.0  # seconds without any news; a server that does not answer is given up by apt itself after 30, three times
+)
+_STALL_FULL = 15.0  # the same on a full disk, where apt may wait for ever
+_LITTLE = 32 << 20  # bytes; apt gives up on a file before the last block is taken
+_NO_NETWORK = re.compile(
+    r"(?:Temporary failure resolving|Could not resolve|Could not connect|Unable to connect|Cannot initiate the "
+    r"connection|Connection (?:timed out|failed|refused)|Network is unreachable|Proxy).*"
+)
+
+
+class DiskFull(EnvironmentProblem):
+    """No space is left."""
+
+
+class GoneFromArchive(EnvironmentProblem):
+    """The archive has no such file any more: the lists are older than it, or nobody has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a program ended, and all that it said."""
+
+    code: int
+    text: str
+
+
+class Sandbox:
+    """An apt of our own in `folder`. Raises `EnvironmentProblem` where there is no apt."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.apt = program("apt-get")
+
+    def prepare(self, sources: str) -> None:
+        """Make the folders and write the configuration. `sources` are lines as in sources.list."""
+        if re.search(r'["\n]', str(self.folder)):
+            raise EnvironmentProblem(f"apt cannot work in {str(self.folder)!r}", cure="--cache DIR, without quotes")
+        for name in _FOLDERS:
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        for name, text in (
+            ("apt.conf", _CONFIGURATION.format(folder=self.folder)),
+            ("sources.list", sources),
+            ("state/status", ""),  # nothing is installed: what the machine has is not asked
+        ):
+            (self.folder / name).write_text(text)
+
+    def run(self, *arguments: str, cwd: Path | None = None, progress: Progress | None = None) -> Ran:
+        """Run apt-get with our configuration."""
+        options = ["-c", str(self.folder / "apt.conf"), "-o", "APT::Status-Fd=1"]
+        return run([self.apt, *options, *arguments], cwd=cwd or self.folder, progress=progress)
+
+
+def program(name: str) -> str:
+    """Return the path of apt-get or dpkg-deb. Raises `EnvironmentProblem` where the machine has none."""
+    found = shutil.which(name)
+    if found is None:
+        raise EnvironmentProblem(
+            f"there is no {name} here: Debian's kernels are fetched with Debian's own tools",
+            cure="on Debian and Ubuntu `apt-get install apt dpkg`; elsewhere fetch in a Debian container and take its "
+            "cache folder along (TUNPROOF_CACHE), or name a kernel of your own: --kernel PATH --modules DIR",
+        )
+    return found
+
+
+def run(command: list[str], *, cwd: Path | None = None, progress: Progress | None = None) -> Ran:
+    """Run a program to its end, or end it with us. It reads nothing, and speaks English."""
+    lines: list[str] = []
+    # Never the user's language: what apt says is read by `problem` and by `suites`.
+    environment = {**os.environ, "LC_ALL": "C", "LANGUAGE": ""}
+    with subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        try:
+            with _Watch(process, cwd) as news:
+                for line in process.stdout or ():
+                    news(line)
+                    if not line.startswith("dlstatus:"):
+                        lines.append(line)
+                    elif progress is not None:
+                        progress(float(line.split(":")[2]))
+                process.wait()
+        except BaseException:  # Ctrl-C is one: apt must not go on writing where we tidy up
+            process.terminate()
+            try:
+                process.wait(_STOP)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            raise
+    return Ran(process.returncode, "".join([*lines, *news.verdict]))
+
+
+class _Watch:
+    """Ends a program that has had nothing new to say for long; saying the same again is nothing new."""
+
+    def __init__(self, process: "subprocess.Popen[str]", folder: Path | None) -> None:
+        self.verdict: list[str] = []
+        self._process = process
+        self._folder = folder
+        self._said = ""
+        self._since = time.monotonic()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def __call__(self, line: str) -> None:
+        """Hear a line."""
+        if line != self._said:
+            self._said, self._since = line, time.monotonic()
+
+    def _look(self) -> None:
+        while not self._over.wait(min(1.0, _STALL_FULL)):
+            silent = time.monotonic() - self._since
+            full = self._folder is not None and shutil.disk_usage(self._folder).free < _LITTLE
+            if silent > (_STALL_FULL if full else _STALL):
+                self.verdict.append(f"\nE: {FULL if full else f'nothing came for {silent:.0f} s'}\n")
+                self._process.terminate()
+                return
+
+
+def is_full(text: str) -> bool:
+    """Return whether a program said that the disk is full."""
+    return FULL in text
+
+
+def problem(what: str, text: str, folder: Path) -> EnvironmentProblem:
+    """Return what a failed apt or dpkg means, with the cure. `text` is what it said, `folder` where it wrote to."""
+    if is_full(text):
+        return DiskFull(
+            f"{what}: no space is left below {folder}",
+            cure="free some (lists take 250 MB, a kernel 40 to 250 MB), or take another folder: --cache DIR",
+        )
+    if re.search(r"\b404\b|Unable to locate package|Version '.*' for '.*' was not found", text):
+        return GoneFromArchive(
+            f"{what}: gone from the archive",
+            cure="--refresh, then another one that is there; or --kernel PATH --modules DIR with files of your own",
+        )
+    if "Hash Sum mismatch" in text or "unexpected size" in text:
+        return EnvironmentProblem(
+            f"{what}: what came is not what the archive signed, so it was thrown away",
+            cure="try again in some minutes with --refresh: mirrors change while they are read",
+        )
+    if found := _NO_NETWORK.search(text):
+        return EnvironmentProblem(
+            f"{what}: the archive cannot be reached ({found[0].strip()})",
+            cure="try again with a network; a proxy is set where apt looks for it, "
+            "such as http_proxy or Acquire::http::Proxy",
+        )
+    if "Permission denied" in text:
+        return EnvironmentProblem(f"{what}: {folder} cannot be written", cure="take another folder: --cache DIR")
+    said = [line for line in text.splitlines() if line.startswith(("E:", "dpkg-deb: error"))] or text.splitlines()
+    return EnvironmentProblem(
+        f"{what}: {said[0].removeprefix('E: ').strip() if said else 'it said nothing'}",
+        cure="what apt says is meant literally; try again, with --refresh if the archive has changed",
+    )
