@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tunproof.cli_matrix_run import run_kernels
 from tunproof.cli_options import AsJson, print_json
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["matrix_app"]
 
 matrix_app = typer.Typer(help="Many kernels.", no_args_is_help=True)
+
+
+matrix_app.command("run")(run_kernels)
 
 
 @matrix_app.callback()

@@ -1,6 +1,6 @@
 """The kernel differential: random frames go to the running kernel and to the model of it, and any difference is kept.
 
-`_Run.block` is the hot path: it predicts, sends, compares and counts, and calls nothing else. Every shard
+`Run.block` is the hot path: it predicts, sends, compares and counts, and calls nothing else. Every shard
 has labs of its own. After a difference all labs are made anew, so that no frame can taint those after it.
 """
 
@@ -26,10 +26,9 @@ from tunproof.corpus.load import load_for_good
 from tunproof.errors import EnvironmentProblem
 from tunproof.findings import in_folder
 from tunproof.kernel import frames_of
-from tunproof.lab import RunningKernel
-from tunproof.lab.running import Sender
+from tunproof.lab import KernelDevice, RunningKernel
 
-__all__ = ["Differential", "corpus_frames", "look", "rules_on_the_ways"]
+__all__ = ["Differential", "Predicted", "Run", "corpus_frames", "look", "rules_on_the_ways"]
 
 _KEPT_A_RULE = 3
 """Findings of one rule that a shard keeps: one bug differs in thousands of frames."""
@@ -37,7 +36,7 @@ _KEPT_A_RULE = 3
 _AT_ONCE = 100
 """Frames that the model is asked before the kernel is: few enough that huge ones need little memory."""
 
-_Predicted = tuple[int, bytes, Outcome, list[str]]
+Predicted = tuple[int, bytes, Outcome, list[str]]
 """A case's number, its frame, what becomes of it, and the rules that it meets."""
 
 _LONGEST = 2000  # bytes
@@ -76,19 +75,19 @@ class Differential:
             raise EnvironmentProblem(what, cure="use workers with the kernel of the client, or a campaign for each")
         lab.ensure()
         with RunningKernel() as kernel:
-            run = _Run(self, kernel, shard, out)
+            run = Run(self, kernel, shard, out)
             for number in range(shard.first // BLOCK, -(-(shard.first + shard.count) // BLOCK)):
                 run.block(number)
             return run.tally(time.perf_counter() - started)
 
 
-class _Run:
+class Run:
     """One shard at work."""
 
-    def __init__(self, differential: Differential, kernel: RunningKernel, shard: Shard, out: Path) -> None:
+    def __init__(self, differential: Differential, kernel: KernelDevice, shard: Shard, out: Path) -> None:
         self._traits = differential.traits
         self._corpus = corpus_frames()
-        self._kernel = kernel
+        self.kernel = kernel
         self._shard = shard
         self._out = out
         self._models: dict[Way, Model] = {}
@@ -105,30 +104,42 @@ class _Run:
         In turns of one frame, each displaces what the processor's caches hold of the other: that takes a tenth longer.
         """
         way = way_of(number)
-        predicted, send = self._predicted(number, self._model(way)), self._kernel.sender(way)
+        predicted = self._predicted(number, self._model(way))
         while some := list(itertools.islice(predicted, _AT_ONCE)):
-            for case, frame, prediction, trail in some:
-                try:
-                    got = send(frame, len(prediction.packets) if type(prediction) is Delivered else 0)
-                except EnvironmentProblem as problem:
-                    difference = Difference(frame=frame, way=way, predicted=prediction, trail=trail, got=problem.what)
-                    send = self._differs(difference, case)
-                    continue
-                self._outcomes[type(got)] += 1
-                if type(got) is Delivered and type(prediction) is Delivered:
-                    differs = got.packets != prediction.packets  # as `!=` of the two would say, in half the time
-                else:
-                    differs = got != prediction
-                if not differs:
-                    continue
-                mask = hidden_by(prediction, got, trail=trail, header_size=_reader_header(way))
-                if mask is None:
-                    difference = Difference(frame=frame, way=way, predicted=prediction, trail=trail, got=got)
-                    send = self._differs(difference, case)
-                else:
-                    self._masks[mask] += 1
+            self.put(some, way)
 
-    def _predicted(self, number: int, model: Model) -> Iterator[_Predicted]:
+    def put(self, some: list[Predicted], way: Way) -> None:
+        """Put some cases to the kernel, one after the other."""
+        send = self.kernel.sender(way)
+        for one in some:
+            prediction = one[2]
+            try:
+                got = send(one[1], len(prediction.packets) if type(prediction) is Delivered else 0)
+            except EnvironmentProblem as problem:
+                self.differs(one, way, problem.what)
+                send = self.kernel.sender(way)
+                continue
+            if not self.agrees(one, way, got):
+                send = self.kernel.sender(way)
+
+    def agrees(self, one: Predicted, way: Way, got: Outcome) -> bool:
+        """Count what became of a case. Return whether that was predicted; if not, it is kept, and labs are new."""
+        _, _, prediction, trail = one
+        self._outcomes[type(got)] += 1
+        if type(got) is Delivered and type(prediction) is Delivered:
+            differs = got.packets != prediction.packets  # as `!=` of the two would say, in half the time
+        else:
+            differs = got != prediction
+        if not differs:
+            return True
+        mask = hidden_by(prediction, got, trail=trail, header_size=_reader_header(way))
+        if mask is not None:
+            self._masks[mask] += 1
+            return True
+        self.differs(one, way, got)
+        return False
+
+    def _predicted(self, number: int, model: Model) -> Iterator[Predicted]:
         """Yield the cases of a block that belong to the shard, as far as the model knows them."""
         first, last = self._shard.first, self._shard.first + self._shard.count
         for case, (frame, shape) in enumerate(block(self._shard.seed, number, self._corpus), number * BLOCK):
@@ -166,15 +177,15 @@ class _Run:
 
     # Differences -----------------------------------------------------------------------------------------------------
 
-    def _differs(self, difference: Difference, case: int) -> Sender:
-        """Count a difference; keep it, at its smallest, unless enough are kept of its rule. Return how to go on."""
-        rule = difference.rule
-        self._differences[rule] += 1
-        if self._differences[rule] <= _KEPT_A_RULE:
-            self._kernel.close()
+    def differs(self, one: Predicted, way: Way, got: Outcome | str) -> None:
+        """Count a difference; keep it, at its smallest, unless enough are kept of its rule."""
+        case, frame, prediction, trail = one
+        difference = Difference(frame=frame, way=way, predicted=prediction, trail=trail, got=got)
+        self._differences[difference.rule] += 1
+        if self._differences[difference.rule] <= _KEPT_A_RULE:
+            self.kernel.close()
             self._keep_smallest(difference, case)
-            self._kernel.close()
-        return self._kernel.sender(difference.way)
+            self.kernel.close()
 
     def _keep_smallest(self, difference: Difference, case: int) -> None:
         # As it was met first: what happens while it is made smaller must not lose it.
@@ -201,12 +212,12 @@ class _Run:
 
     def _look(self, frame: bytes, way: Way) -> Difference:
         try:
-            return look(self._kernel, self._model(way), frame)
+            return look(self.kernel, self._model(way), frame)
         except NotModelled:  # it has become smaller than what the model knows
             return Difference(frame=frame, way=way, predicted=lab.Lost(), trail=[], got=lab.Lost())
 
 
-def look(kernel: RunningKernel, model: Model, frame: bytes) -> Difference:
+def look(kernel: KernelDevice, model: Model, frame: bytes) -> Difference:
     """Ask kernel and model about one frame; the rule of what is returned is "nothing" where they agree.
 
     Raises `NotModelled`.

@@ -22,7 +22,7 @@ from tunproof.lab.namespace import Namespace
 from tunproof.lab.outcome import Delivered, Lost, Outcome, Refused
 from tunproof.lab.privilege import ensure
 from tunproof.lab.program import ProgramLab
-from tunproof.lab.running import Device, RunningKernel
+from tunproof.lab.running import Device, KernelDevice, RunningKernel
 from tunproof.lab.wiring import FAR, NEAR, Addresses, Pair, SocketLab, forward, readback, redirect, socket
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "Delivered",
     "Device",
     "Exchange",
+    "KernelDevice",
     "Lost",
     "Namespace",
     "Outcome",

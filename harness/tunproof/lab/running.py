@@ -20,7 +20,7 @@ from tunproof.lab.exchange import Exchange
 from tunproof.lab.outcome import Lost, Outcome, Refused
 from tunproof.lab.wiring import IN, OUT, Pair
 
-__all__ = ["Device", "RunningKernel", "Sender"]
+__all__ = ["Device", "KernelDevice", "RunningKernel", "Sender"]
 
 Sender = Callable[[bytes, int], Outcome]
 """Write a frame, and return what became of it; the number is how many packets are expected, a hint."""
@@ -31,6 +31,18 @@ class Device(Protocol):
 
     def send(self, frame: bytes, way: Way) -> Outcome:
         """Return what becomes of `frame` on `way`."""
+        ...
+
+
+class KernelDevice(Device, Protocol):
+    """A kernel that makes its labs when they are needed, and anew after `close`."""
+
+    def sender(self, way: Way) -> Sender:
+        """Return the function that sends on `way`, for many frames."""
+        ...
+
+    def close(self) -> None:
+        """End all labs."""
         ...
 
 

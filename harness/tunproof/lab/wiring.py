@@ -14,7 +14,7 @@ What holds in all of them:
 2. Delivery from `in` to `out` happens inside the `write` (`tun_get_user`, `netif_receive_skb`, `__dev_queue_xmit`,
    `tun_net_xmit`): when it returns, everything that will come stands in the ring of `out`.
 3. No packet comes out that nobody put in: `links` says how the kernel is kept from talking.
-4. The ring of a device that is read has `TX_QUEUE_LENGTH` entries.
+4. The ring of a device that is read has `TX_QUEUE_LENGTH` entries, or as many as the kernel allows.
 
 What `forward` takes: any source and destination that IP lets a router forward at all. Loopback and private IPv4
 addresses pass (reverse-path filter off, `route_localnet`); nothing is delivered locally, because the namespace has no
@@ -129,6 +129,7 @@ def _mirror(
 ) -> Pair:
     with building() as ground:
         writer, reader = _open_both(ground, offload, header_size, reader_header_size)
+        classifier, queue_length = ground.run(_wire_mirror, queue_length)
         return Pair(
             writer=writer,
             reader=reader,
@@ -136,7 +137,7 @@ def _mirror(
             reader_header_size=0 if offload is None else reader_header_size,
             hops=0,
             queue_length=queue_length,
-            classifier=ground.run(_wire_mirror, queue_length),
+            classifier=classifier,
             ground=ground,
         )
 
@@ -154,7 +155,7 @@ def forward(
     """
     with building() as ground:
         writer, reader = _open_both(ground, offload, header_size)
-        ground.run(_wire_forward, queue_length, mtu)
+        queue_length = ground.run(_wire_forward, queue_length, mtu)
         return Pair(
             writer=writer,
             reader=reader,
@@ -174,23 +175,26 @@ def _open_both(
     return writer, ground.open_queue(OUT, offload=offload, header_size=reader_header_size)
 
 
-def _wire_mirror(queue_length: int) -> str:
+def _wire_mirror(queue_length: int) -> tuple[str, int]:
+    """Return the classifier, and the entries of the ring."""
     with links.netlink() as ip:
         links.bring_up(ip, IN)
-        links.bring_up(ip, OUT, queue_length=queue_length)
-        return links.redirect_all(ip, IN, OUT)
+        queue_length = links.bring_up(ip, OUT, queue_length=queue_length)
+        return links.redirect_all(ip, IN, OUT), queue_length
 
 
-def _wire_forward(queue_length: int, mtu: int | None) -> None:
+def _wire_forward(queue_length: int, mtu: int | None) -> int:
+    """Return the entries of the ring."""
     ipv6 = links.has_ipv6() and (mtu is None or mtu >= links.IPV6_LEAST_MTU)
     with links.netlink() as ip:
         links.bring_up(ip, IN)
-        links.bring_up(ip, OUT, queue_length=queue_length, mtu=mtu)
+        queue_length = links.bring_up(ip, OUT, queue_length=queue_length, mtu=mtu)
         links.route_from_link(ip, IN, OUT, family=sockets.AF_INET)
         if ipv6:
             links.route_from_link(ip, IN, OUT, family=sockets.AF_INET6)
     links.accept_any_ipv4(IN)
     links.enable_forwarding(ipv6=ipv6)
+    return queue_length
 
 
 class SocketLab:

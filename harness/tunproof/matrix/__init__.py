@@ -9,4 +9,20 @@
 | `archive` | the kernel packages that the suites offer, and their download |
 | `choose` | which package a word such as `6.12` means, and which other packages belong to it |
 | `fetch` | download, unpack, and put into the cache, whole or not at all |
+| `cpio` | the archive that a kernel unpacks as its first root |
+| `modules` | the modules that labs need, in the order in which they are loaded |
+| `runtime` | the Python of this process, packed for a guest |
+| `initramfs` | all of that together |
+| `wire` | what host and guest say to each other |
+| `guest` | what runs in a guest: it makes labs, and puts frames to its kernel |
+| `machine` | one guest in QEMU |
+| `remote` | the kernel of a guest as a device, like the running one |
+| `accelerator` | whether KVM works |
+| `examine` | what is asked of a kernel |
+| `conduct` | kernels, some at a time, each booted and asked; results on disk at once |
+| `compare` | where kernels differ, and which trait explains it |
+| `markdown`, `publish` | the reports |
+
+Each knows only those above it. Frames are made, predicted and compared on the host, so that only the kernel's own work
+is emulated, and a guest that dies takes nothing with it.
 """

@@ -1,0 +1,149 @@
+"""`tunproof matrix run`: options in, tables and exit code out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tunproof.cli_options import AsJson, Select, print_json
+from tunproof.errors import EnvironmentProblem, UsageError
+
+if TYPE_CHECKING:
+    from tunproof.matrix.compare import Row
+    from tunproof.matrix.conduct import KernelResult
+    from tunproof.matrix.kernels import Kernel
+    from tunproof.terminal import Terminal
+
+__all__ = ["run_kernels"]
+
+_MOST_ROWS = 30
+
+
+def run_kernels(  # noqa: PLR0913 (each is an option of the command)
+    *,
+    kernels: Annotated[
+        str | None,
+        typer.Option("--kernels", metavar="LIST", help="Series, versions or releases, by commas (all in the cache)."),
+    ] = None,
+    kernel: Annotated[Path | None, typer.Option("--kernel", metavar="PATH", help="A bzImage that you built.")] = None,
+    modules: Annotated[
+        Path | None, typer.Option("--modules", metavar="DIR", help="Its modules: the folder with kernel/.")
+    ] = None,
+    frames: Annotated[int, typer.Option("--frames", min=0, metavar="N", help="Random frames for each.")] = 20_000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Decides the frames.")] = 1,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, metavar="J", help="Guests at a time.")] = 2,
+    select: Select = "*",
+    report: Annotated[
+        Path, typer.Option("--report", metavar="DIR", help="Results, consoles, findings, the page.")
+    ] = Path("tunproof-matrix"),
+    cache: Annotated[Path | None, typer.Option("--cache", metavar="DIR", help="Where kernels are kept.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Boot kernels in QEMU, put the corpus and random frames to each, and say where they differ, and why."""
+    from tunproof.corpus.load import load_for_good
+    from tunproof.matrix import machine
+    from tunproof.matrix.compare import differing, oldest_first, unexplained
+    from tunproof.matrix.conduct import Wanted, conduct
+    from tunproof.matrix.kernels import cache_folder, in_cache, own
+    from tunproof.matrix.publish import publish
+    from tunproof.terminal import Terminal
+
+    machine.ensure()
+    if kernel is not None:
+        chosen = [own(kernel, modules)]
+    else:
+        chosen = _chosen(in_cache((cache or cache_folder()).absolute()), kernels)
+    corpus = load_for_good()
+    wanted = Wanted(
+        corpus=corpus, cases=corpus.select(select), select=select, frames=frames, seed=seed, out=report.absolute()
+    )
+    terminal = Terminal()
+    results: list[KernelResult] = []
+    with terminal.progress("kernels") as tick:
+        doing: dict[str, str] = {}
+
+        def tell(release: str, what: str) -> None:
+            doing[release] = what
+            tick(len(results), len(chosen), note="; ".join(f"{name} {what}".strip() for name, what in doing.items()))
+
+        for result in conduct(chosen, wanted, jobs=jobs, progress=tell):
+            results.append(result)
+            doing.pop(result.release, None)
+            if not as_json:
+                terminal.say(_line(result))
+    results = oldest_first(results)
+    rows = differing(results, corpus)
+    page = publish(report.absolute(), results, corpus)
+    if as_json:
+        print_json(_as_json(results, rows))
+    else:
+        _tables(terminal, results, rows)
+        terminal.say(f"{page}: {len(results)} kernels side by side")
+    if unexplained(results):
+        raise typer.Exit(1)
+    if any(one.problem for one in results):
+        raise typer.Exit(3)
+
+
+def _chosen(there: "Sequence[Kernel]", names: str | None) -> "list[Kernel]":
+    """Return the kernels that are meant: all, or for each name the newest that it fits."""
+    if names is None:
+        if not there:
+            raise EnvironmentProblem("no kernel is in the cache", cure="run `tunproof matrix fetch`")
+        return list(there)
+    chosen = []
+    for name in dict.fromkeys(names.replace(",", " ").split()):
+        fits = [one for one in there if name in {one.release, one.version} or one.version.startswith(f"{name}.")]
+        if not fits:
+            raise EnvironmentProblem(f"no kernel {name} is in the cache", cure=f"run `tunproof matrix fetch {name}`")
+        chosen.append(fits[-1])
+    if not chosen:
+        raise UsageError("--kernels names none; give some, such as 6.12,7.3, or leave it out")
+    return chosen
+
+
+def _line(one: "KernelResult") -> str:
+    frames = one.frames
+    words = [f"{one.agree} of {one.agree + len(one.disagree)} cases agree"] if one.cases else []
+    if frames:
+        words.append(f"{frames.frames} frames, {frames.differences} differences")
+    if one.boots > 1:
+        words.append(f"booted {one.boots} times")
+    if one.problem:
+        words.append(f"incomplete: {one.problem}")
+    return f"{one.release}: {'; '.join(words)} ({one.seconds:g} s)"
+
+
+def _tables(terminal: "Terminal", results: "Sequence[KernelResult]", rows: "Sequence[Row]") -> None:
+    from tunproof.matrix.compare import traits_that_differ
+
+    probed = [one for one in results if one.traits]
+    if rows:
+        terminal.say(f"\nCases on which they differ: {len(rows)}")
+        table = terminal.table("case", "because of", *(one.version for one in probed))
+        for row in rows[:_MOST_ROWS]:
+            table.add_row(row.case.id, ", ".join(row.because) or "unexplained", *row.answers.values())
+        terminal.out.print(table)
+        if len(rows) > _MOST_ROWS:
+            terminal.say(f"and {len(rows) - _MOST_ROWS} more, in the report")
+    table = terminal.table("trait", *(one.version for one in probed))
+    for trait in traits_that_differ(probed):
+        table.add_row(trait, *("yes" if trait in one.traits else "-" for one in probed))
+    terminal.say("\nTraits in which they differ:")
+    terminal.out.print(table)
+
+
+def _as_json(results: "Sequence[KernelResult]", rows: "Sequence[Row]") -> dict[str, object]:
+    import msgspec
+
+    from tunproof.matrix.compare import departures, unexplained
+
+    return {
+        "kernels": [
+            msgspec.to_builtins(one) | {"departures": dict(departures(one)) if one.traits else {}} for one in results
+        ],
+        "differing": [{"id": row.case.id, "because": list(row.because), "answers": row.answers} for row in rows],
+        "unexplained": unexplained(results),
+        "incomplete": [one.release for one in results if one.problem],
+    }

@@ -1,0 +1,94 @@
+"""What is asked of one kernel in a guest, and what came of it."""
+
+import importlib.metadata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from tio.linux import REDIRECT, Traits
+from tunproof.corpus.cases import Case
+from tunproof.errors import EnvironmentProblem
+from tunproof.kernel import Disagreement, KernelReport, prepare
+from tunproof.matrix.remote import RemoteKernel
+from tunproof.probes import Probed
+
+__all__ = ["Frames", "FramesReport", "Tick", "differential", "verify"]
+
+_AT_ONCE = 128  # frames in one message
+
+Tick = Callable[[int, int], None]
+"""Called with how many are done, and of how many."""
+
+
+class FramesReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of the differential on a kernel.
+
+    `frames` that were compared, the `differences` among them, `findings` by the names of their folders, how many
+    `rules` of the model they met; `ended` says why there are fewer frames than were wanted.
+    """
+
+    frames: int
+    differences: int
+    findings: list[str]
+    rules: int
+    outcomes: dict[str, int]
+    masks: dict[str, int]
+    ended: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frames:
+    """So many random `frames`, decided by `seed`; findings go to the folder `out`."""
+
+    frames: int
+    seed: int
+    out: Path
+
+
+class Examiner(Protocol):
+    """A differential: what the entry points of the group `tunproof.differentials` are."""
+
+    def __call__(self, kernel: RemoteKernel, traits: Traits, wanted: Frames, progress: Tick) -> FramesReport:
+        """Put frames to a kernel, and to a model of it with these traits."""
+        ...
+
+
+def verify(kernel: RemoteKernel, probed: Probed, release: str, cases: Sequence[Case], progress: Tick) -> KernelReport:
+    """Put cases to the kernel of a guest, as `tunproof.kernel.verify` does to the running one.
+
+    Raises `GuestGone`, `EnvironmentProblem` where its labs do not work.
+    """
+    questions, not_applicable = prepare(cases, probed.traits)
+    disagreements = []
+    for start in range(0, len(questions), _AT_ONCE):
+        some = questions[start : start + _AT_ONCE]
+        answers = kernel.ask(REDIRECT, [(question.frame, question.hint) for question in some])
+        for question, got in zip(some, answers, strict=True):
+            if isinstance(got, str):
+                raise EnvironmentProblem(f"{question.case.id}: {got}", cure="see the console of the guest")
+            if got != question.expected:
+                disagreements.append(Disagreement(question.case, question.expected, got))
+        progress(start + len(some), len(questions))
+    asked = {question.case.id for question in questions}
+    return KernelReport(
+        kernel=release,
+        probed=probed,
+        cases=len(cases),
+        agree=len(asked - {item.case.id for item in disagreements}),
+        disagreements=tuple(disagreements),
+        not_applicable=not_applicable,
+        seconds=0.0,
+    )
+
+
+def differential() -> Examiner:
+    """Return the differential that is installed. Raises `EnvironmentProblem` where none is."""
+    for point in importlib.metadata.entry_points(group="tunproof.differentials"):
+        found: Examiner = point.load()
+        return found
+    raise EnvironmentProblem(
+        "no differential is installed", cure="install tunproof with its fuzzers, or ask for --frames 0"
+    )

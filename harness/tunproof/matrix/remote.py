@@ -1,0 +1,49 @@
+"""The kernel of a guest as a device: the same questions as to the running one, over the port."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from tio.linux import Outcome, Way
+from tunproof.errors import EnvironmentProblem
+from tunproof.lab.running import Sender
+from tunproof.matrix.machine import Machine
+from tunproof.matrix.wire import Request, outcome_of, told_way
+
+__all__ = ["RemoteKernel"]
+
+_PATIENCE: Final = 60.0
+"""Seconds that a guest may take for a request: labs are made within it, by an emulated processor."""
+
+
+class RemoteKernel:
+    """A `tunproof.lab.Device` in a guest. Raises `GuestGone` where the guest does not answer any more."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._fresh = False
+
+    def send(self, frame: bytes, way: Way) -> Outcome:
+        """Return what becomes of `frame` on `way`. Raises `EnvironmentProblem`."""
+        return self.sender(way)(frame, 0)
+
+    def sender(self, way: Way) -> Sender:
+        """Return the function that sends on `way`, one frame after the other."""
+
+        def send(frame: bytes, hint: int) -> Outcome:
+            [outcome] = self.ask(way, [(frame, hint)])
+            if isinstance(outcome, str):
+                raise EnvironmentProblem(outcome, cure="see the console of the guest")
+            return outcome
+
+        return send
+
+    def ask(self, way: Way, frames: Sequence[tuple[bytes, int]]) -> list[Outcome | str]:
+        """Return what becomes of frames, each with how many packets are expected; or why one could not be asked."""
+        request = Request(way=told_way(way), frames=list(frames), fresh=self._fresh)
+        self._fresh = False
+        outcomes: Iterable[int | list[bytes] | str | None] = self._machine.ask(request, _PATIENCE).outcomes
+        return [one if isinstance(one, str) else outcome_of(one) for one in outcomes]
+
+    def close(self) -> None:
+        """Have the next frames sent in new labs."""
+        self._fresh = True

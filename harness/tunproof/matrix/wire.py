@@ -1,0 +1,110 @@
+"""What host and guest say to each other over a virtio port: messages in MessagePack, each behind its length.
+
+The largest message is a turn of frames of about 64 KiB and what became of them.
+"""
+
+import os
+from dataclasses import asdict
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from tio.linux import Delivered, Lost, Outcome, Refused, Way
+from tio.tuntap import Offload
+
+__all__ = ["PORT", "Answer", "Hello", "Request", "Told", "Wire", "outcome_of", "told", "told_way", "way_of"]
+
+PORT: Final = "tunproof"
+"""The port's name."""
+
+_LENGTH = 4  # bytes, big-endian
+_AT_ONCE = 1 << 20
+
+Told = int | list[bytes] | str | None
+"""An outcome: an errno, packets, None for a frame that was lost; or why the kernel could not be asked."""
+
+
+class Hello(msgspec.Struct, frozen=True, kw_only=True):
+    """A guest is there."""
+
+    release: str
+    machine: str
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """Put these frames to the kernel, each with the number of packets that are expected. `fresh`: in new labs."""
+
+    way: dict[str, int | bool | None]
+    frames: list[tuple[bytes, int]]
+    fresh: bool = False
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of each frame of a request."""
+
+    outcomes: list[Told]
+
+
+M = TypeVar("M", Hello, Request, Answer)
+
+
+class Wire:
+    """One end of the port: a file descriptor that blocks."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._encode = msgspec.msgpack.Encoder().encode
+
+    def send(self, message: Hello | Request | Answer) -> None:
+        """Send a message. Raises `OSError` where the other end is gone."""
+        body = self._encode(message)
+        left = memoryview(len(body).to_bytes(_LENGTH, "big") + body)
+        while left:
+            left = left[os.write(self._fd, left[:_AT_ONCE]) :]
+
+    def receive(self, kind: type[M]) -> M | None:
+        """Return the next message; None where the other end is closed. Raises `OSError`, `msgspec.DecodeError`."""
+        head = self._read(_LENGTH)
+        if head is None or (body := self._read(int.from_bytes(head, "big"))) is None:
+            return None
+        return msgspec.msgpack.decode(body, type=kind)
+
+    def _read(self, size: int) -> bytes | None:
+        parts = bytearray()
+        while len(parts) < size:
+            some = os.read(self._fd, min(size - len(parts), _AT_ONCE))
+            if not some:
+                return None
+            parts += some
+        return bytes(parts)
+
+
+def told(outcome: Outcome) -> Told:
+    """Return an outcome as it is sent."""
+    match outcome:
+        case Refused(errno=number):
+            return number
+        case Delivered(packets=packets):
+            return list(packets)
+    return None
+
+
+def outcome_of(told: int | list[bytes] | None) -> Outcome:
+    """Return the outcome that was told."""
+    if told is None:
+        return Lost()
+    return Refused(told) if isinstance(told, int) else Delivered(tuple(told))
+
+
+def told_way(way: Way) -> dict[str, int | bool | None]:
+    """Return a way as it is sent: what is not as in any other."""
+    plain = asdict(Way())
+    return {name: value for name, value in asdict(way).items() if value != plain[name]}
+
+
+def way_of(told: dict[str, int | bool | None]) -> Way:
+    """Return the way that was told."""
+    changed: dict[str, Any] = dict(told)
+    if changed.get("reader") is not None:
+        changed["reader"] = Offload(changed["reader"])
+    return Way(**changed)
