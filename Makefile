@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 FUZZ_SECONDS ?= 60
 MUTANT_JOBS ?= 2
 
-.PHONY: prove test test-programs test-code lint fuzz mutants corpus bench clean
+.PHONY: prove test test-programs test-code guests lint fuzz mutants corpus bench clean
 .DEFAULT_GOAL := prove
 
 prove: $(STAMP)  ## the corpus through the running kernel, then through the reference
@@ -32,6 +32,9 @@ test-programs: $(STAMP)
 
 test-code: $(STAMP)
 	@$(PYTEST) tests/unit tests/property tests/lab tests/quality
+
+guests: $(STAMP)  ## boot an old and a new kernel in QEMU, and ask them what the running one is asked
+	$(BIN)/python -m pytest -m guests tests/lab/test_matrix_guests.py
 
 lint: $(STAMP)  ## ruff and mypy --strict
 	$(BIN)/ruff check .

@@ -118,7 +118,7 @@ def _line(one: "KernelResult") -> str:
 def _tables(terminal: "Terminal", results: "Sequence[KernelResult]", rows: "Sequence[Row]") -> None:
     from tunproof.matrix.compare import traits_that_differ
 
-    probed = [one for one in results if one.traits]
+    probed = [one for one in results if one.cases]
     if rows:
         terminal.say(f"\nCases on which they differ: {len(rows)}")
         table = terminal.table("case", "because of", *(one.version for one in probed))
@@ -141,7 +141,7 @@ def _as_json(results: "Sequence[KernelResult]", rows: "Sequence[Row]") -> dict[s
 
     return {
         "kernels": [
-            msgspec.to_builtins(one) | {"departures": dict(departures(one)) if one.traits else {}} for one in results
+            msgspec.to_builtins(one) | {"departures": dict(departures(one)) if one.cases else {}} for one in results
         ],
         "differing": [{"id": row.case.id, "because": list(row.because), "answers": row.answers} for row in rows],
         "unexplained": unexplained(results),

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from random import Random
 
-from tio.linux import FORWARD, REDIRECT, Way, readback
+from tio.linux import FORWARD, REDIRECT, Trait, Traits, Way, readback
 from tio.tuntap import Offload
 from tunfuzz.differential.mutations import LONG, STRUCTURES, STRUCTURES_OF_LONG, VALUES, outer_header, resum
 from tunfuzz.differential.routed import ROUTED, near_the_mtu
 from tunfuzz.differential.templates import Template, grammar, huge, of_corpus, tunnelled
 
-__all__ = ["BLOCK", "SHAPES", "WAYS", "block", "way_of"]
+__all__ = ["BLOCK", "SHAPES", "WAYS", "block", "way_of", "within"]
 
 BLOCK = 1000
 """Cases that are decided together."""
@@ -94,6 +94,18 @@ def way_of(number: int) -> Way:
     turn, place = divmod(number, len(_TURNS))
     ways = _TURNS[place]
     return ways[turn % len(ways)]
+
+
+def within(traits: Traits, way: Way) -> Way:
+    """Return a way as a kernel with these traits can have it: without the offloads that its TUNs refuse."""
+    if way.reader is None:
+        return way
+    reader = way.reader
+    if Trait.USO not in traits:
+        reader &= ~Offload.USO
+    if Trait.UDP_TUNNEL not in traits:
+        reader &= ~(Offload.UDP_TUNNEL | Offload.UDP_TUNNEL_CSUM)
+    return replace(way, reader=reader)
 
 
 def block(seed: int, number: int, corpus: Sequence[bytes]) -> Iterator[tuple[bytes, str]]:

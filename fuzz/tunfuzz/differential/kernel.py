@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tio.linux import RULES, Delivered, Model, NotModelled, Outcome, Traits, Way
 from tunfuzz.differential import report
-from tunfuzz.differential.cases import BLOCK, WAYS, block, way_of
+from tunfuzz.differential.cases import BLOCK, WAYS, block, way_of, within
 from tunfuzz.differential.masks import NOT_MODELLED, hidden_by
 from tunfuzz.differential.minimise import minimise
 from tunfuzz.differential.report import Difference
@@ -47,7 +47,8 @@ _NAMES: dict[type, str] = {lab.Delivered: "delivered", lab.Refused: "refused", l
 
 def rules_on_the_ways(traits: Traits) -> list[str]:
     """Return the names of the rules that a kernel with these traits has on the ways that a campaign takes."""
-    return [rule.name for rule in RULES.values() if rule.is_in(traits) and any(map(rule.on, WAYS))]
+    ways = [within(traits, way) for way in WAYS]
+    return [rule.name for rule in RULES.values() if rule.is_in(traits) and any(map(rule.on, ways))]
 
 
 @functools.cache
@@ -103,7 +104,7 @@ class Run:
 
         In turns of one frame, each displaces what the processor's caches hold of the other: that takes a tenth longer.
         """
-        way = way_of(number)
+        way = within(self._traits, way_of(number))
         predicted = self._predicted(number, self._model(way))
         while some := list(itertools.islice(predicted, _AT_ONCE)):
             self.put(some, way)

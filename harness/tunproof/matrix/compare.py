@@ -3,14 +3,18 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tio.linux import ABOUT, Trait, observable, traits_of
+from tio.linux import Trait, observable, traits_of
 from tunproof.corpus.cases import Case
 from tunproof.corpus.load import Corpus
 from tunproof.corpus.model import KernelAnswer, KernelDelivers, KernelLoses, KernelRefuses, KernelSame
 from tunproof.matrix.conduct import KernelResult
 from tunproof.probes import PROBES
 
-__all__ = ["Row", "departures", "differing", "oldest_first", "traits_that_differ", "unexplained"]
+__all__ = ["UNEXPLAINED", "Row", "departures", "differing", "oldest_first", "traits_that_differ", "unexplained"]
+
+
+UNEXPLAINED = "unexplained"
+"""What stands for a kernel that does not do what its traits say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +48,6 @@ def _row(case: Case, results: Sequence[KernelResult]) -> Row | None:
     return Row(case, answers, tuple(trait for trait in traits_that_differ(results) if trait in case.traits))
 
 
-UNEXPLAINED = "unexplained"
-"""A kernel that does not do what its traits say."""
-
-
 def _answer(case: Case, result: KernelResult, seen: dict[str, list[KernelAnswer]]) -> str:
     """Return what a kernel does, in a word or two; packets that differ from others have a number."""
     if case.id in result.disagree:
@@ -70,7 +70,7 @@ def _answer(case: Case, result: KernelResult, seen: dict[str, list[KernelAnswer]
 
 def traits_that_differ(results: Sequence[KernelResult]) -> list[Trait]:
     """Return the traits that some of the kernels have and others lack, in the order of the probes."""
-    probed = [one.traits for one in results if one.traits]
+    probed = [one.traits for one in results if one.cases]
     return [trait for trait in PROBES if len({trait in traits for traits in probed}) > 1]
 
 
@@ -86,8 +86,3 @@ def departures(result: KernelResult) -> Iterator[tuple[Trait, bool]]:
 def unexplained(results: Sequence[KernelResult]) -> int:
     """Return how many cases and frames no trait explains."""
     return sum(len(one.disagree) + (one.frames.differences if one.frames else 0) for one in results)
-
-
-def commit_of(trait: Trait) -> str:
-    """Return the commit that brought a trait, or the regression's cure."""
-    return ABOUT[trait].commit

@@ -80,7 +80,7 @@ def _traits(kernels: Sequence[KernelResult]) -> Iterator[str]:
 
 
 def _known(one: KernelResult, trait: str) -> str:
-    if trait in one.unknown or not one.traits:
+    if trait in one.unknown or not one.cases:
         return "?"
     return _HAS if trait in one.traits else _LACKS
 
@@ -98,7 +98,7 @@ def _regressions(kernels: Sequence[KernelResult]) -> Iterator[str]:
 
 
 def _departures(kernels: Sequence[KernelResult]) -> Iterator[str]:
-    found = [(one, list(departures(one))) for one in kernels if one.traits]
+    found = [(one, list(departures(one))) for one in kernels if one.cases]
     yield "## Not as the release left kernel.org"
     yield ""
     for one, traits in found:

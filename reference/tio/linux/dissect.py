@@ -1,4 +1,7 @@
-"""Flow dissection, as far as a vnet header needs it (`skb_flow_dissect_flow_keys_basic`): what a packet says it is."""
+"""Flow dissection, as far as a vnet header needs it (`skb_flow_dissect_flow_keys_basic`): what a packet says it is.
+
+A fragment is dissected up to its fragment header, be it the first one or a later one.
+"""
 
 from typing import NamedTuple
 
@@ -29,8 +32,7 @@ def _ipv4(data: bytes) -> Flow | None:
     offset = (data[0] & 15) * 4
     if len(data) < 20 or offset < 20:
         return None
-    later_fragment = int.from_bytes(data[6:8], "big") & 0x1FFF
-    return None if later_fragment else Flow(4, data[9], offset)
+    return Flow(4, data[9], offset)
 
 
 def _ipv6(data: bytes) -> Flow | None:
@@ -39,7 +41,7 @@ def _ipv6(data: bytes) -> Flow | None:
     protocol, offset = data[6], 40
     for _ in range(_MAX_HEADERS):
         if protocol == _FRAGMENT:
-            return None
+            return Flow(6, data[offset], offset + 8) if offset + 8 <= len(data) else None
         if protocol not in _WALKED:
             return Flow(6, protocol, offset)
         if offset + 2 > len(data):

@@ -33,8 +33,8 @@ class Model:
         self.traits = traits
         self.way = way
         self._refusals = {kind: tuple(_refusals(traits, way, kind)) for kind in (*PROTOCOLS, _NO_TYPE)}
-        has_tunnels = Trait.UDP_TUNNEL in traits and way.header_size >= write.TUNNEL_HEADER_SIZE
-        self._type_mask = 0x7F & ~TUNNEL if has_tunnels else 0x7F
+        self._header_read = write.header_read(traits, way)
+        self._type_mask = 0x7F & ~TUNNEL if self._header_read == write.TUNNEL_HEADER_SIZE else 0x7F
         self._counted_headers = self._choose_headers()
         self._router = Router(traits, way) if way.forwarded else None
         self._transmission = Transmission(traits, way)
@@ -47,6 +47,7 @@ class Model:
         """Return what the kernel does with `frame`, and the rules that it met, by name."""
         trail: list[str] = []
         skb = Skb(frame, self.way.header_size, self._type_mask)
+        skb.header_read = self._header_read
         skb.linear = write.linear_length(skb)
         for name, refused, refuses in self._refusals.get(skb.type) or self._refusals[_NO_TYPE]:
             if refuses(skb, self.way):

@@ -26,8 +26,9 @@ PROTOCOLS: Final = {TCPV4: 6, TCPV6: 6, UFO: 17, UDP_L4: 17}
 class Skb:
     """A frame on its way through the kernel.
 
-    What was written: `size` bytes in all, of them `header` (the vnet header) and `data` (the packet), with the header's
-    numbers: `raw_type`, `hdr_len`, `raw_gso_size`, `csum_start`, `csum_offset`.
+    What was written: `size` bytes in all, of them `header` (the vnet header, of which the kernel reads `header_read`
+    bytes) and `data` (the packet), with the header's numbers: `raw_type`, `hdr_len`, `raw_gso_size`, `csum_start`,
+    `csum_offset`.
 
     What follows from them: `needs_csum`; `type`, without the ECN bit and the tunnel bits where those mean something;
     `tunnel`, those bits; `transport`, the least bytes of transport header by the type; `csum_end`, where the checksum
@@ -46,6 +47,7 @@ class Skb:
         "gso_size",
         "hdr_len",
         "header",
+        "header_read",
         "headers",
         "l4",
         "linear",
@@ -64,6 +66,7 @@ class Skb:
     raw_type: int
     hdr_len: int
     raw_gso_size: int
+    header_read: int
 
     def __init__(self, frame: bytes, header_size: int, type_mask: int) -> None:
         """Take a frame apart; one that is shorter than its vnet header is as if zeros followed."""

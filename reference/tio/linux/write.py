@@ -9,10 +9,10 @@ import errno
 from tio.linux.dissect import dissect
 from tio.linux.rules import fact, refusal
 from tio.linux.skb import ECN, PROTOCOLS, TCP_TYPES, TCPV4, TCPV6, TUNNEL, UDP_L4, UFO, Skb
-from tio.linux.traits import Trait
+from tio.linux.traits import Trait, Traits
 from tio.linux.way import Way
 
-__all__ = ["TUNNEL_HEADER_SIZE", "inner_network"]
+__all__ = ["TUNNEL_HEADER_SIZE", "header_read", "inner_network"]
 
 TUNNEL_HEADER_SIZE = 24
 """Bytes of vnet header from which the fields about UDP tunnels are read (`virtio_net_hdr_v1_hash_tunnel`)."""
@@ -43,15 +43,15 @@ def no_whole_header(skb: Skb, way: Way) -> bool:
     return skb.size < way.header_size
 
 
-def _read_of_the_header(way: Way) -> int:
+def header_read(traits: Traits, way: Way) -> int:
     """Return how many bytes of the vnet header are read; those behind them are skipped."""
-    return TUNNEL_HEADER_SIZE if way.header_size >= TUNNEL_HEADER_SIZE else 10
+    return TUNNEL_HEADER_SIZE if Trait.UDP_TUNNEL in traits and _with_tunnels(way) else 10
 
 
 @refusal(errno.EFAULT, "tun_vnet_hdr_get", on=lambda way: way.readable is not None)
-def header_unreadable(_: Skb, way: Way) -> bool:
+def header_unreadable(skb: Skb, way: Way) -> bool:
     """The memory of the vnet header cannot be read."""
-    return way.readable is not None and way.readable < _read_of_the_header(way)
+    return way.readable is not None and way.readable < skb.header_read
 
 
 @fact("tun_vnet_hdr_get")
@@ -67,9 +67,9 @@ def hdr_len_beyond_the_packet(skb: Skb, _: Way) -> bool:
 
 
 @refusal(errno.EINVAL, "tun_vnet_hdr_get", needs=Trait.HDR_LEN_LOOSE)
-def hdr_len_beyond_the_frame(skb: Skb, way: Way) -> bool:
+def hdr_len_beyond_the_frame(skb: Skb, _: Way) -> bool:
     """hdr_len, or the end of the checksum field, lies beyond all that follows what is read of the vnet header."""
-    return skb.linear > skb.size - _read_of_the_header(way)
+    return skb.linear > skb.size - skb.header_read
 
 
 @refusal(errno.EMSGSIZE, "sock_alloc_send_pskb", without=Trait.LONG_FRAMES)
