@@ -21,7 +21,7 @@ from functools import cache
 from typing import Final
 
 from scapy.layers.inet import TCP, UDP, IPOption_NOP
-from scapy.layers.inet6 import IPv6ExtHdrHopByHop, Jumbo
+from scapy.layers.inet6 import IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, Jumbo
 from scapy.packet import Packet, Raw
 
 from tio.checksum import checksum
@@ -152,6 +152,12 @@ def _csum_start_floor(device: Device) -> bool:
     return _is_invalid(device, plain(ip4() / UDP(), payload(8), csum_start=10))
 
 
+@_tells(Trait.CSUM_START_CEILING)
+def _csum_start_ceiling(device: Device) -> bool:
+    """A packet whose checksum starts at byte 65471, with 64 bytes of headroom at 65535, is refused."""
+    return _is_invalid(device, plain(ip4() / UDP(), payload(65471 + 8 - 28), csum_start=65471))
+
+
 @_tells(Trait.NOCSUM_MIN_LEN)
 def _nocsum_min_len(device: Device) -> bool:
     """A TCP superpacket without NEEDS_CSUM and with gso_size bytes of payload comes out as one packet."""
@@ -249,6 +255,12 @@ def _gso_remainder_checked(device: Device) -> bool:
     return refused and not _is_invalid(device, _tcp(length=2 * 1260, gso_size=1260))
 
 
+@_tells(Trait.HBH_JUMBO_ETHERNET)
+def _hbh_jumbo_ethernet(device: Device) -> bool:
+    """The segments of the same superpacket as for `hbh_jumbo_strip` do not have its ports."""
+    return _packets(device, _jumbo())[0][40:44] != _jumbo()[10 + 48 : 10 + 52]
+
+
 @_tells(Trait.NOCSUM_CSUM_OFFSET)
 def _nocsum_csum_offset(device: Device) -> bool:
     """A TCP superpacket without NEEDS_CSUM and with a csum_offset of 0 is refused."""
@@ -274,10 +286,18 @@ def _data_valid_lost(device: Device) -> bool:
     return not _packets(device, _udp(length=312, gso_size=104, gso_type=3), _READER)[0][0] & _DATA_VALID
 
 
+@_tells(Trait.EXTENSIONS_READ_AS_TCP)
+def _extensions_read_as_tcp(device: Device) -> bool:
+    """A TCP superpacket behind 8 bytes of destination options is forwarded with one sequence number and not another."""
+    _packets(device, _behind_options(sequence=_LIKE_A_DATA_OFFSET), FORWARD)
+    return not isinstance(device.send(_behind_options(sequence=0), FORWARD), Delivered)
+
+
 # Frames --------------------------------------------------------------------------------------------------------------
 
 _TCP = 6
 _DATA_VALID = 2
+_LIKE_A_DATA_OFFSET = 5 << 28
 
 Fields = tuple[tuple[str, int], ...]
 
@@ -316,10 +336,21 @@ def _tunnel(*, options: int) -> bytes:
 
 @cache
 def _jumbo() -> bytes:
-    """Return an IPv6 TCP superpacket of 65600 bytes with hop-by-hop options that say so (RFC 2675)."""
+    """Return an IPv6 TCP superpacket of 65600 bytes with hop-by-hop options that say so (RFC 2675).
+
+    Its sequence number is one that a kernel with `hbh_jumbo_ethernet` takes for the length of a TCP header.
+    """
     options = IPv6ExtHdrHopByHop(options=[Jumbo(jumboplen=65560)], autopad=0, nh=_TCP)
-    packet = packet_bytes(ip6(plen=0) / options / TCP(chksum=0)) + payload(65600 - 68)
+    headers = ip6(plen=0) / options / TCP(chksum=0, seq=_LIKE_A_DATA_OFFSET)
+    packet = packet_bytes(headers) + payload(65600 - 68)
     return frame(packet, gso_type=4, gso_size=40000, csum_offset=16)
+
+
+@cache
+def _behind_options(*, sequence: int) -> bytes:
+    """Return an IPv6 TCP superpacket of 800 bytes in all behind destination options."""
+    headers = ip6() / IPv6ExtHdrDestOpt() / TCP(seq=sequence)
+    return superpacket(headers, payload(800 - len(headers)), gso_size=200)
 
 
 @cache

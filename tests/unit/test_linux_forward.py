@@ -41,9 +41,9 @@ def lost_by(packet: Packet | bytes, header: bytes = NO_OFFLOAD, *, mtu: int = 15
     return trail[-1]
 
 
-def superpacket(ip: Packet, payload: int, gso_size: int) -> tuple[bytes, bytes]:
+def superpacket(ip: Packet, payload: int, gso_size: int, *, seq: int = 1) -> tuple[bytes, bytes]:
     """Return a TCP superpacket with a partial checksum, and its vnet header."""
-    packet = bytearray(raw(ip / tcp() / Raw(bytes(payload))))
+    packet = bytearray(raw(ip / tcp(seq=seq) / Raw(bytes(payload))))
     end = len(packet) - payload - 20
     whole = len(packet) - end
     addresses = packet[12:20] if IP in ip else packet[8:40]
@@ -322,6 +322,19 @@ def test_payload_length_zero_means_all_of_a_tcp_superpacket_with_paylen0() -> No
     packet, header = superpacket(ip6(plen=0), 2000, 1400)
     assert [len(one) for one in forward(packet, header, traits=LINUX | {Trait.PAYLEN0})[0]] == [1460, 660]
     assert lost_by(packet, header) == "checksum_field_trimmed_off"
+
+
+def test_extensions_are_read_as_tcp_by_kernels_with_that_regression() -> None:
+    broken = LINUX | {Trait.EXTENSIONS_READ_AS_TCP}
+    for sequence, arrives in ((0, False), (4 << 28, False), (5 << 28, True)):
+        packet, header = superpacket(ip6() / IPv6ExtHdrDestOpt(), 1200, 600, seq=sequence)
+        assert len(forward(packet, header)[0]) == 2
+        if arrives:
+            assert forward(packet, header, traits=broken) == forward(packet, header)
+        else:
+            assert lost_by(packet, header, traits=broken) == "no_tcp_header_behind_ip"
+    packet, header = superpacket(ip6(), 1200, 600)
+    assert forward(packet, header, traits=broken) == forward(packet, header)
 
 
 def test_csum_start_in_the_header_of_a_packet_to_be_fragmented_loses_it_with_frag_csum_start() -> None:

@@ -108,6 +108,33 @@ def test_a_reader_without_tso_completes_the_sums_itself() -> None:
         assert int.from_bytes(packet[46:48], "big") == checksum(packet[22:30], 6 + 28)
 
 
+def test_a_reader_is_told_the_checksum_that_was_written_even_where_it_is_not_that_of_tcp() -> None:
+    unchecked, odd = NOW - {Trait.TSO_CSUM_CHECKED}, superpacket(csum_start=22, csum_offset=2)
+    (whole,) = packets(predict(odd, unchecked, readback(Offload.TSO)))
+    assert whole[6:10] == odd[6:10]
+    for packet in packets(predict(odd, unchecked, readback(Offload.CSUM))):
+        assert packet[6:10] == odd[6:10]
+
+
+def test_the_headroom_before_a_packet_counts_for_csum_start() -> None:
+    long = IPV4 + bytes(65500)
+    for start, with_it, without_it in ((65470, True, True), (65471, False, True), (65472, False, False)):
+        asked = frame(long, gso_type=0, gso_size=0, csum_start=start, csum_offset=6)
+        for traits, arrives in ((NOW, with_it), (NOW - {Trait.CSUM_START_CEILING}, without_it)):
+            assert isinstance(predict(asked, traits), Delivered if arrives else Refused), (start, arrives)
+
+
+def test_a_jumbo_option_is_cut_out_of_the_right_place_or_of_that_behind_an_ethernet_header() -> None:
+    hop, tcp = bytes.fromhex("0600c20400010018"), TCP[:4] + b"\x50" + TCP[5:]
+    packet = b"\x60" + bytes(5) + b"\0\x40" + bytes(32) + hop + tcp + bytes(65600)
+    asked = frame(packet, flags=0, gso_type=4, gso_size=40000, csum_start=0)
+    for broken, ports in ((False, tcp[:4]), (True, hop[:4])):
+        first = packets(predict(asked, NOW | ({Trait.HBH_JUMBO_ETHERNET} if broken else set())))[0]
+        assert first[6] == 6
+        assert first[40:44] == ports
+        assert first[48:53] == (tcp[:5] if broken else tcp[8:13])
+
+
 @pytest.mark.parametrize(
     ("way", "number"),
     [

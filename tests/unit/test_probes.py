@@ -17,9 +17,9 @@ RELEASES = [
 
 TUNNELS = {Trait.TUNNEL_OUTER_ETHERNET, Trait.TUNNEL_READ_EFAULT}
 HIDDEN = {
-    "5.10.262": {Trait.USO_STRICT, Trait.USO_128} | TUNNELS,
+    "5.10.262": {Trait.USO_STRICT, Trait.USO_128, Trait.HBH_JUMBO_ETHERNET} | TUNNELS,
     "6.18.44": set(),
-    "7.3.4": {Trait.NOCSUM_MIN_LEN},
+    "7.3.4": {Trait.NOCSUM_MIN_LEN, Trait.HBH_JUMBO_ETHERNET},
 }
 """By release: the traits that do not show when they alone are different, beside those that never do."""
 
@@ -90,7 +90,7 @@ def _kind(frame: bytes, way: Way) -> str:
     ("fault", "unknown"),
     [
         ({"forwarded": EnvironmentProblem("/proc/sys is read-only", cure="mount it")}, {"totlen0", "frag_csum_start"}),
-        ({"forwarded ipv6": Lost()}, {"paylen0"}),
+        ({"forwarded ipv6": Lost()}, {"paylen0", "extensions_read_as_tcp"}),
         ({"long header": OSError(22, "Invalid argument")}, {"vnet_pad", "tunnel_read_efault"}),
         (
             {"tunnel": EnvironmentProblem("no header of 24 bytes", cure="none")},

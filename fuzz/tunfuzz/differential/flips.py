@@ -38,6 +38,7 @@ FLIPS: dict[str, Callable[..., Any]] = {
     "nothing_to_cut": lambda skb, size: len(skb.data) - skb.headers < size,
     "walked_extensions": lambda data: (data[6], 40) if len(data) >= 40 else (-1, 0),
     "jumbo_header_is_cut_out": lambda _: False,
+    "jumbo_option_over_tcp": lambda data: data[48:],
     "ipv4_id": lambda first, _: first,
     "ipv4_total_length": lambda _: 0,
     "ipv4_header_checksum": lambda _: 0,

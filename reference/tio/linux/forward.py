@@ -12,7 +12,7 @@ from typing import Any
 from tio.linux import fragment, hop_options, ip6_forward, ip6_input, ip_forward, ip_input, ip_options
 from tio.linux.ip_input import forwarded
 from tio.linux.rules import fact, loss, rules_of
-from tio.linux.skb import Skb
+from tio.linux.skb import TCP_TYPES, Skb
 from tio.linux.traits import Trait, Traits
 from tio.linux.transmit import Transmission
 from tio.linux.way import Way
@@ -45,6 +45,18 @@ def cut_before_the_link(skb: Skb, mtu: int) -> bool:
     return skb.gso_size > 0 and fragment.segment_length(skb) > mtu
 
 
+@loss("qdisc_pkt_len_segs_init", needs=Trait.EXTENSIONS_READ_AS_TCP, on=forwarded)
+def no_tcp_header_behind_ip(skb: Skb) -> bool:
+    """A TCP superpacket that leaves whole has no TCP header with payload where the IP layer takes it to begin."""
+    if skb.type not in TCP_TYPES or not skb.gso_size:
+        return False
+    start = skb.csum_start if skb.tunnel else skb.l4
+    if start + 20 > len(skb.data):
+        return True
+    header = skb.data[start + 12] >> 4 << 2
+    return header < 20 or start + header >= len(skb.data)
+
+
 class Router:
     """The IP layer of a kernel with some traits, on a way that is `forwarded`."""
 
@@ -58,6 +70,7 @@ class Router:
         self._options, self._hop_options = losses(ip_options.__name__), losses(hop_options.__name__)
         self._fragment = losses(fragment.__name__)
         self._ip6_length = ip6_input.ipv6_length_of_tcp if Trait.PAYLEN0 in traits else ip6_input.ipv6_length
+        self._reads_tcp = Trait.EXTENSIONS_READ_AS_TCP in traits
         # Segments as ip_output has them: with partial checksums where the link completes those.
         reader = None if way.reader is None else way.reader & Offload.CSUM
         self._header_size = 0 if reader is None else _VNET_HEADER_SIZE
@@ -69,7 +82,11 @@ class Router:
         Most often `skb` itself, changed; or the packets that were made of it. Raises `NotModelled` where the model has
         no opinion.
         """
-        return self._route_ipv4(skb, trail) if skb.version == 4 else self._route_ipv6(skb, trail)
+        packets = self._route_ipv4(skb, trail) if skb.version == 4 else self._route_ipv6(skb, trail)
+        if self._reads_tcp and packets and packets[0] is skb and no_tcp_header_behind_ip(skb):
+            trail.append("no_tcp_header_behind_ip")
+            return None
+        return packets
 
     def _route_ipv4(self, skb: Skb, trail: list[str]) -> list[Skb] | None:
         if _is_lost(self._ip_input, trail, skb):

@@ -17,6 +17,7 @@ __all__ = [
     "cut_out_jumbo_header",
     "find_transport",
     "jumbo_header_is_cut_out",
+    "jumbo_option_over_tcp",
     "pseudo_header",
     "seal_ipv4",
     "stamp_ip",
@@ -67,14 +68,20 @@ def jumbo_header_is_cut_out(skb: Skb) -> bool:
     return data[6] == _HOP_BY_HOP and data[40:43] == _JUMBO_BEFORE_TCP
 
 
-def cut_out_jumbo_header(skb: Skb) -> None:
-    """Cut the jumbo header out of a superpacket, which then is TCP behind an IPv6 header (`ipv6_hopopt_jumbo_remove`).
+@fact("ipv6_gso_segment", needs=Trait.HBH_JUMBO_ETHERNET)
+def jumbo_option_over_tcp(data: bytes) -> bytes:
+    """54 bytes move over the hop-by-hop options, not 40: 14 of what stands behind the IPv6 header go over TCP."""
+    return data[40:54] + data[62:]
+
+
+def cut_out_jumbo_header(skb: Skb, rest: bytes) -> None:
+    """Leave `rest` behind the IPv6 header of a superpacket, which then is TCP (`ipv6_hopopt_jumbo_remove`).
 
     Raises `NotModelled` inside a tunnel: there the kernel moves other bytes than it should, and breaks the segments.
     """
     if skb.tunnel:
         raise NotModelled("jumbo header inside a tunnel: the kernel moves the wrong bytes")
-    skb.data = b"".join((skb.data[:6], skb.data[40:41], skb.data[7:40], skb.data[48:]))
+    skb.data = b"".join((skb.data[:6], skb.data[40:41], skb.data[7:40], rest))
     skb.csum_start -= 8
     skb.l4 -= 8
 

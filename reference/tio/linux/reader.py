@@ -8,7 +8,7 @@ from tio.linux.traits import Trait
 from tio.linux.way import Way
 from tio.tuntap import Offload
 
-__all__ = ["Reader", "linear_bytes", "offload_of"]
+__all__ = ["Reader", "linear_bytes", "offload_of", "partial_of"]
 
 _HEADER = struct.Struct("=BBHHHH")
 _NEEDS_CSUM, _DATA_VALID = 1, 2
@@ -108,6 +108,13 @@ def padding(size: int) -> bytes:
     return bytes(size)
 
 
+def partial_of(skb: Skb) -> tuple[int, int]:
+    """Return csum_start and csum_offset of a superpacket and its segments: what was written, or else by its type."""
+    if skb.needs_csum:
+        return skb.csum_start, skb.csum_offset
+    return skb.l4, 6 if skb.type == UDP_L4 else 16
+
+
 class Reader:
     """A reader with a vnet header that takes some offloads; or, with `way.reader` None, one without either."""
 
@@ -166,6 +173,5 @@ class Reader:
         """Return what is read of a superpacket that is handed on; its headers end at `transport`."""
         trail += ("partial_fields", self._linear.__name__)
         kind = skb.type | (skb.raw_type & ECN)
-        offset = 6 if skb.type == UDP_L4 else 16
         length = self._linear(skb, transport)
-        return _HEADER.pack(_NEEDS_CSUM, kind, length, skb.gso_size, skb.l4, offset) + self._rest + packet
+        return _HEADER.pack(_NEEDS_CSUM, kind, length, skb.gso_size, *partial_of(skb)) + self._rest + packet

@@ -26,6 +26,7 @@ class Trait(enum.StrEnum):
     USO_128 = "uso_128"
     UDP_TUNNEL = "udp_tunnel"
     CSUM_START_FLOOR = "csum_start_floor"
+    CSUM_START_CEILING = "csum_start_ceiling"
     NOCSUM_MIN_LEN = "nocsum_min_len"
     DISSECTED = "dissected"
     TSO_CSUM_CHECKED = "tso_csum_checked"
@@ -45,11 +46,13 @@ class Trait(enum.StrEnum):
     VNET_PAD = "vnet_pad"
     BACKPRESSURE = "backpressure"
     # regressions
+    HBH_JUMBO_ETHERNET = "hbh_jumbo_ethernet"
     GSO_REMAINDER_CHECKED = "gso_remainder_checked"
     NOCSUM_CSUM_OFFSET = "nocsum_csum_offset"
     TUNNEL_OUTER_ETHERNET = "tunnel_outer_ethernet"
     TUNNEL_READ_EFAULT = "tunnel_read_efault"
     DATA_VALID_LOST = "data_valid_lost"
+    EXTENSIONS_READ_AS_TCP = "extensions_read_as_tcp"
     READ_STACK_LEAK = "read_stack_leak"
 
 
@@ -131,6 +134,12 @@ ABOUT: Final[dict[Trait, About]] = {
         "there, into the IP header.",
         commit="49d14b54a527",
         releases="6.12+ 6.11.3+",
+    ),
+    Trait.CSUM_START_CEILING: About(
+        means="csum_start that becomes 65535 behind the headroom of 64 bytes is refused, a number that stands for no "
+        "transport header; without it only a larger one is.",
+        commit="424f8416bb39",
+        releases="6.4+ 6.3.4+ 6.1.30+",
     ),
     Trait.NOCSUM_MIN_LEN: About(
         means="Without NEEDS_CSUM a typed packet is measured with 20 bytes (TCPV6: 40) of IP header; without it the IP "
@@ -221,6 +230,17 @@ ABOUT: Final[dict[Trait, About]] = {
         releases="7.3+",
         unseen="it is a flag of TUNSETIFF: no frame shows it",
     ),
+    Trait.HBH_JUMBO_ETHERNET: About(
+        means="A jumbo payload option is cut out as if an Ethernet header stood before the packet: the first 14 bytes "
+        "of TCP are overwritten.",
+        commit="09f3d1a3a52c",
+        releases="5.19-6.2",
+        regression=True,
+        fixed="89300468e2b2",
+        symptom="breaks IPv6 superpackets over 65536 bytes that a TUN is given: the regression of Linux 5.19",
+        effect="Segments have the wrong ports, or are lost, by what the sequence number happens to be.",
+        needs=Trait.HBH_JUMBO_STRIP,
+    ),
     Trait.GSO_REMAINDER_CHECKED: About(
         means="A frame with NEEDS_CSUM and a gso_size is refused unless its whole length, headers included, leaves no "
         "remainder by gso_size or one that is larger than the headers.",
@@ -272,6 +292,17 @@ ABOUT: Final[dict[Trait, About]] = {
         fixed="1cd1c472343b",
         symptom="does not say DATA_VALID of checksums that it knows to be right: the regression of Linux 6.17",
         effect="Readers verify checksums again that the kernel has verified.",
+    ),
+    Trait.EXTENSIONS_READ_AS_TCP: About(
+        means="A forwarded TCP superpacket is lost unless what stands behind its IPv6 header and hop-by-hop options "
+        "looks like a TCP header, though more extension headers may stand there.",
+        commit="7fb4c1967011",
+        releases="7.1+ 7.0.10+ 6.12.117+",
+        regression=True,
+        symptom="loses forwarded IPv6 superpackets with destination options or a routing header, by what the first "
+        "bytes of TCP happen to be: the regression of Linux 7.1",
+        effect="Connections through a router stall where their sequence numbers are low, be the superpackets written "
+        "to a TUN or merged by GRO.",
     ),
     Trait.READ_STACK_LEAK: About(
         means="Bytes 10 to 23 of the vnet header of packets outside tunnels are left over from the kernel's stack.",

@@ -7,7 +7,7 @@ from tio.checksum import checksum
 from tio.linux import cut, headers, ufo
 from tio.linux.headers import find_transport
 from tio.linux.outcome import NotModelled
-from tio.linux.reader import Reader
+from tio.linux.reader import Reader, partial_of
 from tio.linux.rules import fact, loss, rules_of
 from tio.linux.skb import PROTOCOLS, TCP_TYPES, UFO, Skb
 from tio.linux.traits import Trait, Traits
@@ -56,6 +56,7 @@ class Transmission:
         self._filters = not way.forwarded
         self._count = cut.whole_length if Trait.BIGTCP_CSUM in traits else cut.whole_length_in_16_bits
         self._cuts_out_jumbo = Trait.HBH_JUMBO_STRIP in traits
+        self._overwrites_tcp = Trait.HBH_JUMBO_ETHERNET in traits
         losses = [
             rule
             for module in (headers.__name__, cut.__name__, ufo.__name__)
@@ -104,27 +105,32 @@ class Transmission:
 
     def _cut(self, skb: Skb, trail: list[str], *, complete: bool = True) -> list[bytes] | None:
         """Cut in software, with whole checksums if `complete`; None where the packet is lost."""
+        if self._cuts_out_jumbo and headers.jumbo_header_is_cut_out(skb):
+            self._cut_out_jumbo_header(skb, trail)
         if self._is_lost(skb, trail):
             return None
-        if self._cuts_out_jumbo and headers.jumbo_header_is_cut_out(skb):
-            trail.append("jumbo_header_is_cut_out")
-            headers.cut_out_jumbo_header(skb)
         if skb.type in TCP_TYPES:
             return cut.cut_tcp(skb, trail, complete=complete, count=self._count)
         return ufo.cut_ufo(skb, trail) if skb.type == UFO else cut.cut_udp(skb, trail, complete=complete)
 
+    def _cut_out_jumbo_header(self, skb: Skb, trail: list[str]) -> None:
+        trail.append("jumbo_header_is_cut_out")
+        rest = skb.data[48:]
+        if self._overwrites_tcp:
+            trail.append("jumbo_option_over_tcp")
+            rest = headers.jumbo_option_over_tcp(skb.data)
+        headers.cut_out_jumbo_header(skb, rest)
+
     def _superpacket(self, skb: Skb, trail: list[str]) -> list[bytes] | None:
-        reader, is_tcp = self._reader, skb.type in TCP_TYPES
+        reader = self._reader
         if reader.may_take(skb, trail):
             if self._is_lost(skb, trail):
                 return None
-            packet = cut.with_partial(skb, trail) if is_tcp and not skb.needs_csum else skb.data
+            packet = cut.with_partial(skb, trail) if skb.type in TCP_TYPES and not skb.needs_csum else skb.data
             return [reader.whole(skb, packet, cut.payload_offset(skb), trail)]
         packets = self._cut(skb, trail, complete=reader.completes)
         if packets is None:
             return None
         if skb.type == UFO:
             return reader.fragments(packets, trail)
-        return (
-            reader.plain(packets) if reader.completes else reader.partial(packets, skb.l4, 16 if is_tcp else 6, trail)
-        )
+        return reader.plain(packets) if reader.completes else reader.partial(packets, *partial_of(skb), trail)

@@ -202,8 +202,14 @@ def csum_field_beyond_the_packet(skb: Skb, _: Way) -> bool:
 
 @refusal(errno.EINVAL, "skb_partial_csum_set")
 def csum_start_beyond_16_bits(skb: Skb, _: Way) -> bool:
-    """NEEDS_CSUM, and csum_start behind the headroom does not fit 16 bits (5.10 takes one more)."""
-    return skb.needs_csum and _HEADROOM + skb.csum_start >= 0xFFFF
+    """NEEDS_CSUM, and csum_start behind the headroom does not fit 16 bits."""
+    return skb.needs_csum and _HEADROOM + skb.csum_start > 0xFFFF
+
+
+@refusal(errno.EINVAL, "skb_partial_csum_set", needs=Trait.CSUM_START_CEILING)
+def csum_start_for_no_transport_header(skb: Skb, _: Way) -> bool:
+    """NEEDS_CSUM, and csum_start behind the headroom is 65535, which stands for no transport header."""
+    return skb.needs_csum and _HEADROOM + skb.csum_start == 0xFFFF
 
 
 def _ip_minimum(skb: Skb) -> int:
