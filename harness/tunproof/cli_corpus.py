@@ -120,21 +120,33 @@ def build_corpus(
     topics: Annotated[
         str, typer.Option("--topics", metavar="GLOB", help="Only these operations and topics, such as 'read/*'.")
     ] = "*",
+    matrix: Annotated[
+        Path | None,
+        typer.Option("--from-matrix", metavar="DIR", help="Name the kernels of a matrix run in cases they confirm."),
+    ] = None,
     check_only: Annotated[
         bool, typer.Option("--check", help="Change nothing; exit 1 where a file would change.")
     ] = False,
 ) -> None:
     """Record the cases from the running kernel. In a checkout only."""
     from tunproof import lab
-    from tunproof.corpus.build import build, checkout, differing, write
-    from tunproof.corpus.load import GOLDEN
+    from tunproof.corpus.build import KERNELS, build, checkout, differing, write
+    from tunproof.corpus.load import GOLDEN, load_for_good
+    from tunproof.matrix.confirm import seen_in
+    from tunproof.matrix.markdown import markdown
     from tunproof.terminal import Terminal
 
     root = checkout()
+    seen = None if matrix is None else seen_in(matrix)
     lab.ensure()
     terminal = Terminal()
+    passed = {} if seen is None else seen.passed
     with terminal.progress("cases") as tick:
-        files = build(root, topics=topics, confirm=not check_only, progress=tick)
+        files = build(root, topics=topics, confirm=not check_only, passed=passed, progress=tick)
+    if seen is not None:
+        for one in seen.incomplete:
+            terminal.say(f"{one.release} is left out, it was not asked everything: {one.problem}")
+        files[root / KERNELS] = markdown(seen.kernels, load_for_good()).encode()
     if not any(path.parent.parent.name == GOLDEN for path in files):
         raise UsageError(f"no topic matches {topics!r}")
     changed = [path.relative_to(root) for path in differing(files, root, topics)]

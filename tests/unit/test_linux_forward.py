@@ -13,6 +13,7 @@ from tio.linux import NotModelled, Trait, Traits, Way, traits_of
 from tio.linux.forward import Router
 from tio.linux.skb import Skb
 from tio.linux.transmit import Transmission
+from tio.tuntap import Offload
 
 LINUX = traits_of("6.18.44")
 NO_OFFLOAD = bytes(10)
@@ -322,6 +323,18 @@ def test_payload_length_zero_means_all_of_a_tcp_superpacket_with_paylen0() -> No
     packet, header = superpacket(ip6(plen=0), 2000, 1400)
     assert [len(one) for one in forward(packet, header, traits=LINUX | {Trait.PAYLEN0})[0]] == [1460, 660]
     assert lost_by(packet, header) == "checksum_field_trimmed_off"
+
+
+def test_a_last_segment_without_room_for_the_checksum_of_another_place_is_lost_on_its_way_to_the_fragmenter() -> None:
+    packet, _ = superpacket(ip4(flags=0), 1464, 1461)
+    header, unchecked = vnet(1, 1461, 26, 16), LINUX - {Trait.TSO_CSUM_CHECKED}
+    way, trail = Way(forwarded=True, mtu=1500, reader=Offload.CSUM), []
+    skb = Skb(header + packet, len(header), 0x7F)
+    skb.gso_size = 1461
+    routed = Router(unchecked, way).route(skb, trail)
+    assert routed is not None
+    assert [len(one.data) for one in routed] == [1500, 21]
+    assert "checksum_field_behind_the_segment" in trail
 
 
 def test_extensions_are_read_as_tcp_by_kernels_with_that_regression() -> None:

@@ -124,6 +124,16 @@ def test_the_headroom_before_a_packet_counts_for_csum_start() -> None:
             assert isinstance(predict(asked, traits), Delivered if arrives else Refused), (start, arrives)
 
 
+def test_ufo_that_is_no_ipv4_is_tried_as_ipv6_by_kernels_that_dissect() -> None:
+    packet = bytes.fromhex("4400 00000000 11 00") + bytes(50)  # a length of 16 in IPv4's place, UDP in that of IPv6
+    asked = frame(packet, flags=0, gso_type=3, hdr_len=0, gso_size=8, csum_start=0, csum_offset=0)
+    dissects = NOW | {Trait.DISSECTED}
+    fragments = packets(predict(asked, dissects))
+    assert [(one[0], one[6], one[40]) for one in fragments] == [(0x44, 44, 17)] * 3
+    assert predict(asked, dissects, FORWARD) == Lost()
+    assert predict(asked[:10] + b"\x44" + bytes(60), dissects) == EINVAL
+
+
 def test_a_jumbo_option_is_cut_out_of_the_right_place_or_of_that_behind_an_ethernet_header() -> None:
     hop, tcp = bytes.fromhex("0600c20400010018"), TCP[:4] + b"\x50" + TCP[5:]
     packet = b"\x60" + bytes(5) + b"\0\x40" + bytes(32) + hop + tcp + bytes(65600)

@@ -34,6 +34,7 @@ FLIPS: dict[str, Callable[..., Any]] = {
     "counted_headers_without_ip": lambda skb: skb.csum_start + skb.transport - 1 if skb.needs_csum else 20,
     "counted_headers_dissected": lambda skb: skb.csum_start + skb.transport - 1 if skb.needs_csum else 40,
     "raised_gso_size": lambda skb: skb.raw_gso_size,
+    "ufo_taken_for_ipv6": lambda _: False,
     "ufo_counts_its_header": lambda _: 0,
     "nothing_to_cut": lambda skb, size: len(skb.data) - skb.headers < size,
     "walked_extensions": lambda data: (data[6], 40) if len(data) >= 40 else (-1, 0),

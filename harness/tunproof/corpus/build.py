@@ -1,16 +1,18 @@
 """Making the corpus: record every draft, and put all files in place at once.
 
 Building twice on one kernel gives the same bytes. On another kernel it adds that kernel's release to `confirmed` of the
-cases it confirms, and changes nothing else, or stops; a check (`confirm=False`) leaves `confirmed` alone.
+cases it confirms, and changes nothing else, or stops; a check (`confirm=False`) leaves `confirmed` alone. Kernels that
+were asked elsewhere, in guests, are added where a case is still the one that they passed.
 """
 
 import fnmatch
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
@@ -29,7 +31,10 @@ from tunproof.probes import running_traits
 from tunproof.reference import Reference
 from tunproof.traits import TRAITS
 
-__all__ = ["build", "checkout", "differing", "write"]
+__all__ = ["KERNELS", "build", "checkout", "differing", "write"]
+
+KERNELS = "KERNELS.md"
+"""What the kernels of a matrix run do, in words, beside the cases that say it."""
 
 _STAGING = ".building-"
 
@@ -46,12 +51,14 @@ def build(
     *,
     topics: str = "*",
     confirm: bool = True,
+    passed: Mapping[tuple[str, str], frozenset[str]] = MappingProxyType({}),
     progress: Callable[[int, int], None] = lambda *_: None,
 ) -> dict[Path, bytes]:
     """Return the content of every corpus file, recorded from the running kernel, and of every schema.
 
     `topics` is a glob on operation and topic, such as "write_batch/*". With `confirm` the running kernel is named among
-    those that confirmed a case. `progress` is called with how many drafts are done, and of how many.
+    those that confirmed a case; releases that `passed` a case are too, by its id and digest. `progress` is called with
+    how many drafts are done, and of how many.
 
     Raises `DisagreementError`, `EnvironmentProblem`, `CorpusError`.
     """
@@ -64,7 +71,8 @@ def build(
         recorder = Recorder(lab.Exchange(pair), running_traits(), reference)
         for index, draft in enumerate(written):
             case = recorder.record(draft, old.get(draft.id))
-            cases[draft.id] = _confirmed(case, old.get(draft.id), confirm=confirm)
+            seen = passed.get((case.id, case.digest), frozenset())
+            cases[draft.id] = _confirmed(case, old.get(draft.id), seen, confirm=confirm)
             progress(index + 1, len(written))
     recorded = {
         root / GOLDEN / op / f"{topic}.json": _encode(topic, [cases[draft.id] for draft in group])
@@ -125,11 +133,14 @@ def _sweep(root: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _confirmed(case: Case, old: Case | None, *, confirm: bool) -> Case:
-    """Return a case with the kernels that confirmed the same bytes before, and the running one if it is to be named."""
+def _confirmed(case: Case, old: Case | None, seen: frozenset[str], *, confirm: bool) -> Case:
+    """Return a case with the kernels that confirmed it before, the running one if it is to be named, and those `seen`.
+
+    They confirmed what the case was: where its bytes or its answers have changed, only the running kernel counts.
+    """
     if old is None or (old.digest, old.kernel) != (case.digest, case.kernel) or not case.confirmed:
         return case
-    kernels = {*old.confirmed, *case.confirmed} if confirm else old.confirmed
+    kernels = {*old.confirmed, *seen, *(case.confirmed if confirm else ())}
     return msgspec.structs.replace(case, confirmed=tuple(sorted(kernels)))
 
 

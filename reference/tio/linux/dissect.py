@@ -5,7 +5,7 @@ A fragment is dissected up to its fragment header, be it the first one or a late
 
 from typing import NamedTuple
 
-__all__ = ["Flow", "dissect"]
+__all__ = ["Flow", "dissect", "dissect_ipv6"]
 
 _WALKED = (0, 43, 60)  # hop-by-hop options, routing, destination options
 _FRAGMENT = 44
@@ -25,7 +25,7 @@ def dissect(data: bytes) -> Flow | None:
     version = data[0] >> 4 if data else 0
     if version == 4:
         return _ipv4(data)
-    return _ipv6(data) if version == 6 else None
+    return dissect_ipv6(data) if version == 6 else None
 
 
 def _ipv4(data: bytes) -> Flow | None:
@@ -35,7 +35,8 @@ def _ipv4(data: bytes) -> Flow | None:
     return Flow(4, data[9], offset)
 
 
-def _ipv6(data: bytes) -> Flow | None:
+def dissect_ipv6(data: bytes) -> Flow | None:
+    """Return what a packet is that is taken for IPv6, whatever its version says."""
     if len(data) < 40:
         return None
     protocol, offset = data[6], 40

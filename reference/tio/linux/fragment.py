@@ -67,6 +67,12 @@ def csum_start_inside_what_is_repeated(skb: Skb) -> bool:
     return skb.partial and skb.csum_start < (skb.data[0] & 15) * 4
 
 
+@loss("skb_checksum_help", without=Trait.TSO_CSUM_CHECKED, on=forwarded)
+def checksum_field_behind_the_segment(skb: Skb) -> bool:
+    """A segment, cut to be fragmented, is so short that the field of its partial checksum lies behind it."""
+    return skb.partial and skb.csum_end > len(skb.data)
+
+
 @fact("ip_frag_next", on=forwarded)
 def fragment_payload(room: int) -> int:
     """All fragments but the last carry as many bytes as fit, in units of 8."""

@@ -26,6 +26,12 @@ def ipv6_header_cut_off(skb: Skb) -> bool:
     return len(skb.data) < 40
 
 
+@loss("ip6_rcv_core", needs=Trait.DISSECTED, on=forwarded)
+def ipv6_of_another_version(skb: Skb) -> bool:
+    """The packet was taken for IPv6, and its version is another one."""
+    return skb.data[0] >> 4 != 6
+
+
 @loss("ip6_rcv_core", on=forwarded)
 def ipv6_loopback(skb: Skb) -> bool:
     """Source or destination is ::1."""

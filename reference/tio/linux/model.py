@@ -35,6 +35,7 @@ class Model:
         self._refusals = {kind: tuple(_refusals(traits, way, kind)) for kind in (*PROTOCOLS, _NO_TYPE)}
         self._header_read = write.header_read(traits, way)
         self._type_mask = 0x7F & ~TUNNEL if self._header_read == write.TUNNEL_HEADER_SIZE else 0x7F
+        self._dissects = Trait.DISSECTED in traits
         self._counted_headers = self._choose_headers()
         self._router = Router(traits, way) if way.forwarded else None
         self._transmission = Transmission(traits, way)
@@ -77,6 +78,9 @@ class Model:
                 trail.append("raised_gso_size")
         name, count = self._counted_headers
         skb.headers = count(skb)
+        if self._dissects and write.ufo_taken_for_ipv6(skb):
+            trail.append("ufo_taken_for_ipv6")
+            skb.version = 6
         if skb.type == UFO:
             trail.append("ufo_counts_its_header")
             skb.headers -= write.ufo_counts_its_header(skb)
@@ -86,7 +90,7 @@ class Model:
             skb.gso_size = size
 
     def _choose_headers(self) -> tuple[str, Callable[[Skb], int]]:
-        if Trait.DISSECTED in self.traits:
+        if self._dissects:
             return "counted_headers_dissected", write.counted_headers_dissected
         if Trait.NOCSUM_MIN_LEN in self.traits:
             return "counted_headers", write.counted_headers

@@ -6,7 +6,7 @@ the facts at the end say what the kernel takes it for: a superpacket, or one pac
 
 import errno
 
-from tio.linux.dissect import dissect
+from tio.linux.dissect import Flow, dissect, dissect_ipv6
 from tio.linux.rules import fact, refusal
 from tio.linux.skb import ECN, PROTOCOLS, TCP_TYPES, TCPV4, TCPV6, TUNNEL, UDP_L4, UFO, Skb
 from tio.linux.traits import Trait, Traits
@@ -235,19 +235,25 @@ def nocsum_shorter_than_its_headers(skb: Skb, _: Way) -> bool:
     return not skb.needs_csum and len(skb.data) < _ip_minimum(skb) + skb.transport
 
 
+def _flow(skb: Skb) -> Flow | None:
+    """Return what a packet is. UFO stands for both IP versions: what is no IPv4 is tried as IPv6."""
+    flow = dissect(skb.data)
+    return dissect_ipv6(skb.data) if flow is None and skb.type == UFO and skb.version == 4 else flow
+
+
 @refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.DISSECTED, of=_TYPED)
 def nocsum_not_dissected(skb: Skb, _: Way) -> bool:
     """A type without NEEDS_CSUM, and the packet's headers do not say what it is, or the transport header is cut off."""
     if skb.needs_csum:
         return False
-    flow = dissect(skb.data)
+    flow = _flow(skb)
     return flow is None or flow.offset + skb.transport > len(skb.data)
 
 
 @refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.DISSECTED, of=_TYPED)
 def nocsum_of_another_protocol(skb: Skb, _: Way) -> bool:
     """A type without NEEDS_CSUM, and the packet has another protocol."""
-    flow = None if skb.needs_csum else dissect(skb.data)
+    flow = None if skb.needs_csum else _flow(skb)
     return flow is not None and flow.protocol != PROTOCOLS[skb.type]
 
 
@@ -348,8 +354,17 @@ def counted_headers_dissected(skb: Skb) -> int:
     """Without NEEDS_CSUM the headers are counted up to where dissection found the transport header."""
     if skb.needs_csum:
         return skb.csum_start + skb.transport
-    flow = dissect(skb.data)
+    flow = _flow(skb)
     return skb.transport + (flow.offset if flow else 0)
+
+
+@fact("virtio_net_hdr_to_skb", needs=Trait.DISSECTED)
+def ufo_taken_for_ipv6(skb: Skb) -> bool:
+    """UFO without NEEDS_CSUM whose IPv4 header is no such thing, but would do as one of IPv6, is IPv6 from there on."""
+    if skb.type != UFO or skb.needs_csum or skb.version != 4:
+        return False
+    flow = _flow(skb)
+    return flow is not None and flow.version != skb.version
 
 
 @fact("virtio_net_hdr_to_skb")

@@ -1,0 +1,46 @@
+"""What a matrix run says of the corpus: which kernels were seen to do what a case says of kernels with their traits."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from tunproof.errors import UsageError
+from tunproof.matrix.conduct import KernelResult
+from tunproof.matrix.publish import MATRIX
+from tunproof.results import STREAM, read
+from tunproof.verdict import Kind
+
+__all__ = ["Seen", "seen_in"]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The kernels that were asked everything, those that were not, and the releases that passed a case.
+
+    `passed` is by id and digest: what a kernel did with other bytes confirms nothing.
+    """
+
+    kernels: list[KernelResult]
+    incomplete: list[KernelResult]
+    passed: dict[tuple[str, str], frozenset[str]]
+
+
+def seen_in(folder: Path) -> Seen:
+    """Read the report of a matrix run. Raises `UsageError` where the folder has none."""
+    try:
+        results = msgspec.json.decode((folder / MATRIX).read_bytes(), type=list[KernelResult])
+    except (OSError, msgspec.DecodeError) as error:
+        raise UsageError(f"{folder} has no report of `tunproof matrix run`: {error}") from error
+    whole = [one for one in results if not one.problem]
+    passed: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for one in whole:
+        for result in read(folder / one.release / STREAM).results.values():
+            if result.verdict is Kind.PASS:
+                passed[result.id, result.digest].add(one.release)
+    return Seen(
+        kernels=whole,
+        incomplete=[one for one in results if one.problem],
+        passed={case: frozenset(releases) for case, releases in passed.items()},
+    )

@@ -1,0 +1,65 @@
+"""What a matrix run says of the corpus: only kernels that were asked everything count, and only for the same bytes."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tio.linux import observable, traits_of
+from tunproof.corpus.load import load
+from tunproof.errors import UsageError
+from tunproof.kernel import Disagreement, KernelReport, prepare
+from tunproof.kernel_results import keep
+from tunproof.lab import Lost
+from tunproof.matrix.conduct import KernelResult
+from tunproof.matrix.confirm import seen_in
+from tunproof.matrix.publish import MATRIX
+from tunproof.probes import Probed
+
+CORPUS = load()
+CASES = CORPUS.select("read/udp4/*")
+
+
+def asked(folder: Path, release: str, *, wrong: str = "", problem: str = "") -> KernelResult:
+    """Put down what a kernel said that does what its version says, but for one case; return the result."""
+    traits = observable(traits_of(release))
+    questions, not_applicable = prepare(CASES, traits)
+    disagree = [Disagreement(one.case, one.expected, Lost()) for one in questions if one.case.id == wrong]
+    report = KernelReport(
+        kernel=release,
+        probed=Probed(traits, {}),
+        cases=len(CASES),
+        agree=len(CASES) - len(disagree),
+        disagreements=tuple(disagree),
+        not_applicable=not_applicable,
+        seconds=0.0,
+    )
+    if not problem:
+        keep(folder / release, report, CASES, CORPUS, select="read/udp4/*")
+    version = release.partition("-")[0]
+    return KernelResult(release=release, version=version, package="", boots=1, seconds=1.0, problem=problem)
+
+
+def test_a_kernel_confirms_what_it_passed(tmp_path: Path) -> None:
+    wrong = next(case for case in CASES if case.kernel)
+    results = [
+        asked(tmp_path, "5.10.262"),
+        asked(tmp_path, "7.3.4", wrong=wrong.id),
+        asked(tmp_path, "6.1.192", problem="it ended"),
+    ]
+    (tmp_path / MATRIX).write_bytes(msgspec.json.encode(results))
+    seen = seen_in(tmp_path)
+    assert [one.release for one in seen.kernels] == ["5.10.262", "7.3.4"]
+    assert [one.release for one in seen.incomplete] == ["6.1.192"]
+    assert {case for case, _ in seen.passed} == {case.id for case in CASES if case.kernel}
+    assert seen.passed[wrong.id, wrong.digest] == {"5.10.262"}
+    other = next(case for case in CASES if case.kernel and case is not wrong)
+    assert seen.passed[other.id, other.digest] == {"5.10.262", "7.3.4"}
+
+
+@pytest.mark.parametrize("content", [None, b"[]]", b"{}"])
+def test_a_folder_without_a_report_is_said_to_be_none(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / MATRIX).write_bytes(content)
+    with pytest.raises(UsageError, match="no report of `tunproof matrix run`"):
+        seen_in(tmp_path)
