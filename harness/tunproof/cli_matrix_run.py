@@ -105,7 +105,7 @@ def _chosen(there: "Sequence[Kernel]", names: str | None) -> "list[Kernel]":
 
 def _line(one: "KernelResult") -> str:
     frames = one.frames
-    words = [f"{one.agree} of {one.agree + len(one.disagree)} cases agree"] if one.cases else []
+    words = [f"{one.agree} of {one.asked} cases agree"] if one.cases else []
     if frames:
         words.append(f"{frames.frames} frames, {frames.differences} differences")
     if one.boots > 1:

@@ -1,17 +1,29 @@
 """What several kernels said, side by side: where they differ, and which trait explains it."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tio.linux import Trait, observable, traits_of
+from tio.linux import ABOUT, Trait, observable, traits_of
 from tunproof.corpus.cases import Case
 from tunproof.corpus.load import Corpus
-from tunproof.corpus.model import KernelAnswer, KernelDelivers, KernelLoses, KernelRefuses, KernelSame
+from tunproof.corpus.model import KernelDelivers, KernelLoses, KernelRefuses, KernelSame
 from tunproof.matrix.conduct import KernelResult
 from tunproof.probes import PROBES
 
-__all__ = ["UNEXPLAINED", "Row", "departures", "differing", "oldest_first", "traits_that_differ", "unexplained"]
-
+__all__ = [
+    "UNEXPLAINED",
+    "Group",
+    "Row",
+    "departures",
+    "differing",
+    "grouped",
+    "names",
+    "oldest_first",
+    "regressions",
+    "traits_that_differ",
+    "unexplained",
+]
 
 UNEXPLAINED = "unexplained"
 """What stands for a kernel that does not do what its traits say."""
@@ -26,52 +38,81 @@ class Row:
     because: tuple[Trait, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Cases to which each kernel has the same answer, because of the same traits. No traits: nobody explains them."""
+
+    cases: tuple[Case, ...]
+    answers: dict[str, str]
+    because: tuple[Trait, ...]
+
+
 def oldest_first(results: Sequence[KernelResult]) -> list[KernelResult]:
     """Return results in the order of their versions."""
     return sorted(results, key=lambda one: [int(part) for part in one.version.split(".") if part.isdigit()])
 
 
+def names(results: Sequence[KernelResult]) -> dict[str, str]:
+    """Return a short name for each release: its version, as far as no other kernel has the same."""
+    counts = Counter(one.version for one in results)
+    return {one.release: one.version if counts[one.version] == 1 else one.release for one in results}
+
+
 def differing(results: Sequence[KernelResult], corpus: Corpus) -> list[Row]:
     """Return the cases on which these kernels differ, those that nobody explains first."""
     probed = [one for one in oldest_first(results) if one.cases]
-    rows = [row for case in corpus.cases.values() if (row := _row(case, probed)) is not None]
+    traits = traits_that_differ(probed)
+    rows = [row for case in corpus.cases.values() if (row := _row(case, probed, traits)) is not None]
     return sorted(rows, key=lambda row: (bool(row.because), row.because))
 
 
-def _row(case: Case, results: Sequence[KernelResult]) -> Row | None:
-    seen: dict[str, list[KernelAnswer]] = {}
-    answers = {one.release: _answer(case, one, seen) for one in results}
+def _row(case: Case, results: Sequence[KernelResult], traits: Sequence[Trait]) -> Row | None:
+    others: list[tuple[str, ...]] = []
+    answers = {one.release: _answer(case, one, others) for one in results}
     if len(set(answers.values())) < 2:
         return None
     if UNEXPLAINED in answers.values():
         return Row(case, answers, ())
-    return Row(case, answers, tuple(trait for trait in traits_that_differ(results) if trait in case.traits))
+    return Row(case, answers, tuple(trait for trait in traits if trait in case.traits))
 
 
-def _answer(case: Case, result: KernelResult, seen: dict[str, list[KernelAnswer]]) -> str:
-    """Return what a kernel does, in a word or two; packets that differ from others have a number."""
+def _answer(case: Case, result: KernelResult, others: list[tuple[str, ...]]) -> str:
+    """Return what a kernel does, in a word or two. New packets go to `others`; all but the first have a number."""
     if case.id in result.disagree:
         return UNEXPLAINED
-    answer = case.answer_of(frozenset(result.traits))
-    match answer:
+    match case.answer_of(frozenset(result.traits)):
         case KernelSame():
             return "as expected"
         case KernelRefuses(errno=name):
             return name
         case KernelLoses():
             return "lost"
-        case KernelDelivers():
-            others = seen.setdefault(case.id, [])
-            if answer not in others:
-                others.append(answer)
-            return "other packets" if len(others) == 1 else f"other packets ({others.index(answer) + 1})"
+        case KernelDelivers(packets=packets):
+            if packets not in others:
+                others.append(packets)
+            return f"other packets ({at + 1})" if (at := others.index(packets)) else "other packets"
     return "not asked"
+
+
+def grouped(rows: Sequence[Row]) -> list[Group]:
+    """Return rows with the same reason and the same answers as one: what nobody explains first, then large ones."""
+    alike: dict[Hashable, list[Row]] = {}
+    for row in rows:
+        alike.setdefault((row.because, *row.answers.items()), []).append(row)
+    groups = [Group(tuple(row.case for row in some), some[0].answers, some[0].because) for some in alike.values()]
+    return sorted(groups, key=lambda group: (bool(group.because), -len(group.cases)))
 
 
 def traits_that_differ(results: Sequence[KernelResult]) -> list[Trait]:
     """Return the traits that some of the kernels have and others lack, in the order of the probes."""
     probed = [one.traits for one in results if one.cases]
     return [trait for trait in PROBES if len({trait in traits for traits in probed}) > 1]
+
+
+def regressions(results: Sequence[KernelResult]) -> list[tuple[Trait, list[KernelResult]]]:
+    """Return the regressions that some of the kernels have, each with those kernels."""
+    found = [(trait, [one for one in results if trait in one.traits]) for trait in PROBES if ABOUT[trait].regression]
+    return [(trait, having) for trait, having in found if having]
 
 
 def departures(result: KernelResult) -> Iterator[tuple[Trait, bool]]:
@@ -85,4 +126,4 @@ def departures(result: KernelResult) -> Iterator[tuple[Trait, bool]]:
 
 def unexplained(results: Sequence[KernelResult]) -> int:
     """Return how many cases and frames no trait explains."""
-    return sum(len(one.disagree) + (one.frames.differences if one.frames else 0) for one in results)
+    return sum(one.differences for one in results)

@@ -66,6 +66,16 @@ class KernelResult(msgspec.Struct, frozen=True, kw_only=True):
     disagree: list[str] = []
     frames: FramesReport | None = None
 
+    @property
+    def asked(self) -> int:
+        """How many cases it was asked: those of other kernels, and of none, are left out."""
+        return self.agree + len(self.disagree)
+
+    @property
+    def differences(self) -> int:
+        """How many cases and random frames it answered otherwise than its traits say."""
+        return len(self.disagree) + (self.frames.differences if self.frames else 0)
+
 
 Progress = Callable[[str, str], None]
 """Called with a kernel's release and what it is doing."""

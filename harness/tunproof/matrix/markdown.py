@@ -5,14 +5,22 @@ from collections.abc import Iterator, Sequence
 
 from tio.linux import ABOUT
 from tunproof.corpus.load import Corpus
-from tunproof.matrix.compare import Row, departures, differing, oldest_first, traits_that_differ
+from tunproof.matrix.compare import (
+    Row,
+    departures,
+    differing,
+    grouped,
+    names,
+    oldest_first,
+    regressions,
+    traits_that_differ,
+)
 from tunproof.matrix.conduct import KernelResult
 from tunproof.probes import PROBES
 
 __all__ = ["markdown"]
 
 _HAS, _LACKS = "yes", "·"
-_MOST_ROWS = 400
 
 
 def markdown(results: Sequence[KernelResult], corpus: Corpus) -> str:
@@ -28,7 +36,7 @@ def markdown(results: Sequence[KernelResult], corpus: Corpus) -> str:
         *_traits(kernels),
         *_regressions(kernels),
         *_departures(kernels),
-        *_rows(kernels, rows),
+        *_groups(kernels, rows),
     ]).rstrip() + "\n"  # fmt: skip
 
 
@@ -41,7 +49,7 @@ def _kernels(kernels: Sequence[KernelResult]) -> Iterator[str]:
             one.package or "built by hand",
             f"{one.agree}",
             f"{frames.frames}" if frames else "0",
-            f"{len(one.disagree) + (frames.differences if frames else 0)}",
+            f"{one.differences}",
             one.problem,
         )
     yield ""
@@ -73,7 +81,7 @@ def _by_trait(kernels: Sequence[KernelResult], rows: Sequence[Row]) -> Iterator[
 def _traits(kernels: Sequence[KernelResult]) -> Iterator[str]:
     yield "## Traits"
     yield ""
-    yield from _table("trait", *(one.version for one in kernels))
+    yield from _table("trait", *names(kernels).values())
     for trait in PROBES:
         yield _line(f"`{trait}`", *(_known(one, trait) for one in kernels))
     yield ""
@@ -88,12 +96,12 @@ def _known(one: KernelResult, trait: str) -> str:
 def _regressions(kernels: Sequence[KernelResult]) -> Iterator[str]:
     yield "## Regressions"
     yield ""
-    for trait in PROBES:
+    name = names(kernels)
+    for trait, having in regressions(kernels):
         about = ABOUT[trait]
-        having = [one.version for one in kernels if trait in one.traits]
-        if about.regression and having:
-            fixed = f"fixed by {about.fixed}" if about.fixed else "nobody has fixed it so far"
-            yield f"- `{trait}` ({', '.join(having)}): it {about.symptom}, {fixed}. {about.effect}"
+        fixed = f"fixed by {about.fixed}" if about.fixed else "nobody has fixed it so far"
+        which = ", ".join(name[one.release] for one in having)
+        yield f"- `{trait}` ({which}): it {about.symptom}, {fixed}. {about.effect}"
     yield ""
 
 
@@ -107,16 +115,14 @@ def _departures(kernels: Sequence[KernelResult]) -> Iterator[str]:
     yield ""
 
 
-def _rows(kernels: Sequence[KernelResult], rows: Sequence[Row]) -> Iterator[str]:
+def _groups(kernels: Sequence[KernelResult], rows: Sequence[Row]) -> Iterator[str]:
     yield "## Cases"
     yield ""
-    yield from _table("case", "because of", *(one.version for one in kernels))
-    for row in rows[:_MOST_ROWS]:
-        because = ", ".join(f"`{trait}`" for trait in row.because) or "unexplained"
-        yield _line(f"`{row.case.id}`", because, *(row.answers.get(one.release, "?") for one in kernels))
-    if len(rows) > _MOST_ROWS:
-        yield ""
-        yield f"{len(rows) - _MOST_ROWS} more are in the page."
+    yield from _table("cases", "for example", "because of", *names(kernels).values())
+    for group in grouped(rows):
+        because = ", ".join(f"`{trait}`" for trait in group.because) or "unexplained"
+        answers = (group.answers.get(one.release, "?") for one in kernels)
+        yield _line(str(len(group.cases)), f"`{group.cases[0].id}`", because, *answers)
     yield ""
 
 

@@ -5,18 +5,16 @@ that the page forbids itself whatever it does not need: no script or style but i
 request at all.
 """
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from tunproof.corpus.load import Corpus
 from tunproof.reports.figures import labels, mean_quality, policies, subject_line
+from tunproof.reports.html import STYLE, environment, source_hash
 from tunproof.reports.pagedata import LOOKS, page_data
 from tunproof.reports.text import legible
 from tunproof.results import Results
@@ -31,25 +29,22 @@ _IN_SCRIPT = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 
 def page(streams: Sequence[Results], corpus: Corpus) -> bytes:
     """Return the page of one or several streams, as UTF-8. Several are columns, side by side."""
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style, script = ((_FOLDER / name).read_text() for name in ("page.css", "page.js"))
+    style, script = STYLE.read_text(), (_FOLDER / "page.js").read_text()
     names = labels([results.run for results in streams])
-    text = environment.get_template("page.html.j2").render(
-        title=", ".join(names),
-        runs=[_run(results, name) for results, name in zip(streams, names, strict=True)],
-        policy=f"default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
-        f"style-src {_hash(style)}; script-src {_hash(script)}",
-        style=Markup(style),  # noqa: S704 (ours)
-        script=Markup(script),  # noqa: S704 (ours)
-        data=_json(page_data(streams, corpus)),
-        verdicts=[kind.value for kind in Kind if any(kind in results.verdicts() for results in streams)],
-        flags=sorted({flag for results in streams for flag in _flags(results, corpus)}),
+    text = (
+        environment(_FOLDER)
+        .get_template("page.html.j2")
+        .render(
+            title=", ".join(names),
+            runs=[_run(results, name) for results, name in zip(streams, names, strict=True)],
+            policy=f"default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+            f"style-src {source_hash(style)}; script-src {source_hash(script)}",
+            style=Markup(style),  # noqa: S704 (ours)
+            script=Markup(script),  # noqa: S704 (ours)
+            data=_json(page_data(streams, corpus)),
+            verdicts=[kind.value for kind in Kind if any(kind in results.verdicts() for results in streams)],
+            flags=sorted({flag for results in streams for flag in _flags(results, corpus)}),
+        )
     )
     return text.encode()
 
@@ -57,10 +52,6 @@ def page(streams: Sequence[Results], corpus: Corpus) -> bytes:
 def _json(value: object) -> Markup:
     """Return a value as JSON that may stand in a script element: nothing in it can end the element."""
     return Markup(msgspec.json.encode(value).decode().translate(_IN_SCRIPT))  # noqa: S704 (escaped just now)
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def _flags(results: Results, corpus: Corpus) -> set[str]:

@@ -13,7 +13,7 @@ from tunproof.reports.markdown import markdown
 from tunproof.reports.page import page
 from tunproof.results import Results
 
-__all__ = ["EVIDENCE", "JUNIT", "PAGE", "SUMMARY", "write_page", "write_reports"]
+__all__ = ["EVIDENCE", "JUNIT", "PAGE", "SUMMARY", "write_file", "write_page", "write_reports", "writing"]
 
 PAGE = "index.html"
 JUNIT = "junit.xml"
@@ -27,7 +27,7 @@ def write_reports(folder: Path, results: Results, corpus: Corpus) -> list[Path]:
     Each file is there whole or not at all, and captures of an earlier run are removed. The stream itself is left alone.
     Raises `UsageError` where `folder` is something else, `EnvironmentProblem` where it cannot be written.
     """
-    with _writing(folder):
+    with writing(folder):
         captures = _replace(folder / EVIDENCE, evidence(results, corpus))
         files = {
             folder / SUMMARY: markdown(results, corpus).encode(),
@@ -35,20 +35,23 @@ def write_reports(folder: Path, results: Results, corpus: Corpus) -> list[Path]:
             folder / PAGE: page([results], corpus),
         }
         for path, content in files.items():
-            _write(path, content)
+            write_file(path, content)
     return [*reversed(files), *captures]
 
 
 def write_page(folder: Path, streams: Sequence[Results], corpus: Corpus) -> Path:
     """Write the page of several runs side by side, and return the file. Raises as `write_reports` does."""
-    with _writing(folder):
-        _write(folder / PAGE, page(streams, corpus))
+    with writing(folder):
+        write_file(folder / PAGE, page(streams, corpus))
     return folder / PAGE
 
 
 @contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """Make a folder, and say in the user's terms why something in it cannot be written."""
+def writing(folder: Path) -> Iterator[None]:
+    """Make a folder, and say in the user's terms why something in it cannot be written.
+
+    Raises `UsageError` where `folder` is something else, `EnvironmentProblem` where it cannot be written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         yield
@@ -68,7 +71,7 @@ def _replace(folder: Path, files: Iterable[tuple[str, bytes]]) -> list[Path]:
     new = []
     for name, content in files:
         folder.mkdir(exist_ok=True)
-        _write(folder / name, content)
+        write_file(folder / name, content)
         new.append(folder / name)
     for path in old.difference(new):
         path.unlink(missing_ok=True)
@@ -77,7 +80,7 @@ def _replace(folder: Path, files: Iterable[tuple[str, bytes]]) -> list[Path]:
     return new
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes) -> None:
     """Put a file in its place in one step."""
     staging = path.with_name(f".{path.name}.{os.getpid()}")
     try:
