@@ -7,12 +7,11 @@ with fresh seeds.
 from pathlib import Path
 
 from tunfuzz import __main__ as properties
-from tunfuzz.campaign.summary import INTERRUPTED
 from tunfuzz.campaign.text import show as show_summary
 from tunfuzz.differential import alone
 from tunfuzz.targets import command as targets
 from tunproof import findings, lab
-from tunproof.errors import EnvironmentProblem
+from tunproof.errors import INTERRUPTED, EnvironmentProblem
 from tunproof.terminal import Terminal
 
 __all__ = ["run"]

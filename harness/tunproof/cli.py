@@ -17,7 +17,7 @@ import typer
 from tunproof.cli_corpus import corpus_app
 from tunproof.cli_matrix import matrix_app
 from tunproof.cli_options import AsJson, Select, print_json, print_text
-from tunproof.errors import EnvironmentProblem, TunproofError, UsageError
+from tunproof.errors import INTERRUPTED, EnvironmentProblem, TunproofError, UsageError
 from tunproof.streams import prepare_streams
 from tunproof.version import __version__
 
@@ -36,9 +36,6 @@ app = typer.Typer(
 )
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(matrix_app, name="matrix")
-
-INTERRUPTED = 130
-"""What the shell's convention and typer make of Ctrl-C: 128 and the signal's number."""
 
 Report = Annotated[
     Path | None, typer.Option("--report", metavar="DIR", help="Write results, page, JUnit, summary and captures there.")

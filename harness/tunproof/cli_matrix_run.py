@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tunproof.cli_options import AsJson, Select, print_json
-from tunproof.errors import EnvironmentProblem, UsageError
+from tunproof.errors import INTERRUPTED, EnvironmentProblem, UsageError
 
 if TYPE_CHECKING:
     from tunproof.matrix.compare import Row
@@ -59,20 +59,23 @@ def run_kernels(  # noqa: PLR0913 (each is an option of the command)
         corpus=corpus, cases=corpus.select(select), select=select, frames=frames, seed=seed, out=report.absolute()
     )
     terminal = Terminal()
-    results: list[KernelResult] = []
     with terminal.progress("kernels") as tick:
         doing: dict[str, str] = {}
+        finished: list[str] = []
 
         def tell(release: str, what: str) -> None:
             doing[release] = what
-            tick(len(results), len(chosen), note="; ".join(f"{name} {what}".strip() for name, what in doing.items()))
+            note = "; ".join(f"{name} {what}".strip() for name, what in list(doing.items()))  # others go on
+            tick(len(finished), len(chosen), note=note)
 
-        for result in conduct(chosen, wanted, jobs=jobs, progress=tell):
-            results.append(result)
+        def done(result: "KernelResult") -> None:
+            finished.append(result.release)
             doing.pop(result.release, None)
             if not as_json:
                 terminal.say(_line(result))
-    results = oldest_first(results)
+
+        conducted = conduct(chosen, wanted, jobs=jobs, progress=tell, done=done)
+    results = oldest_first(conducted.results)
     rows = differing(results, corpus)
     page = publish(report.absolute(), results, corpus)
     if as_json:
@@ -80,6 +83,8 @@ def run_kernels(  # noqa: PLR0913 (each is an option of the command)
     else:
         _tables(terminal, results, rows)
         terminal.say(f"{page}: {len(results)} kernels side by side")
+    if conducted.interrupted:
+        raise typer.Exit(INTERRUPTED)
     if unexplained(results):
         raise typer.Exit(1)
     if any(one.problem for one in results):

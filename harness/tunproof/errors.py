@@ -6,10 +6,14 @@
 | `EnvironmentProblem` | the person who owns the machine: a permission, a module, a full ring | 3 |
 | `CorpusError` | the person who edited a corpus file | 3 |
 
+Ctrl-C ends a command with 130, and `INTERRUPTED` is its name.
 A wrong kernel or a wrong implementation is not an error of the harness: it is a verdict (exit code 1).
 """
 
-__all__ = ["CorpusError", "EnvironmentProblem", "TunproofError", "UsageError"]
+__all__ = ["INTERRUPTED", "CorpusError", "EnvironmentProblem", "TunproofError", "UsageError"]
+
+INTERRUPTED = 130
+"""128 and the number of SIGINT, as shells and typer have it."""
 
 
 class TunproofError(Exception):

@@ -8,7 +8,7 @@ from tio.linux import observable, traits_of
 from tunproof.corpus.load import load
 from tunproof.errors import EnvironmentProblem
 from tunproof.matrix import machine
-from tunproof.matrix.conduct import BOOTS, CONSOLE, RESULT, KernelResult, Wanted, conduct
+from tunproof.matrix.conduct import BOOTS, CONSOLE, RESULT, Wanted, conduct
 from tunproof.matrix.fetch import fetch
 from tunproof.matrix.kernels import Kernel, cache_folder
 from tunproof.results import STREAM, read
@@ -44,7 +44,7 @@ def wanted(out: Path, *, frames: int) -> Wanted:
 
 
 def test_an_old_and_a_new_kernel_do_what_corpus_and_model_say(kernels: list[Kernel], tmp_path: Path) -> None:
-    results = list(conduct(kernels, wanted(tmp_path, frames=1000)))
+    results = conduct(kernels, wanted(tmp_path, frames=1000)).results
     assert sorted(one.release for one in results) == sorted(one.release for one in kernels)
     for one in results:
         assert one.problem == ""
@@ -64,8 +64,7 @@ def test_an_image_that_is_no_kernel_is_a_result(tmp_path: Path) -> None:
     image = tmp_path / "vmlinuz"
     image.write_bytes(b"no kernel at all" * 100)
     bad = Kernel(release="none", version="0.1", package="", image=image, modules=None)
-    [result] = conduct([bad], wanted(tmp_path / "out", frames=0))
-    assert isinstance(result, KernelResult)
+    [result] = conduct([bad], wanted(tmp_path / "out", frames=0)).results
     assert result.boots == BOOTS
     assert "never came up" in result.problem
     assert result.cases == 0

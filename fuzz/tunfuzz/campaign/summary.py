@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from tunfuzz.shard import Tally
+from tunproof.errors import INTERRUPTED
 
-__all__ = ["INTERRUPTED", "Summary"]
+__all__ = ["Summary"]
 
-FOUND, ENVIRONMENT, INTERRUPTED = 1, 3, 130
+FOUND, ENVIRONMENT = 1, 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,13 +21,14 @@ from tunproof.kernel import KernelReport
 from tunproof.kernel_results import keep
 from tunproof.matrix.accelerator import accelerator_for
 from tunproof.matrix.examine import Frames, FramesReport, Tick, differential, verify
-from tunproof.matrix.initramfs import Initramfs
+from tunproof.matrix.guests import Guests
 from tunproof.matrix.kernels import Kernel
 from tunproof.matrix.machine import GuestGone, Machine
 from tunproof.matrix.remote import RemoteKernel
 from tunproof.probes import Probed, probe
+from tunproof.reports.write import write_file, writing
 
-__all__ = ["BOOTS", "CONSOLE", "FINDINGS", "KernelResult", "Wanted", "conduct"]
+__all__ = ["BOOTS", "CONSOLE", "FINDINGS", "RESULT", "Conducted", "KernelResult", "Wanted", "conduct"]
 
 BOOTS = 3
 """How often a kernel is booted at most."""
@@ -35,6 +36,7 @@ BOOTS = 3
 CONSOLE = "console.log"
 FINDINGS = "findings"
 RESULT = "kernel.json"
+_INTERRUPTED = "the run was interrupted"
 _BOOT_PATIENCE = 120.0  # seconds from QEMU's start to the guest's first word
 
 
@@ -81,79 +83,76 @@ Progress = Callable[[str, str], None]
 """Called with a kernel's release and what it is doing."""
 
 
-def conduct(
-    kernels: Sequence[Kernel], wanted: Wanted, *, jobs: int = 2, progress: Progress = lambda *_: None
-) -> Iterator[KernelResult]:
-    """Yield the result of each kernel as soon as it is there; by then it is in `wanted.out`, in a folder by release.
-
-    Raises `EnvironmentProblem` where guests cannot be made, or results not be written. Ending the iteration ends all
-    guests.
-    """
-    initramfs = Initramfs()
-    progress("", "looks whether KVM works")
-    accelerator = accelerator_for(kernels[0], initramfs)
-    machines: set[Machine] = set()
-    with ThreadPoolExecutor(jobs) as pool, tempfile.TemporaryDirectory(prefix="tunproof-matrix-") as folder:
-        started = [
-            pool.submit(
-                _Examination(kernel, wanted, _Guests(initramfs, accelerator, Path(folder), machines), progress).result
-            )
-            for kernel in kernels
-        ]
-        try:
-            for future in as_completed(started):
-                yield future.result()
-        finally:
-            for future in started:
-                future.cancel()
-            for machine in list(machines):
-                machine.close()
-
-
 @dataclass(frozen=True, slots=True)
-class _Guests:
-    """How guests of a run are made, and those that are running."""
+class Conducted:
+    """The result of each kernel, and whether the run was interrupted: some say so then, and were not asked everything."""
 
-    initramfs: Initramfs
-    accelerator: str
-    folder: Path
-    running: set[Machine]
+    results: list[KernelResult]
+    interrupted: bool
 
-    @contextmanager
-    def started(self, kernel: Kernel) -> Iterator[Machine]:
-        image = self.folder / f"{kernel.release}.cpio"
-        self.initramfs.write(kernel, image)
-        machine = Machine(kernel, image, accelerator=self.accelerator)
-        self.running.add(machine)
-        try:
-            yield machine
-        finally:
-            machine.close()
-            self.running.discard(machine)
-            image.unlink(missing_ok=True)
+
+def conduct(
+    kernels: Sequence[Kernel],
+    wanted: Wanted,
+    *,
+    jobs: int = 2,
+    progress: Progress = lambda *_: None,
+    done: Callable[[KernelResult], None] = lambda _: None,
+) -> Conducted:
+    """Ask kernels, `jobs` at a time, and return what came of them, in their order.
+
+    Each result is in `wanted.out`, in a folder by release, before `done` is called with it. Ctrl-C ends all guests.
+    Raises `EnvironmentProblem` where guests cannot be made, or results not be written.
+    """
+    with tempfile.TemporaryDirectory(prefix="tunproof-matrix-") as folder:
+        guests = Guests(Path(folder))
+        progress("", "looks whether KVM works")
+        accelerator = accelerator_for(kernels[0], guests)
+        asked = [_Examination(kernel, wanted, guests, accelerator, progress) for kernel in kernels]
+        interrupted = False
+        with ThreadPoolExecutor(jobs) as pool:
+            started = {pool.submit(one.result): one for one in asked}
+            try:
+                for future in as_completed(started):
+                    done(future.result())
+            except KeyboardInterrupt:
+                interrupted = True
+            finally:
+                for future in started:
+                    future.cancel()
+                guests.stop()
+        results = [one.not_asked() if future.cancelled() else future.result() for future, one in started.items()]
+    return Conducted(results, interrupted)
 
 
 class _Examination:
     """One kernel."""
 
-    def __init__(self, kernel: Kernel, wanted: Wanted, guests: _Guests, progress: Progress) -> None:
+    def __init__(self, kernel: Kernel, wanted: Wanted, guests: Guests, accelerator: str, progress: Progress) -> None:
         self._kernel = kernel
         self._wanted = wanted
         self._guests = guests
+        self._accelerator = accelerator
         self._out = wanted.out / kernel.release
         self._progress = progress
 
     def result(self) -> KernelResult:
         """Boot the kernel, ask it everything, and write down what it said."""
         started = time.monotonic()
-        self._out.mkdir(parents=True, exist_ok=True)
-        try:
-            result = self._booted(1)
-        except TunproofError as problem:
-            result = self._note(0, str(problem))
-        result = msgspec.structs.replace(result, seconds=round(time.monotonic() - started, 1))
-        (self._out / RESULT).write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
+        with writing(self._out):
+            try:
+                result = self._booted(1)
+            except (GuestGone, TunproofError) as problem:
+                result = self._note(0, str(problem))
+            if self._guests.stopped and result.problem:
+                result = msgspec.structs.replace(result, problem=_INTERRUPTED)
+            result = msgspec.structs.replace(result, seconds=round(time.monotonic() - started, 1))
+            write_file(self._out / RESULT, msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
         return result
+
+    def not_asked(self) -> KernelResult:
+        """Return the result of a kernel whose turn did not come."""
+        return self._note(0, _INTERRUPTED)
 
     def _booted(self, boot: int) -> KernelResult:
         self._say(f"boots ({boot} of {BOOTS})" if boot > 1 else "boots")
@@ -164,18 +163,18 @@ class _Examination:
                 early = str(gone)
             else:
                 return self._examined(RemoteKernel(machine), boot)
-        if boot < BOOTS:
+        if boot < BOOTS and not self._guests.stopped:
             return self._booted(boot + 1)
-        return self._note(boot, problem=f"it was booted {BOOTS} times and never came up: {early}")
+        return self._note(boot, problem=f"it was booted {boot} times and never came up: {early}")
 
     @contextmanager
     def _machine(self, boot: int) -> Iterator[Machine]:
-        with self._guests.started(self._kernel) as machine:
+        with self._guests.started(self._kernel, self._accelerator) as machine:
             try:
                 yield machine
             finally:
                 name = CONSOLE if boot == 1 else f"boot-{boot}-{CONSOLE}"
-                (self._out / name).write_text(machine.console)
+                write_file(self._out / name, machine.console.encode())
 
     def _examined(self, kernel: RemoteKernel, boot: int) -> KernelResult:
         note = self._note(boot)

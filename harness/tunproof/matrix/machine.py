@@ -44,7 +44,7 @@ def ensure() -> None:
 
 
 class Machine:
-    """A running guest. Not for several threads; `close` may be called by any, and ends a wait for an answer."""
+    """A running guest. Not for several threads; but `kill` may be called by any, and ends a wait for an answer."""
 
     def __init__(self, kernel: Kernel, initramfs: Path, *, accelerator: str = "tcg") -> None:
         self.kernel = kernel
@@ -61,9 +61,11 @@ class Machine:
                 stderr=subprocess.STDOUT,
                 pass_fds=[theirs.fileno()],
             )
-        except BaseException:
+        except OSError as error:
             ours.close()
-            raise
+            raise EnvironmentProblem(
+                f"{QEMU} cannot be started: {error.strerror}", cure="free some memory, or ask for less --jobs"
+            ) from error
         finally:
             theirs.close()
         self._listener = threading.Thread(target=self._listen, daemon=True)
@@ -97,9 +99,13 @@ class Machine:
             raise GuestGone(f"it answered {len(answer.outcomes)} of {len(request.frames)} frames")
         return answer
 
+    def kill(self) -> None:
+        """End the guest, which wakes whoever waits for its answer."""
+        self._process.kill()
+
     def close(self) -> None:
         """End the guest, and wait until it is gone. Closing twice is harmless."""
-        self._process.kill()  # which wakes whoever waits for an answer
+        self.kill()
         self._process.wait()
         self._listener.join(_END_PATIENCE)
         self._port.close()

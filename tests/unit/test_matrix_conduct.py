@@ -1,0 +1,190 @@
+"""Kernels that hang, panic, die, or say nonsense are results like others, and nothing of them is left behind."""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import fake_qemu
+from tunproof.corpus.load import load
+from tunproof.errors import EnvironmentProblem
+from tunproof.matrix import accelerator, conduct, guests, machine, remote
+from tunproof.matrix.conduct import BOOTS, CONSOLE, FINDINGS, RESULT, Conducted, KernelResult, Wanted
+from tunproof.matrix.kernels import Kernel
+from tunproof.results import STREAM, read
+
+CORPUS = load()
+SELECT = "read/tcp4/*"
+CASES = CORPUS.select(SELECT)
+PROBES = 24
+"""About as many requests as the probes make: those after it are about cases and frames."""
+
+
+class NoRoot:
+    """In place of the archive for guests, which a fake does not read."""
+
+    def write(self, _: Kernel, path: Path) -> None:
+        path.write_bytes(b"")
+
+
+@pytest.fixture(autouse=True)
+def _fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Put the fake in QEMU's place; at the end nothing of a run may be left."""
+    programs, temporary = tmp_path / "programs", tmp_path / "temporary"
+    programs.mkdir()
+    temporary.mkdir()
+    (programs / machine.QEMU).write_text(f'#!/bin/sh\nexec {sys.executable} {fake_qemu.__file__} "$@"\n')
+    (programs / machine.QEMU).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setattr(guests, "Initramfs", NoRoot)
+    monkeypatch.setattr(accelerator, "_KVM", "/nowhere")
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    yield
+    assert list(temporary.iterdir()) == []
+    assert list(running(tmp_path)) == []
+
+
+def running(folder: Path) -> Iterator[int]:
+    """Yield the fakes of a test that have not ended."""
+    for note in folder.glob("*.boot*"):
+        pid = int(note.name.rpartition("-")[2])
+        if Path(f"/proc/{pid}").exists():
+            yield pid
+
+
+def fake(folder: Path, version: str, *boots: str) -> Kernel:
+    image = folder / f"vmlinuz-{version}"
+    image.write_text(json.dumps({"version": version, "boots": boots or ["well"]}))
+    return Kernel(release=version, version=version, package="", image=image, modules=None)
+
+
+def wanted(folder: Path, *, frames: int = 0) -> Wanted:
+    return Wanted(corpus=CORPUS, cases=CASES, select=SELECT, frames=frames, seed=5, out=folder / "out")
+
+
+def asked(folder: Path, *kernels: Kernel, frames: int = 0) -> list[KernelResult]:
+    conducted = conduct.conduct(kernels, wanted(folder, frames=frames))
+    assert not conducted.interrupted
+    for one in conducted.results:
+        assert msgspec.json.decode((folder / "out" / one.release / RESULT).read_bytes(), type=KernelResult) == one
+    return conducted.results
+
+
+def test_a_kernel_is_asked_everything(tmp_path: Path) -> None:
+    [one] = asked(tmp_path, fake(tmp_path, "6.18.15"), frames=600)
+    assert (one.problem, one.boots, one.disagree, one.unknown) == ("", 1, [], {})
+    assert one.cases == len(CASES)
+    assert one.frames is not None
+    assert (one.frames.differences, one.frames.ended) == (0, "")
+    assert one.frames.frames > 550
+    folder = tmp_path / "out" / "6.18.15"
+    assert read(folder / STREAM).end is not None
+    assert (folder / CONSOLE).read_text() == "Linux version 6.18.15\n"
+
+
+def test_a_kernel_that_crashes_early_is_booted_again_and_all_consoles_are_kept(tmp_path: Path) -> None:
+    [one] = asked(tmp_path, fake(tmp_path, "6.1.192", "crash", "well"))
+    assert (one.problem, one.boots) == ("", 2)
+    folder = tmp_path / "out" / "6.1.192"
+    assert fake_qemu.PANIC in (folder / CONSOLE).read_text()
+    assert fake_qemu.PANIC not in (folder / f"boot-2-{CONSOLE}").read_text()
+
+
+def test_a_kernel_that_never_comes_up_is_given_up(tmp_path: Path) -> None:
+    [one] = asked(tmp_path, fake(tmp_path, "6.1.192", "crash"))
+    assert one.boots == BOOTS
+    assert one.problem == f"it was booted {BOOTS} times and never came up: it ended: {fake_qemu.PANIC}"
+
+
+@pytest.mark.parametrize(
+    ("trouble", "problem"),
+    [
+        ("die", f"it ended: {fake_qemu.PANIC}"),
+        ("hang", "it did not answer within 1 s"),
+        ("nonsense", "it said something that makes no sense"),
+    ],
+)
+@pytest.mark.parametrize("at", [3, PROBES + 8])
+def test_a_guest_that_comes_to_grief_is_a_result_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str, problem: str, at: int
+) -> None:
+    monkeypatch.setattr(remote, "_PATIENCE", 1.0)
+    bad, good = asked(tmp_path, fake(tmp_path, "7.3.4", f"{trouble} {at}"), fake(tmp_path, "5.10.262"), frames=2000)
+    assert problem in bad.problem
+    assert bad.boots == 1, "it came up: booting it again would hide what it does"
+    assert (bad.cases > 0) == (at > PROBES)
+    if bad.frames is not None:
+        assert 0 < bad.frames.frames < 1900, "what it answered before is kept"
+    assert good.problem == ""
+    assert good.frames is not None
+    assert good.frames.differences == 0
+
+
+def test_a_kernel_that_does_something_else_is_told(tmp_path: Path) -> None:
+    [one] = asked(tmp_path, fake(tmp_path, "6.18.15", f"wrong {PROBES + 4}"), frames=300)
+    assert one.disagree
+    assert one.frames is not None
+    assert one.frames.differences > 0
+    found = tmp_path / "out" / "6.18.15" / FINDINGS
+    assert sorted(path.name for path in found.iterdir()) == sorted(one.frames.findings)
+
+
+def test_a_console_that_is_flooded_is_kept_to_a_limit(tmp_path: Path) -> None:
+    [one] = asked(tmp_path, fake(tmp_path, "6.18.15", "flood"))
+    assert one.problem == ""
+    text = (tmp_path / "out" / "6.18.15" / CONSOLE).read_text()
+    assert len(text) < (1 << 20) + 100
+    assert text.endswith("more bytes are left out]\n")
+
+
+def test_ctrl_c_ends_guests_and_keeps_what_was_finished(tmp_path: Path) -> None:
+    kernels = [fake(tmp_path, "6.18.15"), fake(tmp_path, "7.3.4", "hang 5"), fake(tmp_path, "6.1.192")]
+    main = threading.main_thread().ident
+    assert main is not None
+    threads = []
+
+    def interrupt(_: KernelResult) -> None:
+        threads.append(threading.Thread(target=lambda: (time.sleep(1), signal.pthread_kill(main, signal.SIGINT))))
+        threads[-1].start()
+
+    started = time.monotonic()
+    conducted: Conducted = conduct.conduct(kernels, wanted(tmp_path), jobs=1, done=interrupt)
+    for one in threads:
+        one.join()
+    assert conducted.interrupted
+    assert time.monotonic() - started < 30
+    assert [(one.release, one.problem) for one in conducted.results] == [
+        ("6.18.15", ""),
+        ("7.3.4", "the run was interrupted"),
+        ("6.1.192", "the run was interrupted"),
+    ]
+    assert conducted.results[0].cases == len(CASES)
+
+
+def test_results_that_cannot_be_written_end_the_run_with_a_cure(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file where the folder should be")
+    with pytest.raises(Exception, match="is no folder"):
+        asked(tmp_path, fake(tmp_path, "6.18.15"))
+
+
+def test_a_root_that_cannot_be_written_is_said_with_its_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(NoRoot, "write", full)
+    [one] = asked(tmp_path, fake(tmp_path, "6.18.15"))
+    assert "No space left on device" in one.problem
+    assert "TMPDIR" in one.problem
+
+
+def test_a_machine_without_qemu_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(EnvironmentProblem, match="apt-get install qemu-system-x86"):
+        machine.ensure()
