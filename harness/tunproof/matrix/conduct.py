@@ -85,7 +85,7 @@ Progress = Callable[[str, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Conducted:
-    """The result of each kernel, and whether the run was interrupted: some then say so and were not asked everything."""
+    """The result of each kernel, and whether the run was interrupted: some say so then, and were not asked all."""
 
     results: list[KernelResult]
     interrupted: bool

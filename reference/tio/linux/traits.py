@@ -97,7 +97,7 @@ ABOUT: Final[dict[Trait, About]] = {
     Trait.HDR_LEN_LOOSE: About(
         means="hdr_len is compared with all that follows the 10 bytes of vnet header that are read, so behind a longer "
         "header it may be more than the packet has; without it, with the packet.",
-        commit="",
+        commit="2506251e81d1",
         releases="6.15+",
     ),
     Trait.LONG_FRAMES: About(
@@ -209,13 +209,13 @@ ABOUT: Final[dict[Trait, About]] = {
     Trait.GSO_SEGS_COUNTED: About(
         means="gso_max_segs of the outgoing link limits what a reader gets whole; without it frames that were written "
         "to a TUN are never counted.",
-        commit="",
-        releases="7.2+",
+        commit="be1b70ab21cb",
+        releases="6.19+",
     ),
     Trait.LINEAR_CAPPED: About(
         means="hdr_len 0 makes the first 3712 bytes of a long frame linear; without it all of it, which shows in the "
         "hdr_len that a reader gets.",
-        commit="",
+        commit="6231e47b6fad",
         releases="6.6+",
     ),
     Trait.VNET_PAD: About(
