@@ -19,7 +19,8 @@ import time
 from pathlib import Path
 
 from tio.linux import Lost, Model, traits_of
-from tunproof.matrix.wire import Answer, Hello, Request, Told, Wire, told, way_of
+from tunproof.matrix.wire import Answer, Hello, Request, Told, Wire, told
+from tunproof.ways import way_of
 
 PANIC = "Kernel panic - not syncing: somebody pulled the plug"
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tio.linux import FORWARD, Delivered, Lost, Outcome, Refused, Way, readback, traits_of
@@ -15,7 +16,8 @@ from tunproof.matrix.conduct import KernelResult
 from tunproof.matrix.cpio import Archive
 from tunproof.matrix.markdown import markdown
 from tunproof.matrix.modules import load_order
-from tunproof.matrix.wire import Answer, Request, Wire, outcome_of, told, told_way, way_of
+from tunproof.matrix.wire import Answer, Request, Wire, outcome_of, told
+from tunproof.ways import told_way, way_of
 
 CORPUS = load()
 
@@ -82,7 +84,8 @@ def test_an_outcome_travels(outcome: Outcome) -> None:
 
 @pytest.mark.parametrize("way", [Way(), FORWARD, readback(Offload.TSO | Offload.USO), Way(up=False, readable=4)])
 def test_a_way_travels(way: Way) -> None:
-    assert way_of(told_way(way)) == way
+    told = told_way(way)
+    assert way_of(msgspec.msgpack.decode(msgspec.msgpack.encode(told), type=type(told))) == way
 
 
 def test_a_closed_wire_says_nothing_more() -> None:

@@ -87,6 +87,7 @@ class Run:
 
     def __init__(self, differential: Differential, kernel: KernelDevice, shard: Shard, out: Path) -> None:
         self._traits = differential.traits
+        self._release = differential.kernel
         self._corpus = corpus_frames()
         self.kernel = kernel
         self._shard = shard
@@ -199,7 +200,14 @@ class Run:
             self._findings.append(kept.name)
 
     def _keep(self, difference: Difference, case: int) -> Path:
-        return report.keep(difference, self._out, traits=self._traits, seed=self._shard.seed, number=case)
+        met = report.Met(
+            kernel=self._release, traits=self._traits, seed=self._shard.seed, number=case, again=self.again(case)
+        )
+        return report.keep(difference, self._out, met)
+
+    def again(self, case: int) -> str:
+        """Return the command that repeats a case; "" where its frame alone will do."""
+        return ""
 
     def _smallest(self, difference: Difference) -> Difference:
         """Return the difference with the smallest frame that still differs in the same way, in fresh labs."""

@@ -1,5 +1,6 @@
 """The differential for a kernel in a guest: the model and all that is compared are here, only frames travel."""
 
+import shlex
 from collections.abc import Callable
 
 from tio.linux import Delivered, Traits, Way
@@ -18,9 +19,8 @@ def examine(kernel: RemoteKernel, traits: Traits, wanted: Frames, progress: Call
 
     Raises `EnvironmentProblem` where a finding cannot be written. A guest that goes away ends it early, and is told.
     """
-    run = _RemoteRun(
-        Differential(traits, ""), kernel, Shard(seed=wanted.seed, first=0, count=wanted.frames), wanted.out
-    )
+    shard = Shard(seed=wanted.seed, first=0, count=wanted.frames)
+    run = _RemoteRun(Differential(traits, kernel.kernel.release), kernel, shard, wanted.out)
     try:
         for number in range(-(-wanted.frames // BLOCK)):
             run.block(number)
@@ -55,6 +55,16 @@ class _RemoteRun(Run):
                 self.differs(one, way, got)
             else:
                 self.agrees(one, way, got)
+
+    def again(self, case: int) -> str:
+        """Return the command that boots the kernel and asks it all cases up to this one."""
+        kernel = self.kernel.kernel
+        chosen = ["--kernels", kernel.release]
+        if not kernel.package:
+            chosen = ["--kernel", str(kernel.image), *(["--modules", str(kernel.modules)] if kernel.modules else [])]
+        return shlex.join(
+            ["tunproof", "matrix", "run", *chosen, "--seed", str(self._shard.seed), "--frames", str(case + 1)]
+        )
 
 
 def _hint(prediction: object) -> int:

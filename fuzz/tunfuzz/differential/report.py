@@ -2,23 +2,22 @@
 
 import dataclasses
 import errno
-import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
 from tio.linux import Delivered, Outcome, Refused, Traits, Way
-from tio.tuntap import Offload
 from tunproof import findings
 from tunproof.errors import UsageError
 from tunproof.findings import Finding
 from tunproof.judge import first_difference
 from tunproof.kernel import describe_outcome
+from tunproof.ways import ToldWay, way_of
 
-__all__ = ["Difference", "frame_from", "keep", "rule_of", "way_from"]
+__all__ = ["Difference", "Met", "frame_from", "keep", "rule_of", "way_from"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +62,21 @@ def rule_of(predicted: Outcome, trail: list[str], got: Outcome | str) -> str:
     return f"field {different.field}" if different else "nothing"
 
 
-def keep(difference: Difference, out: Path, *, traits: Traits, seed: int, number: int) -> Path:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Met:
+    """Where a difference was met: on which kernel, with which traits, as which case of which seed.
+
+    `again` is the command that repeats it; "" for the one that sends the frame to the running kernel.
+    """
+
+    kernel: str
+    traits: Traits
+    seed: int
+    number: int
+    again: str = ""
+
+
+def keep(difference: Difference, out: Path, met: Met) -> Path:
     """Write a difference into `out` and return its folder. Raises `EnvironmentProblem`."""
     finding = Finding(
         kind="kernel",
@@ -74,26 +87,24 @@ def keep(difference: Difference, out: Path, *, traits: Traits, seed: int, number
         way=dataclasses.asdict(difference.way),
         expected=_told(difference.predicted),
         got=_told(difference.got),
-        traits=tuple(sorted(traits)),
-        kernel=os.uname().release,
+        traits=tuple(sorted(met.traits)),
+        kernel=met.kernel,
         subject="the kernel",
-        seed=seed,
-        case_number=number,
+        seed=met.seed,
+        case_number=met.number,
         repro="",
         details=difference.details,
     )
-    repro = f"tunproof fuzz kernel --replay {shlex.quote(str(out / finding.folder))}"
+    repro = met.again or f"tunproof fuzz kernel --replay {shlex.quote(str(out / finding.folder))}"
     return findings.keep(out, msgspec.structs.replace(finding, repro=repro))
 
 
 def way_from(finding: Finding) -> Way:
     """Return the way that a finding's frame took. Raises `UsageError` where it is none of this version's."""
     try:
-        told = msgspec.convert(finding.way, _Told)
+        return way_of(msgspec.convert(finding.way, ToldWay))
     except msgspec.ValidationError as error:
         raise UsageError(f"the finding's way makes no sense: {error}") from error
-    values = msgspec.structs.asdict(told)
-    return Way(**values | {"reader": None if told.reader is None else Offload(told.reader)})
 
 
 def frame_from(finding: Finding) -> bytes:
@@ -102,25 +113,6 @@ def frame_from(finding: Finding) -> bytes:
         return bytes.fromhex(finding.input["frame"])
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError("the finding's input has no frame in hex") from error
-
-
-_Size = Annotated[int, msgspec.Meta(ge=10, le=4096)]
-_Number = Annotated[int, msgspec.Meta(ge=0, le=65535)]
-
-
-class _Told(msgspec.Struct, forbid_unknown_fields=True):
-    """A way as JSON has it."""
-
-    header_size: _Size = 10
-    forwarded: bool = False
-    mtu: Annotated[int, msgspec.Meta(ge=68, le=65535)] = 1500
-    reader: _Number | None = None
-    reader_header_size: _Size = 10
-    reader_fill: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0
-    gso_max_segs: _Number = 65535
-    attached: bool = True
-    up: bool = True
-    readable: _Number | None = None
 
 
 def _told(outcome: Outcome | str) -> dict[str, Any]:

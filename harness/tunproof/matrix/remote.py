@@ -6,8 +6,10 @@ from typing import Final
 from tio.linux import Outcome, Way
 from tunproof.errors import EnvironmentProblem
 from tunproof.lab.running import Sender
+from tunproof.matrix.kernels import Kernel
 from tunproof.matrix.machine import Machine
-from tunproof.matrix.wire import Request, outcome_of, told_way
+from tunproof.matrix.wire import Request, outcome_of
+from tunproof.ways import told_way
 
 __all__ = ["RemoteKernel"]
 
@@ -21,6 +23,11 @@ class RemoteKernel:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._fresh = False
+
+    @property
+    def kernel(self) -> Kernel:
+        """The kernel that runs in the guest."""
+        return self._machine.kernel
 
     def send(self, frame: bytes, way: Way) -> Outcome:
         """Return what becomes of `frame` on `way`. Raises `EnvironmentProblem`."""

@@ -4,15 +4,14 @@ The largest message is a turn of frames of about 64 KiB and what became of them.
 """
 
 import os
-from dataclasses import asdict
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
-from tio.linux import Delivered, Lost, Outcome, Refused, Way
-from tio.tuntap import Offload
+from tio.linux import Delivered, Lost, Outcome, Refused
+from tunproof.ways import ToldWay
 
-__all__ = ["PORT", "Answer", "Hello", "Request", "Told", "Wire", "outcome_of", "told", "told_way", "way_of"]
+__all__ = ["PORT", "Answer", "Hello", "Request", "Told", "Wire", "outcome_of", "told"]
 
 PORT: Final = "tunproof"
 """The port's name."""
@@ -34,7 +33,7 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True):
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Put these frames to the kernel, each with the number of packets that are expected. `fresh`: in new labs."""
 
-    way: dict[str, int | bool | None]
+    way: ToldWay
     frames: list[tuple[bytes, int]]
     fresh: bool = False
 
@@ -94,17 +93,3 @@ def outcome_of(told: int | list[bytes] | None) -> Outcome:
     if told is None:
         return Lost()
     return Refused(told) if isinstance(told, int) else Delivered(tuple(told))
-
-
-def told_way(way: Way) -> dict[str, int | bool | None]:
-    """Return a way as it is sent: what is not as in any other."""
-    plain = asdict(Way())
-    return {name: value for name, value in asdict(way).items() if value != plain[name]}
-
-
-def way_of(told: dict[str, int | bool | None]) -> Way:
-    """Return the way that was told."""
-    changed: dict[str, Any] = dict(told)
-    if changed.get("reader") is not None:
-        changed["reader"] = Offload(changed["reader"])
-    return Way(**changed)

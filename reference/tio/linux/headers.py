@@ -32,7 +32,6 @@ _JUMBO_BEFORE_TCP = b"\x06\x00\xc2"  # next header, 8 bytes in all, the jumbo pa
 _LONGEST_WITHOUT_JUMBO = 65536  # GRO_LEGACY_MAX_SIZE
 _WORD = struct.Struct(">H")
 _WORDS = struct.Struct(">HH")
-_ZERO = bytes(2)
 
 
 def find_transport(skb: Skb) -> None:
@@ -166,8 +165,7 @@ def stamp_ip(skb: Skb, packet: bytearray, index: int) -> None:
         return
     data = skb.data
     _WORDS.pack_into(packet, 2, ipv4_total_length(len(packet)), ipv4_id(data[4] << 8 | data[5], index))
-    packet[10:12] = _ZERO
-    _WORD.pack_into(packet, 10, ipv4_header_checksum(packet[: skb.l4]))
+    seal_ipv4(packet, skb.l4)
 
 
 def seal_ipv4(packet: bytearray, header_length: int) -> None:
