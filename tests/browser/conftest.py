@@ -32,6 +32,31 @@ _ARGUMENTS = (
 )
 KEYS = {"Enter": "\ue007", "Escape": "\ue00c", "ArrowDown": "\ue015", "ArrowUp": "\ue013", "Tab": "\ue004"}
 
+# Of each kind of element with text that is to be seen, the least contrast with its ground (WCAG 2, relative luminance).
+_CONTRASTS = """
+    const light = (colour) => {
+      const [r, g, b] = colour.match(/[\\d.]+/g).map(Number).map((v) => v / 255)
+        .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+      return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const ground = (one) => {
+      for (; one; one = one.parentElement) {
+        const colour = getComputedStyle(one).backgroundColor;
+        if (!/, 0\\)$/.test(colour)) return colour;
+      }
+      return "rgb(255, 255, 255)";
+    };
+    const found = {};
+    for (const one of document.querySelectorAll("body *")) {
+      const text = [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+      if (!text || one.closest("svg, script, style, noscript, option") || !one.checkVisibility()) continue;
+      const [a, b] = [light(getComputedStyle(one).color), light(ground(one))].sort((x, y) => y - x);
+      const name = one.tagName + "." + one.className;
+      found[name] = Math.min(found[name] ?? 99, (a + 0.05) / (b + 0.05));
+    }
+    return found
+"""
+
 
 class Browser:
     """One window. Every command is a request to chromedriver (W3C WebDriver), and fails loudly."""
@@ -85,6 +110,11 @@ class Browser:
 
     def _devtools(self, command: str, parameters: dict[str, Any]) -> None:
         self._ask("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
+
+    def contrasts(self) -> dict[str, float]:
+        """Return how much the text of each kind of element stands out from its ground."""
+        found: dict[str, float] = self.run(_CONTRASTS)
+        return found
 
     def log(self) -> list[str]:
         """Return what stood in the console since the last time."""

@@ -352,27 +352,6 @@ def test_three_runs_of_the_whole_corpus_open_at_once(show: Show) -> None:
 def test_text_stands_out_from_its_ground(show: Show, scheme: str) -> None:
     browser = show(wrong(), at=CWR)
     browser.prefer(scheme)
-    ratios = browser.run("""
-        const light = (colour) => {
-          const [r, g, b] = colour.match(/[\\d.]+/g).map(Number).map((v) => v / 255)
-            .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
-          return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-        };
-        const ground = (one) => {
-          for (; one; one = one.parentElement) {
-            const colour = getComputedStyle(one).backgroundColor;
-            if (!/, 0\\)$/.test(colour)) return colour;
-          }
-          return "rgb(255, 255, 255)";
-        };
-        const found = {};
-        for (const one of document.querySelectorAll("body *")) {
-          const text = [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-          if (!text || one.closest("svg, script, style, noscript, option") || !one.checkVisibility()) continue;
-          const [a, b] = [light(getComputedStyle(one).color), light(ground(one))].sort((x, y) => y - x);
-          const name = one.tagName + "." + one.className;
-          found[name] = Math.min(found[name] ?? 99, (a + 0.05) / (b + 0.05));
-        }
-        return found""")
+    ratios = browser.contrasts()
     assert len(ratios) > 20
     assert {name: ratio for name, ratio in ratios.items() if ratio < 4.5} == {}

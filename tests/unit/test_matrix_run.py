@@ -8,19 +8,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tio.linux import FORWARD, Delivered, Lost, Outcome, Refused, Way, readback, traits_of
+from made_kernels import CORPUS, kernel
+from tio.linux import FORWARD, Delivered, Lost, Outcome, Refused, Way, readback
 from tio.tuntap import Offload
-from tunproof.corpus.load import load
-from tunproof.matrix.compare import UNEXPLAINED, differing, traits_that_differ
-from tunproof.matrix.conduct import KernelResult
+from tunproof.corpus.load import Corpus
+from tunproof.corpus.model import KernelDelivers
+from tunproof.matrix.compare import UNEXPLAINED, differing, grouped, traits_that_differ, unexplained
 from tunproof.matrix.cpio import Archive
 from tunproof.matrix.markdown import markdown
 from tunproof.matrix.modules import load_order
 from tunproof.matrix.wire import Answer, Request, Wire, outcome_of, told
 from tunproof.ways import told_way, way_of
-
-CORPUS = load()
-
 
 # The archive ---------------------------------------------------------------------------------------------------------
 
@@ -101,20 +99,6 @@ def test_a_closed_wire_says_nothing_more() -> None:
 # Kernels side by side ------------------------------------------------------------------------------------------------
 
 
-def kernel(version: str, *, disagree: tuple[str, ...] = ()) -> KernelResult:
-    return KernelResult(
-        release=f"{version}-cloud-amd64",
-        version=version,
-        package="",
-        boots=1,
-        seconds=1.0,
-        traits=sorted(traits_of(version)),
-        cases=len(CORPUS.cases),
-        agree=1,
-        disagree=list(disagree),
-    )
-
-
 def test_where_kernels_differ_a_trait_explains_it() -> None:
     rows = differing([kernel("7.3.4"), kernel("5.10.262"), kernel("6.12.95")], CORPUS)
     assert len(rows) > 100
@@ -137,6 +121,39 @@ def test_what_no_trait_explains_stands_first() -> None:
     assert rows[0].because == ()
 
 
+def test_rows_with_the_same_reason_and_answers_are_one_group() -> None:
+    name = "read/tcp4/cwr-on-first-segment-only"
+    rows = differing([kernel("7.3.4", disagree=(name,)), kernel("5.10.262"), kernel("6.12.95")], CORPUS)
+    groups = grouped(rows)
+    assert groups[0].because == ()
+    assert [case.id for case in groups[0].cases] == [name]
+    sizes = [len(group.cases) for group in groups]
+    assert sizes[1:] == sorted(sizes[1:], reverse=True)
+    assert sum(sizes) == len(rows) > 10 * len(groups)
+    told = [(group.because, *group.answers.items()) for group in groups]
+    assert len(set(told)) == len(told)
+    of = {case.id: group for group in groups for case in group.cases}
+    assert all(of[row.case.id].answers == row.answers and of[row.case.id].because == row.because for row in rows)
+    assert grouped([]) == []
+
+
+def test_packets_have_the_same_name_whichever_kernel_delivers_them() -> None:
+    ways = tuple(
+        KernelDelivers(when={"min_gso_8": has}, packets=(packet,)) for has, packet in ((False, "aa"), (True, "bb"))
+    )
+    corpus = Corpus([])
+    corpus.cases["x"] = msgspec.structs.replace(next(iter(CORPUS.cases.values())), id="x", kernel=ways)
+    kernels = [kernel("5.10.1", traits=()), kernel("5.10.2", traits=("min_gso_8",)), kernel("5.10.3", traits=())]
+    (row,) = differing(kernels, corpus)
+    assert list(row.answers.values()) == ["other packets", "other packets (2)", "other packets"]
+
+
+def test_cases_and_frames_that_differ_are_counted_together() -> None:
+    one = kernel("6.12.95", disagree=("read/tcp4/cwr-on-first-segment-only",), differences=5)
+    assert (one.asked, one.differences) == (2, 6)
+    assert unexplained([one, kernel("7.3.4")]) == 6
+
+
 def test_a_kernel_without_any_trait_is_one_of_them() -> None:
     assert "tso_csum_checked" in traits_that_differ([kernel("5.10.262"), kernel("6.18.15")])
 
@@ -146,3 +163,12 @@ def test_the_report_names_kernels_traits_and_regressions() -> None:
     assert text.index("5.10.262-cloud-amd64") < text.index("6.17.8-cloud-amd64")
     assert "| `data_valid_lost` | · | yes |" in text
     assert "Regressions" in text
+
+
+def test_the_report_has_a_line_for_each_group_of_cases() -> None:
+    kernels = [kernel("6.17.8"), kernel("5.10.262")]
+    groups = grouped(differing(kernels, CORPUS))
+    lines = markdown(kernels, CORPUS).partition("## Cases")[2].strip().splitlines()
+    assert len(lines) == 2 + len(groups)
+    first = groups[0]
+    assert lines[2] == f"| {len(first.cases)} | `{first.cases[0].id}` | `uso` | EINVAL | as expected |"

@@ -21,7 +21,8 @@
 | `examine` | what is asked of a kernel |
 | `conduct` | kernels, some at a time, each booted and asked; results on disk at once |
 | `compare` | where kernels differ, and which trait explains it |
-| `markdown`, `publish` | the reports |
+| `markdown`, `page` | the reports: for a README, for a browser |
+| `publish` | all reports of a run, in its folder |
 
 Each knows only those above it. Frames are made, predicted and compared on the host, so that only the kernel's own work
 is emulated, and a guest that dies takes nothing with it.

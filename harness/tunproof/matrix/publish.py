@@ -1,4 +1,4 @@
-"""The reports of a matrix run, in its folder: the page of all streams side by side, and the summary in Markdown."""
+"""The reports of a matrix run, in its folder: two pages, the summary in Markdown, and all results in one file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,9 @@ import msgspec
 from tunproof.corpus.load import Corpus
 from tunproof.matrix.conduct import KernelResult
 from tunproof.matrix.markdown import markdown
-from tunproof.reports.write import write_page
+from tunproof.matrix.page import CASES, page
+from tunproof.reports.page import page as page_of_streams
+from tunproof.reports.write import PAGE, write_file, writing
 from tunproof.results import STREAM, read
 
 __all__ = ["MATRIX", "publish"]
@@ -20,13 +22,19 @@ _SUMMARY = "kernels.md"
 
 
 def publish(folder: Path, results: Sequence[KernelResult], corpus: Corpus) -> Path:
-    """Write the reports, and return the page, or the summary where no kernel came as far as the corpus.
+    """Write the reports, each whole or not at all, and return the page.
 
     Raises `EnvironmentProblem`, `UsageError` as `reports.write` does.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / MATRIX).write_bytes(msgspec.json.format(msgspec.json.encode(list(results)), indent=2) + b"\n")
-    summary = folder / _SUMMARY
-    summary.write_text(markdown(results, corpus))
-    streams = [read(folder / one.release / STREAM) for one in results if one.cases]
-    return write_page(folder, streams, corpus) if streams else summary
+    with writing(folder):
+        write_file(folder / MATRIX, msgspec.json.format(msgspec.json.encode(list(results)), indent=2) + b"\n")
+        write_file(folder / _SUMMARY, markdown(results, corpus).encode())
+        streams = [read(folder / one.release / STREAM) for one in results if one.cases]
+        if streams:
+            write_file(folder / CASES, page_of_streams(streams, corpus))
+        else:
+            (folder / CASES).unlink(missing_ok=True)  # of an earlier run
+        write_file(
+            folder / PAGE, page(folder, results, corpus, {case_id for one in streams for case_id in one.results})
+        )
+    return folder / PAGE

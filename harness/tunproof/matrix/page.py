@@ -1,0 +1,188 @@
+"""The page of a matrix run: what kernels do differently, and why. One HTML file, without a script or a request.
+
+Everything that comes from a kernel, or from whoever packed it, is made legible here and escaped by the template. Links
+lead to what is there beside the page, and to nothing else.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from tio.linux import ABOUT, Trait
+from tunproof.corpus.load import Corpus
+from tunproof.findings import REPRO
+from tunproof.matrix.compare import (
+    UNEXPLAINED,
+    Group,
+    departures,
+    differing,
+    grouped,
+    names,
+    oldest_first,
+    regressions,
+    traits_that_differ,
+)
+from tunproof.matrix.conduct import CONSOLE, FINDINGS, KernelResult
+from tunproof.probes import PROBES
+from tunproof.reports.html import STYLE, environment, source_hash
+from tunproof.reports.text import legible
+from tunproof.reports.write import PAGE
+
+__all__ = ["CASES", "headline", "page"]
+
+CASES = "cases.html"
+"""The page of all streams side by side, to which this one leads."""
+
+_FOLDER = Path(__file__).parent
+_HAS, _LACKS, _UNKNOWN = ("●", "has", "good"), ("·", "has not", "quiet"), ("?", "unknown", "known")
+_NONE = "·"
+
+Json = dict[str, Any]
+
+
+def page(folder: Path, results: Sequence[KernelResult], corpus: Corpus, asked: Collection[str] = ()) -> bytes:
+    """Return the page that goes into `folder`, as UTF-8. `asked` are the cases that `CASES` beside it shows."""
+    kernels = oldest_first(results)
+    probed = [one for one in kernels if one.cases]
+    name = {release: legible(text) for release, text in names(kernels).items()}
+    beside = _Beside(folder, asked)
+    apart = traits_that_differ(probed)
+    style = STYLE.read_text() + (_FOLDER / "page.css").read_text()
+    text = environment(_FOLDER).get_template("page.html.j2").render(
+        headline=headline(kernels),
+        policy=f"default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+        f"style-src {source_hash(style)}",
+        style=Markup(style),  # noqa: S704 (ours)
+        cases_url=beside.address(CASES),
+        kernels=[_kernel(one, beside) for one in kernels],
+        unexplained=[_unexplained(one, beside) for one in kernels if one.differences],
+        columns=[name[one.release] for one in probed],
+        absent=[(name[one.release], legible(one.problem)) for one in kernels if not one.cases],
+        groups=[_group(group, beside) for group in grouped(differing(kernels, corpus))],
+        apart=[_trait(trait, probed, name) for trait in apart],
+        alike=[_trait(trait, probed, name) for trait in PROBES if trait not in apart],
+        regressions=[
+            (trait, ABOUT[trait], [name[one.release] for one in having]) for trait, having in regressions(probed)
+        ],
+        departures=[(legible(one.release), found) for one in probed if (found := list(departures(one)))],
+    )  # fmt: skip
+    return text.encode()
+
+
+def headline(kernels: Sequence[KernelResult]) -> str:
+    """Return the answer of a run in a line. A case that several kernels leave unexplained is one case."""
+    probed = [one for one in kernels if one.cases]
+    cases = len({case_id for one in kernels for case_id in one.disagree})
+    frames = sum(one.frames.differences for one in kernels if one.frames)
+    found = [_counted(number, what) for number, what in ((cases, "case"), (frames, "frame")) if number]
+    said = _counted(len(kernels), "kernel")
+    if not probed:
+        return f"{said}: none could be asked"
+    if found:
+        said += f": {' and '.join(found)} {'is' if cases + frames == 1 else 'are'} unexplained"
+    else:
+        said += ": nothing is unexplained"
+    name = names(kernels)
+    incomplete = [legible(name[one.release]) for one in kernels if one.problem]
+    return f"{said}; incomplete: {', '.join(incomplete)}" if incomplete else said
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+class _Beside:
+    """What is there beside the page."""
+
+    def __init__(self, folder: Path, asked: Collection[str]) -> None:
+        self._folder = folder
+        self._asked = asked
+
+    def address(self, *parts: str, at: str = "") -> str | None:
+        """Return the address of a file or folder, and of a place in it; None where there is no such thing."""
+        if not self._folder.joinpath(*parts).exists():
+            return None
+        return "/".join(quote(part, safe="") for part in parts) + (f"#{quote(at)}" if at else "")
+
+    def case(self, case_id: str) -> str | None:
+        """Return the address of a case on the page of all streams."""
+        return self.address(CASES, at=case_id) if case_id in self._asked else None
+
+
+def _kernel(one: KernelResult, beside: _Beside) -> Json:
+    consoles = [CONSOLE, *(f"boot-{boot}-{CONSOLE}" for boot in range(2, one.boots + 1))]
+    links = [
+        ("results", beside.address(one.release, PAGE) if one.cases else None),
+        *((name.removesuffix(".log"), beside.address(one.release, name)) for name in consoles),
+        ("findings", beside.address(one.release, FINDINGS) if one.frames and one.frames.findings else None),
+    ]
+    return {
+        "release": legible(one.release),
+        "package": legible(one.package) or "built by hand",
+        "links": [(what, url) for what, url in links if url],
+        "agree": f"{one.agree} of {one.asked}" if one.cases else _NONE,
+        "frames": str(one.frames.frames) if one.frames else _NONE,
+        "differences": one.differences,
+        "boots": one.boots,
+        "seconds": f"{one.seconds:g}",
+        "problem": legible(one.problem),
+    }
+
+
+def _unexplained(one: KernelResult, beside: _Beside) -> Json:
+    findings = one.frames.findings if one.frames else []
+    return {
+        "release": legible(one.release),
+        "cases": [(legible(case_id), beside.address(one.release, PAGE, at=case_id)) for case_id in one.disagree],
+        "frames": one.frames,
+        "findings": [
+            (
+                legible(finding),
+                beside.address(one.release, FINDINGS, finding),
+                beside.address(one.release, FINDINGS, finding, REPRO),
+            )
+            for finding in findings
+        ],
+    }
+
+
+def _group(group: Group, beside: _Beside) -> Json:
+    return {
+        "count": len(group.cases),
+        "because": [(trait, ABOUT[trait]) for trait in group.because],
+        "cells": list(_answers(group)),
+        "cases": [(case.id, beside.case(case.id)) for case in group.cases],
+    }
+
+
+def _answers(group: Group) -> Iterator[tuple[str, str]]:
+    """Yield what each kernel does, and a tone: what the newest one does is quiet, so that it shows where that began."""
+    explained = [answer for answer in group.answers.values() if answer != UNEXPLAINED]
+    for answer in group.answers.values():
+        yield answer, "bad" if answer == UNEXPLAINED else "quiet" if answer == explained[-1] else "known"
+
+
+def _trait(trait: Trait, probed: Sequence[KernelResult], name: dict[str, str]) -> Json:
+    return {
+        "name": trait,
+        "about": ABOUT[trait],
+        "cells": [_has(trait, one) for one in probed],
+        "unknown": list(_unknown(trait, probed, name)),
+    }
+
+
+def _has(trait: Trait, one: KernelResult) -> tuple[str, str, str]:
+    """Return glyph, word and tone of what is known of a kernel and a trait."""
+    if trait in one.unknown:
+        return _UNKNOWN
+    return _HAS if trait in one.traits else _LACKS
+
+
+def _unknown(trait: Trait, probed: Sequence[KernelResult], name: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the kernels of which it is not known whether they have a trait, and why."""
+    for one in probed:
+        if trait in one.unknown:
+            yield name[one.release], legible(one.unknown[trait])
