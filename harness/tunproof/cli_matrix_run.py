@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["run_kernels"]
 
-_MOST_ROWS = 30
-
 
 def run_kernels(  # noqa: PLR0913 (each is an option of the command)
     *,
@@ -55,9 +53,9 @@ def run_kernels(  # noqa: PLR0913 (each is an option of the command)
     else:
         chosen = _chosen(in_cache((cache or cache_folder()).absolute()), kernels)
     corpus = load_for_good()
-    wanted = Wanted(
-        corpus=corpus, cases=corpus.select(select), select=select, frames=frames, seed=seed, out=report.absolute()
-    )
+    asked = corpus.narrowed(select)
+    cases = list(asked.cases.values())
+    wanted = Wanted(corpus=corpus, cases=cases, select=select, frames=frames, seed=seed, out=report.absolute())
     terminal = Terminal()
     with terminal.progress("kernels") as tick:
         doing: dict[str, str] = {}
@@ -76,8 +74,8 @@ def run_kernels(  # noqa: PLR0913 (each is an option of the command)
 
         conducted = conduct(chosen, wanted, jobs=jobs, progress=tell, done=done)
     results = oldest_first(conducted.results)
-    rows = differing(results, corpus)
-    page = publish(report.absolute(), results, corpus)
+    rows = differing(results, asked)
+    page = publish(report.absolute(), results, asked)
     if as_json:
         print_json(_as_json(results, rows))
     else:
@@ -121,22 +119,28 @@ def _line(one: "KernelResult") -> str:
 
 
 def _tables(terminal: "Terminal", results: "Sequence[KernelResult]", rows: "Sequence[Row]") -> None:
-    from tunproof.matrix.compare import traits_that_differ
+    from tio.linux import ABOUT
+    from tunproof.matrix.compare import UNEXPLAINED, grouped, names, regressions, traits_that_differ
+    from tunproof.probes import PROBES
 
     probed = [one for one in results if one.cases]
+    if not probed:
+        return
     if rows:
-        terminal.say(f"\nCases on which they differ: {len(rows)}")
-        table = terminal.table("case", "because of", *(one.version for one in probed))
-        for row in rows[:_MOST_ROWS]:
-            table.add_row(row.case.id, ", ".join(row.because) or "unexplained", *row.answers.values())
+        terminal.say(f"\nCases on which they differ: {len(rows)}, those with the same answers together:")
+        table = terminal.table("cases", "for example", "because of", *names(probed).values())
+        for group in grouped(rows):
+            because = ", ".join(group.because) or UNEXPLAINED
+            table.add_row(str(len(group.cases)), group.cases[0].id, because, *group.answers.values())
         terminal.out.print(table)
-        if len(rows) > _MOST_ROWS:
-            terminal.say(f"and {len(rows) - _MOST_ROWS} more, in the report")
-    table = terminal.table("trait", *(one.version for one in probed))
-    for trait in traits_that_differ(probed):
+    name = names(probed)
+    table = terminal.table("trait", *name.values())
+    for trait in traits_that_differ(probed) if len(probed) > 1 else PROBES:
         table.add_row(trait, *("yes" if trait in one.traits else "-" for one in probed))
-    terminal.say("\nTraits in which they differ:")
+    terminal.say("\nTraits in which they differ:" if len(probed) > 1 else "\nTraits:")
     terminal.out.print(table)
+    for trait, having in regressions(probed):
+        terminal.say(f"{trait} ({', '.join(name[one.release] for one in having)}) {ABOUT[trait].symptom}")
 
 
 def _as_json(results: "Sequence[KernelResult]", rows: "Sequence[Row]") -> dict[str, object]:

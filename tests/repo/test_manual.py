@@ -135,3 +135,12 @@ def test_the_tables_name_every_operation_capability_trait_and_rule() -> None:
         assert f"`{name}`" in MANUAL, name
     rules = set(re.findall(r"^V\d+", (ROOT / "reference/tio/virtio.py").read_text(), flags=re.MULTILINE))
     assert rules == set(re.findall(r"^\| (V\d+) \|", MANUAL, flags=re.MULTILINE))
+
+
+def test_the_kernels_that_are_described_are_those_that_confirm_cases() -> None:
+    text = (ROOT / "corpora" / "KERNELS.md").read_text("utf-8")
+    described = {line.split("|")[1].strip() for line in text.splitlines() if re.match(r"\| \d+\.\d+\S* \|", line)}
+    confirming = {release for case in CASES for release in case.confirmed}
+    assert described
+    assert described <= confirming
+    assert "## Unexplained" not in text

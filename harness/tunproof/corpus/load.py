@@ -1,5 +1,6 @@
 """Reading the corpus: a file that is not exactly right is refused, with file, case, field and reason."""
 
+import copy
 import errno
 import fnmatch
 import gc
@@ -50,6 +51,12 @@ class Corpus:
         if not found:
             raise UsageError(f"no case matches {pattern!r}; ids look like {next(iter(self.cases), 'read/tcp4/name')}")
         return found
+
+    def narrowed(self, pattern: str) -> "Corpus":
+        """Return the corpus with the cases only whose id matches a glob. Raises `UsageError` if there is none."""
+        narrow = copy.copy(self)
+        narrow.cases = {case.id: case for case in self.select(pattern)}
+        return narrow
 
 
 def load_for_good(root: Path = CORPORA) -> Corpus:

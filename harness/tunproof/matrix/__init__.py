@@ -16,6 +16,7 @@
 | `wire` | what host and guest say to each other |
 | `guest` | what runs in a guest: it makes labs, and puts frames to its kernel |
 | `machine` | one guest in QEMU |
+| `guests` | all guests of a run, so that all can be ended at once |
 | `remote` | the kernel of a guest as a device, like the running one |
 | `accelerator` | whether KVM works |
 | `examine` | what is asked of a kernel |
@@ -23,6 +24,7 @@
 | `compare` | where kernels differ, and which trait explains it |
 | `markdown`, `page` | the reports: for a README, for a browser |
 | `publish` | all reports of a run, in its folder |
+| `confirm` | what such a folder says of the corpus |
 
 Each knows only those above it. Frames are made, predicted and compared on the host, so that only the kernel's own work
 is emulated, and a guest that dies takes nothing with it.

@@ -1,11 +1,11 @@
 """Several kernels side by side, in Markdown: what differs, and why; `corpora/KERNELS.md` is one of these."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from tio.linux import ABOUT
 from tunproof.corpus.load import Corpus
 from tunproof.matrix.compare import (
+    UNEXPLAINED,
     Row,
     departures,
     differing,
@@ -24,33 +24,34 @@ _HAS, _LACKS = "yes", "·"
 
 
 def markdown(results: Sequence[KernelResult], corpus: Corpus) -> str:
-    """Return the report: kernels, what nobody explains, where they differ and why, traits, regressions, cases."""
+    """Return the report: kernels, what nobody explains, where they differ, traits, regressions, departures."""
     kernels = oldest_first(results)
-    rows = differing(kernels, corpus)
     return "\n".join([
         "# Kernels",
         "",
+        "What each kernel does with the cases of the corpus and with random frames, as `tunproof matrix run` saw it.",
+        "",
         *_kernels(kernels),
         *_unexplained(kernels),
-        *_by_trait(kernels, rows),
+        *_groups(kernels, differing(kernels, corpus)),
         *_traits(kernels),
         *_regressions(kernels),
         *_departures(kernels),
-        *_groups(kernels, rows),
     ]).rstrip() + "\n"  # fmt: skip
 
 
 def _kernels(kernels: Sequence[KernelResult]) -> Iterator[str]:
-    yield from _table("release", "package", "cases that agree", "random frames", "differences", "")
+    problems = any(one.problem for one in kernels)
+    heads = ("release", "package", "cases that agree", "random frames", "unexplained")
+    yield from _table(*heads, *(["incomplete"] if problems else []))
     for one in kernels:
-        frames = one.frames
         yield _line(
             one.release,
             one.package or "built by hand",
-            f"{one.agree}",
-            f"{frames.frames}" if frames else "0",
-            f"{one.differences}",
-            one.problem,
+            f"{one.agree} of {one.asked}",
+            str(one.frames.frames if one.frames else 0),
+            str(one.differences),
+            *([one.problem] if problems else []),
         )
     yield ""
 
@@ -65,16 +66,16 @@ def _unexplained(kernels: Sequence[KernelResult]) -> Iterator[str]:
             yield ""
 
 
-def _by_trait(kernels: Sequence[KernelResult], rows: Sequence[Row]) -> Iterator[str]:
+def _groups(kernels: Sequence[KernelResult], rows: Sequence[Row]) -> Iterator[str]:
     yield "## Where they differ"
     yield ""
-    counts = Counter(trait for row in rows for trait in row.because)
-    yield f"{len(rows)} cases of the corpus have more than one answer among these kernels. The traits that decide them:"
+    yield f"{len(rows)} cases have more than one answer among these kernels. Those with the same answers are together."
     yield ""
-    yield from _table("trait", "cases", "commit", "what it means")
-    for trait in traits_that_differ(kernels):
-        if counts[trait]:
-            yield _line(f"`{trait}`", str(counts[trait]), ABOUT[trait].commit, ABOUT[trait].means)
+    yield from _table("cases", "for example", "because of", *names(kernels).values())
+    for group in grouped(rows):
+        because = ", ".join(f"`{trait}`" for trait in group.because) or UNEXPLAINED
+        answers = (group.answers.get(one.release, "?") for one in kernels)
+        yield _line(str(len(group.cases)), f"`{group.cases[0].id}`", because, *answers)
     yield ""
 
 
@@ -84,6 +85,10 @@ def _traits(kernels: Sequence[KernelResult]) -> Iterator[str]:
     yield from _table("trait", *names(kernels).values())
     for trait in PROBES:
         yield _line(f"`{trait}`", *(_known(one, trait) for one in kernels))
+    yield ""
+    for trait in traits_that_differ(kernels):
+        about = ABOUT[trait]
+        yield f"- `{trait}` ({about.releases}; {about.commit or 'commit not known'}): {about.means}"
     yield ""
 
 
@@ -112,17 +117,6 @@ def _departures(kernels: Sequence[KernelResult]) -> Iterator[str]:
     for one, traits in found:
         words = ", ".join(f"{'has' if has else 'lacks'} `{trait}`" for trait, has in traits)
         yield f"- {one.release}: {words or 'nothing'}"
-    yield ""
-
-
-def _groups(kernels: Sequence[KernelResult], rows: Sequence[Row]) -> Iterator[str]:
-    yield "## Cases"
-    yield ""
-    yield from _table("cases", "for example", "because of", *names(kernels).values())
-    for group in grouped(rows):
-        because = ", ".join(f"`{trait}`" for trait in group.because) or "unexplained"
-        answers = (group.answers.get(one.release, "?") for one in kernels)
-        yield _line(str(len(group.cases)), f"`{group.cases[0].id}`", because, *answers)
     yield ""
 
 
