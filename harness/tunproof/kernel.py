@@ -39,6 +39,7 @@ __all__ = [
     "frames_of",
     "prepare",
     "replay",
+    "report_on",
     "verify",
 ]
 
@@ -157,23 +158,34 @@ def replay(exchange: Exchange, questions: Sequence[Question]) -> Iterator[Disagr
             yield Disagreement(question.case, question.expected, got)
 
 
+Ask = Callable[[Sequence[Question]], Iterable[Disagreement]]
+"""Put questions to a kernel, and yield where it disagrees."""
+
+
 def verify(cases: Sequence[Case], *, progress: Callable[[int, int], None] = lambda *_: None) -> KernelReport:
     """Put cases to the running kernel. `progress` is called now and then with how many are done, and of how many.
 
     Raises `EnvironmentProblem`.
     """
-    started = time.perf_counter()
-    disagreements: list[Disagreement] = []
     probed = running_kernel()
-    questions, not_applicable = prepare(cases, probed.traits)
     with lab.redirect() as pair:
         exchange = Exchange(pair)
-        for start in range(0, len(questions), _AT_A_TIME):
-            disagreements += replay(exchange, questions[start : start + _AT_A_TIME])
-            progress(min(start + _AT_A_TIME, len(questions)), len(questions))
+        return report_on(os.uname().release, probed, cases, lambda some: replay(exchange, some), progress)
+
+
+def report_on(
+    kernel: str, probed: Probed, cases: Sequence[Case], ask: Ask, progress: Callable[[int, int], None]
+) -> KernelReport:
+    """Put cases to a kernel, some at a time, and return what it said. Raises what `ask` does."""
+    started = time.perf_counter()
+    disagreements: list[Disagreement] = []
+    questions, not_applicable = prepare(cases, probed.traits)
+    for start in range(0, len(questions), _AT_A_TIME):
+        disagreements += ask(questions[start : start + _AT_A_TIME])
+        progress(min(start + _AT_A_TIME, len(questions)), len(questions))
     asked = {question.case.id for question in questions}
     return KernelReport(
-        kernel=os.uname().release,
+        kernel=kernel,
         probed=probed,
         cases=len(cases),
         agree=len(asked - {item.case.id for item in disagreements}),

@@ -182,7 +182,7 @@ class _Examination:
             self._say("probes")
             probed = probe(kernel)
             note = msgspec.structs.replace(note, traits=sorted(probed.traits), unknown=dict(probed.unknown))
-            report = verify(kernel, probed, self._kernel.release, self._wanted.cases, self._tick("cases"))
+            report = verify(kernel, probed, self._wanted.cases, self._tick("cases"))
             self._keep(report)
             note = msgspec.structs.replace(
                 note, cases=report.cases, agree=report.agree, disagree=[one.case.id for one in report.disagreements]

@@ -1,7 +1,7 @@
 """What is asked of one kernel in a guest, and what came of it."""
 
 import importlib.metadata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,13 +11,11 @@ import msgspec
 from tio.linux import REDIRECT, Traits
 from tunproof.corpus.cases import Case
 from tunproof.errors import EnvironmentProblem
-from tunproof.kernel import Disagreement, KernelReport, prepare
+from tunproof.kernel import Disagreement, KernelReport, Question, report_on
 from tunproof.matrix.remote import RemoteKernel
 from tunproof.probes import Probed
 
 __all__ = ["Frames", "FramesReport", "Tick", "differential", "verify"]
-
-_AT_ONCE = 128  # frames in one message
 
 Tick = Callable[[int, int], None]
 """Called with how many are done, and of how many."""
@@ -56,32 +54,21 @@ class Examiner(Protocol):
         ...
 
 
-def verify(kernel: RemoteKernel, probed: Probed, release: str, cases: Sequence[Case], progress: Tick) -> KernelReport:
+def verify(kernel: RemoteKernel, probed: Probed, cases: Sequence[Case], progress: Tick) -> KernelReport:
     """Put cases to the kernel of a guest, as `tunproof.kernel.verify` does to the running one.
 
     Raises `GuestGone`, `EnvironmentProblem` where its labs do not work.
     """
-    questions, not_applicable = prepare(cases, probed.traits)
-    disagreements = []
-    for start in range(0, len(questions), _AT_ONCE):
-        some = questions[start : start + _AT_ONCE]
-        answers = kernel.ask(REDIRECT, [(question.frame, question.hint) for question in some])
-        for question, got in zip(some, answers, strict=True):
+
+    def ask(questions: Sequence[Question]) -> Iterator[Disagreement]:
+        answers = kernel.ask(REDIRECT, [(question.frame, question.hint) for question in questions])
+        for question, got in zip(questions, answers, strict=True):
             if isinstance(got, str):
                 raise EnvironmentProblem(f"{question.case.id}: {got}", cure="see the console of the guest")
             if got != question.expected:
-                disagreements.append(Disagreement(question.case, question.expected, got))
-        progress(start + len(some), len(questions))
-    asked = {question.case.id for question in questions}
-    return KernelReport(
-        kernel=release,
-        probed=probed,
-        cases=len(cases),
-        agree=len(asked - {item.case.id for item in disagreements}),
-        disagreements=tuple(disagreements),
-        not_applicable=not_applicable,
-        seconds=0.0,
-    )
+                yield Disagreement(question.case, question.expected, got)
+
+    return report_on(kernel.kernel.release, probed, cases, ask, progress)
 
 
 def differential() -> Examiner:
