@@ -10,8 +10,8 @@ from tunfuzz.shard import Shard, ShardRunner
 __all__ = ["DEADLINE", "FOLDER", "SHARD", "Campaign", "Experiment", "shards_of"]
 
 SHARD: Final = 200_000
-"""Cases in a shard: some seconds of work. Half a second goes to making and closing its labs, which is then a small part
-of the time; and a worker that is killed, or a client that is interrupted, throws away seconds."""
+"""Cases in a shard: some seconds of work. A quarter of a second goes to making and closing its labs, which is then a
+small part of the time; and a worker that is killed, or a client that is interrupted, throws away seconds."""
 
 DEADLINE: Final = 300.0
 """Seconds that a shard may take. A hundred times what it takes: who is still at it then hangs."""
