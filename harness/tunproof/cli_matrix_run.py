@@ -11,7 +11,7 @@ from tunproof.errors import INTERRUPTED, EnvironmentProblem, UsageError
 
 if TYPE_CHECKING:
     from tunproof.matrix.compare import Row
-    from tunproof.matrix.conduct import KernelResult
+    from tunproof.matrix.conduct import Conducted, KernelResult, Wanted
     from tunproof.matrix.kernels import Kernel
     from tunproof.terminal import Terminal
 
@@ -41,38 +41,25 @@ def run_kernels(  # noqa: PLR0913 (each is an option of the command)
     """Boot kernels in QEMU, put the corpus and random frames to each, and say where they differ, and why."""
     from tunproof.corpus.load import load_for_good
     from tunproof.matrix import machine
-    from tunproof.matrix.compare import differing, oldest_first, unexplained
-    from tunproof.matrix.conduct import Wanted, conduct
-    from tunproof.matrix.kernels import cache_folder, in_cache, own
+    from tunproof.matrix.compare import differing, oldest_first
+    from tunproof.matrix.conduct import Wanted
+    from tunproof.matrix.kernels import cache_folder, in_cache
     from tunproof.matrix.publish import publish
     from tunproof.terminal import Terminal
 
     machine.ensure()
-    if kernel is not None:
-        chosen = [own(kernel, modules)]
-    else:
+    if kernel is None and modules is None:
         chosen = _chosen(in_cache((cache or cache_folder()).absolute()), kernels)
+    else:
+        chosen = [_own(kernel, modules, kernels)]
     corpus = load_for_good()
     asked = corpus.narrowed(select)
     cases = list(asked.cases.values())
+    if not frames and not any(case.kernel for case in cases):
+        raise UsageError(f"nothing to ask: no case of {select!r} is put to kernels, and --frames is 0")
     wanted = Wanted(corpus=corpus, cases=cases, select=select, frames=frames, seed=seed, out=report.absolute())
     terminal = Terminal()
-    with terminal.progress("kernels") as tick:
-        doing: dict[str, str] = {}
-        finished: list[str] = []
-
-        def tell(release: str, what: str) -> None:
-            doing[release] = what
-            note = "; ".join(f"{name} {what}".strip() for name, what in list(doing.items()))  # others go on
-            tick(len(finished), len(chosen), note=note)
-
-        def done(result: "KernelResult") -> None:
-            finished.append(result.release)
-            doing.pop(result.release, None)
-            if not as_json:
-                terminal.say(_line(result))
-
-        conducted = conduct(chosen, wanted, jobs=jobs, progress=tell, done=done)
+    conducted = _conduct(terminal, chosen, wanted, jobs=jobs, quiet=as_json)
     results = oldest_first(conducted.results)
     rows = differing(results, asked)
     page = publish(report.absolute(), results, asked)
@@ -81,29 +68,74 @@ def run_kernels(  # noqa: PLR0913 (each is an option of the command)
     else:
         _tables(terminal, results, rows)
         terminal.say(f"{page}: {len(results)} kernels side by side")
-    if conducted.interrupted:
-        raise typer.Exit(INTERRUPTED)
-    if unexplained(results):
-        raise typer.Exit(1)
-    if any(one.problem for one in results):
-        raise typer.Exit(3)
+    if code := _exit_code(conducted):
+        raise typer.Exit(code)
 
 
 def _chosen(there: "Sequence[Kernel]", names: str | None) -> "list[Kernel]":
-    """Return the kernels that are meant: all, or for each name the newest that it fits."""
+    """Return the kernels that are meant: all, or for each name the newest that it fits; the newest of each release."""
+    there = list({one.release: one for one in there}.values())
     if names is None:
         if not there:
             raise EnvironmentProblem("no kernel is in the cache", cure="run `tunproof matrix fetch`")
-        return list(there)
+        return there
     chosen = []
     for name in dict.fromkeys(names.replace(",", " ").split()):
         fits = [one for one in there if name in {one.release, one.version} or one.version.startswith(f"{name}.")]
         if not fits:
             raise EnvironmentProblem(f"no kernel {name} is in the cache", cure=f"run `tunproof matrix fetch {name}`")
-        chosen.append(fits[-1])
+        if fits[-1] not in chosen:
+            chosen.append(fits[-1])
     if not chosen:
         raise UsageError("--kernels names none; give some, such as 6.12,7.3, or leave it out")
     return chosen
+
+
+def _own(image: Path | None, modules: Path | None, names: str | None) -> "Kernel":
+    """Return the kernel that somebody built."""
+    from tunproof.matrix.kernels import own
+
+    if image is None:
+        raise UsageError("--modules belongs to --kernel, which is missing")
+    if names is not None:
+        raise UsageError("--kernels is about kernels in the cache: it does not go with --kernel")
+    return own(image, modules)
+
+
+def _conduct(
+    terminal: "Terminal", chosen: "Sequence[Kernel]", wanted: "Wanted", *, jobs: int, quiet: bool
+) -> "Conducted":
+    """Ask the kernels, with what they are doing in the progress, and a line for each unless it is to be `quiet`."""
+    from tunproof.matrix.conduct import conduct
+
+    doing: dict[str, str] = {}
+    finished: list[str] = []
+    with terminal.progress("kernels") as tick:
+
+        def tell(release: str, what: str) -> None:
+            doing[release] = what
+            note = "; ".join(f"{name} {what}".strip() for name, what in list(doing.items()))  # other threads go on
+            tick(len(finished), len(chosen), note=note)
+
+        def done(result: "KernelResult") -> None:
+            finished.append(result.release)
+            doing.pop(result.release, None)
+            if not quiet:
+                terminal.say(_line(result))
+
+        conducted = conduct(chosen, wanted, jobs=jobs, progress=tell, done=done)
+    for one in conducted.results:
+        if one.release not in finished and not quiet:
+            terminal.say(_line(one))
+    return conducted
+
+
+def _exit_code(conducted: "Conducted") -> int:
+    if conducted.interrupted:
+        return INTERRUPTED
+    if any(one.differences for one in conducted.results):
+        return 1
+    return 3 if any(one.problem for one in conducted.results) else 0
 
 
 def _line(one: "KernelResult") -> str:

@@ -7,24 +7,47 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
 import fake_qemu
+from tio.linux import Outcome, Trait, Way, traits_of
+from tunproof.cli import app
 from tunproof.corpus.load import load
 from tunproof.errors import EnvironmentProblem
+from tunproof.lab import Device
+from tunproof.lab.modelled import ModelDevice
 from tunproof.matrix import accelerator, conduct, guests, machine, remote
 from tunproof.matrix.conduct import BOOTS, CONSOLE, FINDINGS, RESULT, Conducted, KernelResult, Wanted
-from tunproof.matrix.kernels import Kernel
+from tunproof.matrix.kernels import NOTE, Kernel, Note
+from tunproof.probes import Probed, probe
 from tunproof.results import STREAM, read
 
 CORPUS = load()
 SELECT = "read/tcp4/*"
 CASES = CORPUS.select(SELECT)
-PROBES = 24
-"""About as many requests as the probes make: those after it are about cases and frames."""
+
+
+class Counting(ModelDevice):
+    """Counts what it is asked."""
+
+    asked = 0
+
+    def send(self, frame: bytes, way: Way) -> Outcome:
+        self.asked += 1
+        return super().send(frame, way)
+
+
+def requests_of_probes(version: str) -> int:
+    """How many requests come before those about cases."""
+    device = Counting(traits_of(version))
+    probe(device)
+    return device.asked
 
 
 class NoRoot:
@@ -111,7 +134,7 @@ def test_a_kernel_that_never_comes_up_is_given_up(tmp_path: Path) -> None:
         ("nonsense", "it said something that makes no sense"),
     ],
 )
-@pytest.mark.parametrize("at", [3, PROBES + 8])
+@pytest.mark.parametrize("at", [3, requests_of_probes("7.3.4") + 8])
 def test_a_guest_that_comes_to_grief_is_a_result_and_the_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str, problem: str, at: int
 ) -> None:
@@ -119,7 +142,7 @@ def test_a_guest_that_comes_to_grief_is_a_result_and_the_others_go_on(
     bad, good = asked(tmp_path, fake(tmp_path, "7.3.4", f"{trouble} {at}"), fake(tmp_path, "5.10.262"), frames=2000)
     assert problem in bad.problem
     assert bad.boots == 1, "it came up: booting it again would hide what it does"
-    assert (bad.cases > 0) == (at > PROBES)
+    assert (bad.cases > 0) == (at > 3)
     if bad.frames is not None:
         assert 0 < bad.frames.frames < 1900, "what it answered before is kept"
     assert good.problem == ""
@@ -128,12 +151,25 @@ def test_a_guest_that_comes_to_grief_is_a_result_and_the_others_go_on(
 
 
 def test_a_kernel_that_does_something_else_is_told(tmp_path: Path) -> None:
-    [one] = asked(tmp_path, fake(tmp_path, "6.18.15", f"wrong {PROBES + 4}"), frames=300)
+    [one] = asked(tmp_path, fake(tmp_path, "6.18.15", f"wrong {requests_of_probes('6.18.15')}"), frames=300)
     assert one.disagree
     assert one.frames is not None
     assert one.frames.differences > 0
     found = tmp_path / "out" / "6.18.15" / FINDINGS
     assert sorted(path.name for path in found.iterdir()) == sorted(one.frames.findings)
+
+
+def test_a_kernel_whose_traits_cannot_be_found_out_is_not_asked_random_frames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_forwarding(device: Device) -> Probed:
+        return replace(probe(device), unknown={Trait.TOTLEN0: "no forwarding here"})
+
+    monkeypatch.setattr(conduct, "probe", no_forwarding)
+    [one] = asked(tmp_path, fake(tmp_path, "6.18.15"), frames=300)
+    assert one.problem == "traits that cannot be found out: totlen0: no forwarding here"
+    assert one.cases == len(CASES)
+    assert one.frames is None
 
 
 def test_a_console_that_is_flooded_is_kept_to_a_limit(tmp_path: Path) -> None:
@@ -188,3 +224,62 @@ def test_a_machine_without_qemu_is_told_what_to_install(monkeypatch: pytest.Monk
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(EnvironmentProblem, match="apt-get install qemu-system-x86"):
         machine.ensure()
+
+
+# The command ---------------------------------------------------------------------------------------------------------
+
+
+def cached(folder: Path, *kernels: Kernel) -> Path:
+    """Make a cache of fakes."""
+    cache = folder / "cache"
+    for one in kernels:
+        place = cache / one.release
+        (place / "lib").mkdir(parents=True)
+        (place / "vmlinuz").write_bytes(one.image.read_bytes())
+        note = Note(release=one.release, version=one.version, package="p 1", image="vmlinuz", modules="lib", bytes=1)
+        (place / NOTE).write_bytes(msgspec.json.encode(note))
+    return cache
+
+
+def ran(folder: Path, *kernels: Kernel, words: tuple[str, ...] = ()) -> Result:
+    """Run the command on a cache of fakes."""
+    cache, report = cached(folder, *kernels), folder / "report"
+    asks = ("--select", SELECT, "--frames", "300", "--cache", str(cache), "--report", str(report))
+    return CliRunner().invoke(app, ["matrix", "run", *asks, *words])
+
+
+def test_the_command_says_what_differs_and_why(tmp_path: Path) -> None:
+    result = ran(tmp_path, fake(tmp_path, "7.3.4"), fake(tmp_path, "6.12.95"))
+    assert result.exit_code == 0, result.output
+    assert "min_gso_8" in result.output
+    assert "6.12.95: " in result.output
+    names = {path.name for path in (tmp_path / "report").iterdir()}
+    assert names == {"6.12.95", "7.3.4", "cases.html", "index.html", "kernels.md", "matrix.json"}
+
+
+def test_the_command_says_it_to_machines(tmp_path: Path) -> None:
+    result = ran(tmp_path, fake(tmp_path, "7.3.4"), fake(tmp_path, "6.12.95"), words=("--json",))
+    said = json.loads(result.stdout)
+    assert [one["release"] for one in said["kernels"]] == ["6.12.95", "7.3.4"]
+    assert said["unexplained"] == 0
+    assert said["incomplete"] == []
+    assert all(row["because"] for row in said["differing"])
+
+
+@pytest.mark.parametrize(("trouble", "code"), [("wrong", 1), ("die", 3)])
+def test_what_is_unexplained_and_what_is_incomplete_are_different_exit_codes(
+    tmp_path: Path, trouble: str, code: int
+) -> None:
+    at = requests_of_probes("6.18.15")
+    result = ran(tmp_path, fake(tmp_path, "6.18.15", f"{trouble} {at}"), fake(tmp_path, "7.3.4"))
+    assert result.exit_code == code, result.output
+    assert ("incomplete: it ended: " in result.output) == (trouble == "die")
+
+
+def test_only_the_newest_package_of_a_release_is_asked(tmp_path: Path) -> None:
+    cache = cached(tmp_path, fake(tmp_path, "6.18.15"))
+    (cache / "6.18.15").rename(cache / "older")
+    cached(tmp_path, fake(tmp_path, "6.18.15"))
+    asks = ("--select", SELECT, "--frames", "0", "--cache", str(cache), "--report", str(tmp_path / "report"), "--json")
+    result = CliRunner().invoke(app, ["matrix", "run", *asks])
+    assert len(json.loads(result.stdout)["kernels"]) == 1

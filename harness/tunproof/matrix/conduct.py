@@ -192,6 +192,9 @@ class _Examination:
             return msgspec.structs.replace(note, problem=str(problem))
 
     def _with_frames(self, kernel: RemoteKernel, probed: Probed, note: KernelResult) -> KernelResult:
+        if probed.unknown:
+            reasons = "; ".join(f"{trait}: {reason}" for trait, reason in probed.unknown.items())
+            return msgspec.structs.replace(note, problem=f"traits that cannot be found out: {reasons}")
         if not self._wanted.frames:
             return note
         frames = Frames(frames=self._wanted.frames, seed=self._wanted.seed, out=self._out / FINDINGS)
