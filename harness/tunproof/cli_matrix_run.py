@@ -67,7 +67,7 @@ def run_kernels(  # noqa: PLR0913 (each is an option of the command)
         print_json(_as_json(results, rows))
     else:
         _tables(terminal, results, rows)
-        terminal.say(f"{page}: {len(results)} kernels side by side")
+        terminal.say(f"{page}: what they do, and why")
     if code := _exit_code(conducted):
         raise typer.Exit(code)
 

@@ -12,7 +12,7 @@ from tio.linux import REDIRECT, Traits
 from tunproof.corpus.cases import Case
 from tunproof.errors import EnvironmentProblem
 from tunproof.kernel import Disagreement, KernelReport, Question, report_on
-from tunproof.matrix.remote import RemoteKernel
+from tunproof.matrix.remote import LACKING, RemoteKernel
 from tunproof.probes import Probed
 
 __all__ = ["Frames", "FramesReport", "Tick", "differential", "verify"]
@@ -64,7 +64,7 @@ def verify(kernel: RemoteKernel, probed: Probed, cases: Sequence[Case], progress
         answers = kernel.ask(REDIRECT, [(question.frame, question.hint) for question in questions])
         for question, got in zip(questions, answers, strict=True):
             if isinstance(got, str):
-                raise EnvironmentProblem(f"{question.case.id}: {got}", cure="see the console of the guest")
+                raise EnvironmentProblem(f"{question.case.id}: {got}", cure=LACKING)
             if got != question.expected:
                 yield Disagreement(question.case, question.expected, got)
 

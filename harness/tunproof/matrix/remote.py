@@ -11,7 +11,10 @@ from tunproof.matrix.machine import Machine
 from tunproof.matrix.wire import Request, outcome_of
 from tunproof.ways import told_way
 
-__all__ = ["RemoteKernel"]
+__all__ = ["LACKING", "RemoteKernel"]
+
+LACKING: Final = "the manual of the matrix says what a kernel needs; its console.log may say what this one lacks"
+"""The cure where labs do not work in a guest."""
 
 _PATIENCE: Final = 60.0
 """Seconds that a guest may take for a request: labs are made within it, by an emulated processor."""
@@ -39,7 +42,7 @@ class RemoteKernel:
         def send(frame: bytes, hint: int) -> Outcome:
             [outcome] = self.ask(way, [(frame, hint)])
             if isinstance(outcome, str):
-                raise EnvironmentProblem(outcome, cure="see the console of the guest")
+                raise EnvironmentProblem(outcome, cure=LACKING)
             return outcome
 
         return send
