@@ -8,7 +8,8 @@ turns; the last holds for all that follow.
     die N          it ends at request N, with a panic on its console
     hang N         it does not answer request N
     nonsense N     what it answers to request N is no message
-    flood          it says 3 MB on its console, and answers
+    close N        it closes its port at request N, and does not end
+    flood [N]      it says 3 MB on its console, and answers; at request N it ends, with a panic behind all that
     wrong N        from request N on all is lost
 """
 
@@ -42,12 +43,15 @@ def main(arguments: list[str]) -> None:
     port = next(one for one in arguments if one.startswith("socket,id=port,fd="))
     fd = int(port.rpartition("=")[2])
     wire = Wire(fd)
-    wire.send(Hello(release=wanted["version"], machine="x86_64"))
+    wire.send(Hello(release=wanted.get("says", wanted["version"])))
     at = 0
     while (request := wire.receive(Request)) is not None:
         trouble = what if number and at >= int(number) else ""
         at += 1
-        if trouble == "die":
+        if trouble == "close":
+            os.close(fd)
+            time.sleep(600)
+        if trouble in ("die", "flood"):
             print(PANIC, flush=True)
             return
         if trouble == "hang":

@@ -137,7 +137,7 @@ def build_corpus(
     from tunproof.terminal import Terminal
 
     root = checkout()
-    seen = None if matrix is None else seen_in(matrix)
+    seen = None if matrix is None else seen_in(matrix, load_for_good())
     lab.ensure()
     terminal = Terminal()
     passed = {} if seen is None else seen.passed

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["run_kernels"]
 
+_MOST_NAMES = 20
+
 
 def run_kernels(  # noqa: PLR0913 (each is an option of the command)
     *,
@@ -40,11 +42,13 @@ def run_kernels(  # noqa: PLR0913 (each is an option of the command)
 ) -> None:
     """Boot kernels in QEMU, put the corpus and random frames to each, and say where they differ, and why."""
     from tunproof.corpus.load import load_for_good
+    from tunproof.kernel import frames_of
     from tunproof.matrix import machine
     from tunproof.matrix.compare import differing, oldest_first
     from tunproof.matrix.conduct import Wanted
+    from tunproof.matrix.examine import differential
     from tunproof.matrix.kernels import cache_folder, in_cache
-    from tunproof.matrix.publish import publish
+    from tunproof.matrix.publish import clear, publish
     from tunproof.terminal import Terminal
 
     machine.ensure()
@@ -55,18 +59,23 @@ def run_kernels(  # noqa: PLR0913 (each is an option of the command)
     corpus = load_for_good()
     asked = corpus.narrowed(select)
     cases = list(asked.cases.values())
-    if not frames and not any(case.kernel for case in cases):
+    if frames:
+        differential()
+    elif not any(frames_of(case) for case in cases):
         raise UsageError(f"nothing to ask: no case of {select!r} is put to kernels, and --frames is 0")
     wanted = Wanted(corpus=corpus, cases=cases, select=select, frames=frames, seed=seed, out=report.absolute())
+    clear(wanted.out)
     terminal = Terminal()
     conducted = _conduct(terminal, chosen, wanted, jobs=jobs, quiet=as_json)
     results = oldest_first(conducted.results)
     rows = differing(results, asked)
-    page = publish(report.absolute(), results, asked)
     if as_json:
-        print_json(_as_json(results, rows))
+        print_json(_as_json(results, rows) | {"interrupted": conducted.interrupted})
     else:
         _tables(terminal, results, rows)
+        _unexplained(terminal, results, wanted.out)
+    page = publish(wanted.out, results, asked)
+    if not as_json:
         terminal.say(f"{page}: what they do, and why")
     if code := _exit_code(conducted):
         raise typer.Exit(code)
@@ -114,6 +123,8 @@ def _conduct(
 
         def tell(release: str, what: str) -> None:
             doing[release] = what
+            if not what:
+                del doing[release]
             note = "; ".join(f"{name} {what}".strip() for name, what in list(doing.items()))  # other threads go on
             tick(len(finished), len(chosen), note=note)
 
@@ -168,11 +179,27 @@ def _tables(terminal: "Terminal", results: "Sequence[KernelResult]", rows: "Sequ
     name = names(probed)
     table = terminal.table("trait", *name.values())
     for trait in traits_that_differ(probed) if len(probed) > 1 else PROBES:
-        table.add_row(trait, *("yes" if trait in one.traits else "-" for one in probed))
+        known = ("?" if trait in one.unknown else "yes" if trait in one.traits else "-" for one in probed)
+        table.add_row(trait, *known)
     terminal.say("\nTraits in which they differ:" if len(probed) > 1 else "\nTraits:")
     terminal.out.print(table)
     for trait, having in regressions(probed):
         terminal.say(f"{trait} ({', '.join(name[one.release] for one in having)}) {ABOUT[trait].symptom}")
+
+
+def _unexplained(terminal: "Terminal", results: "Sequence[KernelResult]", folder: Path) -> None:
+    """Name what nobody explains: cases, and folders of findings."""
+    from tunproof.matrix.conduct import FINDINGS
+
+    for one in results:
+        if one.differences:
+            terminal.say(f"\nUnexplained on {one.release}:")
+        for case_id in one.disagree[:_MOST_NAMES]:
+            terminal.say(f"  {case_id}")
+        if len(one.disagree) > _MOST_NAMES:
+            terminal.say(f"  and {len(one.disagree) - _MOST_NAMES} more cases, in the report")
+        for name in one.frames.findings if one.frames else ():
+            terminal.say(f"  {folder / one.release / FINDINGS / name}")
 
 
 def _as_json(results: "Sequence[KernelResult]", rows: "Sequence[Row]") -> dict[str, object]:

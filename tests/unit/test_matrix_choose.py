@@ -191,7 +191,7 @@ Size: 7"""
 
 def test_a_kernel_of_ones_own_says_itself_who_it_is(tmp_path: Path) -> None:
     image, modules = tmp_path / "bzImage", tmp_path / "modules"
-    modules.mkdir()
+    (modules / "kernel").mkdir(parents=True)
     image.write_bytes(bzimage("6.19.0-rc3-mine+ (me@here) (gcc 14) #7 SMP"))
     kernel = own(image, modules)
     assert (kernel.release, kernel.version, kernel.package) == ("6.19.0-rc3-mine+", "6.19.0", "")
@@ -222,7 +222,7 @@ def test_a_kernel_whose_banner_lies_beyond_its_end_is_wrong_use(tmp_path: Path) 
 
 def test_modules_of_ones_own_must_be_there(tmp_path: Path) -> None:
     (tmp_path / "image").write_bytes(bzimage("6.1.0 (me@here)"))
-    with pytest.raises(UsageError, match="no such folder"):
+    with pytest.raises(UsageError, match="no folder kernel"):
         own(tmp_path / "image", tmp_path / "modules")
 
 

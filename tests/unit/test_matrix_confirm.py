@@ -11,7 +11,7 @@ from tunproof.errors import UsageError
 from tunproof.kernel import Disagreement, KernelReport, prepare
 from tunproof.kernel_results import keep
 from tunproof.lab import Lost
-from tunproof.matrix.conduct import KernelResult
+from tunproof.matrix.conduct import KernelResult, answers_digest
 from tunproof.matrix.confirm import seen_in
 from tunproof.matrix.publish import MATRIX
 from tunproof.probes import Probed
@@ -37,7 +37,10 @@ def asked(folder: Path, release: str, *, wrong: str = "", problem: str = "") -> 
     if not problem:
         keep(folder / release, report, CASES, CORPUS, select="read/udp4/*")
     version = release.partition("-")[0]
-    return KernelResult(release=release, version=version, package="", boots=1, seconds=1.0, problem=problem)
+    known = answers_digest(CASES)
+    return KernelResult(
+        release=release, version=version, package="", boots=1, seconds=1.0, problem=problem, answers=known
+    )
 
 
 def test_a_kernel_confirms_what_it_passed(tmp_path: Path) -> None:
@@ -48,7 +51,8 @@ def test_a_kernel_confirms_what_it_passed(tmp_path: Path) -> None:
         asked(tmp_path, "6.1.192", problem="it ended"),
     ]
     (tmp_path / MATRIX).write_bytes(msgspec.json.encode(results))
-    seen = seen_in(tmp_path)
+    narrow = CORPUS.narrowed("read/udp4/*")
+    seen = seen_in(tmp_path, narrow)
     assert [one.release for one in seen.kernels] == ["5.10.262", "7.3.4"]
     assert [one.release for one in seen.incomplete] == ["6.1.192"]
     assert {case for case, _ in seen.passed} == {case.id for case in CASES if case.kernel}
@@ -62,4 +66,11 @@ def test_a_folder_without_a_report_is_said_to_be_none(tmp_path: Path, content: b
     if content is not None:
         (tmp_path / MATRIX).write_bytes(content)
     with pytest.raises(UsageError, match="no report of `tunproof matrix run`"):
-        seen_in(tmp_path)
+        seen_in(tmp_path, CORPUS)
+
+
+@pytest.mark.parametrize("problem", ["", "it ended"])
+def test_a_run_that_says_less_than_the_corpus_asks_confirms_nothing(tmp_path: Path, problem: str) -> None:
+    (tmp_path / MATRIX).write_bytes(msgspec.json.encode([asked(tmp_path, "5.10.262", problem=problem)]))
+    with pytest.raises(UsageError, match="no kernel was asked everything" if problem else "run the matrix again"):
+        seen_in(tmp_path, CORPUS)

@@ -15,7 +15,7 @@ from tunproof.kernel_results import keep
 from tunproof.matrix.compare import differing, grouped, oldest_first
 from tunproof.matrix.conduct import KernelResult
 from tunproof.matrix.page import CASES, headline, page
-from tunproof.matrix.publish import MATRIX, publish
+from tunproof.matrix.publish import MATRIX, clear, publish
 from tunproof.probes import PROBES, Probed
 
 CWR = "read/tcp4/cwr-on-first-segment-only"
@@ -264,6 +264,7 @@ def test_both_pages_the_summary_and_the_results_are_written(tmp_path: Path) -> N
 
 def test_without_a_kernel_that_was_asked_there_is_no_page_of_cases(tmp_path: Path) -> None:
     put(tmp_path, CASES)
+    clear(tmp_path)
     path = publish(tmp_path, [never_up("7.3.4")], CORPUS)
     assert b"none could be asked" in path.read_bytes()
     assert not (tmp_path / CASES).exists(), "it was of an earlier run"

@@ -3,21 +3,25 @@
 import shlex
 from collections.abc import Callable
 
-from tio.linux import Delivered, Traits, Way
+from tio.linux import Delivered, Outcome, Traits, Way
 from tunfuzz.differential.cases import BLOCK
 from tunfuzz.differential.kernel import Differential, Predicted, Run
 from tunfuzz.shard import Shard, Tally
+from tunproof.errors import EnvironmentProblem
 from tunproof.matrix.examine import Frames, FramesReport
 from tunproof.matrix.machine import GuestGone
 from tunproof.matrix.remote import RemoteKernel
 
 __all__ = ["examine"]
 
+_FEW = "read/tcp4/two-segments"
+"""The cases that a finding is asked behind, when it is repeated."""
+
 
 def examine(kernel: RemoteKernel, traits: Traits, wanted: Frames, progress: Callable[[int, int], None]) -> FramesReport:
     """Put frames to a guest's kernel and to the model with its traits; differences are kept in a folder.
 
-    Raises `EnvironmentProblem` where a finding cannot be written. A guest that goes away ends it early, and is told.
+    A guest that goes away, or a finding that cannot be written, ends it early, and is told.
     """
     shard = Shard(seed=wanted.seed, first=0, count=wanted.frames)
     run = _RemoteRun(Differential(traits, kernel.kernel.release), kernel, shard, wanted.out)
@@ -25,8 +29,8 @@ def examine(kernel: RemoteKernel, traits: Traits, wanted: Frames, progress: Call
         for number in range(-(-wanted.frames // BLOCK)):
             run.block(number)
             progress(min((number + 1) * BLOCK, wanted.frames), wanted.frames)
-    except GuestGone as gone:
-        return _report(run.tally(0), str(gone))
+    except (GuestGone, EnvironmentProblem) as problem:
+        return _report(run.tally(0), str(problem))
     return _report(run.tally(0), "")
 
 
@@ -48,23 +52,33 @@ class _RemoteRun(Run):
     kernel: RemoteKernel
 
     def put(self, some: list[Predicted], way: Way) -> None:
-        """Put some cases to the kernel, all at once."""
-        asked = [(frame, _hint(prediction)) for _, frame, prediction, _ in some]
-        for one, got in zip(some, self.kernel.ask(way, asked), strict=True):
+        """Put some cases to the kernel, all at once; after a difference that is kept, the rest again in new labs."""
+        while some:
+            asked = [(frame, _hint(prediction)) for _, frame, prediction, _ in some]
+            try:
+                answers = self.kernel.ask(way, asked)
+            except GuestGone as gone:
+                raise GuestGone(f"{gone} (asked the random frames {some[0][0]} to {some[-1][0]})") from gone
+            some = some[self._taken(some, answers, way) :]
+
+    def _taken(self, some: list[Predicted], answers: list[Outcome | str], way: Way) -> int:
+        """Take answers until one makes labs new; return how many were."""
+        for at, (one, got) in enumerate(zip(some, answers, strict=True)):
             if isinstance(got, str):
                 self.differs(one, way, got)
             else:
                 self.agrees(one, way, got)
+            if self.kernel.is_fresh:
+                return at + 1
+        return len(some)
 
     def again(self, case: int) -> str:
         """Return the command that boots the kernel and asks it all cases up to this one."""
         kernel = self.kernel.kernel
-        chosen = ["--kernels", kernel.release]
-        if not kernel.package:
-            chosen = ["--kernel", str(kernel.image), *(["--modules", str(kernel.modules)] if kernel.modules else [])]
-        return shlex.join(
-            ["tunproof", "matrix", "run", *chosen, "--seed", str(self._shard.seed), "--frames", str(case + 1)]
-        )
+        modules = ["--modules", str(kernel.modules)] if kernel.modules else []
+        frames = ["--seed", str(self._shard.seed), "--frames", str(case + 1)]
+        first = ["tunproof", "matrix", "run", "--kernel", str(kernel.image), *modules, *frames]
+        return shlex.join([*first, "--select", _FEW, "--report", "tunproof-again"])
 
 
 def _hint(prediction: object) -> int:

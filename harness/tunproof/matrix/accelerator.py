@@ -2,25 +2,37 @@
 
 import os
 import time
+from collections.abc import Sequence
 
+from tunproof.errors import TunproofError
 from tunproof.matrix.guests import Guests
 from tunproof.matrix.kernels import Kernel
+from tunproof.matrix.machine import GuestGone, Machine
 
 __all__ = ["accelerator_for"]
 
 _KVM = "/dev/kvm"
-_PATIENCE = 8.0  # seconds in which a kernel that KVM runs has long said something on its console
+_PATIENCE = 4.0  # seconds in which a kernel that KVM runs has long said something on its console
 _LOOK = 0.05
 
 
-def accelerator_for(kernel: Kernel, guests: Guests) -> str:
-    """Return "kvm" where this kernel says something under it, else "tcg". Raises `EnvironmentProblem`."""
+def accelerator_for(kernels: Sequence[Kernel], guests: Guests) -> str:
+    """Return "kvm" where one of the kernels says something under it, else "tcg"."""
     if not os.access(_KVM, os.R_OK | os.W_OK):
         return "tcg"
-    with guests.started(kernel, "kvm") as machine:
-        deadline = time.monotonic() + _PATIENCE
-        while time.monotonic() < deadline and machine.is_running:
-            if "Linux version" in machine.console:
-                return "kvm"
-            time.sleep(_LOOK)
+    for kernel in kernels:
+        try:
+            with guests.started(kernel, "kvm") as machine:
+                return "kvm" if _speaks(machine) else "tcg"
+        except (GuestGone, TunproofError):  # which is told when its turn comes
+            continue
     return "tcg"
+
+
+def _speaks(machine: Machine) -> bool:
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline and machine.is_running:
+        if "Linux version" in machine.console:
+            return True
+        time.sleep(_LOOK)
+    return False

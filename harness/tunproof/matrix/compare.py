@@ -9,6 +9,7 @@ from tunproof.corpus.cases import Case
 from tunproof.corpus.load import Corpus
 from tunproof.corpus.model import KernelDelivers, KernelLoses, KernelRefuses, KernelSame
 from tunproof.matrix.conduct import KernelResult
+from tunproof.matrix.order import order
 from tunproof.probes import PROBES
 
 __all__ = [
@@ -49,7 +50,7 @@ class Group:
 
 def oldest_first(results: Sequence[KernelResult]) -> list[KernelResult]:
     """Return results in the order of their versions."""
-    return sorted(results, key=lambda one: [int(part) for part in one.version.split(".") if part.isdigit()])
+    return sorted(results, key=lambda one: order(one.version))
 
 
 def names(results: Sequence[KernelResult]) -> dict[str, str]:
@@ -73,7 +74,14 @@ def _row(case: Case, results: Sequence[KernelResult], traits: Sequence[Trait]) -
         return None
     if UNEXPLAINED in answers.values():
         return Row(case, answers, ())
-    return Row(case, answers, tuple(trait for trait in traits if trait in case.traits))
+    return Row(case, answers, tuple(trait for trait in traits if _decides(trait, case, results)))
+
+
+def _decides(trait: Trait, case: Case, results: Sequence[KernelResult]) -> bool:
+    """Whether one of these kernels would answer otherwise if it had this trait, or had it not."""
+    return trait in case.traits and any(
+        case.answer_of(frozenset(one.traits)) != case.answer_of(frozenset(one.traits) ^ {trait}) for one in results
+    )
 
 
 def _answer(case: Case, result: KernelResult, others: list[tuple[str, ...]]) -> str:
@@ -105,8 +113,8 @@ def grouped(rows: Sequence[Row]) -> list[Group]:
 
 def traits_that_differ(results: Sequence[KernelResult]) -> list[Trait]:
     """Return the traits that some of the kernels have and others lack, in the order of the probes."""
-    probed = [one.traits for one in results if one.cases]
-    return [trait for trait in PROBES if len({trait in traits for traits in probed}) > 1]
+    probed = [one for one in results if one.cases]
+    return [trait for trait in PROBES if len({trait in one.traits for one in probed if trait not in one.unknown}) > 1]
 
 
 def regressions(results: Sequence[KernelResult]) -> list[tuple[Trait, list[KernelResult]]]:

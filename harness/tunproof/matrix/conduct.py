@@ -4,20 +4,22 @@ A guest that hangs, panics or dies is a result, and the others go on. Some kerne
 at random, before anything was asked: those are booted again, a few times, and it is told how often.
 """
 
-import tempfile
+import hashlib
+import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from tunproof.corpus.cases import Case
 from tunproof.corpus.load import Corpus
-from tunproof.errors import TunproofError
-from tunproof.kernel import KernelReport
+from tunproof.errors import EnvironmentProblem, TunproofError
 from tunproof.kernel_results import keep
 from tunproof.matrix.accelerator import accelerator_for
 from tunproof.matrix.examine import Frames, FramesReport, Tick, differential, verify
@@ -26,9 +28,21 @@ from tunproof.matrix.kernels import Kernel
 from tunproof.matrix.machine import GuestGone, Machine
 from tunproof.matrix.remote import RemoteKernel
 from tunproof.probes import Probed, probe
-from tunproof.reports.write import write_file, writing
+from tunproof.reports.write import EVIDENCE, JUNIT, PAGE, SUMMARY, write_file, writing
+from tunproof.results import STREAM
 
-__all__ = ["BOOTS", "CONSOLE", "FINDINGS", "RESULT", "Conducted", "KernelResult", "Wanted", "conduct"]
+__all__ = [
+    "BOOTS",
+    "CONSOLE",
+    "FINDINGS",
+    "RESULT",
+    "TRACEBACK",
+    "Conducted",
+    "KernelResult",
+    "Wanted",
+    "answers_digest",
+    "conduct",
+]
 
 BOOTS = 3
 """How often a kernel is booted at most."""
@@ -36,6 +50,8 @@ BOOTS = 3
 CONSOLE = "console.log"
 FINDINGS = "findings"
 RESULT = "kernel.json"
+TRACEBACK = "traceback.txt"
+_FILES = (RESULT, CONSOLE, TRACEBACK, STREAM, PAGE, JUNIT, SUMMARY)
 _INTERRUPTED = "the run was interrupted"
 _BOOT_PATIENCE = 120.0  # seconds from QEMU's start to the guest's first word
 
@@ -52,8 +68,17 @@ class Wanted:
     out: Path
 
 
+def answers_digest(cases: Iterable[Case]) -> str:
+    """Return what tells cases from others: SHA-256 over ids, digests, and what they say of kernels."""
+    known = [(case.id, case.digest, case.kernel) for case in cases]
+    return "sha256:" + hashlib.sha256(msgspec.json.encode(known)).hexdigest()
+
+
 class KernelResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of one kernel. `problem` is "" where all that was wanted was asked, and answered."""
+    """What came of one kernel. `problem` is "" where all that was wanted was asked, and answered.
+
+    `cases` were selected, and `answers` is their digest; those that `agree` and `disagree` were put to it.
+    """
 
     release: str
     version: str
@@ -64,6 +89,7 @@ class KernelResult(msgspec.Struct, frozen=True, kw_only=True):
     traits: list[str] = []
     unknown: dict[str, str] = {}
     cases: int = 0
+    answers: str = ""
     agree: int = 0
     disagree: list[str] = []
     frames: FramesReport | None = None
@@ -102,118 +128,167 @@ def conduct(
     """Ask kernels, `jobs` at a time, and return what came of them, in their order.
 
     Each result is in `wanted.out`, in a folder by release, before `done` is called with it. Ctrl-C ends all guests.
-    Raises `EnvironmentProblem` where guests cannot be made, or results not be written.
+    Where something of one kernel goes wrong, the others go on.
     """
-    with tempfile.TemporaryDirectory(prefix="tunproof-matrix-") as folder:
-        guests = Guests(Path(folder))
-        progress("", "looks whether KVM works")
-        accelerator = accelerator_for(kernels[0], guests)
-        asked = [_Examination(kernel, wanted, guests, accelerator, progress) for kernel in kernels]
-        interrupted = False
-        with ThreadPoolExecutor(jobs) as pool:
-            started = {pool.submit(one.result): one for one in asked}
-            try:
-                for future in as_completed(started):
-                    done(future.result())
-            except KeyboardInterrupt:
-                interrupted = True
-            finally:
-                for future in started:
-                    future.cancel()
-                guests.stop()
-        results = [one.not_asked() if future.cancelled() else future.result() for future, one in started.items()]
-    return Conducted(results, interrupted)
+    guests = Guests()
+    results: dict[str, KernelResult] = {}
+    interrupted = False
+    asked = [_Examination(kernel, wanted, guests, progress) for kernel in kernels]
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            progress("", "looks whether KVM works")
+            accelerator = accelerator_for(kernels, guests)
+            progress("", "")
+            started = {pool.submit(one.result, accelerator): one for one in asked}
+            for future in as_completed(started):
+                result = _result_of(future, started[future])
+                results[result.release] = result
+                done(result)
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            guests.stop()
+    return Conducted([results.get(one.release) or one.interrupted() for one in asked], interrupted)
+
+
+def _result_of(future: Future[KernelResult], one: "_Examination") -> KernelResult:
+    """Return a result; of a kernel whose folder cannot be written, one that is nowhere else."""
+    try:
+        return future.result()
+    except TunproofError as problem:
+        return one.failed(str(problem))
 
 
 class _Examination:
-    """One kernel."""
+    """One kernel: what is known of it grows."""
 
-    def __init__(self, kernel: Kernel, wanted: Wanted, guests: Guests, accelerator: str, progress: Progress) -> None:
+    def __init__(self, kernel: Kernel, wanted: Wanted, guests: Guests, progress: Progress) -> None:
         self._kernel = kernel
         self._wanted = wanted
         self._guests = guests
-        self._accelerator = accelerator
         self._out = wanted.out / kernel.release
         self._progress = progress
+        self._known = KernelResult(
+            release=kernel.release, version=kernel.version, package=kernel.package, boots=0, seconds=0.0
+        )
 
-    def result(self) -> KernelResult:
-        """Boot the kernel, ask it everything, and write down what it said."""
+    @property
+    def release(self) -> str:
+        """The kernel's release."""
+        return self._kernel.release
+
+    def result(self, accelerator: str) -> KernelResult:
+        """Boot the kernel, ask it everything, and write down what it said. Raises `EnvironmentProblem`, `UsageError`.
+
+        A bug of ours is a problem with this kernel, and the others are asked all the same.
+        """
         started = time.monotonic()
         with writing(self._out):
+            self._clear()
             try:
-                result = self._booted(1)
+                self._boot(accelerator)
             except (GuestGone, TunproofError) as problem:
-                result = self._note(0, str(problem))
-            if self._guests.stopped and result.problem:
-                result = msgspec.structs.replace(result, problem=_INTERRUPTED)
-            result = msgspec.structs.replace(result, seconds=round(time.monotonic() - started, 1))
-            write_file(self._out / RESULT, msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
-        return result
+                self._learn(problem=str(problem))
+            except OSError:
+                raise
+            except Exception as error:  # noqa: BLE001
+                write_file(self._out / TRACEBACK, traceback.format_exc().encode())
+                self._learn(problem=f"a bug of tunproof, please report its {TRACEBACK}: {error!r}")
+            if self._guests.stopped and self._known.problem:
+                self._learn(problem=_INTERRUPTED)
+            self._learn(seconds=round(time.monotonic() - started, 1))
+            self._write()
+        return self._known
 
-    def not_asked(self) -> KernelResult:
-        """Return the result of a kernel whose turn did not come."""
-        return self._note(0, _INTERRUPTED)
+    def interrupted(self) -> KernelResult:
+        """Return the result of a kernel that was not asked everything, be it that its turn did not come."""
+        if not self._known.seconds:
+            with writing(self._out):
+                self._clear()
+                self._learn(problem=_INTERRUPTED)
+                self._write()
+        return self._known
 
-    def _booted(self, boot: int) -> KernelResult:
-        self._say(f"boots ({boot} of {BOOTS})" if boot > 1 else "boots")
-        with self._machine(boot) as machine:
-            try:
-                machine.hello(_BOOT_PATIENCE)
-            except GuestGone as gone:
-                early = str(gone)
-            else:
-                return self._examined(RemoteKernel(machine), boot)
-        if boot < BOOTS and not self._guests.stopped:
-            return self._booted(boot + 1)
-        return self._note(boot, problem=f"it was booted {boot} times and never came up: {early}")
+    def failed(self, problem: str) -> KernelResult:
+        """Return the result of a kernel with whose results nothing could be done."""
+        self._learn(problem=problem)
+        return self._known
+
+    def _boot(self, accelerator: str) -> None:
+        """Boot until the kernel comes up, and ask it."""
+        while True:
+            boot = self._known.boots + 1
+            self._learn(boots=boot)
+            self._say(f"boots ({boot} of {BOOTS})" if boot > 1 else "boots")
+            with self._machine(accelerator) as machine:
+                try:
+                    says = machine.hello(_BOOT_PATIENCE)
+                except GuestGone as gone:
+                    early = str(gone)
+                else:
+                    self._ask(RemoteKernel(machine), says)
+                    return
+            if boot == BOOTS or self._guests.stopped:
+                raise GuestGone(f"it was booted {boot} times and never came up: {early}")
 
     @contextmanager
-    def _machine(self, boot: int) -> Iterator[Machine]:
-        with self._guests.started(self._kernel, self._accelerator) as machine:
+    def _machine(self, accelerator: str) -> Iterator[Machine]:
+        with self._guests.started(self._kernel, accelerator) as machine:
             try:
                 yield machine
             finally:
+                boot = self._known.boots
                 name = CONSOLE if boot == 1 else f"boot-{boot}-{CONSOLE}"
                 write_file(self._out / name, machine.console.encode())
 
-    def _examined(self, kernel: RemoteKernel, boot: int) -> KernelResult:
-        note = self._note(boot)
-        try:
-            self._say("probes")
-            probed = probe(kernel)
-            note = msgspec.structs.replace(note, traits=sorted(probed.traits), unknown=dict(probed.unknown))
-            report = verify(kernel, probed, self._wanted.cases, self._tick("cases"))
-            self._keep(report)
-            note = msgspec.structs.replace(
-                note, cases=report.cases, agree=report.agree, disagree=[one.case.id for one in report.disagreements]
-            )
-            return self._with_frames(kernel, probed, note)
-        except (GuestGone, TunproofError) as problem:
-            return msgspec.structs.replace(note, problem=str(problem))
-
-    def _with_frames(self, kernel: RemoteKernel, probed: Probed, note: KernelResult) -> KernelResult:
+    def _ask(self, kernel: RemoteKernel, says: str) -> None:
+        if says != self.release:
+            raise EnvironmentProblem(f"the kernel that came up is {says}", cure="see which image that is")
+        self._say("probes")
+        probed = probe(kernel)
+        self._learn(traits=sorted(probed.traits), unknown=dict(probed.unknown))
+        self._ask_cases(kernel, probed)
+        if self._known.problem:
+            return
         if probed.unknown:
             reasons = "; ".join(f"{trait}: {reason}" for trait, reason in probed.unknown.items())
-            return msgspec.structs.replace(note, problem=f"traits that cannot be found out: {reasons}")
-        if not self._wanted.frames:
-            return note
-        frames = Frames(frames=self._wanted.frames, seed=self._wanted.seed, out=self._out / FINDINGS)
-        told = differential()(kernel, probed.traits, frames, self._tick("frames"))
-        return msgspec.structs.replace(note, frames=told, problem=told.ended)
+            self._learn(problem=f"traits that cannot be found out: {reasons}")
+        elif self._wanted.frames:
+            self._ask_frames(kernel, probed)
+        elif not self._known.asked:
+            self._learn(problem="no case was one to ask it")
 
-    def _keep(self, report: KernelReport) -> None:
-        keep(self._out, report, self._wanted.cases, self._wanted.corpus, select=self._wanted.select)
-
-    def _note(self, boot: int, problem: str = "") -> KernelResult:
-        kernel = self._kernel
-        return KernelResult(
-            release=kernel.release,
-            version=kernel.version,
-            package=kernel.package,
-            boots=boot,
-            seconds=0.0,
-            problem=problem,
+    def _ask_cases(self, kernel: RemoteKernel, probed: Probed) -> None:
+        wanted = self._wanted
+        report, ended = verify(kernel, probed, wanted.cases, self._tick("cases"))
+        keep(self._out, report, wanted.cases, wanted.corpus, select=wanted.select)
+        wrong = dict.fromkeys(one.case.id for one in report.disagreements)
+        self._learn(
+            cases=report.cases,
+            answers=answers_digest(wanted.cases),
+            agree=report.agree,
+            disagree=list(wrong),
+            problem=ended,
         )
+
+    def _ask_frames(self, kernel: RemoteKernel, probed: Probed) -> None:
+        wanted = Frames(frames=self._wanted.frames, seed=self._wanted.seed, out=self._out / FINDINGS)
+        told = differential()(kernel, probed.traits, wanted, self._tick("frames"))
+        self._learn(frames=told, problem=told.ended or ("" if told.frames else "no random frame was compared"))
+
+    def _learn(self, **changes: Any) -> None:
+        self._known = msgspec.structs.replace(self._known, **changes)
+
+    def _write(self) -> None:
+        write_file(self._out / RESULT, msgspec.json.format(msgspec.json.encode(self._known), indent=2) + b"\n")
+
+    def _clear(self) -> None:
+        """Remove what an earlier run has left of this kernel: nobody may take it for what this one says."""
+        for name in (FINDINGS, EVIDENCE):
+            shutil.rmtree(self._out / name, ignore_errors=True)
+        for path in (*(self._out / name for name in _FILES), *self._out.glob(f"boot-*-{CONSOLE}")):
+            path.unlink(missing_ok=True)
 
     def _tick(self, what: str) -> Tick:
         return lambda done, total: self._say(f"{what}: {done} of {total}")

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import msgspec
 
+from tunproof.corpus.load import Corpus
 from tunproof.errors import UsageError
-from tunproof.matrix.conduct import KernelResult
+from tunproof.matrix.conduct import KernelResult, answers_digest
 from tunproof.matrix.publish import MATRIX
 from tunproof.results import STREAM, read
 from tunproof.verdict import Kind
@@ -27,13 +28,20 @@ class Seen:
     passed: dict[tuple[str, str], frozenset[str]]
 
 
-def seen_in(folder: Path) -> Seen:
-    """Read the report of a matrix run. Raises `UsageError` where the folder has none."""
+def seen_in(folder: Path, corpus: Corpus) -> Seen:
+    """Read the report of a matrix run.
+
+    Raises `UsageError` where the folder has none, or one that says less than the whole corpus, or another one, asks.
+    """
     try:
         results = msgspec.json.decode((folder / MATRIX).read_bytes(), type=list[KernelResult])
     except (OSError, msgspec.DecodeError) as error:
         raise UsageError(f"{folder} has no report of `tunproof matrix run`: {error}") from error
     whole = [one for one in results if not one.problem]
+    if not whole:
+        raise UsageError(f"{folder}: no kernel was asked everything")
+    if any(one.answers != answers_digest(corpus.cases.values()) for one in whole):
+        raise UsageError(f"{folder} is about other cases than these: run the matrix again, without --select")
     passed: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     for one in whole:
         for result in read(folder / one.release / STREAM).results.values():

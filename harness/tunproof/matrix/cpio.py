@@ -30,11 +30,6 @@ class Archive:
         self._beneath(path)
         self._add(path, stat.S_IFREG | (0o755 if executable else 0o644), content)
 
-    def link(self, path: str, target: str) -> None:
-        """Add a symbolic link."""
-        self._beneath(path)
-        self._add(path, stat.S_IFLNK | 0o777, target.encode())
-
     def device(self, path: str, major: int, minor: int) -> None:
         """Add a character device. No privilege is needed: it is only written down."""
         self._beneath(path)
@@ -43,9 +38,6 @@ class Archive:
     def to_bytes(self) -> bytes:
         """Return the archive so far, with its end."""
         return b"".join((*self._parts, _entry(_TRAILER, 0, b"", (0, 0), 0)))
-
-    def __contains__(self, path: str) -> bool:
-        return path in self._names
 
     def _beneath(self, path: str) -> None:
         self.folder(str(PurePosixPath(path).parent))

@@ -2,16 +2,18 @@
 
 import importlib.metadata
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
-from tio.linux import REDIRECT, Traits
+from tio.linux import REDIRECT, Outcome, Traits
 from tunproof.corpus.cases import Case
 from tunproof.errors import EnvironmentProblem
 from tunproof.kernel import Disagreement, KernelReport, Question, report_on
+from tunproof.matrix.machine import GuestGone
 from tunproof.matrix.remote import LACKING, RemoteKernel
 from tunproof.probes import Probed
 
@@ -54,21 +56,34 @@ class Examiner(Protocol):
         ...
 
 
-def verify(kernel: RemoteKernel, probed: Probed, cases: Sequence[Case], progress: Tick) -> KernelReport:
+def verify(kernel: RemoteKernel, probed: Probed, cases: Sequence[Case], progress: Tick) -> tuple[KernelReport, str]:
     """Put cases to the kernel of a guest, as `tunproof.kernel.verify` does to the running one.
 
-    Raises `GuestGone`, `EnvironmentProblem` where its labs do not work.
+    The words say why it ended early, "" where it did not; cases that were not answered do not apply.
     """
+    ended = ""
+    left: dict[str, str] = {}
 
     def ask(questions: Sequence[Question]) -> Iterator[Disagreement]:
-        answers = kernel.ask(REDIRECT, [(question.frame, question.hint) for question in questions])
-        for question, got in zip(questions, answers, strict=True):
+        nonlocal ended
+        answers: list[Outcome | str] = []
+        if not ended:
+            try:
+                answers = kernel.ask(REDIRECT, [(question.frame, question.hint) for question in questions])
+            except GuestGone as gone:
+                ended = f"{gone} (asked the cases from {questions[0].case.id} to {questions[-1].case.id})"
+        for question, got in zip_longest(questions, answers):
             if isinstance(got, str):
-                raise EnvironmentProblem(f"{question.case.id}: {got}", cure=LACKING)
-            if got != question.expected:
+                ended = f"{question.case.id}: {got}\n  cure: {LACKING}"
+            if got is None or isinstance(got, str):
+                left[question.case.id] = f"not asked: {ended}"
+            elif got != question.expected:
                 yield Disagreement(question.case, question.expected, got)
 
-    return report_on(kernel.kernel.release, probed, cases, ask, progress)
+    report = report_on(kernel.kernel.release, probed, cases, ask, progress)
+    wrong = {one.case.id for one in report.disagreements}
+    left = {case: why for case, why in left.items() if case not in wrong}
+    return replace(report, agree=report.agree - len(left), not_applicable=report.not_applicable | left), ended
 
 
 def differential() -> Examiner:

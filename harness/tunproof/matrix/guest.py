@@ -1,6 +1,6 @@
 """What runs in a guest, as its first and only process: it makes labs, writes frames, and says what became of them.
 
-    hello       release and machine, once
+    hello       its release, once
     request     a way, and frames with the number of packets that are expected; or: new labs, please
     answer      an outcome for each frame
 
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def _serve(wire: Wire) -> None:
-    wire.send(Hello(release=os.uname().release, machine=os.uname().machine))
+    wire.send(Hello(release=os.uname().release))
     with RunningKernel() as kernel:
         while (request := wire.receive(Request)) is not None:
             if request.fresh:

@@ -1,9 +1,9 @@
 """The guests of a run: how each is made, and those that are running, so that all can be ended at once."""
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from tunproof.errors import EnvironmentProblem
 from tunproof.matrix.initramfs import Initramfs
@@ -14,10 +14,9 @@ __all__ = ["Guests"]
 
 
 class Guests:
-    """For several threads. Roots of guests, some 60 MB each, are in `folder` as long as the guest runs."""
+    """For several threads. Roots of guests are in memory, so that whatever ends this process leaves no file behind."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self) -> None:
         self._initramfs = Initramfs()
         self._running: set[Machine] = set()
         self._stopped = False
@@ -26,17 +25,16 @@ class Guests:
     @contextmanager
     def started(self, kernel: Kernel, accelerator: str) -> Iterator[Machine]:
         """Start a guest; it is gone at the end. Raises `EnvironmentProblem`, and `GuestGone` after `stop`."""
-        image = self._folder / f"{kernel.release}.cpio"
+        root = self._root(kernel)
         try:
-            self._write(kernel, image)
-            machine = self._machine(kernel, image, accelerator)
+            machine = self._machine(kernel, root, accelerator)
             try:
                 yield machine
             finally:
                 machine.close()
                 self._running.discard(machine)
         finally:
-            image.unlink(missing_ok=True)
+            os.close(root)
 
     @property
     def stopped(self) -> bool:
@@ -51,19 +49,25 @@ class Guests:
         for machine in running:
             machine.kill()
 
-    def _machine(self, kernel: Kernel, image: Path, accelerator: str) -> Machine:
+    def _machine(self, kernel: Kernel, root: int, accelerator: str) -> Machine:
         with self._lock:
             if self._stopped:
                 raise GuestGone("the run was stopped")
-            machine = Machine(kernel, image, accelerator=accelerator)
+            machine = Machine(kernel, root, accelerator=accelerator)
             self._running.add(machine)
             return machine
 
-    def _write(self, kernel: Kernel, image: Path) -> None:
+    def _root(self, kernel: Kernel) -> int:
+        """Return a file descriptor with the root of a guest (`memfd_create(2)`)."""
+        content = self._initramfs.of(kernel)
+        root = os.memfd_create("tunproof-root")
         try:
-            self._initramfs.write(kernel, image)
+            with open(root, "wb", closefd=False) as file:
+                file.writelines(content)
         except OSError as error:
+            os.close(root)
             raise EnvironmentProblem(
-                f"the root of a guest cannot be written: {image}: {error.strerror}",
-                cure="free 100 MB for each guest there, or name another folder in TMPDIR",
+                f"there is no room for the root of a guest: {error.strerror}",
+                cure="free 100 MB of memory for each guest, or ask for less --jobs",
             ) from error
+        return root

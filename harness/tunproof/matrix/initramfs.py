@@ -1,7 +1,5 @@
 """The first root of a guest: Python, our packages, the modules that labs need, and nothing else."""
 
-from pathlib import Path
-
 from tunproof.matrix.cpio import Archive
 from tunproof.matrix.kernels import Kernel
 from tunproof.matrix.modules import NEEDED, load_order
@@ -34,12 +32,10 @@ class Initramfs:
         add_python(archive)
         self._common = archive.to_bytes()
 
-    def write(self, kernel: Kernel, path: Path) -> None:
-        """Write the archive for a kernel. Raises `EnvironmentProblem`, `OSError`."""
+    def of(self, kernel: Kernel) -> tuple[bytes, bytes]:
+        """Return the archives for a kernel, one to stand behind the other. Raises `EnvironmentProblem`."""
         modules = Archive()
         if kernel.modules is not None:
             for number, (name, content) in enumerate(load_order(kernel.modules, (*_PORT, *NEEDED))):
                 modules.file(f"/modules/{number:02}-{name}.ko", content)
-        with path.open("wb") as file:
-            file.write(self._common)
-            file.write(modules.to_bytes())
+        return self._common, modules.to_bytes()

@@ -87,8 +87,8 @@ def own(image: Path, modules: Path | None) -> Kernel:
     """
     text = banner(image)
     release = text.partition(" ")[0]
-    if modules is not None and not modules.is_dir():
-        raise UsageError(f"--modules {modules}: there is no such folder")
+    if modules is not None and not (modules / "kernel").is_dir():
+        raise UsageError(f"--modules {modules}: it has no folder kernel/, as lib/modules/RELEASE has")
     # A distribution's kernel has a release of its own counting; its banner ends with the package's version.
     packaged = re.search(r" Debian (\d+(?:\.\d+)+)\S*", text)
     upstream = packaged or re.match(r"(\d+(?:\.\d+)+)", release)

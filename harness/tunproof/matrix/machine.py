@@ -5,24 +5,26 @@ that floods it fills nobody's disk.
 """
 
 import os
+import platform
 import shutil
 import socket
 import struct
 import subprocess
 import threading
-from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import Final, TypeVar
 
 from tunproof.errors import EnvironmentProblem
 from tunproof.matrix.kernels import Kernel
 from tunproof.matrix.wire import PORT, Answer, Hello, Request, Wire
+from tunproof.reports.text import legible, shortened
 
 __all__ = ["QEMU", "GuestGone", "Machine", "ensure"]
 
 QEMU: Final = "qemu-system-x86_64"
 
 _MEMORY = 1024  # MiB
-_CONSOLE_MOST = 1 << 20  # bytes of console that are kept: what comes after is counted
+_HEAD_MOST, _TAIL_MOST = 1 << 20, 1 << 16  # bytes of console that are kept; what comes between is counted
+_LONGEST_WORDS = 200  # characters
 _COMMAND_LINE = "console=ttyS0 panic=-1 rdinit=/init random.trust_cpu=on mitigations=off loglevel=6"
 _END_PATIENCE = 5.0  # seconds
 _TELLING = ("Kernel panic", "BUG:", "Oops", "general protection", "Error:", "error:")
@@ -36,6 +38,11 @@ class GuestGone(Exception):
 
 def ensure() -> None:
     """Make sure that guests can be started. Raises `EnvironmentProblem`."""
+    if platform.machine() != "x86_64":
+        raise EnvironmentProblem(
+            f"guests have this machine's Python, and are x86-64; this machine is {platform.machine()}",
+            cure="run the matrix on an x86-64 machine",
+        )
     if shutil.which(QEMU) is None:
         raise EnvironmentProblem(
             f"{QEMU} is missing, in which the kernels would run",
@@ -46,20 +53,23 @@ def ensure() -> None:
 class Machine:
     """A running guest. Not for several threads; but `kill` may be called by any, and ends a wait for an answer."""
 
-    def __init__(self, kernel: Kernel, initramfs: Path, *, accelerator: str = "tcg") -> None:
+    def __init__(self, kernel: Kernel, root: int, *, accelerator: str = "tcg") -> None:
+        """Start a guest. `root` is a file descriptor with its first root."""
         self.kernel = kernel
-        self._console = bytearray()
+        self._head = bytearray()
+        self._tail = bytearray()
         self._flood = 0
         ours, theirs = socket.socketpair()
         self._port = ours
         self._wire = Wire(ours.fileno())
         try:
             self._process = subprocess.Popen(
-                [*_dies_with_us(), *_command(kernel, initramfs, accelerator, theirs.fileno())],
+                [*_dies_with_us(), *_command(kernel, root, accelerator, theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[theirs.fileno(), root],
+                process_group=0,  # Ctrl-C is for us alone: guests are ended when it is known why
             )
         except OSError as error:
             ours.close()
@@ -74,18 +84,18 @@ class Machine:
     @property
     def console(self) -> str:
         """What the guest said on its console so far, QEMU's own complaints with it."""
-        end = f"\n[{self._flood} more bytes are left out]\n" if self._flood else ""
-        return self._console.decode(errors="replace").replace("\r", "") + end
+        left = f"\n[{self._flood} bytes are left out]\n".encode() if self._flood else b""
+        return (self._head + left + self._tail).decode(errors="replace").replace("\r", "")
 
     @property
     def is_running(self) -> bool:
         """Whether QEMU has not ended."""
         return self._process.poll() is None
 
-    def hello(self, patience: float) -> Hello:
-        """Wait until the guest is there. Raises `GuestGone`."""
+    def hello(self, patience: float) -> str:
+        """Wait until the guest is there, and return its release. Raises `GuestGone`."""
         self._be_patient(patience)
-        return self._receive(Hello, f"it did not come up within {patience:g} s")
+        return self._receive(Hello, f"it did not come up within {patience:g} s").release
 
     def ask(self, request: Request, patience: float) -> Answer:
         """Return the answer to a request. Raises `GuestGone`."""
@@ -110,12 +120,6 @@ class Machine:
         self._listener.join(_END_PATIENCE)
         self._port.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def _be_patient(self, seconds: float) -> None:
         """Have reads and writes of the port fail with EAGAIN after so long (`socket(7)`)."""
         timeval = struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
@@ -130,27 +134,36 @@ class Machine:
         except (OSError, ValueError) as error:  # msgspec's errors are ValueErrors
             raise GuestGone(f"it said something that makes no sense: {error}") from error
         if message is None:
-            self._process.wait(_END_PATIENCE)
-            raise GuestGone(f"it ended: {self._last_words()}")
+            raise GuestGone(self._how_it_ended())
         return message
+
+    def _how_it_ended(self) -> str:
+        try:
+            self._process.wait(_END_PATIENCE)
+        except subprocess.TimeoutExpired:
+            return "it closed its port and did not end"
+        self._listener.join(_END_PATIENCE)
+        return f"it ended: {self._last_words()}"
 
     def _last_words(self) -> str:
         """Return the line of the console that tells most: where a panic is announced, or the last one."""
         lines = [line.strip() for line in self.console.splitlines() if line.strip()]
-        telling = [line for line in lines if any(word in line for word in _TELLING)]
-        return (telling or lines or ["it said nothing"])[0 if telling else -1]
+        telling = (line for word in _TELLING for line in lines if word in line)
+        return shortened(legible(next(telling, lines[-1] if lines else "it said nothing")), _LONGEST_WORDS)
 
     def _listen(self) -> None:
-        """Keep what is said on the console, up to a limit."""
+        """Keep what is said on the console: of too much the beginning and the end."""
         assert self._process.stdout is not None  # noqa: S101 (for the type checker)
         with self._process.stdout as console:
             while some := os.read(console.fileno(), 1 << 16):
-                room = max(_CONSOLE_MOST - len(self._console), 0)
-                self._console += some[:room]
-                self._flood += max(len(some) - room, 0)
+                room = max(_HEAD_MOST - len(self._head), 0)
+                self._head += some[:room]
+                self._tail += some[room:]
+                self._flood += max(len(self._tail) - _TAIL_MOST, 0)
+                del self._tail[:-_TAIL_MOST]
 
 
-def _command(kernel: Kernel, initramfs: Path, accelerator: str, port: int) -> list[str]:
+def _command(kernel: Kernel, root: int, accelerator: str, port: int) -> list[str]:
     return [
         QEMU,
         *("-nodefaults", "-no-user-config", "-no-reboot"),
@@ -158,7 +171,7 @@ def _command(kernel: Kernel, initramfs: Path, accelerator: str, port: int) -> li
         *("-machine", f"pc,accel={accelerator}", "-cpu", "max", "-smp", "1", "-m", str(_MEMORY)),
         *("-device", "virtio-serial-pci", "-chardev", f"socket,id=port,fd={port}"),
         *("-device", f"virtserialport,chardev=port,name={PORT}"),
-        *("-kernel", str(kernel.image), "-initrd", str(initramfs), "-append", _COMMAND_LINE),
+        *("-kernel", str(kernel.image), "-initrd", f"/proc/self/fd/{root}", "-append", _COMMAND_LINE),
     ]
 
 

@@ -46,7 +46,7 @@ def _kernels(kernels: Sequence[KernelResult]) -> Iterator[str]:
     yield from _table(*heads, *(["incomplete"] if problems else []))
     for one in kernels:
         yield _line(
-            one.release,
+            one.release if one.boots < 2 else f"{one.release} (booted {one.boots} times)",
             one.package or "built by hand",
             f"{one.agree} of {one.asked}",
             str(one.frames.frames if one.frames else 0),
@@ -86,6 +86,8 @@ def _traits(kernels: Sequence[KernelResult]) -> Iterator[str]:
     for trait in PROBES:
         yield _line(f"`{trait}`", *(_known(one, trait) for one in kernels))
     yield ""
+    for one in kernels:
+        yield from (f"- ? {one.release}, `{trait}`: {reason}" for trait, reason in one.unknown.items())
     for trait in traits_that_differ(kernels):
         about = ABOUT[trait]
         yield f"- `{trait}` ({about.releases}; {about.commit or 'commit not known'}): {about.means}"
@@ -102,6 +104,8 @@ def _regressions(kernels: Sequence[KernelResult]) -> Iterator[str]:
     yield "## Regressions"
     yield ""
     name = names(kernels)
+    if not regressions(kernels):
+        yield "None of these kernels has one that is known."
     for trait, having in regressions(kernels):
         about = ABOUT[trait]
         fixed = f"fixed by {about.fixed}" if about.fixed else "nobody has fixed it so far"

@@ -4,10 +4,12 @@ A package brings no `modules.dep`: that is made where it is installed. So each m
 section names those that it depends on.
 """
 
+import gzip
 import lzma
 import re
 import shutil
 import subprocess
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +26,8 @@ _ALIASES = re.compile(r"\.ko(\.(xz|zst|gz))?$")
 
 def names_in(folder: Path) -> dict[str, Path]:
     """Return the file of each module below a folder."""
-    return {_ALIASES.sub("", path.name).replace("-", "_"): path for path in folder.rglob("*.ko*")}
+    found = (path for path in folder.rglob("*.ko*") if _ALIASES.search(path.name))
+    return {_ALIASES.sub("", path.name).replace("-", "_"): path for path in found}
 
 
 def load_order(folder: Path, needed: tuple[str, ...] = NEEDED) -> list[tuple[str, bytes]]:
@@ -59,8 +62,10 @@ def _content(path: Path) -> bytes:
         raw = path.read_bytes()
         if path.suffix == ".xz":
             return lzma.decompress(raw)
+        if path.suffix == ".gz":
+            return gzip.decompress(raw)
         return _unpacked_zstd(raw) if path.suffix == ".zst" else raw
-    except (OSError, lzma.LZMAError, subprocess.CalledProcessError) as error:
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, subprocess.CalledProcessError) as error:
         raise EnvironmentProblem(f"the module {path} cannot be read: {error}", cure="fetch the kernel again") from error
 
 

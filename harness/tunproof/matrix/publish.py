@@ -13,12 +13,19 @@ from tunproof.reports.page import page as page_of_streams
 from tunproof.reports.write import PAGE, write_file, writing
 from tunproof.results import STREAM, read
 
-__all__ = ["MATRIX", "publish"]
+__all__ = ["MATRIX", "clear", "publish"]
 
 MATRIX = "matrix.json"
 """All results of a run, in one file."""
 
 _SUMMARY = "kernels.md"
+
+
+def clear(folder: Path) -> None:
+    """Remove the reports of an earlier run, which say nothing of the one that begins."""
+    with writing(folder):
+        for name in (MATRIX, _SUMMARY, CASES, PAGE):
+            (folder / name).unlink(missing_ok=True)
 
 
 def publish(folder: Path, results: Sequence[KernelResult], corpus: Corpus) -> Path:
@@ -32,8 +39,6 @@ def publish(folder: Path, results: Sequence[KernelResult], corpus: Corpus) -> Pa
         streams = [read(folder / one.release / STREAM) for one in results if one.cases]
         if streams:
             write_file(folder / CASES, page_of_streams(streams, corpus))
-        else:
-            (folder / CASES).unlink(missing_ok=True)  # of an earlier run
         write_file(
             folder / PAGE, page(folder, results, corpus, {case_id for one in streams for case_id in one.results})
         )

@@ -47,6 +47,11 @@ class RemoteKernel:
 
         return send
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the next frame will be sent in new labs."""
+        return self._fresh
+
     def ask(self, way: Way, frames: Sequence[tuple[bytes, int]]) -> list[Outcome | str]:
         """Return what becomes of frames, each with how many packets are expected; or why one could not be asked."""
         request = Request(way=told_way(way), frames=list(frames), fresh=self._fresh)

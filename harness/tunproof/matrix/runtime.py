@@ -21,7 +21,7 @@ __all__ = ["PACKAGES", "add_python", "interpreter"]
 PACKAGES = "/tunproof"
 """Where packages are in the guest."""
 
-_OURS = ("tio", "tunproof", "tunfuzz")
+_OURS = ("tio", "tunproof")
 _OTHERS = ("msgspec", "pyroute2")
 _LEFT_OUT = {
     "__pycache__", "distutils", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "site-packages", "test",
@@ -53,7 +53,7 @@ def add_python(archive: Archive) -> None:
 def _home_of(name: str) -> Path:
     found = importlib.util.find_spec(name)
     if found is None or not found.submodule_search_locations:
-        raise EnvironmentProblem(f"the guest needs the package {name}", cure="pip install 'tunproof[fuzz]'")
+        raise EnvironmentProblem(f"the guest needs the package {name}", cure="pip install tunproof anew")
     return Path(found.submodule_search_locations[0])
 
 
@@ -97,7 +97,10 @@ def _byte_code(source: Path) -> bytes:
 
 def _needed_by(files: set[Path]) -> set[Path]:
     """Return the shared libraries that these files need, the loader among them (`ldd`)."""
-    done = subprocess.run(["ldd", *map(str, sorted(files))], capture_output=True, text=True, check=False)  # noqa: S607
+    try:
+        done = subprocess.run(["ldd", *map(str, sorted(files))], capture_output=True, text=True, check=False)  # noqa: S607
+    except FileNotFoundError as error:
+        raise EnvironmentProblem("ldd is missing, which says what Python needs", cure="install libc-bin") from error
     found = {Path(path) for path in _LIBRARY.findall(done.stdout)}
     if not found:
         raise EnvironmentProblem(
