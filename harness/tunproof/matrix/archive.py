@@ -143,9 +143,12 @@ def _sha256(path: Path) -> str:
 
 
 def _ask(command: list[str]) -> str:
-    return subprocess.run(
-        command, capture_output=True, text=True, errors="replace", timeout=_ASK, check=False, stdin=subprocess.DEVNULL
-    ).stdout
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=_ASK, check=False, stdin=subprocess.DEVNULL)
+    except subprocess.TimeoutExpired as error:
+        what = f"apt did not answer within {_ASK} s: {' '.join(command[:2])}"
+        raise EnvironmentProblem(what, cure="see whether another apt holds it up") from error
+    return done.stdout.decode(errors="replace")
 
 
 def _text(path: Path) -> bytes:
