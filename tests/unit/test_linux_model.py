@@ -116,6 +116,13 @@ def test_a_reader_is_told_the_checksum_that_was_written_even_where_it_is_not_tha
         assert packet[6:10] == odd[6:10]
 
 
+def test_what_was_read_for_an_odd_checksum_is_linear() -> None:
+    unchecked = NOW - {Trait.TSO_CSUM_CHECKED, Trait.LINEAR_CAPPED}
+    asked = superpacket(gso_size=4000, csum_start=24, hdr_len=42) + bytes(9000)
+    (whole,) = packets(predict(asked, unchecked, readback(Offload.TSO)))
+    assert int.from_bytes(whole[2:4], "little") == 24 + 20
+
+
 def test_the_headroom_before_a_packet_counts_for_csum_start() -> None:
     long = IPV4 + bytes(65500)
     for start, with_it, without_it in ((65470, True, True), (65471, False, True), (65472, False, False)):

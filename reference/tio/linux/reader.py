@@ -173,5 +173,7 @@ class Reader:
         """Return what is read of a superpacket that is handed on; its headers end at `transport`."""
         trail += ("partial_fields", self._linear.__name__)
         kind = skb.type | (skb.raw_type & ECN)
-        length = self._linear(skb, transport)
+        # Where csum_start is not checked, more than the headers may have been read when the frame was written.
+        read = max(transport, skb.headers, skb.csum_end if skb.needs_csum else 0)
+        length = self._linear(skb, read)
         return _HEADER.pack(_NEEDS_CSUM, kind, length, skb.gso_size, *partial_of(skb)) + self._rest + packet
