@@ -39,7 +39,7 @@ def seen_in(folder: Path, corpus: Corpus) -> Seen:
         raise UsageError(f"{folder} has no report of `tunproof matrix run`: {error}") from error
     whole = [one for one in results if not one.problem]
     if not whole:
-        first = f" ({results[0].release}: {results[0].problem})" if results else ""
+        first = f" ({results[0].release}: {results[0].problem.splitlines()[0]})" if results else ""
         raise UsageError(f"{folder}: no kernel was asked everything{first}; run `tunproof matrix run --report` again")
     if any(one.answers != answers_digest(corpus.cases.values()) for one in whole):
         raise UsageError(f"{folder} is about other cases than these: run the matrix again, without --select")
