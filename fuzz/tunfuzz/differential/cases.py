@@ -11,6 +11,7 @@ from random import Random
 from tio.linux import FORWARD, REDIRECT, Trait, Traits, Way, readback
 from tio.tuntap import Offload
 from tunfuzz.differential.mutations import LONG, STRUCTURES, STRUCTURES_OF_LONG, VALUES, outer_header, resum
+from tunfuzz.differential.nested import nested
 from tunfuzz.differential.routed import ROUTED, near_the_mtu
 from tunfuzz.differential.templates import Template, grammar, huge, of_corpus, tunnelled
 
@@ -159,6 +160,7 @@ def _templates(random: Random, way: Way, corpus: Sequence[bytes]) -> list[Templa
         _HUGE_FOR_READERS if way.reader is not None else _HUGE_FOR_ROUTERS if way.forwarded else _HUGE
     ):
         templates.append(huge(random, way.header_size, jumbo=way.forwarded))
+    templates.append(nested(random, way.header_size))
     while len(templates) < _TEMPLATES:
         templates.append(grammar(random, way.header_size))
     if way.forwarded:

@@ -1,51 +1,165 @@
 """Flow dissection, as far as a vnet header needs it (`skb_flow_dissect_flow_keys_basic`): what a packet says it is.
 
-A fragment is dissected up to its fragment header, be it the first one or a later one.
+What is tunnelled in IP or GRE is looked into, as the kernel looks into it. A fragment is dissected up to its fragment
+header, be it the first one or a later one.
 """
 
+import struct
+from collections.abc import Callable
 from typing import NamedTuple
+
+from tio.linux.outcome import NotModelled
 
 __all__ = ["Flow", "dissect", "dissect_ipv6"]
 
+_MOST_AGAIN = 15  # MAX_FLOW_DISSECT_HDRS: headers behind the first
+
+_IPV4, _IPV6 = 0x0800, 0x86DD
+_ETHERTYPES = {4: _IPV4, 6: _IPV6}
+_ETHERNET = 0x6558  # ETH_P_TEB
+_VLANS = (0x8100, 0x88A8)
+_PPP = 0x880B
+_PPP_PROTOCOLS = {0x0021: _IPV4, 0x0057: _IPV6}
+_MPLS = (0x8847, 0x8848)
+# FCoE, TIPC, ARP, RARP, PPPoE, batman-adv, PTP, PRP, HSR: some are looked into, by rules that change with releases.
+_OTHERS = (0x8906, 0x88CA, 0x0806, 0x8035, 0x8864, 0x4305, 0x88F7, 0x88FB, 0x892F)
+
 _WALKED = (0, 43, 60)  # hop-by-hop options, routing, destination options
 _FRAGMENT = 44
-_MAX_HEADERS = 15  # MAX_FLOW_DISSECT_HDRS
+_MORE_OR_OFFSET = 0x3FFF  # of an IPv4 fragment
+_TUNNELS = {4: _IPV4, 41: _IPV6}
+_GRE = 47
+_GRE_HEADER = struct.Struct(">HH")
+_GRE_CSUM, _GRE_ROUTING, _GRE_KEY, _GRE_SEQUENCE, _GRE_ACK, _GRE_VERSION = 0x8000, 0x4000, 0x2000, 0x1000, 0x80, 0x07
 
 
 class Flow(NamedTuple):
-    """The IP version, the protocol behind the IP headers, and where that begins."""
+    """The innermost IP version, the protocol behind that IP header, and where it begins."""
 
     version: int
     protocol: int
     offset: int
 
 
+class _CutOffError(Exception):
+    """A header ends behind the packet, or is none."""
+
+
 def dissect(data: bytes) -> Flow | None:
-    """Return what a packet is; None where its headers do not say it."""
+    """Return what a packet is; None where its headers do not say it. Raises `NotModelled` for some of GRE."""
     version = data[0] >> 4 if data else 0
-    if version == 4:
-        return _ipv4(data)
-    return dissect_ipv6(data) if version == 6 else None
-
-
-def _ipv4(data: bytes) -> Flow | None:
-    offset = (data[0] & 15) * 4
-    if len(data) < 20 or offset < 20:
-        return None
-    return Flow(4, data[9], offset)
+    return _dissect(data, _ETHERTYPES[version]) if version in _ETHERTYPES else None
 
 
 def dissect_ipv6(data: bytes) -> Flow | None:
-    """Return what a packet is that is taken for IPv6, whatever its version says."""
-    if len(data) < 40:
+    """Return the same of a packet that is taken for IPv6, whatever its version says."""
+    return _dissect(data, _IPV6)
+
+
+def _dissect(data: bytes, ethertype: int) -> Flow | None:
+    try:
+        return _Walk(data, ethertype).flow()
+    except _CutOffError:
         return None
-    protocol, offset = data[6], 40
-    for _ in range(_MAX_HEADERS):
-        if protocol == _FRAGMENT:
-            return Flow(6, data[offset], offset + 8) if offset + 8 <= len(data) else None
-        if protocol not in _WALKED:
-            return Flow(6, protocol, offset)
-        if offset + 2 > len(data):
+
+
+class _Walk:
+    """A walk over headers: each step reads those at `at`, by `ethertype` or by `protocol`, and names the next step."""
+
+    __slots__ = ("_at", "_data", "_ethertype", "_protocol", "_version")
+
+    def __init__(self, data: bytes, ethertype: int) -> None:
+        self._data = data
+        self._ethertype = ethertype
+        self._version = self._protocol = self._at = 0
+
+    def flow(self) -> Flow:
+        """Walk as far as the kernel does."""
+        step: _Step = self._network
+        for _ in range(1 + _MOST_AGAIN):
+            following = step()
+            if following is None:
+                break
+            step = following
+        return Flow(self._version, self._protocol, self._at)
+
+    def _network(self) -> "_Step | None":
+        if self._ethertype == _IPV4:
+            return self._ipv4()
+        if self._ethertype == _IPV6:
+            return self._ipv6()
+        if self._ethertype in _VLANS:
+            self._ethertype = _word(self._take(4), 2)
+            return self._network
+        if self._ethertype in _MPLS:
             return None
-        protocol, offset = data[offset], offset + 8 * (data[offset + 1] + 1)
-    return None
+        if self._ethertype in _OTHERS:
+            raise NotModelled(f"GRE with something of type {self._ethertype:#06x} inside")
+        raise _CutOffError
+
+    def _ipv4(self) -> "_Step | None":
+        header = self._take(20)
+        options = (header[0] & 15) * 4 - 20
+        if options < 0:
+            raise _CutOffError
+        self._at += options
+        self._version, self._protocol = 4, header[9]
+        return None if _word(header, 6) & _MORE_OR_OFFSET else self._above()
+
+    def _ipv6(self) -> "_Step | None":
+        self._version, self._protocol = 6, self._take(40)[6]
+        return self._above()
+
+    def _above(self) -> "_Step | None":
+        """Read what `protocol` names."""
+        if self._protocol in _TUNNELS:
+            self._ethertype = _TUNNELS[self._protocol]
+            return self._network
+        if self._protocol == _GRE:
+            return self._gre()
+        if self._ethertype != _IPV6:
+            return None
+        if self._protocol in _WALKED:
+            self._protocol, units = self._take(2)
+            self._at += 8 * units + 6
+            return self._above
+        if self._protocol == _FRAGMENT:
+            self._protocol = self._take(8)[0]
+        return None
+
+    def _gre(self) -> "_Step | None":
+        """Read a GRE header (RFC 2784 and 2890), or one of PPTP (RFC 2637). With routing nobody looks inside."""
+        start = self._at
+        flags, ethertype = _GRE_HEADER.unpack(self._take(4))
+        is_pptp = flags & _GRE_VERSION == 1 and flags & _GRE_KEY and ethertype == _PPP
+        if flags & _GRE_ROUTING or (flags & _GRE_VERSION and not is_pptp):
+            self._at = start
+            return None
+        if flags & _GRE_CSUM:
+            self._at += 4
+        if flags & _GRE_KEY:
+            self._take(4)
+        if flags & _GRE_SEQUENCE:
+            self._at += 4
+        if is_pptp:
+            if flags & _GRE_ACK:
+                self._at += 4
+            ethertype = _PPP_PROTOCOLS.get(_word(self._take(4), 2), _PPP)
+        elif ethertype == _ETHERNET:
+            ethertype = _word(self._take(14), 12)
+        self._ethertype = ethertype
+        return self._network
+
+    def _take(self, size: int) -> bytes:
+        header = self._data[self._at : self._at + size]
+        if len(header) < size:
+            raise _CutOffError
+        self._at += size
+        return header
+
+
+_Step = Callable[[], "_Step | None"]
+
+
+def _word(header: bytes, at: int) -> int:
+    return int.from_bytes(header[at : at + 2], "big")

@@ -259,8 +259,9 @@ def nocsum_of_another_protocol(skb: Skb, _: Way) -> bool:
 
 @refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.DISSECTED, of=TCP_TYPES)
 def nocsum_of_another_version(skb: Skb, _: Way) -> bool:
-    """A TCP type without NEEDS_CSUM, and the packet has the other IP version."""
-    return not skb.needs_csum and skb.version != (4 if skb.type == TCPV4 else 6)
+    """A TCP type without NEEDS_CSUM, and the packet, or what is tunnelled in it, has the other IP version."""
+    flow = None if skb.needs_csum else _flow(skb)
+    return flow is not None and flow.version != (4 if skb.type == TCPV4 else 6)
 
 
 @refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.USO_STRICT, of=(UDP_L4,))
@@ -361,10 +362,7 @@ def counted_headers_dissected(skb: Skb) -> int:
 @fact("virtio_net_hdr_to_skb", needs=Trait.DISSECTED)
 def ufo_taken_for_ipv6(skb: Skb) -> bool:
     """UFO without NEEDS_CSUM whose IPv4 header is no such thing, but would do as one of IPv6, is IPv6 from there on."""
-    if skb.type != UFO or skb.needs_csum or skb.version != 4:
-        return False
-    flow = _flow(skb)
-    return flow is not None and flow.version != skb.version
+    return skb.type == UFO and not skb.needs_csum and skb.version == 4 and dissect(skb.data) is None
 
 
 @fact("virtio_net_hdr_to_skb")
