@@ -150,8 +150,8 @@ ABOUT: Final[dict[Trait, About]] = {
     ),
     Trait.DISSECTED: About(
         means="Without NEEDS_CSUM a typed packet is dissected: its IP version and protocol must be what the type says, "
-        "or the write is refused, and what it tunnels in IP or GRE counts for it; the version nibble is looked at before "
-        "the vnet header.",
+        "or the write is refused, and what it tunnels in IP or GRE counts for it; the version nibble is looked at "
+        "before the vnet header.",
         commit="44378d02c5aa",
         releases="7.3+ 7.2.11+",
     ),
