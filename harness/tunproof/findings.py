@@ -18,6 +18,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -134,18 +135,22 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return f"{self.kind}-{slug_of(self.rule)}-{self.digest[:8]}"
 
 
-def keep(out: Path, finding: Finding) -> Path:
+def keep(out: Path, finding: Finding, *, instead_of: Path | None = None) -> Path:
     """Put a finding into `out`, which is made if need be, and return its folder; it is on disk by then.
 
+    `instead_of` is the folder of what was known of it before: it goes, but not before this one is there.
     Raises `EnvironmentProblem` where it cannot be written; the message has what is needed to repeat it.
     """
     folder = out / finding.folder
     try:
-        if (folder / FINDING).exists():
-            return folder
-        out.mkdir(parents=True, exist_ok=True)
-        _sweep(out)
-        _put(folder, _files(finding))
+        if not (folder / FINDING).exists():
+            out.mkdir(parents=True, exist_ok=True)
+            _sweep(out)
+            _put(folder, _files(finding))
+        elif folder == instead_of:
+            _rewrite(folder, _files(finding))
+        if instead_of is not None and instead_of != folder:
+            _remove(instead_of)
     except OSError as error:
         raise _unkept(out, finding, error) from error
     return folder
@@ -194,20 +199,46 @@ def slug_of(rule: str) -> str:
 
 def _put(folder: Path, files: dict[str, bytes]) -> None:
     """Write a folder beside its place, and rename it there once all of it is on disk."""
-    staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=folder.parent))
+    try:
+        with _staged(folder.parent, files) as staging:
+            staging.chmod(folder.parent.stat().st_mode)  # mkdtemp's is for its owner alone
+            _sync(staging)
+            staging.rename(folder)
+            _sync(folder.parent)
+    except OSError:
+        if not (folder / FINDING).exists():  # else another worker was faster
+            raise
+
+
+def _rewrite(folder: Path, files: dict[str, bytes]) -> None:
+    """Say something else of what is there already, file by file: each is the old one or the new one."""
+    with _staged(folder.parent, files) as staging:
+        for name in files:
+            (staging / name).replace(folder / name)
+        _sync(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, of which nothing is left that looks like a finding; where it cannot go, it stays as one."""
+    with suppress(OSError):
+        aside = Path(tempfile.mkdtemp(prefix=_STAGING, dir=folder.parent))
+        try:
+            folder.rename(aside)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def _staged(out: Path, files: dict[str, bytes]) -> Iterator[Path]:
+    """Write files into a folder beside their place; what of it is still there at the end is removed."""
+    staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=out))
     try:
         for name, content in files.items():
             with (staging / name).open("wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-        staging.chmod(folder.parent.stat().st_mode)  # mkdtemp's is for its owner alone
-        _sync(staging)
-        staging.rename(folder)
-        _sync(folder.parent)
-    except OSError:
-        if not (folder / FINDING).exists():  # else another worker was faster
-            raise
+        yield staging
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 

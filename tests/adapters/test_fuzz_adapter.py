@@ -1,6 +1,8 @@
 """The peer differential over a process: crashes, hangs and Ctrl-C leave findings on disk, and nobody behind."""
 
+import itertools
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -47,7 +49,7 @@ def nobody_is_left(monkeypatch):
 
 def fuzzed(words, out, **wanted):
     mode = wanted.pop("mode", None)
-    limits = Limits(answer=0.4, start=20.0, memory=256 << 20, restarts=wanted.pop("restarts", 100))
+    limits = Limits(answer=1.0, start=20.0, memory=256 << 20, restarts=wanted.pop("restarts", 100))
     connector = Connector(words=tuple(words), limits=limits, mode=mode)
     return run(Request(connector=connector, seed=SEED, out=out, **wanted), CORPUS)
 
@@ -121,6 +123,22 @@ def test_ctrl_c_names_the_findings_so_far(tmp_path):
     summary = json.loads(said)
     assert summary["interrupted"] is True
     assert [Path(kept["folder"]) for kept in summary["findings"]] == findings.in_folder(tmp_path)
+
+
+@pytest.mark.parametrize("written", range(1, 11))
+def test_ctrl_c_between_the_disk_and_the_summary_leaves_both_the_same(written, tmp_path, monkeypatch):
+    """A finding is put on disk twice: as it was met, and made smaller. Each time there are several files."""
+    fsync, times = os.fsync, itertools.count(1)
+
+    def interrupted(number):
+        fsync(number)
+        if next(times) == written:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    summary = fuzzed(rogue("wrong_answer"), tmp_path, seconds=60.0, select="checksum")
+    assert summary.interrupted
+    assert [Path(kept.folder) for kept in summary.findings] == findings.in_folder(tmp_path) != []
 
 
 def _kept_and_named(out):

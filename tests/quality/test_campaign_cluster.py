@@ -28,7 +28,7 @@ class Cluster:
 
     @property
     def address(self) -> str:
-        wait_for(self._file.exists)
+        wait_for(lambda: self._file.exists() and self._file.read_text().endswith("}"))  # Dask writes it in place
         return str(json.loads(self._file.read_text())["address"])
 
     def add_workers(self, number: int) -> None:

@@ -59,6 +59,29 @@ def test_the_same_is_kept_once_whatever_is_said_of_it(tmp_path: Path) -> None:
     assert len({keep(tmp_path, other) for other in others} | {first}) == len(others) + 1
 
 
+def test_what_is_known_better_takes_the_place_of_what_was_known(tmp_path: Path) -> None:
+    other = keep(tmp_path, found(rule="another"))
+    first = keep(tmp_path, found(details="as it was met"))
+    same = keep(tmp_path, found(details="only now and then"), instead_of=first)
+    assert same == first
+    assert load(first).details == "only now and then"
+    assert "only now and then" in (first / "repro.txt").read_text()
+    smaller = keep(tmp_path, found(input={"frame": FRAME[:-1].hex()}), instead_of=first)
+    assert sorted(tmp_path.iterdir()) == sorted([other, smaller])
+    assert keep(tmp_path, found(input={"frame": FRAME[:-1].hex()}), instead_of=tmp_path / "gone") == smaller
+
+
+def test_what_was_known_stays_where_the_better_cannot_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = keep(tmp_path, found())
+    before = {path.name: path.read_bytes() for path in first.iterdir()}
+    fails_with(errno.ENOSPC, monkeypatch)
+    for better in (found(details="the same, better said"), found(input={"frame": "00"})):
+        with pytest.raises(EnvironmentProblem, match="No space left"):
+            keep(tmp_path, better, instead_of=first)
+    assert {path.name: path.read_bytes() for path in first.iterdir()} == before
+    assert list(tmp_path.iterdir()) == [first]
+
+
 def test_the_text_says_what_was_expected_what_was_got_and_how_to_repeat_it(tmp_path: Path) -> None:
     text = (keep(tmp_path, found(details="a trace\x1b[31m")) / "repro.txt").read_text()
     for line in ("expected  refused with EINVAL", "got       delivered 1 packet (60 bytes)", found().repro, "a trace"):

@@ -7,7 +7,6 @@ has labs of its own. After a difference all labs are made anew, so that no frame
 import functools
 import itertools
 import os
-import shutil
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -193,17 +192,15 @@ class Run:
         # As it was met first: what happens while it is made smaller must not lose it.
         there = set(in_folder(self._out))
         folder = self._keep(difference, case)
-        kept = self._keep(self._smallest(difference), case)
-        if kept != folder and folder not in there:
-            shutil.rmtree(folder, ignore_errors=True)
+        kept = self._keep(self._smallest(difference), case, instead_of=None if folder in there else folder)
         if kept.name not in self._findings:
             self._findings.append(kept.name)
 
-    def _keep(self, difference: Difference, case: int) -> Path:
+    def _keep(self, difference: Difference, case: int, *, instead_of: Path | None = None) -> Path:
         met = report.Met(
             kernel=self._release, traits=self._traits, seed=self._shard.seed, number=case, again=self.again(case)
         )
-        return report.keep(difference, self._out, met)
+        return report.keep(difference, self._out, met, instead_of=instead_of)
 
     def again(self, case: int) -> str:
         """Return the command that repeats a case; "" where its frame alone will do."""

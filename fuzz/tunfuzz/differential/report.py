@@ -76,8 +76,11 @@ class Met:
     again: str = ""
 
 
-def keep(difference: Difference, out: Path, met: Met) -> Path:
-    """Write a difference into `out` and return its folder. Raises `EnvironmentProblem`."""
+def keep(difference: Difference, out: Path, met: Met, *, instead_of: Path | None = None) -> Path:
+    """Write a difference into `out` and return its folder. Raises `EnvironmentProblem`.
+
+    `instead_of` is the folder of a larger frame that shows the same; it goes.
+    """
     finding = Finding(
         kind="kernel",
         title=difference.title,
@@ -96,7 +99,7 @@ def keep(difference: Difference, out: Path, met: Met) -> Path:
         details=difference.details,
     )
     repro = met.again or f"tunproof fuzz kernel --replay {shlex.quote(str(out / finding.folder))}"
-    return findings.keep(out, msgspec.structs.replace(finding, repro=repro))
+    return findings.keep(out, msgspec.structs.replace(finding, repro=repro), instead_of=instead_of)
 
 
 def way_from(finding: Finding) -> Way:

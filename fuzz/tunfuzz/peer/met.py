@@ -1,8 +1,8 @@
 """What is done about a difference: it is kept as it was met, then made smaller, named, and kept again."""
 
-import shutil
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -14,10 +14,10 @@ from tunfuzz.peer.report import Kept
 from tunfuzz.peer.request import Request
 from tunfuzz.peer.resemblance import Resemblance
 from tunfuzz.peer.smaller import minimise, minimise_before
+from tunfuzz.uninterrupted import uninterrupted
 from tunproof.asker import Asker
 from tunproof.corpus.cases import BatchInput, GsoArguments, GsoInput, ReadInput, WriteInput
 from tunproof.corpus.load import Corpus
-from tunproof.findings import Finding
 from tunproof.reference import Reference
 from tunproof.verdict import Kind
 
@@ -43,40 +43,46 @@ def look(given: Input, asker: Asker, reference: Reference) -> Judged:
 
 
 class Finder:
-    """Makes findings of differences."""
+    """Makes findings of differences, and tells of them in `findings`."""
 
-    def __init__(self, asker: Asker, reference: Reference, corpus: Corpus, request: Request) -> None:
+    def __init__(
+        self, asker: Asker, reference: Reference, corpus: Corpus, request: Request, findings: list[Kept]
+    ) -> None:
         self._asker = asker
         self._reference = reference
         self._corpus = corpus
         self._request = request
+        self._findings = findings
         self._resemblance = Resemblance(asker, corpus)
 
-    def keep(self, one: Judged, number: int, earlier: Sequence[Input]) -> Kept:
-        """Keep a difference, and return what is to be said of it. `earlier` are the inputs before it, of its operation.
+    def keep(self, one: Judged, number: int, earlier: Sequence[Input]) -> None:
+        """Keep a difference. `earlier` are the inputs before it, of its operation.
 
-        As it was met it is on disk before anything else is asked.
+        As it was met it is on disk, and told of, before anything else is asked.
         """
-        first = self._keep(one, number)
+        with uninterrupted():
+            first = self._keep(one, number)
+            self._findings.append(first)
         smaller, details = self._smallest(one, earlier)
-        operation = one.case.id.partition("/")[0]
-        flag, like = self._resemblance.of(operation, one.rule)
-        effect = self._corpus.flags[flag].effect if flag else ""
-        details = "\n\n".join(filter(None, (details, f"Resembles {flag} ({like}): {effect}" if flag else "")))
-        shutil.rmtree(self._request.out / first.folder)
-        kept = self._keep(smaller, number, flag=flag, details=details)
-        return Kept(
-            folder=str(self._request.out / kept.folder),
-            title=kept.title,
-            rule=kept.rule,
-            operation=operation,
-            flag=flag,
-            effect=effect,
-            like=like,
-        )
+        flag, like = self._resemblance.of(first.operation, one.rule)
+        with uninterrupted():
+            self._findings[-1] = self._keep(
+                smaller, number, flag=flag, like=like, details=details, instead_of=Path(first.folder)
+            )
 
-    def _keep(self, one: Judged, number: int, *, flag: str = "", details: str = "") -> Finding:
-        return report.keep(
+    def _keep(  # noqa: PLR0913 (what is known of it)
+        self,
+        one: Judged,
+        number: int,
+        *,
+        flag: str = "",
+        like: str = "",
+        details: str = "",
+        instead_of: Path | None = None,
+    ) -> Kept:
+        effect = self._corpus.flags[flag].effect if flag else ""
+        resembles = f"Resembles {flag} ({like}): {effect}" if flag else ""
+        kept = report.keep(
             self._request.out,
             one,
             subject=self._asker.name,
@@ -84,7 +90,17 @@ class Finder:
             seed=self._request.seed,
             number=number,
             flag=flag,
-            details=details,
+            details="\n\n".join(filter(None, (details, resembles))),
+            instead_of=instead_of,
+        )
+        return Kept(
+            folder=str(self._request.out / kept.folder),
+            title=kept.title,
+            rule=kept.rule,
+            operation=kept.operation,
+            flag=flag,
+            effect=effect,
+            like=like,
         )
 
     def _smallest(self, one: Judged, earlier: Sequence[Input]) -> tuple[Judged, str]:

@@ -52,8 +52,9 @@ def keep(  # noqa: PLR0913 (what is known of a finding)
     number: int,
     flag: str = "",
     details: str = "",
+    instead_of: Path | None = None,
 ) -> Finding:
-    """Put a difference into `out`. Raises `EnvironmentProblem`.
+    """Put a difference into `out`, instead of what was known of it before. Raises `EnvironmentProblem`.
 
     `words` are those of the command line that name the subject, and what options it needs.
     """
@@ -75,7 +76,7 @@ def keep(  # noqa: PLR0913 (what is known of a finding)
     )
     replay = ["tunproof", "fuzz", "adapter", "--replay", str(out / finding.folder), *words]
     finding = msgspec.structs.replace(finding, repro=shlex.join(replay))
-    findings.keep(out, finding)
+    findings.keep(out, finding, instead_of=instead_of)
     return finding
 
 

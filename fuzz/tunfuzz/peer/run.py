@@ -74,9 +74,9 @@ class _Loop:
         self._asker = asker
         self._reference = reference
         self._progress = progress
-        self._finder = Finder(asker, reference, corpus, request)
         self._known: dict[tuple[str, str], int] = {}
         self.summary = Summary(asker.name, asker.mode, request.seed)
+        self._finder = Finder(asker, reference, corpus, request, self.summary.findings)
         self._inputs = {op: Inputs(op, request.seed, corpus).blocks() for op in self._operations()}
 
     def run(self) -> None:
@@ -170,7 +170,7 @@ class _Loop:
             return
         started = time.monotonic()
         self._known[operation, one.rule] = len(findings)
-        findings.append(self._finder.keep(one, number, earlier))
+        self._finder.keep(one, number, earlier)
         self.summary.minimising += time.monotonic() - started
         if len(findings) >= _MOST_FINDINGS:
             self.summary.stopped = f"{_MOST_FINDINGS} findings are enough"
