@@ -13,6 +13,7 @@ from tio.checksum import checksum, finish, pseudo_header_sum
 __all__ = [
     "AH",
     "FRAGMENT",
+    "GRE",
     "MAX_PACKET",
     "TCP",
     "UDP",
@@ -32,6 +33,7 @@ MAX_PACKET: Final = 0xFFFF
 TCP: Final = 6
 UDP: Final = 17
 FRAGMENT: Final = 44
+GRE: Final = 47
 AH: Final = 51
 
 _WORD = struct.Struct(">H")

@@ -49,7 +49,7 @@ def nobody_is_left(monkeypatch):
 
 def fuzzed(words, out, **wanted):
     mode = wanted.pop("mode", None)
-    limits = Limits(answer=1.0, start=20.0, memory=256 << 20, restarts=wanted.pop("restarts", 100))
+    limits = Limits(answer=0.4, start=20.0, memory=256 << 20, restarts=wanted.pop("restarts", 100))
     connector = Connector(words=tuple(words), limits=limits, mode=mode)
     return run(Request(connector=connector, seed=SEED, out=out, **wanted), CORPUS)
 

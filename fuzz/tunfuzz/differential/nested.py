@@ -5,31 +5,24 @@ A TUN knows none of these as a superpacket, but a kernel that dissects what has 
 
 from random import Random
 
-from tunfuzz.build import TCP, UDP, ipv4_stem, ipv6_stem, with_length
-from tunfuzz.differential.templates import VNET, Template, grammar
+from tunfuzz.build import GRE, ipv4_stem, ipv6_stem, with_length
+from tunfuzz.differential.templates import ADDRESSES, VNET, Template, superpacket
 
 __all__ = ["nested"]
 
 _NEEDS_CSUM = 1
-_GRE = 47
 _IN_IP = {4: 4, 6: 41}
 _ETHERTYPES = {4: 0x0800, 6: 0x86DD}
 _PPP_PROTOCOLS = {4: 0x0021, 6: 0x0057}
 _TEB, _PPP = 0x6558, 0x880B
 _CSUM, _ROUTING, _KEY, _SEQUENCE, _ACK, _PPTP = 0x8000, 0x4000, 0x2000, 0x1000, 0x80, 1
-_ADDRESSES = {
-    4: bytes.fromhex("0a4d0001 0a4d0002"),
-    6: bytes.fromhex("fd77000000000000000000000000000a fd77000000000000000000000000000b"),
-}
 _DESTINATION = (60, bytes((0, 1, 4)) + bytes(4))
 _LONGEST = 2000
 
 
 def nested(random: Random, header_size: int) -> Template:
     """Return a superpacket inside one other packet, or about as many as a kernel looks into."""
-    inner = grammar(random, 10)
-    while inner.protocol not in (TCP, UDP) or len(inner.frame) > _LONGEST:
-        inner = grammar(random, 10)
+    inner = superpacket(random, _LONGEST)
     flags, kind, _, size, start, offset = VNET.unpack_from(inner.frame)
     packet, version = inner.frame[10:], inner.version
     for _ in range(random.choice((1, 1, 1, 2, 3, 14, 15, 16))):
@@ -49,14 +42,14 @@ def _wrapped(random: Random, packet: bytes, version: int) -> tuple[bytes, int]:
     outer = version if random.random() < 0.6 else 10 - version
     if random.random() < 0.5:
         return _in_ip(random, packet, _IN_IP[version], outer), outer
-    return _in_ip(random, _in_gre(random, packet, version), _GRE, outer), outer
+    return _in_ip(random, _in_gre(random, packet, version), GRE, outer), outer
 
 
 def _in_ip(random: Random, packet: bytes, protocol: int, version: int) -> bytes:
     if version == 4:
-        stem = ipv4_stem(_ADDRESSES[4], protocol, b"\x01" * random.choice((0, 0, 0, 4, 16)))
+        stem = ipv4_stem(ADDRESSES[4], protocol, b"\x01" * random.choice((0, 0, 0, 4, 16)))
     else:
-        stem = ipv6_stem(_ADDRESSES[6], protocol, (_DESTINATION,) * random.choice((0, 0, 0, 1, 13, 14, 15, 16)))
+        stem = ipv6_stem(ADDRESSES[6], protocol, (_DESTINATION,) * random.choice((0, 0, 0, 1, 13, 14, 15, 16)))
     return with_length(stem, len(stem) + len(packet)) + packet
 
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from tunfuzz.build import AH, FRAGMENT, TCP, UDP, assemble, filler, ipv4_stem, ipv6_stem, with_length
+from tunfuzz.build import AH, FRAGMENT, GRE, TCP, UDP, assemble, filler, ipv4_stem, ipv6_stem, with_length
 
-__all__ = ["VNET", "Template", "grammar", "huge", "of_corpus", "tunnelled"]
+__all__ = ["ADDRESSES", "VNET", "Template", "grammar", "huge", "of_corpus", "superpacket", "tunnelled"]
 
 VNET = struct.Struct("<BBHHHH")
 """flags, gso_type, hdr_len, gso_size, csum_start, csum_offset."""
@@ -18,13 +18,13 @@ VNET = struct.Struct("<BBHHHH")
 _NEEDS_CSUM = 1
 _TYPES = {(TCP, 4): 1, (TCP, 6): 4, (UDP, 4): 5, (UDP, 6): 5}
 _UFO = 3
-_GRE = 47
 _DESTINATION, _ROUTING, _HOP = 60, 43, 0
 
-_ADDRESSES = {
+ADDRESSES = {
     4: bytes.fromhex("0a4d0001 0a4d0002"),
     6: bytes.fromhex("fd77000000000000000000000000000a fd77000000000000000000000000000b"),
 }
+"""Source and destination, by IP version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,9 @@ def _stem(random: Random, version: int, protocol: int) -> bytes:
         options = b"\x01" * (4 * random.randrange(1, 11)) if random.random() < 0.2 else b""
         fragment = random.choice((0x4000, 0x4000, 0x0000, 0x2000, 0x0003, 0x8000)) if random.random() < 0.3 else 0x4000
         fields = bytes((random.randrange(256) & 0xFF,)) + random.randbytes(2) + fragment.to_bytes(2, "big") + b"\x40"
-        return ipv4_stem(_ADDRESSES[4], protocol, options, fields)
+        return ipv4_stem(ADDRESSES[4], protocol, options, fields)
     extensions = tuple(_extension(random) for _ in range(random.randrange(1, 4))) if random.random() < 0.3 else ()
-    return ipv6_stem(_ADDRESSES[6], protocol, extensions, random.randbytes(3) + b"\x40")
+    return ipv6_stem(ADDRESSES[6], protocol, extensions, random.randbytes(3) + b"\x40")
 
 
 def _extension(random: Random) -> tuple[int, bytes]:
@@ -104,7 +104,7 @@ def huge(random: Random, header_size: int, *, jumbo: bool) -> Template:
     if not jumbo and random.random() < 0.6:
         return _written(random, header_size, length, size)
     option = (_HOP, bytes((0, 0xC2, 4)) + (length + 28).to_bytes(4, "big"))  # RFC 2675
-    return _written(random, header_size, length, size, ipv6_stem(_ADDRESSES[6], TCP, (option,)))
+    return _written(random, header_size, length, size, ipv6_stem(ADDRESSES[6], TCP, (option,)))
 
 
 def _written(random: Random, header_size: int, length: int, size: int, stem: bytes | None = None) -> Template:
@@ -170,20 +170,24 @@ def _known(frame: bytes, header_size: int) -> Template:
     )
 
 
+def superpacket(random: Random, longest: int) -> Template:
+    """Return a TCP or UDP frame of the grammar, of up to `longest` bytes, whose packet is to stand in another one."""
+    inner = grammar(random, 10)
+    while inner.protocol not in (TCP, UDP) or len(inner.frame) > longest:
+        inner = grammar(random, 10)
+    return inner
+
+
 def tunnelled(random: Random) -> Template:
     """Return a superpacket inside a UDP tunnel, behind 24 bytes of vnet header (virtio 1.4)."""
-    inner = grammar(random, 10)
-    while inner.protocol not in (TCP, UDP) or len(inner.frame) > 9000:
-        inner = grammar(random, 10)
+    inner = superpacket(random, 9000)
     flags, gso_type, _, gso_size, start, offset = VNET.unpack_from(inner.frame)
     version = random.choice((4, 6))
     if version == 4:
         # Some 16 bytes of options: see TUNNEL_OUTER_ETHERNET.
-        stem = ipv4_stem(_ADDRESSES[4], UDP, b"\x01" * random.choice((0, 16, 16, 20)))
+        stem = ipv4_stem(ADDRESSES[4], UDP, b"\x01" * random.choice((0, 16, 16, 20)))
     else:
-        stem = ipv6_stem(
-            _ADDRESSES[6], UDP, ((_DESTINATION, bytes((1, 1, 12)) + bytes(12)),) * random.choice((0, 1, 1))
-        )
+        stem = ipv6_stem(ADDRESSES[6], UDP, ((_DESTINATION, bytes((1, 1, 12)) + bytes(12)),) * random.choice((0, 1, 1)))
     between = random.choice((b"", bytes(8), bytes(8)))
     begin = len(stem) + 8 + len(between)
     packet = assemble(stem, random.randbytes(4) + bytes(4), between + inner.frame[10:], partial=True)
@@ -191,7 +195,7 @@ def tunnelled(random: Random) -> Template:
         packet = packet[: len(stem) + 6] + bytes(2) + packet[len(stem) + 8 :]
     with_outer_sum = 8 if random.random() < 0.5 else 0
     if version == 4 and random.random() < 0.1:
-        packet = packet[:9] + bytes((_GRE,)) + packet[10:]
+        packet = packet[:9] + bytes((GRE,)) + packet[10:]
     header = VNET.pack(
         flags | with_outer_sum,
         gso_type | (0x20 if version == 4 else 0x40),

@@ -75,12 +75,11 @@ class _Walk:
 
     def flow(self) -> Flow:
         """Walk as far as the kernel does."""
-        step: _Step = self._network
-        for _ in range(1 + _MOST_AGAIN):
-            following = step()
-            if following is None:
-                break
-            step = following
+        step: _Step | None = self._network
+        left = 1 + _MOST_AGAIN
+        while step is not None and left:
+            step = step()
+            left -= 1
         return Flow(self._version, self._protocol, self._at)
 
     def _network(self) -> "_Step | None":
@@ -135,6 +134,7 @@ class _Walk:
         if flags & _GRE_ROUTING or (flags & _GRE_VERSION and not is_pptp):
             self._at = start
             return None
+        # The key is read; sum, sequence and acknowledgement are passed over, even where the packet ends before them.
         if flags & _GRE_CSUM:
             self._at += 4
         if flags & _GRE_KEY:
