@@ -20,8 +20,8 @@ import time
 from pathlib import Path
 
 from tio.linux import Lost, Model, traits_of
+from tunproof.lab.way_json import way_of
 from tunproof.matrix.wire import Answer, Hello, Request, Told, Wire, told
-from tunproof.ways import way_of
 
 PANIC = "Kernel panic - not syncing: somebody pulled the plug"
 

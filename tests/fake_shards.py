@@ -72,7 +72,7 @@ class FakeRunner:
 
 
 def find(shard: Shard, out: Path) -> str:
-    from tunproof.findings import Finding, keep  # noqa: PLC0415
+    from tunproof.runs.findings import Finding, keep  # noqa: PLC0415
 
     finding = Finding(
         kind="kernel",
@@ -90,7 +90,7 @@ def main() -> None:
     """`python -c 'import fake_shards; fake_shards.main()' RUNNER-AS-JSON OPTION...`."""
     from tunfuzz.campaign import request  # noqa: PLC0415
     from tunfuzz.campaign.command import campaign_command  # noqa: PLC0415
-    from tunproof import cli  # noqa: PLC0415
+    from tunproof.cli import commands as cli  # noqa: PLC0415
 
     told = json.loads(sys.argv.pop(1))
     runner = FakeRunner(told["log"], {int(first): acts for first, acts in told["acts"].items()})

@@ -10,7 +10,6 @@ import msgspec
 from scapy.layers.inet import TCP, UDP
 
 import tio
-from tunproof.corpus.builder import ip4, packet_bytes, payload, superpacket
 from tunproof.corpus.cases import (
     BatchInput,
     Case,
@@ -51,7 +50,8 @@ from tunproof.corpus.model import (
     digest_of,
 )
 from tunproof.corpus.script import Add, Answers, Closed, Done, Feed, Frames, OpenWire, Read, ReadPackets, Script, Take
-from tunproof.traits import TRAITS
+from tunproof.corpus.traits import TRAITS
+from tunproof.packets.builder import ip4, packet_bytes, payload, superpacket
 
 __all__ = ["CASES", "FLAG", "encoded", "file_of", "write_corpus"]
 

@@ -21,7 +21,7 @@ from tunfuzz.properties import PROPERTIES, Property
 from tunfuzz.values import Framed
 from tunproof import lab
 from tunproof.errors import EnvironmentProblem
-from tunproof.findings import Finding, keep
+from tunproof.runs.findings import Finding, keep
 
 __all__ = ["main"]
 

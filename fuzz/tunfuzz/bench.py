@@ -23,7 +23,7 @@ from tunfuzz.differential.experiment import experiment
 from tunfuzz.differential.kernel import Differential, corpus_frames
 from tunfuzz.shard import Shard
 from tunproof import lab
-from tunproof.bench import Figure, bare_rate
+from tunproof.cli.bench import Figure, bare_rate
 from tunproof.errors import EnvironmentProblem
 from tunproof.lab import Pair
 from tunproof.lab.wiring import OUT

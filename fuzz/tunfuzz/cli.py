@@ -11,7 +11,7 @@ from tunfuzz.campaign.request import Campaign, Experiment
 from tunfuzz.differential.command import kernel
 from tunfuzz.peer.command import adapter
 from tunfuzz.targets import TARGETS
-from tunproof.cli_options import AsJson
+from tunproof.cli.options import AsJson
 
 __all__ = ["add_commands"]
 
@@ -36,7 +36,7 @@ def add_commands(app: typer.Typer) -> None:
 def everything(*, seconds: Seconds = 60, out: Out = _OUT) -> None:
     """Fuzz all targets, the kernel and the properties, for so many seconds in all."""
     from tunfuzz.everything import run
-    from tunproof.terminal import Terminal
+    from tunproof.cli.terminal import Terminal
 
     code = run(seconds, out=out, terminal=Terminal())
     if code:

@@ -10,9 +10,10 @@ from tunfuzz import __main__ as properties
 from tunfuzz.campaign.text import show as show_summary
 from tunfuzz.differential import alone
 from tunfuzz.targets import command as targets
-from tunproof import findings, lab
+from tunproof import lab
+from tunproof.cli.terminal import Terminal
 from tunproof.errors import INTERRUPTED, EnvironmentProblem
-from tunproof.terminal import Terminal
+from tunproof.runs import findings
 
 __all__ = ["run"]
 

@@ -17,7 +17,7 @@ from tio import Plain, Superpacket
 from tunfuzz.rules import violations
 from tunfuzz.values import Framed, GsoArguments, Lifecycle, VnetBytes
 from tunproof.corpus.script import Answer
-from tunproof.lifecycle import play
+from tunproof.subjects.lifecycle.player import play
 
 __all__ = [
     "FrameSender",

@@ -12,7 +12,7 @@ import time
 import types
 from pathlib import Path
 
-from tunproof.kits import adapter as kit
+from tunproof.protocol.kits import adapter as kit
 
 VICTIM = bytes.fromhex(sys.argv[2])
 PROTOCOL = os.dup(1)  # the kit moves what is printed out of the way; a rogue writes to what was fd 1

@@ -15,8 +15,8 @@ import msgspec
 
 from tunproof.corpus.cases import Case, ChecksumCase, EmitInput, HeaderCase, ReadCase, WriteBatchCase, WriteCase
 from tunproof.corpus.model import from_hex
-from tunproof.outcome import Answered, Broken, Outcome, TurnedDown, Unable
-from tunproof.protocol import SENTINEL, BatchReply, ErrorReply, HelloReply, OkReply, RejectedReply, Reply
+from tunproof.judge.outcome import Answered, Broken, Outcome, TurnedDown, Unable
+from tunproof.protocol.messages import SENTINEL, BatchReply, ErrorReply, HelloReply, OkReply, RejectedReply, Reply
 
 PATIENCE = 10.0
 

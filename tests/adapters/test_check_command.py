@@ -14,10 +14,10 @@ import pytest
 
 from fakes.cutting import CUTTERS
 from support import processes_marked
-from tunproof import results
 from tunproof.corpus.load import load
 from tunproof.errors import UsageError
-from tunproof.kits import adapter as kit
+from tunproof.protocol.kits import adapter as kit
+from tunproof.runs import results
 
 RUN = [sys.executable, "-m", "tunproof", "check"]
 KIT = [sys.executable, kit.__file__]
@@ -62,7 +62,7 @@ def test_as_expected_is_0_and_one_object():
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("words", [["reference"], ["python:tunproof.reference:Reference"]])
+@pytest.mark.parametrize("words", [["reference"], ["python:tunproof.subjects.reference:Reference"]])
 def test_subjects_in_this_process(words):
     done = check("--json", "--select", "write*", *words)
     assert done.returncode == 0, done.stderr

@@ -15,12 +15,12 @@ import pytest
 from support import processes_marked
 from tunfuzz.peer.request import Request
 from tunfuzz.peer.run import run
-from tunproof import findings
-from tunproof.adapters.client import AdapterBrokenError
-from tunproof.adapters.process import Limits
-from tunproof.connect import Connector
 from tunproof.corpus.load import load
 from tunproof.errors import EnvironmentProblem, UsageError
+from tunproof.runs import findings
+from tunproof.subjects.adapters.client import AdapterBrokenError
+from tunproof.subjects.adapters.process import Limits
+from tunproof.subjects.connect import Connector
 
 ROGUE = Path(__file__).with_name("rogue.py")
 CORPUS = load()

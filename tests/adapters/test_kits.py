@@ -16,8 +16,9 @@ from adapters.talk import Talk, outcome_of, received, runs_of, talking, wire
 from tunproof.corpus.capabilities import CAPABILITIES
 from tunproof.corpus.cases import Case
 from tunproof.corpus.load import load
-from tunproof.protocol import SENTINEL, ErrorReply, OkReply, RejectedReply, UnsupportedReply
-from tunproof.verdict import Kind, decide
+from tunproof.judge.decide import decide
+from tunproof.judge.verdict import Kind
+from tunproof.protocol.messages import SENTINEL, ErrorReply, OkReply, RejectedReply, UnsupportedReply
 
 KITS = Path(tunproof.__file__).parent / "kits"
 

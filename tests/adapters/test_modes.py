@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tunproof import check, lab
-from tunproof.connect import Connector
+from tunproof import lab
 from tunproof.corpus.cases import Rejected
 from tunproof.corpus.load import load
-from tunproof.protocol import MODES
-from tunproof.verdict import Kind
+from tunproof.judge.verdict import Kind
+from tunproof.protocol.messages import MODES
+from tunproof.runs import check
+from tunproof.subjects.connect import Connector
 
 CORPUS = load()
 REFERENCE = (sys.executable, "-m", "tunproof.reference_adapter")

@@ -12,8 +12,9 @@ from adapters.talk import outcome_of, runs_of, talking
 from adapters.test_kits import with_example
 from tunproof.corpus.cases import Case, ReadCase
 from tunproof.corpus.load import load
-from tunproof.results import read
-from tunproof.verdict import Kind, Verdict, decide
+from tunproof.judge.decide import decide
+from tunproof.judge.verdict import Kind, Verdict
+from tunproof.runs.results import read
 
 HERE = Path(__file__).parent / "newcomer"
 HAS = {"gso.tcp4", "gso.tcp6", "csum.partial"}

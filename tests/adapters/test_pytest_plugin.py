@@ -14,15 +14,15 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from support import processes_marked
-from tunproof import conformance
-from tunproof.conformance import ConformanceError, run_conformance
 from tunproof.corpus.load import load
 from tunproof.errors import UsageError
-from tunproof.kits import adapter as kit
-from tunproof.reference import Reference
-from tunproof.results import STREAM, read
-from tunproof.subject import Subject
-from tunproof.verdict import Kind
+from tunproof.judge.verdict import Kind
+from tunproof.protocol.kits import adapter as kit
+from tunproof.runs.results import STREAM, read
+from tunproof.subjects.reference import Reference
+from tunproof.subjects.subject import Subject
+from tunproof.testing import conformance
+from tunproof.testing.conformance import ConformanceError, run_conformance
 
 ROGUE = Path(__file__).with_name("rogue.py")
 CORPUS = load()
@@ -187,7 +187,7 @@ def test_a_sibling_that_is_deselected_is_not_asked(session, tmp_path):
 def test_what_nobody_is_left_to_ask_is_a_failure(session, tmp_path):
     (tmp_path / "conftest.py").write_text(
         "from dataclasses import replace\n"
-        "from tunproof import connect\n"
+        "from tunproof.subjects import connect\n"
         "from tunproof.adapters.process import Limits\n"
         "right = connect.connector_of\n"
         "connect.connector_of = lambda *args, **kw: replace(right(*args, **kw), limits=Limits(restarts=0))\n"
@@ -276,7 +276,7 @@ def test_ctrl_c(session, tmp_path):
     (tmp_path / "conftest.py").write_text("import os\nos.environ['SESSION'] = str(os.getpid())\n")
     (tmp_path / "interrupting.py").write_text(
         "import os, runpy, sys, time\n"
-        "from tunproof.kits import adapter\n"
+        "from tunproof.protocol.kits import adapter\n"
         "right = adapter.checksum\n"
         "def checksum(data, initial):\n"
         f"    if data.hex() == {VICTIM.input.data!r}:\n"
@@ -299,7 +299,7 @@ def test_nobody_is_bothered_without_an_adapter(session, tmp_path, words):
         "import sys\n"
         "def test_own():\n"
         "    mine = {name for name in sys.modules if name.split('.')[0] in ('tunproof', 'tio', 'msgspec', 'scapy')}\n"
-        "    assert mine <= {'tunproof', 'tunproof.version', 'tunproof.pytest_plugin'}\n"
+        "    assert mine <= {'tunproof', 'tunproof.version', 'tunproof.testing', 'tunproof.testing.pytest_plugin'}\n"
     )
     done = session(*words)
     assert done.code == 0, done.text

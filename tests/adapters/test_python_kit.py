@@ -12,9 +12,9 @@ import pytest
 from adapters.talk import Talk, outcome_of, received, runs_of, talking, wire
 from tunproof.corpus.cases import Case
 from tunproof.corpus.load import load
-from tunproof.kits import adapter
-from tunproof.protocol import SENTINEL, ErrorReply, OkReply, RejectedReply, UnsupportedReply
-from tunproof.verdict import decide
+from tunproof.judge.decide import decide
+from tunproof.protocol.kits import adapter
+from tunproof.protocol.messages import SENTINEL, ErrorReply, OkReply, RejectedReply, UnsupportedReply
 
 KIT = Path(adapter.__file__)
 ALONE = [sys.executable, "-E", "-s", "-S"]  # the standard library, and what is beside the script

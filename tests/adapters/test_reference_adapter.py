@@ -34,13 +34,14 @@ from tunproof.corpus.script import (
     Waiting,
 )
 from tunproof.errors import EnvironmentProblem
+from tunproof.judge.decide import decide
+from tunproof.judge.outcome import Answered, Outcome, TurnedDown, Unable
 from tunproof.lab import links
-from tunproof.outcome import Answered, Outcome, TurnedDown, Unable
-from tunproof.protocol import MODES, OPS, SENTINEL, OkReply, RejectedReply, Reply, UnsupportedReply
-from tunproof.reference import Reference
-from tunproof.remote_lifecycle import RemoteLifecycle, StepBrokenError
-from tunproof.subject import TurnedDownError, UnsupportedError
-from tunproof.verdict import ask, decide
+from tunproof.protocol.messages import MODES, OPS, SENTINEL, OkReply, RejectedReply, Reply, UnsupportedReply
+from tunproof.subjects.adapters.lifecycle import RemoteLifecycle, StepBrokenError
+from tunproof.subjects.asker import ask
+from tunproof.subjects.reference import Reference
+from tunproof.subjects.subject import TurnedDownError, UnsupportedError
 
 COMMAND = [sys.executable, "-m", "tunproof.reference_adapter"]
 CORPUS = load().cases.values()

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from support import processes_marked
-from tunproof import check
-from tunproof.adapters.client import AdapterBrokenError
-from tunproof.adapters.process import Limits
-from tunproof.baseline import Baseline
-from tunproof.connect import Connector
 from tunproof.corpus.load import load
 from tunproof.errors import EnvironmentProblem, UsageError
-from tunproof.verdict import Kind
+from tunproof.judge.verdict import Kind
+from tunproof.runs import check
+from tunproof.runs.baseline import Baseline
+from tunproof.subjects.adapters.client import AdapterBrokenError
+from tunproof.subjects.adapters.process import Limits
+from tunproof.subjects.connect import Connector
 
 ROGUE = Path(__file__).with_name("rogue.py")
 CORPUS = load()

@@ -3,9 +3,9 @@
 import sys
 
 import tio
-from tunproof import reference_adapter
-from tunproof.kits.adapter import Rejected
-from tunproof.reference import Line, Reference
+from tunproof.protocol.kits.adapter import Rejected
+from tunproof.subjects import reference_adapter
+from tunproof.subjects.reference import Line, Reference
 
 
 def push_on_every_segment(packets):

@@ -7,11 +7,13 @@ import msgspec
 
 from tunproof.corpus.cases import Case
 from tunproof.corpus.model import to_hex
-from tunproof.outcome import Answered, Broken, Outcome, TurnedDown
-from tunproof.protocol import Implementation
-from tunproof.results import FORMAT, Got, Result, Results, Run
-from tunproof.subject import Subject
-from tunproof.verdict import Kind, ask, decide
+from tunproof.judge.decide import decide
+from tunproof.judge.outcome import Answered, Broken, Outcome, TurnedDown
+from tunproof.judge.verdict import Kind
+from tunproof.protocol.messages import Implementation
+from tunproof.runs.results import FORMAT, Got, Result, Results, Run
+from tunproof.subjects.asker import ask
+from tunproof.subjects.subject import Subject
 
 EXPECTED = {Kind.PASS, Kind.XFAIL, Kind.UNSUPPORTED, Kind.NOT_APPLICABLE}
 

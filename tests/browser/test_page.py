@@ -13,10 +13,10 @@ from fakes.batches import TtlIgnored
 from fakes.own_reader import OwnReader
 from fakes.reading import CwrOnEverySegment
 from tunproof.corpus.load import Corpus, load
-from tunproof.protocol import Implementation
+from tunproof.judge.verdict import Kind
+from tunproof.protocol.messages import Implementation
 from tunproof.reports.page import page
-from tunproof.results import Got, Known, Problem, Result, Results
-from tunproof.verdict import Kind
+from tunproof.runs.results import Got, Known, Problem, Result, Results
 
 CWR = "read/tcp6/cwr-on-first-segment-only"
 ATTACK = "</script><script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">\u202e\ud800\0"

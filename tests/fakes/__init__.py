@@ -12,7 +12,7 @@ from fakes.own_writer import OwnWriter
 from fakes.reading import READERS
 from fakes.values import VALUES
 from fakes.writing import WRITERS
-from tunproof.subject import Subject
+from tunproof.subjects.subject import Subject
 
 __all__ = ["FAKES", "OWN"]
 

@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass
 from typing import NamedTuple, NoReturn
 
-from tunproof.subject import TurnedDownError
+from tunproof.subjects.subject import TurnedDownError
 
 TCP, UDP = 6, 17
 NEEDS_CSUM = 1

@@ -3,7 +3,7 @@
 import re
 from typing import ClassVar
 
-from tunproof.subject import Subject
+from tunproof.subjects.subject import Subject
 
 
 class Fake(Subject):

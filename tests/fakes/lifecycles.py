@@ -10,7 +10,7 @@ from fakes.own_container import GoneError, OwnContainer, OwnQueue
 from fakes.own_player import OwnLifecycle
 from fakes.own_writer import OwnWriter, Pieces
 from tunproof.corpus.cases import GsoArguments
-from tunproof.subject import TurnedDownError
+from tunproof.subjects.subject import TurnedDownError
 
 _NEBULA = "https://github.com/slackhq/nebula/pull/1704"
 _WIREGUARD = "https://github.com/WireGuard/wireguard-go/commit/"

@@ -30,7 +30,7 @@ from fakes.arithmetic import (
     put,
     word,
 )
-from tunproof.subject import Subject, TurnedDownError
+from tunproof.subjects.subject import Subject, TurnedDownError
 
 Flow = bytes
 

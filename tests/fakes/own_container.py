@@ -16,7 +16,7 @@ from fakes.arithmetic import MOST, VNET, turn_down
 from fakes.own_reader import OwnReader
 from fakes.own_writer import OwnWriter
 from tunproof.corpus.cases import GsoArguments
-from tunproof.subject import TurnedDownError
+from tunproof.subjects.subject import TurnedDownError
 
 
 class GoneError(Exception):

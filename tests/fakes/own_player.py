@@ -11,8 +11,8 @@ from fakes.own_container import GoneError, OwnContainer, OwnQueue
 from tunproof.corpus import script as steps
 from tunproof.corpus.cases import GsoArguments
 from tunproof.corpus.script import Answer, Script
-from tunproof.scenery import Scenery
-from tunproof.subject import Subject, TurnedDownError, UnsupportedError
+from tunproof.subjects.lifecycle.scenery import Scenery
+from tunproof.subjects.subject import Subject, TurnedDownError, UnsupportedError
 
 _PATIENCE = 2.0  # seconds that one step may take
 _DEVICES = (steps.OpenTun, steps.Link, steps.Offloads)

@@ -24,7 +24,7 @@ from fakes.arithmetic import (
     turn_down,
     word,
 )
-from tunproof.subject import Subject, TurnedDownError
+from tunproof.subjects.subject import Subject, TurnedDownError
 
 
 class OwnReader(Arithmetic, Subject):

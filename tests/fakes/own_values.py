@@ -4,7 +4,7 @@ import struct
 
 from fakes.arithmetic import Arithmetic, turn_down
 from tunproof.corpus.cases import VnetFields
-from tunproof.subject import Subject
+from tunproof.subjects.subject import Subject
 
 _NAMES = ("flags", "gso_type", "hdr_len", "gso_size", "csum_start", "csum_offset", "num_buffers")
 _WIDTHS = (1, 1, 2, 2, 2, 2, 2)

@@ -23,7 +23,7 @@ from fakes.arithmetic import (
     word,
 )
 from tunproof.corpus.cases import GsoArguments
-from tunproof.subject import Subject, TurnedDownError
+from tunproof.subjects.subject import Subject, TurnedDownError
 
 
 class Pieces:

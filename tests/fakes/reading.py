@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fakes.arithmetic import CWR, ECN, FIN, MOST, PSH, UDP_L4, VNET, Shape, Vnet, put, turn_down
 from fakes.base import Fake, fakes_in
 from fakes.own_reader import OwnReader
-from tunproof.subject import TurnedDownError
+from tunproof.subjects.subject import TurnedDownError
 
 _NEBULA = "https://github.com/slackhq/nebula/pull/1704"
 _LINUX = "https://git.kernel.org/torvalds/c/"

@@ -11,17 +11,17 @@ import pytest
 from scapy.layers.inet import TCP
 
 from tunproof import lab
-from tunproof.corpus import build as building
-from tunproof.corpus.authoring import RECORDED, Draft, KernelRule, by_trait, refused
-from tunproof.corpus.authors import drafts
-from tunproof.corpus.builder import frame, ip4, packet_bytes, payload
+from tunproof.authoring import build as building
+from tunproof.authoring.authors import drafts
+from tunproof.authoring.draft import RECORDED, Draft, KernelRule, by_trait, refused
+from tunproof.authoring.record import DisagreementError, Recorder
 from tunproof.corpus.load import CORPORA, load
 from tunproof.corpus.model import KernelDelivers, KernelSame
-from tunproof.corpus.record import DisagreementError, Recorder
 from tunproof.errors import CorpusError
+from tunproof.kernel.probes import running_traits
 from tunproof.lab import Exchange
-from tunproof.probes import running_traits
-from tunproof.reference import Reference
+from tunproof.packets.builder import frame, ip4, packet_bytes, payload
+from tunproof.subjects.reference import Reference
 
 pytestmark = pytest.mark.lab
 

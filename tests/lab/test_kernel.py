@@ -13,18 +13,18 @@ import msgspec
 import pytest
 from scapy.utils import checksum as scapy_checksum
 
-from tio.linux import ABOUT, Trait
+from tio.linux import ABOUT, Delivered, Refused, Trait
 from tunproof import lab
 from tunproof.corpus.cases import ChecksumCase, Packets, ReadCase, WriteBatchCase
 from tunproof.corpus.load import load
 from tunproof.corpus.model import KernelLoses, KernelRefuses, from_hex
-from tunproof.kernel import Disagreement, KernelReport, prepare, replay, verify
-from tunproof.kernel_results import results_of
-from tunproof.kernel_traits import regressions, tell
-from tunproof.lab import Delivered, Exchange, Refused
-from tunproof.probes import PROBES, UNSEEN, Probed, running_kernel, running_traits
-from tunproof.results import read
-from tunproof.verdict import Kind
+from tunproof.judge.verdict import Kind
+from tunproof.kernel.describe import regressions, tell
+from tunproof.kernel.probes import PROBES, UNSEEN, Probed, running_kernel, running_traits
+from tunproof.kernel.replay import Disagreement, KernelReport, prepare, replay, verify
+from tunproof.lab import Exchange
+from tunproof.runs.kernel import results_of
+from tunproof.runs.results import read
 
 pytestmark = pytest.mark.lab
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tio.linux import RULES, Delivered, Model, NotModelled, Outcome, Traits, Way
+from tio.linux import RULES, Delivered, Model, NotModelled, Outcome, Refused, Traits, Way
 from tio.linux.dissect import dissect
 from tunfuzz.differential.cases import BLOCK, block, way_of
 from tunfuzz.differential.experiment import experiment
@@ -14,7 +14,8 @@ from tunfuzz.differential.flips import FLIPS, GUARDS, SHADOWED, flipped
 from tunfuzz.differential.kernel import Differential, corpus_frames, rules_on_the_ways
 from tunfuzz.differential.masks import hidden_by
 from tunfuzz.shard import Shard
-from tunproof import findings, lab
+from tunproof import lab
+from tunproof.runs import findings
 
 pytestmark = pytest.mark.lab
 
@@ -135,7 +136,7 @@ def test_a_kernel_with_an_errno_that_nobody_expects_is_a_finding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = experiment().runner
-    monkeypatch.setattr(lab.Exchange, "send", lambda *_: lab.Refused(95))
+    monkeypatch.setattr(lab.Exchange, "send", lambda *_: Refused(95))
     tally = run(Shard(seed=5, first=0, count=200), tmp_path)
     assert tally.differences == 200
     assert {findings.load(folder).got["errno"] for folder in findings.in_folder(tmp_path)} == {"ENOTSUP"}

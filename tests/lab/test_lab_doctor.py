@@ -2,8 +2,9 @@
 
 import pytest
 
-from tunproof import doctor, lab
-from tunproof.doctor import Status
+from tunproof import lab
+from tunproof.cli import doctor
+from tunproof.cli.doctor import Status
 from tunproof.errors import EnvironmentProblem
 
 pytestmark = pytest.mark.lab

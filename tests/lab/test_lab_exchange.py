@@ -9,6 +9,7 @@ from types import FrameType
 
 import pytest
 
+from tio.linux import Delivered, Lost, Refused
 from tio.tuntap import Offload
 from tunproof import lab
 from tunproof.errors import EnvironmentProblem
@@ -73,30 +74,30 @@ def redirect() -> Iterator[lab.Pair]:
 
 
 def test_nothing_in_nothing_out(exchange: lab.Exchange) -> None:
-    assert exchange.settle() == lab.Lost()
+    assert exchange.settle() == Lost()
 
 
 @pytest.mark.parametrize("hint", [0, 1, 2, 3, 4, 100])
 def test_the_hint_does_not_change_the_outcome(pair: lab.Pair, exchange: lab.Exchange, hint: int) -> None:
     outcome = exchange.send(FRAME, hint)
-    assert isinstance(outcome, lab.Delivered)
+    assert isinstance(outcome, Delivered)
     assert [len(packet) for packet in outcome.packets] == ([4250] if pair.reader_header_size else [1440] * 3)
     assert exchange.send(FRAME, hint) == outcome
 
 
 @pytest.mark.parametrize("hint", [0, 1, 3])
 def test_a_superpacket_without_segment_size_is_refused(exchange: lab.Exchange, hint: int) -> None:
-    assert exchange.send(NO_SIZE, hint) == lab.Refused(errno.EINVAL)
+    assert exchange.send(NO_SIZE, hint) == Refused(errno.EINVAL)
 
 
 @pytest.mark.parametrize("hint", [0, 1, 3])
 def test_a_superpacket_of_the_wrong_family_is_lost(exchange: lab.Exchange, hint: int) -> None:
-    assert exchange.send(tcp6_called_tcp4(3 * SEGMENT), hint) == lab.Lost()
+    assert exchange.send(tcp6_called_tcp4(3 * SEGMENT), hint) == Lost()
 
 
 @pytest.mark.parametrize("frame", [b"", bytes(9), bytes(10), bytes(11)])
 def test_less_than_a_packet_is_refused(exchange: lab.Exchange, frame: bytes) -> None:
-    assert exchange.send(frame, 0) == lab.Refused(errno.EINVAL)
+    assert exchange.send(frame, 0) == Refused(errno.EINVAL)
 
 
 def test_outcomes_stay_with_their_frames(exchange: lab.Exchange) -> None:
@@ -104,16 +105,16 @@ def test_outcomes_stay_with_their_frames(exchange: lab.Exchange) -> None:
     alone = {size: exchange.send(tcp4(size), 0) for size in sizes}
     for _ in range(50):
         for size in sizes:
-            assert exchange.send(NO_SIZE, 3) == lab.Refused(errno.EINVAL)
+            assert exchange.send(NO_SIZE, 3) == Refused(errno.EINVAL)
             assert exchange.send(tcp4(size), 2) == alone[size]
-            assert exchange.send(tcp6_called_tcp4(size + SEGMENT), 1) == lab.Lost()
+            assert exchange.send(tcp6_called_tcp4(size + SEGMENT), 1) == Lost()
 
 
 def test_a_frame_as_long_as_the_kernel_takes(redirect: lab.Pair) -> None:
     packet = b"\x45" + os.urandom(500_000)
     outcome = lab.Exchange(redirect).send(bytes(10) + packet, 1)
     # Linux before 6.6 stops at 69632 bytes beyond the headers, unless hdr_len is 0 as here.
-    assert outcome in (lab.Delivered((packet,)), lab.Refused(errno.ENOBUFS), lab.Refused(errno.ENOMEM))
+    assert outcome in (Delivered((packet,)), Refused(errno.ENOBUFS), Refused(errno.ENOMEM))
 
 
 @pytest.mark.parametrize("hint", [0, 100, 500])
@@ -124,7 +125,7 @@ def test_a_full_ring_is_no_verdict(hint: int) -> None:
             exchange.send(tcp4(500 * 8, size=8), hint)
         assert "queue_length" in problem.value.cure
         assert pair.counters(OUT).tx_dropped > 300
-        assert isinstance(exchange.send(FRAME, 3), lab.Delivered)
+        assert isinstance(exchange.send(FRAME, 3), Delivered)
 
 
 def test_a_ring_that_is_exactly_full_is_no_verdict_either() -> None:
@@ -164,7 +165,7 @@ def test_late_packets_are_found_by_the_sentinel(redirect: lab.Pair, monkeypatch:
     poll = exchange._poll
     monkeypatch.setattr(exchange, "_poll", lambda timeout: next(answers, None) if timeout == 0 else poll(timeout))
     outcome = exchange.send(FRAME, 0)
-    assert isinstance(outcome, lab.Delivered)
+    assert isinstance(outcome, Delivered)
     assert len(outcome.packets) == 3
 
 
@@ -185,6 +186,6 @@ def test_the_hot_path_is_its_system_calls(redirect: lab.Pair) -> None:
         outcome = send(FRAME, 3)
     finally:
         sys.setprofile(None)
-    assert isinstance(outcome, lab.Delivered)
+    assert isinstance(outcome, Delivered)
     in_python = {"len", "list.append", "setprofile"}
     assert [one for one in calls if one not in in_python] == ["write", "read", "read", "read", "poll.poll"]

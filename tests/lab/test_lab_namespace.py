@@ -25,8 +25,10 @@ from scapy.layers.inet import IP, UDP
 from scapy.packet import Raw
 
 from tio import tuntap
+from tio.linux import Delivered
 from tio.tuntap import Offload
-from tunproof import cli, lab
+from tunproof import lab
+from tunproof.cli import commands as cli
 from tunproof.corpus import load
 from tunproof.errors import EnvironmentProblem
 from tunproof.lab import links, namespace, privilege
@@ -85,7 +87,7 @@ def with_own_limit(namespaces: int) -> None:
 
 
 def exchange_works(pair: lab.Pair) -> bool:
-    return isinstance(lab.Exchange(pair).send(FRAME, 1), lab.Delivered)
+    return isinstance(lab.Exchange(pair).send(FRAME, 1), Delivered)
 
 
 def open_fds() -> set[str]:

@@ -12,6 +12,7 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.packet import Packet, Raw
 
+from tio.linux import Delivered, Lost
 from tio.tuntap import Offload
 from tunproof import lab
 from tunproof.errors import EnvironmentProblem
@@ -60,7 +61,7 @@ def parse(packet: bytes) -> Packet:
 
 def delivered(pair: lab.Pair, frame: bytes, hint: int) -> tuple[bytes, ...]:
     outcome = lab.Exchange(pair).send(frame, hint)
-    assert isinstance(outcome, lab.Delivered), outcome
+    assert isinstance(outcome, Delivered), outcome
     return outcome.packets
 
 
@@ -156,14 +157,14 @@ def test_forward_takes_any_address_that_can_be_forwarded(forward: lab.Pair, sour
 )
 def test_forward_loses_what_a_router_must_and_sends_no_icmp(forward: lab.Pair, packet: Packet) -> None:
     frame = PLAIN + bytes(packet / UDP(sport=1, dport=2) / Raw(b"tunproof"))
-    assert lab.Exchange(forward).send(frame, 1) == lab.Lost()
+    assert lab.Exchange(forward).send(frame, 1) == Lost()
     assert not readable(forward.writer)
 
 
 def test_forward_with_a_small_mtu() -> None:
     with lab.forward(mtu=1000) as pair:
         assert len(delivered(pair, superpacket(ip4(flags="DF"), size=960), 3)) == 3
-        assert lab.Exchange(pair).send(superpacket(ip4(flags="DF"), size=961), 0) == lab.Lost()
+        assert lab.Exchange(pair).send(superpacket(ip4(flags="DF"), size=961), 0) == Lost()
         assert len(delivered(pair, superpacket(ip4(), size=961), 6)) == 6
 
 

@@ -31,10 +31,10 @@ from tunproof.corpus.script import (
     Waiting,
     WriteStep,
 )
-from tunproof.lifecycle import play
-from tunproof.reference import Reference
-from tunproof.subject import UnsupportedError
-from tunproof.verdict import judge
+from tunproof.subjects.asker import judge
+from tunproof.subjects.lifecycle.player import play
+from tunproof.subjects.reference import Reference
+from tunproof.subjects.subject import UnsupportedError
 
 pytestmark = pytest.mark.lab
 

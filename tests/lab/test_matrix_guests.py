@@ -11,7 +11,7 @@ from tunproof.matrix import machine
 from tunproof.matrix.conduct import BOOTS, CONSOLE, RESULT, Wanted, conduct
 from tunproof.matrix.fetch import fetch
 from tunproof.matrix.kernels import Kernel, cache_folder
-from tunproof.results import STREAM, read
+from tunproof.runs.results import STREAM, read
 
 pytestmark = [pytest.mark.guests, pytest.mark.timeout(400)]
 

@@ -7,20 +7,21 @@ from pathlib import Path
 import pytest
 from scapy.layers.inet import TCP, UDP
 
+from tio.linux import Delivered, Outcome, Refused
 from tunproof import lab
-from tunproof.corpus.authoring import Draft
-from tunproof.corpus.builder import GsoPieces, frame, ip4, ip6, patched, payload, pieces, plain, superpacket
+from tunproof.authoring.draft import Draft
+from tunproof.authoring.lint import CASE_RULES, Looked
+from tunproof.authoring.promote import promote
+from tunproof.authoring.record import DisagreementError, Recorder
 from tunproof.corpus.cases import Case, GsoInput
-from tunproof.corpus.lint import CASE_RULES, Looked
 from tunproof.corpus.load import Corpus, load
-from tunproof.corpus.promote import promote
-from tunproof.corpus.record import DisagreementError, Recorder
-from tunproof.findings import Finding, keep
-from tunproof.findings import load as load_finding
-from tunproof.lab import Delivered, Exchange, Outcome, Refused
-from tunproof.probes import running_traits
-from tunproof.reference import Reference
-from tunproof.subject import TurnedDownError
+from tunproof.kernel.probes import running_traits
+from tunproof.lab import Exchange
+from tunproof.packets.builder import GsoPieces, frame, ip4, ip6, patched, payload, pieces, plain, superpacket
+from tunproof.runs.findings import Finding, keep
+from tunproof.runs.findings import load as load_finding
+from tunproof.subjects.reference import Reference
+from tunproof.subjects.subject import TurnedDownError
 
 pytestmark = pytest.mark.lab
 

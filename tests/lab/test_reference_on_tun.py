@@ -12,8 +12,8 @@ from scapy.layers.inet import TCP, UDP
 import tio
 from tio.tuntap import Offload
 from tunproof import lab
-from tunproof.corpus.builder import ip4, ip6, packet_bytes, payload, pieces, superpacket
 from tunproof.lab import Pair, SocketLab, links
+from tunproof.packets.builder import ip4, ip6, packet_bytes, payload, pieces, superpacket
 
 pytestmark = pytest.mark.lab
 

@@ -8,7 +8,7 @@ import pytest
 from support import open_fds
 from tio.errors import Geometry, KernelRefused, LinkDown
 from tio.offload import OffloadQueue
-from tunproof.tunnel import Tunnel, carry
+from tunproof.testing.tunnel import Tunnel, carry
 
 pytestmark = pytest.mark.lab
 

@@ -47,8 +47,9 @@ def load_cases() -> list[object]:
 
 def agrees(cases: Sequence[object]) -> bool:
     """Whether the reference, as it can be imported now, gets every case right."""
-    from tunproof.reference import Reference  # noqa: PLC0415
-    from tunproof.verdict import Kind, judge  # noqa: PLC0415
+    from tunproof.judge.verdict import Kind  # noqa: PLC0415
+    from tunproof.subjects.asker import judge  # noqa: PLC0415
+    from tunproof.subjects.reference import Reference  # noqa: PLC0415
 
     # In batches, each with some of every topic: one failure is enough, and most mutants show in the first batch.
     with Reference() as reference:
@@ -164,7 +165,7 @@ def die_with(parent: int, number: signal.Signals) -> None:
 
 def _import_foreign() -> None:
     """Import what the judge's modules import, but nothing of the checkout's own."""
-    code = "import sys; sys.path[:0] = sys.argv[1:]; import tio, tunproof.reference; print(*sys.modules)"
+    code = "import sys; sys.path[:0] = sys.argv[1:]; import tio, tunproof.subjects.reference; print(*sys.modules)"
     command = [sys.executable, "-P", "-c", code, *sys.path[:2]]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60, check=False)
     if done.returncode:

@@ -18,8 +18,9 @@ from fakes import FAKES, OWN
 from fakes.base import Fake
 from tunproof.corpus.cases import Case
 from tunproof.corpus.load import Corpus, load
-from tunproof.subject import Subject, UnsupportedError
-from tunproof.verdict import Kind, Verdict, judge
+from tunproof.judge.verdict import Kind, Verdict
+from tunproof.subjects.asker import judge
+from tunproof.subjects.subject import Subject, UnsupportedError
 
 _CAUGHT = {Kind.FAIL, Kind.ERROR}
 # A fake is asked the cases with its flag and a sample of all others: every third of operations that have many cases,

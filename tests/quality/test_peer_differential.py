@@ -22,16 +22,16 @@ from tunfuzz.peer.met import look
 from tunfuzz.peer.report import input_from
 from tunfuzz.peer.request import Request, Summary
 from tunfuzz.peer.run import run
-from tunproof import findings
-from tunproof.asker import Asked, Direct
-from tunproof.connect import Connector
+from tunproof.authoring.oracle import batched
 from tunproof.corpus.cases import BatchInput, ReadInput, WriteBatchCase
 from tunproof.corpus.load import Corpus, load
 from tunproof.corpus.model import from_hex
-from tunproof.corpus.oracle import batched
-from tunproof.outcome import Answered, TurnedDown
-from tunproof.reference import Reference
-from tunproof.subject import Subject
+from tunproof.judge.outcome import Answered, TurnedDown
+from tunproof.runs import findings
+from tunproof.subjects.asker import Asked, Direct
+from tunproof.subjects.connect import Connector
+from tunproof.subjects.reference import Reference
+from tunproof.subjects.subject import Subject
 
 _SEED = 2
 _SMALL = {"write_batch": 200}  # bytes of input that may be left; two packets, or three

@@ -14,7 +14,7 @@ import pytest
 from tunfuzz.targets import TARGETS, Target
 from tunfuzz.targets.driver import Fuzzer, Limits
 from tunfuzz.targets.runs import Result, run
-from tunproof import findings
+from tunproof.runs import findings
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris is not installed")
 

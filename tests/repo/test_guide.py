@@ -16,19 +16,22 @@ import msgspec
 import pytest
 import typer
 
-from tunproof import protocol, protocol_text, results
-from tunproof.adapters.process import Limits
-from tunproof.baseline import Baseline
-from tunproof.cli import app
+from tunproof.authoring import guide
+from tunproof.cli.commands import app
 from tunproof.corpus import script
 from tunproof.corpus.capabilities import CAPABILITIES
 from tunproof.corpus.load import load
-from tunproof.guide import KITS, kit
-from tunproof.scenery import FarSide
-from tunproof.verdict import Kind
+from tunproof.judge.verdict import Kind
+from tunproof.protocol import messages as protocol
+from tunproof.protocol import text as protocol_text
+from tunproof.protocol.kit import KITS, kit
+from tunproof.runs import results
+from tunproof.runs.baseline import Baseline
+from tunproof.subjects.adapters.process import Limits
+from tunproof.subjects.lifecycle.scenery import FarSide
 
 ROOT = Path(__file__).parents[2]
-GUIDE = (ROOT / protocol_text.GUIDE).read_text("utf-8")
+GUIDE = (ROOT / guide.GUIDE).read_text("utf-8")
 HANDMADE, _, _ = GUIDE.partition("<!-- protocol begin -->")
 SPLITTER = ROOT / "tests/adapters/newcomer/splitter.go"
 TUNPROOF = Path(sys.executable).with_name("tunproof")
@@ -81,18 +84,18 @@ def make_program(path: Path, text: str) -> None:
 
 
 def test_the_generated_parts_are_those_of_today() -> None:
-    assert protocol_text.refreshed(GUIDE) == GUIDE, "python -m tunproof.protocol_text --write"
+    assert guide.refreshed(GUIDE) == GUIDE, "python -m tunproof.authoring.guide"
 
 
 def test_the_schemas_are_those_of_today() -> None:
-    folder = ROOT / protocol_text.SCHEMAS
+    folder = ROOT / guide.SCHEMAS
     files = {path.name: path.read_text("utf-8") for path in folder.iterdir()}
-    assert files == protocol_text.schema_files(), "python -m tunproof.protocol_text --write"
+    assert files == guide.schema_files(), "python -m tunproof.authoring.guide"
 
 
 def test_a_guide_without_markers_is_refused() -> None:
     with pytest.raises(ValueError, match="verdicts"):
-        protocol_text.refreshed(GUIDE.replace("<!-- verdicts end -->", ""))
+        guide.refreshed(GUIDE.replace("<!-- verdicts end -->", ""))
 
 
 def test_the_protocol_names_everything_that_can_be_said() -> None:
@@ -248,7 +251,7 @@ def test_the_protocol_is_printed_for_people_and_for_programs() -> None:
         return subprocess.run([TUNPROOF, *words], capture_output=True, text=True, timeout=60, check=True).stdout
 
     assert said("protocol") == protocol_text.markdown()
-    assert json.loads(said("protocol", "--schema")) == protocol_text.schemas()
+    assert json.loads(said("protocol", "--schema")) == guide.schemas()
 
 
 def test_the_baseline_of_the_guide_is_one(tmp_path: Path) -> None:
@@ -293,7 +296,7 @@ def test_the_conversation_is_a_real_one() -> None:
 
 
 def valid(name: str, message: object) -> bool:
-    return jsonschema.Draft202012Validator(protocol_text.schemas()[name]).is_valid(message)
+    return jsonschema.Draft202012Validator(guide.schemas()[name]).is_valid(message)
 
 
 def test_the_conversation_is_what_the_schemas_allow() -> None:
@@ -307,7 +310,7 @@ def test_the_conversation_is_what_the_schemas_allow() -> None:
 def test_a_stream_of_results_is_what_its_schema_allows(desk: Path) -> None:
     lines = [json.loads(line) for line in (desk / "results" / results.STREAM).read_text().splitlines()]
     assert {line["record"] for line in lines} == {"run", "result", "end"}
-    validator = jsonschema.Draft202012Validator(protocol_text.schemas()["results"])
+    validator = jsonschema.Draft202012Validator(guide.schemas()["results"])
     for line in (lines[0], lines[1], lines[-1]):
         validator.validate(line)
         assert not validator.is_valid(line | {"surplus": 1})
@@ -315,14 +318,14 @@ def test_a_stream_of_results_is_what_its_schema_allows(desk: Path) -> None:
 
 @pytest.mark.parametrize("name", ["runner", "adapter", "results"])
 def test_schemas_are_schemas(name: str) -> None:
-    jsonschema.Draft202012Validator.check_schema(protocol_text.schemas()[name])
+    jsonschema.Draft202012Validator.check_schema(guide.schemas()[name])
 
 
 # The action.
 
 ACTION = (ROOT / "action.yml").read_text()
 SCRIPT = ROOT / ".github" / "check.sh"
-KIT = ROOT / "harness/tunproof/kits/adapter.py"
+KIT = ROOT / "harness/tunproof/protocol/kits/adapter.py"
 
 
 def act(folder: Path, **inputs: str) -> subprocess.CompletedProcess[str]:
@@ -390,4 +393,4 @@ def test_the_workflow_runs_everything_and_uses_the_action() -> None:
     assert "./" in used
     assert "- run: .ci/run" in text
     assert all(re.fullmatch(r"actions/[a-z-]+@v\d+", name) for name in used if name != "./")
-    assert "python3 harness/tunproof/kits/adapter.py" in text
+    assert "python3 harness/tunproof/protocol/kits/adapter.py" in text

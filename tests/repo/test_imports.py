@@ -1,4 +1,4 @@
-"""Imports point one way: tio knows nobody, tunproof knows tio, tunfuzz knows both."""
+"""Imports point one way: tio knows nobody, tunproof knows tio, tunfuzz knows both; inside tunproof they point down."""
 
 import ast
 import sys
@@ -10,28 +10,111 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = {"tio": "reference/tio", "tunproof": "harness/tunproof", "tunfuzz": "fuzz/tunfuzz"}
 ALLOWED = {"tio": {"tio"}, "tunproof": {"tio", "tunproof"}, "tunfuzz": {"tio", "tunproof", "tunfuzz"}}
-HOT = ["harness/tunproof/kernel.py", "harness/tunproof/lab/exchange.py", "harness/tunproof/reference.py"]
+HOT = ["kernel/replay.py", "lab/exchange.py", "subjects/reference.py"]
+
+HARNESS = ROOT / PACKAGES["tunproof"]
+RANKS = (
+    {"errors", "version", "streams", "text"},
+    {"packets"},
+    {"corpus"},
+    {"lab"},
+    {"judge", "protocol"},
+    {"kernel"},
+    {"subjects"},
+    {"runs"},
+    {"reports", "authoring"},
+    {"matrix", "testing"},
+    {"cli"},
+)
+"""Rooms from the bottom to the top. A room imports from those below it and from itself, its neighbours not."""
+
+SHIMS = {"conformance", "pytest_plugin", "reference_adapter", "subject"}
+"""Old names at the root, which others import."""
+
+FACE = {"__init__", "__main__"}
+"""The package's face, which knows every room."""
+
+RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
 
 
-def imported(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Yield every module that is imported, wherever in the file, and every name that may be one."""
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            yield node.module.partition(".")[0]
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def packages(path: Path) -> set[str]:
+    return {name.partition(".")[0] for name in imported(ast.parse(path.read_text()))}
+
+
+def upward(room: str, source: str) -> list[str]:
+    """Return the imports of a module in `room` that do not point down."""
+    wrong = []
+    for name in imported(ast.parse(source)):
+        package, _, rest = name.partition(".")
+        other = rest.partition(".")[0]
+        if package != "tunproof" or other == room:
+            continue
+        if other in SHIMS or (other in RANK and RANK[other] >= RANK[room]):
+            wrong.append(name)
+    return sorted(set(wrong))
+
+
+def rooms() -> dict[str, list[Path]]:
+    """Return the modules of each room; a module at the root is a room of its own."""
+    found: dict[str, list[Path]] = {}
+    for path in HARNESS.rglob("*.py"):
+        if "corpora" not in path.parts:
+            found.setdefault(path.relative_to(HARNESS).with_suffix("").parts[0], []).append(path)
+    return found
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_packages_import_only_what_they_may_know(package: str) -> None:
     for path in (ROOT / PACKAGES[package]).rglob("*.py"):
-        assert not {name for name in imported(path) if name in PACKAGES} - ALLOWED[package], path
+        assert not {name for name in packages(path) if name in PACKAGES} - ALLOWED[package], path
 
 
 def test_the_reference_needs_the_standard_library_only() -> None:
     for path in (ROOT / PACKAGES["tio"]).rglob("*.py"):
-        assert set(imported(path)) <= {"tio", *sys.stdlib_module_names}, path
+        assert packages(path) <= {"tio", *sys.stdlib_module_names}, path
+
+
+def test_every_module_of_the_harness_has_a_room() -> None:
+    assert set(rooms()) == set(RANK) | SHIMS | FACE
+
+
+@pytest.mark.parametrize("room", RANK)
+def test_rooms_import_from_below_only(room: str) -> None:
+    for path in rooms()[room]:
+        assert not upward(room, path.read_text()), path
+
+
+@pytest.mark.parametrize(
+    ("room", "source"),
+    [
+        ("corpus", "from tunproof.judge.decide import decide"),
+        ("judge", "from tunproof.protocol import messages"),
+        ("runs", "def late() -> None:\n    from tunproof.reports.write import write_reports"),
+        ("packets", "from tunproof import lab"),
+        ("lab", "import tunproof.kernel.probes"),
+        ("cli", "from tunproof.subject import Subject"),
+        ("version", "from tunproof.errors import UsageError"),
+    ],
+)
+def test_an_import_that_runs_up_is_found(room: str, source: str) -> None:
+    assert upward(room, source)
+
+
+def test_shims_say_until_when() -> None:
+    for name in SHIMS:
+        assert "until tunproof" in (HARNESS / f"{name}.py").read_text().partition("\n")[0]
 
 
 @pytest.mark.parametrize("module", HOT)
 def test_scapy_stays_out_of_hot_loops(module: str) -> None:
-    assert "scapy" not in set(imported(ROOT / module))
+    assert "scapy" not in packages(HARNESS / module)

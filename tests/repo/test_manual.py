@@ -13,7 +13,7 @@ import pytest
 from tunproof.corpus.capabilities import CAPABILITIES
 from tunproof.corpus.cases import OPERATIONS
 from tunproof.corpus.load import load
-from tunproof.probes import PROBES
+from tunproof.kernel.probes import PROBES
 
 ROOT = Path(__file__).parents[2]
 MANUAL = (ROOT / "corpora" / "README.md").read_text("utf-8")

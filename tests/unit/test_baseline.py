@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunproof.baseline import FAILURES, PLACEHOLDER, Baseline, Entry, dump
 from tunproof.errors import EnvironmentProblem, UsageError
-from tunproof.results import FORMAT, Known, Problem, Result, Results, Run
-from tunproof.verdict import Kind
+from tunproof.judge.verdict import Kind
+from tunproof.runs.baseline import FAILURES, PLACEHOLDER, Baseline, Entry, dump
+from tunproof.runs.results import FORMAT, Known, Problem, Result, Results, Run
 
 DIGESTS = {
     name: f"sha256:{number:064x}"

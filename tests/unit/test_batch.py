@@ -24,10 +24,10 @@ from support import (
     word_sum,
     zero_checksum_payload,
 )
-from tunproof.batch import REPAIRS, SUMS, BatchReport, inspect_batch, inspect_cut_batch
+from tunproof.authoring.oracle import batched
 from tunproof.corpus.cases import Joined
-from tunproof.corpus.oracle import batched
-from tunproof.freedoms import RESTAMPS, normalized, same_packets
+from tunproof.judge.batch import REPAIRS, SUMS, BatchReport, inspect_batch, inspect_cut_batch
+from tunproof.packets.equality import RESTAMPS, normalized, same_packets
 
 TCP4, TCP6 = ip4(flags="DF") / tcp(), ip6() / tcp()
 UDP4, UDP6 = ip4() / udp(), ip6() / udp()

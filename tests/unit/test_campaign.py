@@ -19,7 +19,7 @@ from tunfuzz.campaign.state import STATE, Finished, Heading, Journal, read
 from tunfuzz.campaign.summary import Summary
 from tunfuzz.shard import Shard, Tally
 from tunproof.errors import EnvironmentProblem, UsageError
-from tunproof.findings import FINDING
+from tunproof.runs.findings import FINDING
 
 HEADING = Heading(seed=5, cases=25, shard=10, tunproof="1", corpus="c", kernel="k")
 RULES = ("often", "seldom")

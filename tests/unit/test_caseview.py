@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from handmade import CASES, file_of
-from tunproof import caseview
+from tunproof.cli import show as caseview
+from tunproof.cli.terminal import Terminal
 from tunproof.corpus.load import Corpus, load
-from tunproof.terminal import Terminal
 
 BY_ID = {case.id: case for case in CASES}
 CORPUS = Corpus([file_of("all", CASES)])

@@ -131,7 +131,7 @@ def test_an_encoding_without_line_drawing_is_no_obstacle(encoding: str) -> None:
 def test_a_crash_of_our_own_is_no_verdict(tmp_path: Path) -> None:
     """Exit code 1 says that a kernel or an implementation is wrong; a bug of tunproof must not."""
     (tmp_path / "sitecustomize.py").write_text(
-        "import tunproof.runner\ntunproof.runner.perform = lambda *_, **__: 1 / 0\n"
+        "import tunproof.runs.runner\ntunproof.runs.runner.perform = lambda *_, **__: 1 / 0\n"
     )
     paths = os.pathsep.join([str(tmp_path), *sys.path])
     done = tunproof("check", "reference", env=os.environ | {"PYTHONPATH": paths})

@@ -13,14 +13,15 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 
 import tio
-from tunproof.corpus.authors import drafts
+from tunproof.authoring.authors import drafts
 from tunproof.corpus.cases import OPERATIONS, Case, Packets, ReadCase, Refused, Rejected, WriteGsoCase, Written
 from tunproof.corpus.load import CORPORA, load, load_file
+from tunproof.corpus.traits import TRAITS
 from tunproof.errors import CorpusError, UsageError
-from tunproof.kernel import frames_of
-from tunproof.reference import Reference
-from tunproof.traits import TRAITS
-from tunproof.verdict import Kind, judge
+from tunproof.judge.verdict import Kind
+from tunproof.kernel.replay import frames_of
+from tunproof.subjects.asker import judge
+from tunproof.subjects.reference import Reference
 
 CORPUS = load()
 CASES = list(CORPUS.cases.values())

@@ -18,9 +18,10 @@ import pytest
 from scapy.utils import RawPcapNgReader
 
 from handmade import CASES, encoded, file_of, write_corpus
-from tunproof.corpus import export, lint, schema
+from tunproof.authoring import lint
+from tunproof.authoring.flags import FLAGS
+from tunproof.corpus import export, schema
 from tunproof.corpus.cases import OPERATIONS, Case
-from tunproof.corpus.flags import FLAGS
 from tunproof.corpus.load import CORPORA, Corpus, files_below, load, load_file
 from tunproof.corpus.stats import count, only
 from tunproof.errors import CorpusError, UsageError

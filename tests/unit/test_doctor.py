@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tunproof import doctor
-from tunproof.doctor import Check, Status
+from tunproof.cli import doctor
+from tunproof.cli.doctor import Check, Status
 from tunproof.errors import EnvironmentProblem
 from tunproof.lab import privilege
 from tunproof.lab.privilege import Obstacle

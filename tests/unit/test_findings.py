@@ -13,12 +13,12 @@ import msgspec
 import pytest
 from scapy.layers.inet import TCP
 
-from tunproof import findings
-from tunproof.corpus.builder import ip4, payload, pieces, superpacket
 from tunproof.corpus.cases import Case, Packets, ReadCase
 from tunproof.corpus.model import digest_of
 from tunproof.errors import EnvironmentProblem, UsageError
-from tunproof.findings import Finding, in_folder, keep, load
+from tunproof.packets.builder import ip4, payload, pieces, superpacket
+from tunproof.runs import findings
+from tunproof.runs.findings import Finding, in_folder, keep, load
 
 FRAME = superpacket(ip4() / TCP(flags="PA"), payload(20), gso_size=8)
 PACKET = FRAME[10:]
@@ -258,5 +258,5 @@ def test_a_finding_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_hot_loops_can_import_it_without_scapy() -> None:
-    code = "import sys, tunproof.findings; sys.exit('scapy' in sys.modules)"
+    code = "import sys, tunproof.runs.findings; sys.exit('scapy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

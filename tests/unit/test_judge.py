@@ -5,11 +5,11 @@ from scapy.layers.inet import ICMP, TCP, UDP
 from scapy.layers.inet6 import IPv6ExtHdrDestOpt
 
 from tio import VnetHeader
-from tunproof.corpus.builder import ip4, ip6, packet_bytes, payload
 from tunproof.corpus.cases import VnetFields
-from tunproof.fields import field_at, packet_fields
-from tunproof.judge import describe_packets, first_difference, hexdump
-from tunproof.picture import changes, cut, header_rows, packet_rows, vnet_summary
+from tunproof.packets.builder import ip4, ip6, packet_bytes, payload
+from tunproof.packets.difference import describe_packets, first_difference, hexdump
+from tunproof.packets.fields import field_at, packet_fields
+from tunproof.packets.picture import changes, cut, header_rows, packet_rows, vnet_summary
 
 TCP4 = packet_bytes(ip4() / TCP(flags="A", options=[("NOP", None)] * 4) / payload(20))
 UDP6 = packet_bytes(ip6() / IPv6ExtHdrDestOpt() / UDP() / payload(20))

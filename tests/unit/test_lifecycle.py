@@ -11,7 +11,6 @@ import pytest
 import tio
 from support import open_fds
 from tio.endpoint import Endpoint
-from tunproof import lifecycle
 from tunproof.corpus.script import (
     Add,
     Answer,
@@ -43,9 +42,10 @@ from tunproof.corpus.script import (
     WriteStep,
 )
 from tunproof.lab import privilege
-from tunproof.lifecycle import play
-from tunproof.nearside import NearSide
-from tunproof.subject import UnsupportedError
+from tunproof.subjects.lifecycle import player as lifecycle
+from tunproof.subjects.lifecycle.nearside import NearSide
+from tunproof.subjects.lifecycle.player import play
+from tunproof.subjects.subject import UnsupportedError
 
 PACKET = "45000014000000004011000000000000000000ff"
 FRAME = "00" * 10 + PACKET

@@ -17,18 +17,18 @@ from typer.testing import CliRunner
 
 import fake_qemu
 from tio.linux import Outcome, Trait, Way, traits_of
-from tunproof.cli import app
+from tunproof.cli.commands import app
 from tunproof.corpus.load import load
 from tunproof.errors import EnvironmentProblem
+from tunproof.judge.verdict import Kind
+from tunproof.kernel.probes import Probed, probe
 from tunproof.lab import Device
 from tunproof.lab.modelled import ModelDevice
 from tunproof.matrix import accelerator, conduct, guests, machine, remote
 from tunproof.matrix.conduct import BOOTS, CONSOLE, FINDINGS, RESULT, TRACEBACK, Conducted, KernelResult, Wanted
 from tunproof.matrix.kernels import NOTE, Kernel, Note
 from tunproof.matrix.remote import RemoteKernel
-from tunproof.probes import Probed, probe
-from tunproof.results import STREAM, read
-from tunproof.verdict import Kind
+from tunproof.runs.results import STREAM, read
 
 CORPUS = load()
 SELECT = "read/tcp4/*"

@@ -5,16 +5,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tio.linux import observable, traits_of
+from tio.linux import Lost, observable, traits_of
 from tunproof.corpus.load import load
 from tunproof.errors import UsageError
-from tunproof.kernel import Disagreement, KernelReport, prepare
-from tunproof.kernel_results import keep
-from tunproof.lab import Lost
+from tunproof.kernel.probes import Probed
+from tunproof.kernel.replay import Disagreement, KernelReport, prepare
 from tunproof.matrix.conduct import KernelResult, answers_digest
 from tunproof.matrix.confirm import seen_in
 from tunproof.matrix.publish import MATRIX
-from tunproof.probes import Probed
+from tunproof.runs.kernel import keep
 
 CORPUS = load()
 CASES = CORPUS.select("read/udp4/*")

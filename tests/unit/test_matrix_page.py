@@ -10,13 +10,13 @@ import pytest
 from made_kernels import CORPUS, frames, kernel, never_up
 from tio.linux import ABOUT
 from tunproof.errors import EnvironmentProblem, UsageError
-from tunproof.kernel import KernelReport
-from tunproof.kernel_results import keep
+from tunproof.kernel.probes import PROBES, Probed
+from tunproof.kernel.replay import KernelReport
 from tunproof.matrix.compare import differing, grouped, oldest_first
 from tunproof.matrix.conduct import KernelResult
 from tunproof.matrix.page import CASES, headline, page
 from tunproof.matrix.publish import MATRIX, clear, publish
-from tunproof.probes import PROBES, Probed
+from tunproof.runs.kernel import keep
 
 CWR = "read/tcp4/cwr-on-first-segment-only"
 FINDING = "kernel-field-bytes-bbb3806f"

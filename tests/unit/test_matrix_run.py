@@ -13,12 +13,12 @@ from tio.linux import FORWARD, Delivered, Lost, Outcome, Refused, Way, readback
 from tio.tuntap import Offload
 from tunproof.corpus.load import Corpus
 from tunproof.corpus.model import KernelDelivers
+from tunproof.lab.way_json import told_way, way_of
 from tunproof.matrix.compare import UNEXPLAINED, differing, grouped, traits_that_differ, unexplained
 from tunproof.matrix.cpio import Archive
 from tunproof.matrix.markdown import markdown
 from tunproof.matrix.modules import load_order
 from tunproof.matrix.wire import Answer, Request, Wire, outcome_of, told
-from tunproof.ways import told_way, way_of
 
 # The archive ---------------------------------------------------------------------------------------------------------
 

@@ -3,11 +3,11 @@
 import pytest
 
 from tio.linux import ABOUT, REDIRECT, Lost, Outcome, Trait, Traits, Way, observable, traits_of
+from tunproof.corpus.traits import TRAITS
 from tunproof.errors import EnvironmentProblem
-from tunproof.kernel_traits import as_json, departures, describe, regressions, tell
+from tunproof.kernel.describe import as_json, departures, describe, regressions, tell
+from tunproof.kernel.probes import PROBES, UNSEEN, Probed, probe
 from tunproof.lab.modelled import ModelDevice
-from tunproof.probes import PROBES, UNSEEN, Probed, probe
-from tunproof.traits import TRAITS
 
 RELEASES = [
     *("5.10.262", "5.15.165", "6.1.103", "6.1.108", "6.1.192", "6.2", "6.5.9", "6.6.44", "6.6.46", "6.6.60", "6.8"),

@@ -10,16 +10,16 @@ import pytest
 from scapy.layers.inet import TCP, UDP, IPOption_NOP
 from typer.testing import CliRunner, Result
 
-from tunproof.cli_corpus import corpus_app
-from tunproof.corpus import build
-from tunproof.corpus.authoring import Draft
-from tunproof.corpus.builder import GsoPieces, frame, ip4, ip6, patched, payload, pieces, superpacket, whole
+from tunproof.authoring import build
+from tunproof.authoring.draft import Draft
+from tunproof.authoring.promote import promote, write_new
+from tunproof.cli.corpus import corpus_app
 from tunproof.corpus.cases import GsoInput, ReadInput
 from tunproof.corpus.load import CORPORA, Corpus, load
 from tunproof.corpus.model import from_hex
-from tunproof.corpus.promote import promote, write_new
 from tunproof.errors import EnvironmentProblem, UsageError
-from tunproof.findings import Finding, keep
+from tunproof.packets.builder import GsoPieces, frame, ip4, ip6, patched, payload, pieces, superpacket, whole
+from tunproof.runs.findings import Finding, keep
 
 TCP4 = superpacket(ip4() / TCP(flags="PA"), payload(20), gso_size=8)
 

@@ -20,13 +20,13 @@ from fakes.batches import TtlIgnored
 from fakes.own_values import OwnValues
 from fakes.reading import CwrOnEverySegment
 from fakes.writing import EmptyFragmentCrashes
-from tunproof import results as results_module
 from tunproof.corpus.cases import Case
 from tunproof.corpus.load import Corpus, load
 from tunproof.corpus.model import KernelDelivers, from_hex
 from tunproof.errors import EnvironmentProblem, UsageError
-from tunproof.pcapng import Captured, capture
-from tunproof.protocol import Implementation
+from tunproof.judge.verdict import Kind
+from tunproof.packets.pcapng import Captured, capture
+from tunproof.protocol.messages import Implementation
 from tunproof.reports.evidence import evidence
 from tunproof.reports.failure import command_around, explain
 from tunproof.reports.figures import labels, mean_quality, policies
@@ -35,11 +35,11 @@ from tunproof.reports.markdown import markdown
 from tunproof.reports.page import page
 from tunproof.reports.pagedata import page_data
 from tunproof.reports.pairs import pairs, right_ones
-from tunproof.reports.text import legible, shortened
 from tunproof.reports.words import sent
 from tunproof.reports.write import write_page, write_reports
-from tunproof.results import Got, Known, Problem, Result, Results
-from tunproof.verdict import Kind
+from tunproof.runs import results as results_module
+from tunproof.runs.results import Got, Known, Problem, Result, Results
+from tunproof.text import legible, shortened
 
 CWR = "read/tcp6/cwr-on-first-segment-only"
 HOSTILE = "</script><script>alert(1)</script> `|*[x](javascript:1) <b>&amp; \0\x1b[31m\ud800 \u202e"

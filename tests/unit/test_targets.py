@@ -16,9 +16,9 @@ from tunfuzz import invariants
 from tunfuzz.targets import TARGETS, crashes, seeds
 from tunfuzz.targets.command import fuzz_target
 from tunfuzz.targets.driver import Crash, Fuzzer, How, dictionary_of, seeds_of
-from tunproof.adapters.process import BrokenError
 from tunproof.errors import CorpusError, EnvironmentProblem, UsageError
-from tunproof.protocol import OkReply
+from tunproof.protocol.messages import OkReply
+from tunproof.subjects.adapters.process import BrokenError
 
 
 @pytest.mark.parametrize("name", TARGETS)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tunfuzz.campaign.answers import ATTEMPTS, Answer, GivenUp, Obstacle
 from tunfuzz.shard import Shard, ShardRunner
-from tunproof import findings
 from tunproof.errors import EnvironmentProblem, UsageError
+from tunproof.runs import findings
 from tunproof.version import __version__
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tunfuzz.campaign.request import Campaign, Experiment
-from tunproof.cli_options import AsJson, print_json
+from tunproof.cli.options import AsJson, print_json
 
 __all__ = ["campaign_command"]
 
@@ -49,7 +49,7 @@ def conduct(request: Campaign, experiment: Experiment, *, as_json: bool) -> int:
     """Run a campaign with a bar on a terminal, print what came out, and return the exit code."""
     from tunfuzz.campaign.conduct import run
     from tunfuzz.campaign.text import show
-    from tunproof.terminal import Terminal
+    from tunproof.cli.terminal import Terminal
 
     terminal = Terminal()
     with terminal.progress("cases") as tick:

@@ -17,8 +17,8 @@ from tunfuzz.campaign.request import FOLDER, Campaign, Experiment
 from tunfuzz.campaign.state import STATE, Finished, Heading, Journal, State, read, refuse_taken
 from tunfuzz.campaign.summary import Summary
 from tunfuzz.shard import Shard, ShardRunner, Tally
-from tunproof import findings
 from tunproof.errors import EnvironmentProblem, UsageError
+from tunproof.runs import findings
 from tunproof.version import __version__
 
 __all__ = ["Progress", "run"]

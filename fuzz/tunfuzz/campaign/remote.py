@@ -15,9 +15,9 @@ from tunfuzz.campaign.answers import Answer, Obstacle
 from tunfuzz.campaign.pool import Pool
 from tunfuzz.campaign.process import Worker
 from tunfuzz.shard import Shard, ShardRunner
-from tunproof import findings
 from tunproof.errors import EnvironmentProblem
-from tunproof.findings import Finding
+from tunproof.runs import findings
+from tunproof.runs.findings import Finding
 from tunproof.version import __version__
 
 __all__ = ["Report", "ask_here"]

@@ -3,7 +3,7 @@
 from rich.text import Text
 
 from tunfuzz.campaign.summary import Summary
-from tunproof.terminal import Page, Terminal
+from tunproof.cli.terminal import Page, Terminal
 
 __all__ = ["show"]
 

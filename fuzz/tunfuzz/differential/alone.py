@@ -12,9 +12,9 @@ from tunfuzz.differential.experiment import experiment
 from tunfuzz.differential.kernel import Differential, look
 from tunfuzz.differential.report import frame_from, way_from
 from tunfuzz.shard import Shard, Tally
-from tunproof import findings
 from tunproof.errors import EnvironmentProblem, UsageError
 from tunproof.lab import RunningKernel
+from tunproof.runs import findings
 
 __all__ = ["Wanted", "fuzz", "replay"]
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tunproof.cli_options import AsJson, print_json
+from tunproof.cli.options import AsJson, print_json
 
 __all__ = ["kernel"]
 
@@ -26,7 +26,7 @@ def kernel(  # noqa: PLR0913 (each is an option of the command)
 ) -> None:
     """Put random frames to the running kernel and to its model; any difference is made small and kept."""
     from tunfuzz.differential import alone
-    from tunproof.terminal import Terminal
+    from tunproof.cli.terminal import Terminal
 
     terminal = Terminal()
     if replay is not None:

@@ -7,8 +7,8 @@ from tunfuzz.campaign.request import Experiment
 from tunfuzz.differential.kernel import Differential, rules_on_the_ways
 from tunproof.corpus.load import load_for_good
 from tunproof.errors import EnvironmentProblem
-from tunproof.probes import running_kernel
-from tunproof.runner import corpus_digest
+from tunproof.kernel.probes import running_kernel
+from tunproof.runs.runner import corpus_digest
 
 __all__ = ["experiment"]
 

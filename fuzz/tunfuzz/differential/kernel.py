@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tio.linux import RULES, Delivered, Model, NotModelled, Outcome, Traits, Way
+from tio.linux import RULES, Delivered, Lost, Model, NotModelled, Outcome, Refused, Traits, Way
 from tunfuzz.differential import report
 from tunfuzz.differential.cases import BLOCK, WAYS, block, way_of, within
 from tunfuzz.differential.masks import NOT_MODELLED, hidden_by
@@ -23,9 +23,9 @@ from tunfuzz.shard import Shard, Tally
 from tunproof import lab
 from tunproof.corpus.load import load_for_good
 from tunproof.errors import EnvironmentProblem
-from tunproof.findings import in_folder
-from tunproof.kernel import frames_of
+from tunproof.kernel.replay import frames_of
 from tunproof.lab import KernelDevice, RunningKernel
+from tunproof.runs.findings import in_folder
 
 __all__ = ["Differential", "Predicted", "Run", "corpus_frames", "look", "rules_on_the_ways"]
 
@@ -41,7 +41,7 @@ Predicted = tuple[int, bytes, Outcome, list[str]]
 _LONGEST = 2000  # bytes
 _MOST_PACKETS = 6
 
-_NAMES: dict[type, str] = {lab.Delivered: "delivered", lab.Refused: "refused", lab.Lost: "lost"}
+_NAMES: dict[type, str] = {Delivered: "delivered", Refused: "refused", Lost: "lost"}
 
 
 def rules_on_the_ways(traits: Traits) -> list[str]:
@@ -220,7 +220,7 @@ class Run:
         try:
             return look(self.kernel, self._model(way), frame)
         except NotModelled:  # it has become smaller than what the model knows
-            return Difference(frame=frame, way=way, predicted=lab.Lost(), trail=[], got=lab.Lost())
+            return Difference(frame=frame, way=way, predicted=Lost(), trail=[], got=Lost())
 
 
 def look(kernel: KernelDevice, model: Model, frame: bytes) -> Difference:

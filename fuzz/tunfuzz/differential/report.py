@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 
 from tio.linux import Delivered, Outcome, Refused, Traits, Way
-from tunproof import findings
 from tunproof.errors import UsageError
-from tunproof.findings import Finding
-from tunproof.judge import first_difference
-from tunproof.kernel import describe_outcome
-from tunproof.ways import ToldWay, way_of
+from tunproof.kernel.replay import describe_outcome
+from tunproof.lab.way_json import ToldWay, way_of
+from tunproof.packets.difference import first_difference
+from tunproof.runs import findings
+from tunproof.runs.findings import Finding
 
 __all__ = ["Difference", "Met", "frame_from", "keep", "rule_of", "way_from"]
 

@@ -16,9 +16,9 @@ from tio.tcp import Tcp, TcpFlag
 from tio.transport import Layers
 from tunfuzz.build import FRAGMENT, TCP, UDP
 from tunfuzz.peer.repair import layers_of
-from tunproof.batch import inspect_batch
 from tunproof.corpus.cases import Joined
 from tunproof.corpus.model import to_hex
+from tunproof.judge.batch import inspect_batch
 
 __all__ = ["constraints"]
 

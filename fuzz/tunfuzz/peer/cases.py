@@ -38,10 +38,10 @@ from tunproof.corpus.cases import (
     Written,
 )
 from tunproof.corpus.model import Basis, from_hex, to_hex
-from tunproof.frames import cut
-from tunproof.outcome import Answered, Outcome, TurnedDown
-from tunproof.subject import Subject
-from tunproof.verdict import ask
+from tunproof.judge.outcome import Answered, Outcome, TurnedDown
+from tunproof.packets.frame import cut
+from tunproof.subjects.asker import ask
+from tunproof.subjects.subject import Subject
 
 __all__ = ["OPERATIONS", "Input", "ReferenceBrokenError", "case_of", "complete", "input_of", "operation_of"]
 

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunproof.cli_options import AsJson, print_json
+from tunproof.cli.options import AsJson, print_json
 
 if TYPE_CHECKING:
-    from tunproof.connect import Connector
+    from tunproof.subjects.connect import Connector
 
 __all__ = ["adapter"]
 
@@ -38,8 +38,8 @@ def adapter(  # noqa: PLR0913 (each is an option of the command)
     """Put random inputs to an implementation and to the reference; any difference is made small and kept."""
     from dataclasses import replace
 
-    from tunproof.adapters.process import Limits
-    from tunproof.connect import connector_of, mode_of
+    from tunproof.subjects.adapters.process import Limits
+    from tunproof.subjects.connect import connector_of, mode_of
 
     connector = replace(
         connector_of(subject, behind_dashes="--" in ctx.find_root().obj),
@@ -62,8 +62,8 @@ def _fuzz(connector: "Connector", seed: int | None, *, as_json: bool, **wanted: 
     from tunfuzz.peer.request import Request
     from tunfuzz.peer.run import run
     from tunfuzz.peer.text import show
+    from tunproof.cli.terminal import Terminal
     from tunproof.corpus.load import load_for_good
-    from tunproof.terminal import Terminal
 
     request = Request(connector=connector, seed=secrets.randbits(32) if seed is None else seed, **wanted)  # type: ignore[arg-type]
     terminal = Terminal()
@@ -79,10 +79,10 @@ def _fuzz(connector: "Connector", seed: int | None, *, as_json: bool, **wanted: 
 def _replay(connector: "Connector", finding: Path, *, as_json: bool) -> int:
     from tunfuzz.peer.met import look
     from tunfuzz.peer.report import input_from
-    from tunproof import findings
+    from tunproof.cli.terminal import Terminal
     from tunproof.corpus.load import load_for_good
-    from tunproof.reference import Reference
-    from tunproof.terminal import Terminal
+    from tunproof.runs import findings
+    from tunproof.subjects.reference import Reference
 
     given = input_from(findings.load(finding))
     with connector.open(load_for_good()) as asker, Reference() as reference:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from tunfuzz.peer.cases import Input, complete
 from tunfuzz.peer.latitude import waived
-from tunproof.asker import Asked
 from tunproof.corpus.cases import (
     Case,
     ChecksumCase,
@@ -18,8 +17,10 @@ from tunproof.corpus.cases import (
     WriteCase,
 )
 from tunproof.corpus.model import from_hex
-from tunproof.outcome import Answered, Cut, Outcome, TurnedDown
-from tunproof.verdict import Kind, Verdict, decide
+from tunproof.judge.decide import decide
+from tunproof.judge.outcome import Answered, Cut, Outcome, TurnedDown
+from tunproof.judge.verdict import Kind, Verdict
+from tunproof.subjects.asker import Asked
 
 __all__ = ["Judged", "is_wrong", "judged", "rule_of"]
 

@@ -14,8 +14,8 @@ from tio.segment import cut
 from tio.tcp import Tcp
 from tunfuzz.peer.repair import layers_of
 from tunproof.corpus.cases import Case, Packets, ReadCase, Refused, Rejected
-from tunproof.freedoms import same_packets
-from tunproof.outcome import Answered, Outcome, TurnedDown
+from tunproof.judge.outcome import Answered, Outcome, TurnedDown
+from tunproof.packets.equality import same_packets
 
 __all__ = ["waived"]
 

@@ -15,11 +15,11 @@ from tunfuzz.peer.request import Request
 from tunfuzz.peer.resemblance import Resemblance
 from tunfuzz.peer.smaller import minimise, minimise_before
 from tunfuzz.uninterrupted import uninterrupted
-from tunproof.asker import Asker
 from tunproof.corpus.cases import BatchInput, GsoArguments, GsoInput, ReadInput, WriteInput
 from tunproof.corpus.load import Corpus
-from tunproof.reference import Reference
-from tunproof.verdict import Kind
+from tunproof.judge.verdict import Kind
+from tunproof.subjects.asker import Asker
+from tunproof.subjects.reference import Reference
 
 __all__ = ["Finder", "look"]
 

@@ -9,11 +9,11 @@ import msgspec
 
 from tunfuzz.peer.cases import Input, input_of
 from tunfuzz.peer.judging import Judged
-from tunproof import findings
 from tunproof.corpus.model import to_hex
 from tunproof.errors import UsageError
-from tunproof.findings import Finding
-from tunproof.outcome import Answered, Broken, Cut, TurnedDown
+from tunproof.judge.outcome import Answered, Broken, Cut, TurnedDown
+from tunproof.runs import findings
+from tunproof.runs.findings import Finding
 
 __all__ = ["Kept", "input_from", "keep"]
 

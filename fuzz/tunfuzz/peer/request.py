@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from tunfuzz.peer.report import Kept
-from tunproof.connect import Connector
+from tunproof.subjects.connect import Connector
 
 __all__ = ["CASES", "FOLDER", "Request", "Summary"]
 

@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Iterable
 
 from tunfuzz.peer.judging import judged
-from tunproof.asker import Asker
 from tunproof.corpus.cases import Case, Refused, Rejected
 from tunproof.corpus.load import Corpus
+from tunproof.subjects.asker import Asker
 
 __all__ = ["Resemblance"]
 

@@ -12,13 +12,13 @@ from tunfuzz.peer.inputs import Inputs
 from tunfuzz.peer.judging import Judged, judged
 from tunfuzz.peer.met import Finder
 from tunfuzz.peer.request import Request, Summary
-from tunproof.asker import Asker
 from tunproof.corpus.cases import Case, Refused, Rejected
 from tunproof.corpus.load import Corpus
 from tunproof.errors import UsageError
-from tunproof.outcome import Broken
-from tunproof.reference import Reference
-from tunproof.verdict import Kind
+from tunproof.judge.outcome import Broken
+from tunproof.judge.verdict import Kind
+from tunproof.subjects.asker import Asker
+from tunproof.subjects.reference import Reference
 
 __all__ = ["run"]
 

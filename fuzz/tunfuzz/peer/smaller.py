@@ -16,7 +16,7 @@ from tunfuzz.peer.cases import Input
 from tunfuzz.peer.repair import layers_of, repaired
 from tunproof.corpus.cases import BatchInput, ChecksumInput, EmitInput, GsoInput, ParseInput, ReadInput, WriteInput
 from tunproof.corpus.model import from_hex, to_hex
-from tunproof.fields import packet_fields
+from tunproof.packets.fields import packet_fields
 
 __all__ = ["minimise", "minimise_before"]
 

@@ -12,9 +12,9 @@ from tunfuzz.targets import TARGETS, Target
 from tunfuzz.targets.crashes import data_of
 from tunfuzz.targets.driver import Fuzzer
 from tunfuzz.targets.runs import Result, Watch, run
-from tunproof.cli_options import print_json
+from tunproof.cli.options import print_json
+from tunproof.cli.terminal import Terminal
 from tunproof.errors import UsageError
-from tunproof.terminal import Terminal
 
 __all__ = ["FOUND", "OUT", "fuzz_target", "replay", "run_all", "show"]
 

@@ -9,9 +9,9 @@ import msgspec
 
 from tunfuzz.targets import Target
 from tunfuzz.targets.driver import Crash, How, child_command
-from tunproof import findings
 from tunproof.errors import UsageError
-from tunproof.findings import Finding
+from tunproof.runs import findings
+from tunproof.runs.findings import Finding
 
 __all__ = ["data_of", "keep", "minimised"]
 

@@ -6,11 +6,11 @@ Numbers of vnet headers are little-endian, as in the frames of the corpus; those
 import json
 from collections.abc import Iterator
 
-from tunproof import protocol
 from tunproof.corpus.capabilities import CAPABILITIES
 from tunproof.corpus.cases import OPERATIONS
 from tunproof.corpus.model import FORMAT
 from tunproof.corpus.schema import schema_of
+from tunproof.protocol import messages as protocol
 
 __all__ = ["text_of"]
 

@@ -6,13 +6,13 @@ that comes back.
 
 from typing import TYPE_CHECKING
 
-from tunproof import protocol
-from tunproof.adapters.client import AdapterBrokenError, Asked, Client
-from tunproof.adapters.process import BrokenError, Limits, Process
-from tunproof.adapters.questions import outcome_of, reads_on
+from tunproof.protocol import messages as protocol
+from tunproof.subjects.adapters.client import AdapterBrokenError, Asked, Client
+from tunproof.subjects.adapters.process import BrokenError, Limits, Process
+from tunproof.subjects.adapters.questions import outcome_of, reads_on
 
 if TYPE_CHECKING:
-    from tunproof.adapters.process import Watch
+    from tunproof.subjects.adapters.process import Watch
 
 __all__ = ["HELLO", "check"]
 

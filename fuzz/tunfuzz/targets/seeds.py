@@ -17,7 +17,6 @@ import msgspec
 from tunfuzz.targets import TARGETS, dictionaries
 from tunfuzz.targets.coalesce import RIGHT
 from tunfuzz.targets.replies import HELLO
-from tunproof import protocol
 from tunproof.corpus.cases import (
     Case,
     ChecksumCase,
@@ -32,6 +31,7 @@ from tunproof.corpus.cases import (
 )
 from tunproof.corpus.load import CORPORA, files_below, load_file
 from tunproof.corpus.model import FORMAT
+from tunproof.protocol import messages as protocol
 
 __all__ = ["FOLDER", "made", "main"]
 

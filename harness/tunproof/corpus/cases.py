@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from tunproof.corpus.model import CaseBase, Flag, Hex, Strict, Trait
+from tunproof.corpus.model import CaseBase, Flag, Hex, KernelAnswer, KernelDelivers, KernelSame, Strict, Trait
 from tunproof.corpus.script import Answers, Script
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "WriteGsoCase",
     "WriteInput",
     "Written",
+    "differs",
 ]
 
 OPERATIONS = ("checksum", "header", "read", "write", "write_gso", "write_batch", "lifecycle")
@@ -294,6 +295,13 @@ class LifecycleCase(CaseBase, frozen=True, kw_only=True, tag_field="op", tag="li
 
 Case = ChecksumCase | HeaderCase | ReadCase | WriteCase | WriteGsoCase | WriteBatchCase | LifecycleCase
 Expectation = Sum | Fields | HeaderBytes | Packets | Rejected | Written | Nothing | Refused | Joined | Answers
+
+
+def differs(case: Case, answer: KernelAnswer) -> bool:
+    """Whether a kernel does something else than an implementation must; both turn a fault down in their own way."""
+    if isinstance(case.expect, Rejected):
+        return isinstance(answer, KernelDelivers)
+    return not isinstance(answer, KernelSame)
 
 
 class CorpusFile(Strict, frozen=True, kw_only=True):

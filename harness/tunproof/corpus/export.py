@@ -14,7 +14,6 @@ from pathlib import Path
 
 import msgspec
 
-from tunproof import pcapng, picture
 from tunproof.corpus import schema
 from tunproof.corpus.cases import (
     Case,
@@ -32,8 +31,9 @@ from tunproof.corpus.cases import (
 from tunproof.corpus.load import CORPORA, GOLDEN, Corpus, files_below, load_file
 from tunproof.corpus.model import FORMAT
 from tunproof.corpus.script import Feed, Frames, ReadPackets, StartWrite, WriteGsoStep, WriteStep
-from tunproof.corpus.summing import completed_frame
 from tunproof.errors import EnvironmentProblem, UsageError
+from tunproof.packets import pcapng, picture
+from tunproof.packets.summing import completed_frame
 from tunproof.version import __version__
 
 __all__ = ["MANIFEST", "Shown", "capture", "export_folder", "export_pcapng", "folder_files", "packets_of"]

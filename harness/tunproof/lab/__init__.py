@@ -7,7 +7,6 @@ links       links, addresses, routes and traffic control over netlink
 ground      a namespace and all that must be closed with it
 wiring      the four labs: redirect, readback, forward, socket
 exchange    one frame in, its outcome out
-outcome     refused, lost or delivered
 running     the running kernel as a device: any frame on any way
 
 >>> from tunproof import lab
@@ -19,7 +18,6 @@ running     the running kernel as a device: any frame on any way
 from tunproof.lab.device import Counters
 from tunproof.lab.exchange import Exchange
 from tunproof.lab.namespace import Namespace
-from tunproof.lab.outcome import Delivered, Lost, Outcome, Refused
 from tunproof.lab.privilege import ensure
 from tunproof.lab.program import ProgramLab
 from tunproof.lab.running import Device, KernelDevice, RunningKernel
@@ -30,16 +28,12 @@ __all__ = [
     "NEAR",
     "Addresses",
     "Counters",
-    "Delivered",
     "Device",
     "Exchange",
     "KernelDevice",
-    "Lost",
     "Namespace",
-    "Outcome",
     "Pair",
     "ProgramLab",
-    "Refused",
     "RunningKernel",
     "SocketLab",
     "ensure",

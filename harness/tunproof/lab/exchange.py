@@ -21,8 +21,8 @@ import select
 from collections.abc import Callable, Iterator
 
 from tio.checksum import checksum, finish
+from tio.linux import Delivered, Lost, Outcome, Refused
 from tunproof.errors import EnvironmentProblem
-from tunproof.lab.outcome import Delivered, Lost, Outcome, Refused
 from tunproof.lab.wiring import IN, OUT, Pair
 
 __all__ = ["SENTINEL_PATIENCE", "Exchange"]

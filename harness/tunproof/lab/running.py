@@ -13,11 +13,11 @@ from dataclasses import replace
 from typing import Protocol, Self
 
 from tio import tuntap
+from tio.linux import Lost, Outcome, Refused
 from tio.linux.way import REDIRECT, Way
 from tio.tuntap import Offload
 from tunproof.lab import links, wiring
 from tunproof.lab.exchange import Exchange
-from tunproof.lab.outcome import Lost, Outcome, Refused
 from tunproof.lab.wiring import IN, OUT, Pair
 
 __all__ = ["Device", "KernelDevice", "RunningKernel", "Sender"]

@@ -8,9 +8,9 @@ from tio.linux import ABOUT, Trait, observable, traits_of
 from tunproof.corpus.cases import Case
 from tunproof.corpus.load import Corpus
 from tunproof.corpus.model import KernelDelivers, KernelLoses, KernelRefuses, KernelSame
+from tunproof.kernel.probes import PROBES
 from tunproof.matrix.conduct import KernelResult
 from tunproof.matrix.order import order
-from tunproof.probes import PROBES
 
 __all__ = [
     "UNEXPLAINED",

@@ -20,16 +20,16 @@ import msgspec
 from tunproof.corpus.cases import Case
 from tunproof.corpus.load import Corpus
 from tunproof.errors import EnvironmentProblem, TunproofError
-from tunproof.kernel_results import keep
+from tunproof.kernel.probes import Probed, probe
 from tunproof.matrix.accelerator import accelerator_for
 from tunproof.matrix.examine import Frames, FramesReport, Tick, differential, verify
 from tunproof.matrix.guests import Guests
 from tunproof.matrix.kernels import Kernel
 from tunproof.matrix.machine import GuestGone, Machine
 from tunproof.matrix.remote import RemoteKernel
-from tunproof.probes import Probed, probe
-from tunproof.reports.write import EVIDENCE, JUNIT, PAGE, SUMMARY, write_file, writing
-from tunproof.results import STREAM
+from tunproof.reports.write import EVIDENCE, JUNIT, PAGE, SUMMARY, write_file, write_reports, writing
+from tunproof.runs.kernel import keep
+from tunproof.runs.results import STREAM
 
 __all__ = [
     "BOOTS",
@@ -262,7 +262,8 @@ class _Examination:
     def _ask_cases(self, kernel: RemoteKernel, probed: Probed) -> None:
         wanted = self._wanted
         report, ended = verify(kernel, probed, wanted.cases, self._tick("cases"))
-        keep(self._out, report, wanted.cases, wanted.corpus, select=wanted.select)
+        results = keep(self._out, report, wanted.cases, wanted.corpus, select=wanted.select)
+        write_reports(self._out, results, wanted.corpus)
         wrong = dict.fromkeys(one.case.id for one in report.disagreements)
         self._learn(
             cases=report.cases,

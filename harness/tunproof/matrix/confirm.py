@@ -8,10 +8,10 @@ import msgspec
 
 from tunproof.corpus.load import Corpus
 from tunproof.errors import UsageError
+from tunproof.judge.verdict import Kind
 from tunproof.matrix.conduct import KernelResult, answers_digest
 from tunproof.matrix.publish import MATRIX
-from tunproof.results import STREAM, read
-from tunproof.verdict import Kind
+from tunproof.runs.results import STREAM, read
 
 __all__ = ["Seen", "seen_in"]
 

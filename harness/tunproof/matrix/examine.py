@@ -12,10 +12,10 @@ import msgspec
 from tio.linux import REDIRECT, Outcome, Traits
 from tunproof.corpus.cases import Case
 from tunproof.errors import EnvironmentProblem
-from tunproof.kernel import Disagreement, KernelReport, Question, report_on
+from tunproof.kernel.probes import Probed
+from tunproof.kernel.replay import Disagreement, KernelReport, Question, report_on
 from tunproof.matrix.machine import GuestGone
 from tunproof.matrix.remote import LACKING, RemoteKernel
-from tunproof.probes import Probed
 
 __all__ = ["Frames", "FramesReport", "Tick", "differential", "verify"]
 
@@ -57,7 +57,7 @@ class Examiner(Protocol):
 
 
 def verify(kernel: RemoteKernel, probed: Probed, cases: Sequence[Case], progress: Tick) -> tuple[KernelReport, str]:
-    """Put cases to the kernel of a guest, as `tunproof.kernel.verify` does to the running one.
+    """Put cases to the kernel of a guest, as `tunproof.kernel.replay.verify` does to the running one.
 
     The words say why it ended early, "" where it did not; cases that were not answered do not apply.
     """

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from tunproof.errors import EnvironmentProblem
 from tunproof.lab import RunningKernel
+from tunproof.lab.way_json import way_of
 from tunproof.matrix.wire import PORT, Answer, Hello, Request, Told, Wire, told
-from tunproof.ways import way_of
 
 __all__ = ["main"]
 

@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 from tunproof.errors import EnvironmentProblem
 from tunproof.matrix.kernels import Kernel
 from tunproof.matrix.wire import PORT, Answer, Hello, Request, Wire
-from tunproof.reports.text import legible, shortened
+from tunproof.text import legible, shortened
 
 __all__ = ["QEMU", "GuestGone", "Machine", "ensure"]
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from tio.linux import ABOUT
 from tunproof.corpus.load import Corpus
+from tunproof.kernel.probes import PROBES
 from tunproof.matrix.compare import (
     UNEXPLAINED,
     Row,
@@ -16,7 +17,6 @@ from tunproof.matrix.compare import (
     traits_that_differ,
 )
 from tunproof.matrix.conduct import KernelResult
-from tunproof.probes import PROBES
 
 __all__ = ["markdown"]
 

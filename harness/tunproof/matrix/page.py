@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from tio.linux import ABOUT, Trait
 from tunproof.corpus.load import Corpus
-from tunproof.findings import REPRO
+from tunproof.kernel.probes import PROBES
 from tunproof.matrix.compare import (
     UNEXPLAINED,
     Group,
@@ -26,10 +26,10 @@ from tunproof.matrix.compare import (
     traits_that_differ,
 )
 from tunproof.matrix.conduct import CONSOLE, FINDINGS, KernelResult
-from tunproof.probes import PROBES
 from tunproof.reports.html import STYLE, environment, source_hash
-from tunproof.reports.text import legible
 from tunproof.reports.write import PAGE
+from tunproof.runs.findings import REPRO
+from tunproof.text import legible
 
 __all__ = ["CASES", "headline", "page"]
 

@@ -11,7 +11,7 @@ from tunproof.matrix.markdown import markdown
 from tunproof.matrix.page import CASES, page
 from tunproof.reports.page import page as page_of_streams
 from tunproof.reports.write import PAGE, write_file, writing
-from tunproof.results import STREAM, read
+from tunproof.runs.results import STREAM, read
 
 __all__ = ["MATRIX", "clear", "publish"]
 

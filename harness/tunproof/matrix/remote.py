@@ -6,10 +6,10 @@ from typing import Final
 from tio.linux import Outcome, Way
 from tunproof.errors import EnvironmentProblem
 from tunproof.lab.running import Sender
+from tunproof.lab.way_json import told_way
 from tunproof.matrix.kernels import Kernel
 from tunproof.matrix.machine import Machine
 from tunproof.matrix.wire import Request, outcome_of
-from tunproof.ways import told_way
 
 __all__ = ["LACKING", "RemoteKernel"]
 

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from tio.linux import Delivered, Lost, Outcome, Refused
-from tunproof.ways import ToldWay
+from tunproof.lab.way_json import ToldWay
 
 __all__ = ["PORT", "Answer", "Hello", "Request", "Told", "Wire", "outcome_of", "told"]
 

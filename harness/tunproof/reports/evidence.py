@@ -11,12 +11,12 @@ from tunproof.corpus.cases import Case
 from tunproof.corpus.export import packets_of
 from tunproof.corpus.load import Corpus
 from tunproof.corpus.model import from_hex
-from tunproof.pcapng import Captured, capture
-from tunproof.picture import VNET_SIZE, vnet_words
+from tunproof.packets.pcapng import Captured, capture
+from tunproof.packets.picture import VNET_SIZE, vnet_words
 from tunproof.reports.failure import FAULTY, case_of
 from tunproof.reports.pairs import pairs, right_ones
-from tunproof.reports.text import legible
-from tunproof.results import Result, Results, Run
+from tunproof.runs.results import Result, Results, Run
+from tunproof.text import legible
 
 __all__ = ["SUFFIX", "evidence"]
 

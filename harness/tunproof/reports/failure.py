@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from tunproof.corpus.cases import Case
 from tunproof.corpus.load import Corpus
 from tunproof.corpus.model import Basis
-from tunproof.reports.text import legible, shortened
+from tunproof.judge.verdict import Kind
 from tunproof.reports.words import must_come_out, rule_of, sent
-from tunproof.results import Result, Run
-from tunproof.verdict import Kind
+from tunproof.runs.results import Result, Run
+from tunproof.text import legible, shortened
 
 __all__ = ["FAULTY", "BugClass", "Explanation", "case_of", "command_around", "explain", "headline"]
 

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from tunproof.reports.text import legible
-from tunproof.results import Results, Run
+from tunproof.runs.results import Results, Run
+from tunproof.text import legible
 
 __all__ = ["labels", "mean_quality", "policies", "subject_line"]
 

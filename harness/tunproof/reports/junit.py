@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from tunproof.corpus.load import Corpus
+from tunproof.judge.verdict import Kind
 from tunproof.reports.failure import explain, headline
 from tunproof.reports.figures import subject_line
-from tunproof.reports.text import legible
-from tunproof.results import Problem, Result, Results, Run
-from tunproof.verdict import Kind
+from tunproof.runs.results import Problem, Result, Results, Run
+from tunproof.text import legible
 
 __all__ = ["junit"]
 

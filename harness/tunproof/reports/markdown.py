@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 
 from tunproof.corpus.load import Corpus
+from tunproof.judge.verdict import Kind
 from tunproof.reports.failure import Explanation, explain, headline
 from tunproof.reports.figures import mean_quality, policies, subject_line
-from tunproof.reports.text import legible, shortened
-from tunproof.results import Problem, Results
-from tunproof.verdict import Kind
+from tunproof.runs.results import Problem, Results
+from tunproof.text import legible, shortened
 
 __all__ = ["markdown"]
 

@@ -13,12 +13,12 @@ import msgspec
 from markupsafe import Markup
 
 from tunproof.corpus.load import Corpus
+from tunproof.judge.verdict import Kind
 from tunproof.reports.figures import labels, mean_quality, policies, subject_line
 from tunproof.reports.html import STYLE, environment, source_hash
 from tunproof.reports.pagedata import LOOKS, page_data
-from tunproof.reports.text import legible
-from tunproof.results import Results
-from tunproof.verdict import Kind
+from tunproof.runs.results import Results
+from tunproof.text import legible
 
 __all__ = ["page"]
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from tunproof import picture
+from tunproof.corpus import wording
 from tunproof.corpus.cases import (
     Case,
     EmitInput,
@@ -29,12 +29,13 @@ from tunproof.corpus.cases import (
 )
 from tunproof.corpus.load import Corpus
 from tunproof.corpus.model import from_hex
+from tunproof.judge.verdict import Kind
+from tunproof.packets import picture
 from tunproof.reports.failure import FAULTY, Explanation, case_of, command_around, explain
 from tunproof.reports.pairs import Pair, frames_written, pairs
-from tunproof.reports.text import legible, shortened
 from tunproof.reports.words import VNET_LINE, rule_of, sent, vnet_rows
-from tunproof.results import Result, Results, Run
-from tunproof.verdict import Kind
+from tunproof.runs.results import Result, Results, Run
+from tunproof.text import legible, shortened
 
 __all__ = ["LOOKS", "page_data"]
 
@@ -220,7 +221,7 @@ def _rows(fields: VnetFields) -> list[tuple[str, str, str]]:
 
 def _steps(case: LifecycleCase) -> list[tuple[str, str]]:
     steps = zip(case.input.steps, case.expect.answers, strict=True)
-    return [(picture.words(step), " or ".join(map(picture.words, answers))) for step, answers in steps]
+    return [(wording.words(step), " or ".join(map(wording.words, answers))) for step, answers in steps]
 
 
 def _told(result: Result, run: Run, corpus: Corpus, tables: _Tables) -> Json:

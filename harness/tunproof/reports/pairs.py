@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import tio
-from tunproof import picture
-from tunproof.batch import inspect_batch
 from tunproof.corpus.cases import (
     Case,
     ChecksumCase,
@@ -23,13 +21,15 @@ from tunproof.corpus.cases import (
     Written,
 )
 from tunproof.corpus.model import KernelDelivers, KernelSame, from_hex
-from tunproof.corpus.summing import completed_frame
-from tunproof.fields import field_at
-from tunproof.frames import cut
-from tunproof.freedoms import normalized, same_packets
-from tunproof.picture import VNET_SIZE, vnet_words
+from tunproof.judge.batch import inspect_batch
+from tunproof.packets import picture
+from tunproof.packets.equality import normalized, same_packets
+from tunproof.packets.fields import field_at
+from tunproof.packets.frame import cut
+from tunproof.packets.picture import VNET_SIZE, vnet_words
+from tunproof.packets.summing import completed_frame
 from tunproof.reports.words import VNET_FIELDS, kernel_answer, vnet_rows
-from tunproof.results import Got, Run
+from tunproof.runs.results import Got, Run
 
 __all__ = ["Pair", "frames_written", "pairs", "right_ones"]
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tio import ByteOrder, VnetHeader
-from tunproof import picture
+from tunproof.corpus import wording
 from tunproof.corpus.cases import (
     BatchInput,
     Case,
@@ -35,9 +35,10 @@ from tunproof.corpus.cases import (
 )
 from tunproof.corpus.model import KernelAnswer, KernelSame, from_hex
 from tunproof.corpus.script import Script
-from tunproof.judge import describe_packets
-from tunproof.picture import VNET_SIZE, vnet_words
-from tunproof.results import Run
+from tunproof.packets import picture
+from tunproof.packets.difference import describe_packets
+from tunproof.packets.picture import VNET_SIZE, vnet_words
+from tunproof.runs.results import Run
 
 __all__ = [
     "VNET_FIELDS",
@@ -68,7 +69,7 @@ def must_come_out(case: Case, run: Run) -> str:
     """Return what must come out of this run, in a few words."""
     answer = kernel_answer(case, run)
     if answer is not None and not isinstance(answer, KernelSame):
-        return f"this kernel {picture.what_it_does(answer)}"
+        return f"this kernel {wording.what_it_does(answer)}"
     return _must(case)
 
 
@@ -159,7 +160,7 @@ def _batch(given: BatchInput) -> list[str]:
 
 
 def _script(given: Script) -> list[str]:
-    lines = [f"step {number}: {picture.words(step)}" for number, step in enumerate(given.steps[:_MOST_LINES])]
+    lines = [f"step {number}: {wording.words(step)}" for number, step in enumerate(given.steps[:_MOST_LINES])]
     return [*lines, *_more(len(given.steps) - _MOST_LINES, "step")]
 
 

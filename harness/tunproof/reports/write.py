@@ -11,7 +11,7 @@ from tunproof.reports.evidence import SUFFIX, evidence
 from tunproof.reports.junit import junit
 from tunproof.reports.markdown import markdown
 from tunproof.reports.page import page
-from tunproof.results import Results
+from tunproof.runs.results import Results
 
 __all__ = ["EVIDENCE", "JUNIT", "PAGE", "SUMMARY", "write_file", "write_page", "write_reports", "writing"]
 

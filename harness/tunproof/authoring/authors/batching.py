@@ -1,0 +1,97 @@
+"""What the authors of batches share: headers to begin with, and how a batch is put down in one line."""
+
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from scapy.layers.inet import TCP, UDP
+from scapy.packet import Packet
+
+from tunproof.authoring.draft import Batch, Topic, kernel, needs
+from tunproof.corpus.cases import BatchInput
+from tunproof.corpus.model import Basis
+from tunproof.packets.builder import ip4, ip6
+
+__all__ = ["CUT", "GRO", "GRO_UDP", "KINDS", "alone", "borders", "put", "tcp", "udp"]
+
+CUT = {
+    "tcp4": (kernel("tcp_gso_segment", "net/ipv4/tcp_offload.c"), kernel("inet_gso_segment", "net/ipv4/af_inet.c")),
+    "tcp6": (kernel("tcp_gso_segment", "net/ipv4/tcp_offload.c"), kernel("ipv6_gso_segment", "net/ipv6/ip6_offload.c")),
+    "udp4": (kernel("__udp_gso_segment", "net/ipv4/udp_offload.c"), kernel("inet_gso_segment", "net/ipv4/af_inet.c")),
+    "udp6": (
+        kernel("__udp_gso_segment", "net/ipv4/udp_offload.c"),
+        kernel("ipv6_gso_segment", "net/ipv6/ip6_offload.c"),
+    ),
+}
+"""What gives the packets back, by kind of flow: what it does not give back must not be joined."""
+GRO = kernel("tcp_gro_receive", "net/ipv4/tcp_offload.c")
+GRO_UDP = kernel("udp_gro_receive_segment", "net/ipv4/udp_offload.c")
+
+
+def tcp(**fields: object) -> Packet:
+    """Return a TCP header of a flow of data unless told otherwise."""
+    usual = {"sport": 40000, "dport": 443, "seq": 0x01020304, "ack": 0x0A0B0C0D, "flags": "A", "window": 502}
+    return TCP(**(usual | fields))
+
+
+def udp(**fields: object) -> Packet:
+    """Return a UDP header with ports that name no other protocol, unless told otherwise."""
+    return UDP(**({"sport": 40000, "dport": 40001} | fields))
+
+
+KINDS = {"tcp4": ip4() / tcp(), "tcp6": ip6() / tcp(), "udp4": ip4() / udp(), "udp6": ip6() / udp()}
+
+
+def alone(count: int) -> tuple[tuple[int, ...], ...]:
+    """Return the ideal of packets of which none is joined."""
+    return tuple((index,) for index in range(count))
+
+
+def borders(ideal: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
+    """Return the last packet of each group with the first of the next."""
+    return [(group[-1], after[0]) for group, after in itertools.pairwise(ideal)]
+
+
+def put(  # noqa: PLR0913 (one keyword for each thing that a batch states)
+    topic: Topic,
+    name: str,
+    about: str,
+    packets: Sequence[bytes],
+    *,
+    ideal: Sequence[Sequence[int]],
+    flags: Iterable[str],
+    apart: Sequence[tuple[int, int]] = (),
+    before: Sequence[Sequence[bytes]] = (),
+    poison: str | None = None,
+    basis: Iterable[Basis] = (),
+    traits: Sequence[str] = ("uso",),
+    level: Literal["must", "should", "may"] = "must",
+    importance: Literal["critical", "high", "medium", "low"] = "high",
+) -> None:
+    """Add a batch. `traits` are what a kernel needs for the superpackets of UDP, if the ideal has any.
+
+    Subjects need no capability: joining is never demanded of them.
+    """
+    given = BatchInput(
+        packets=tuple(packet.hex() for packet in packets),
+        before=tuple(tuple(packet.hex() for packet in batch) for batch in before),
+        poison=poison,
+    )
+    joins_udp = any(len(group) > 1 and _is_udp(packets[group[0]]) for group in ideal)
+    topic.add(
+        name,
+        about,
+        Batch(input=given, ideal=ideal, apart=apart),
+        flags=tuple(flags),
+        basis=basis,
+        kernels=needs(*traits) if joins_udp else None,
+        level=level,
+        importance=importance,
+    )
+
+
+def _is_udp(packet: bytes) -> bool:
+    """Whether a packet that is joined is UDP: by its protocol, and if that is an extension header, the one behind."""
+    if packet[0] >> 4 == 4:
+        return packet[9] == 17
+    return 17 in {packet[6], packet[40] if packet[6] != 6 else 6}

@@ -1,0 +1,374 @@
+"""Adding fds and closing them, on wires, which need no privileges.
+
+What cannot be said here: a `read` that fails with EINVAL, or an ioctl that a kernel answers otherwise, needs a fd that
+lies, and a wire does not; a memory that is given back right after a write, and a second reader, are questions that only
+a test in the language itself can ask.
+"""
+
+from scapy.layers.inet import TCP
+
+from tunproof.authoring.draft import Topic, contract
+from tunproof.authoring.lives import (
+    CLOSED,
+    CONCURRENT,
+    REFUSED,
+    WAITING,
+    add_life,
+    does,
+    feed,
+    gso_step,
+    opened,
+    packet,
+    packets,
+    read_gives,
+    taken,
+    write,
+)
+from tunproof.corpus.script import (
+    Add,
+    Close,
+    CloseQueue,
+    Count,
+    Descriptors,
+    FinishRead,
+    FinishWrite,
+    HangUp,
+    LetGo,
+    OpenOther,
+    OpenWire,
+    Queues,
+    Read,
+    Renew,
+    StartRead,
+    StartWrite,
+    WriteStep,
+)
+from tunproof.packets.builder import ip4, payload, pieces
+
+adding = Topic("lifecycle", "adding", requires=("lifecycle.wire",), basis=(contract("Container.add, A1 to A7"),))
+closing = Topic("lifecycle", "closing", requires=("lifecycle.wire",), basis=(contract("Container.close, W7"),))
+TOPICS = (adding, closing)
+
+_GSO = pieces(ip4() / TCP(flags="PA"), [payload(20, seed=1), payload(20, seed=2), payload(7, seed=3)])
+
+# Adding.
+
+add_life(
+    adding,
+    "one-queue",
+    "A container takes a fd, lists its queue, reads, writes and closes.",
+    does(Queues(), Count(count=0)),
+    *opened("a"),
+    does(Queues(), Count(count=1)),
+    feed("a", packet(1)),
+    read_gives("a", packet(1)),
+    write("a", packet(2)),
+    taken("a", packet(2)),
+    does(Close()),
+    flags=("Basic",),
+    importance="critical",
+)
+add_life(
+    adding,
+    "two-queues",
+    "Each queue reads and writes its own fd.",
+    *opened("a"),
+    *opened("b"),
+    does(Queues(), Count(count=2)),
+    feed("b", packet(1)),
+    feed("a", packet(2)),
+    read_gives("a", packet(2)),
+    read_gives("b", packet(1)),
+    write("b", packet(3)),
+    write("a", packet(4)),
+    taken("a", packet(4)),
+    taken("b", packet(3)),
+    flags=("Basic",),
+)
+add_life(
+    adding,
+    "large-number",
+    "A fd whose number does not fit the bitmap of `select`.",
+    does(OpenWire(fd="a", least=1024)),
+    does(Add(fd="a")),
+    does(StartRead(fd="a"), WAITING),
+    feed("a", packet(1)),
+    does(FinishRead(fd="a"), packets(packet(1))),
+    write("a", packet(2)),
+    taken("a", packet(2)),
+    flags=("LargeDescriptor",),
+    requires=(CONCURRENT,),
+)
+add_life(
+    adding,
+    "closed-fd",
+    "A fd that is not open is refused, and the container is as good as before.",
+    does(OpenOther(fd="x", what="closed")),
+    does(Add(fd="x"), REFUSED),
+    does(Queues(), Count(count=0)),
+    *opened("a"),
+    write("a", packet(1)),
+    taken("a", packet(1)),
+    flags=("AddRefusedHalfway",),
+    sibling="one-queue",
+)
+add_life(
+    adding,
+    "same-fd-twice",
+    "A fd that is a queue already is refused, and the queue goes on.",
+    *opened("a"),
+    does(Add(fd="a"), REFUSED),
+    does(Queues(), Count(count=1)),
+    feed("a", packet(1)),
+    read_gives("a", packet(1)),
+    does(Close()),
+    does(Descriptors(), Count(count=0)),
+    flags=("AddRefusedHalfway",),
+    sibling="two-queues",
+    level="should",
+)
+add_life(
+    adding,
+    "after-close",
+    "A container that was closed takes no fd, which stays the caller's, open.",
+    does(Close()),
+    does(OpenWire(fd="a")),
+    does(Add(fd="a"), CLOSED, REFUSED),
+    does(LetGo(fd="a")),
+    does(Descriptors(), Count(count=0)),
+    flags=("AddAfterClose", "AddRefusedHalfway"),
+    sibling="one-queue",
+)
+add_life(
+    adding,
+    "refused-leaks-nothing",
+    "Adding that fails leaves no fd behind, however often.",
+    does(OpenOther(fd="x", what="closed")),
+    *(does(Add(fd="x"), REFUSED) for _ in range(3)),
+    does(Descriptors(), Count(count=0)),
+    does(Close()),
+    flags=("DescriptorLeak",),
+    sibling="one-queue",
+)
+
+# Closing.
+
+add_life(
+    closing,
+    "empty-container",
+    "A container without queues is closed like any other.",
+    does(Close()),
+    does(Queues(), Count(count=0)),
+    does(Descriptors(), Count(count=0)),
+    flags=("DescriptorLeak",),
+)
+add_life(
+    closing,
+    "twice",
+    "Closing a second time is harmless.",
+    *opened("a"),
+    does(Close()),
+    does(Close()),
+    does(Descriptors(), Count(count=0)),
+    flags=("DoubleClose",),
+)
+add_life(
+    closing,
+    "queue-twice",
+    "Closing a queue a second time, and its container after it, is harmless.",
+    *opened("a"),
+    does(CloseQueue(fd="a")),
+    does(CloseQueue(fd="a")),
+    does(Close()),
+    does(Descriptors(), Count(count=0)),
+    flags=("DoubleClose",),
+)
+add_life(
+    closing,
+    "another-fd-in-its-place",
+    "A second close must not close a fd that got the same number in between.",
+    *opened("a"),
+    does(CloseQueue(fd="a")),
+    does(OpenWire(fd="b")),
+    does(CloseQueue(fd="a")),
+    does(Close()),
+    does(LetGo(fd="b")),
+    flags=("DoubleClose",),
+    importance="critical",
+)
+for _name, _step in (
+    ("read", Read(fd="a")),
+    ("write", WriteStep(fd="a", packet=packet(1).hex())),
+    ("write-gso", gso_step("a", _GSO)),
+):
+    add_life(
+        closing,
+        f"{_name}-after",
+        "A call after close says that the queue is closed, also where there is something to read or room to write.",
+        *opened("a"),
+        feed("a", packet(2)),
+        does(Close()),
+        does(_step, CLOSED),
+        flags=("UseAfterClose",),
+        sibling="lifecycle/adding/one-queue",
+    )
+add_life(
+    closing,
+    "queue-alone",
+    "One queue is closed, the other one goes on; whether a container still lists the first is its own affair.",
+    *opened("a"),
+    *opened("b"),
+    does(CloseQueue(fd="a")),
+    does(Read(fd="a"), CLOSED),
+    does(Queues(), Count(count=2), Count(count=1)),
+    feed("b", packet(1)),
+    read_gives("b", packet(1)),
+    write("b", packet(2)),
+    taken("b", packet(2)),
+    does(Close()),
+    does(Descriptors(), Count(count=0)),
+    flags=("UseAfterClose",),
+)
+for _name, _close in (("container", Close()), ("queue", CloseQueue(fd="a"))):
+    add_life(
+        closing,
+        f"{_name}-wakes-reader",
+        "A reader that waits gets its answer when the queue is closed.",
+        *opened("a"),
+        does(StartRead(fd="a"), WAITING),
+        does(_close),
+        does(FinishRead(fd="a"), CLOSED),
+        does(Close()),
+        does(Descriptors(), Count(count=0)),
+        flags=("CloseWakes", "ParkedReader"),
+        requires=(CONCURRENT,),
+        importance="critical",
+    )
+    add_life(
+        closing,
+        f"{_name}-wakes-writer",
+        "A writer that waits for room gets its answer when the queue is closed.",
+        *opened("a"),
+        does(StartWrite(fd="a", packet=packet(1).hex(), count=64), WAITING),
+        does(_close),
+        does(FinishWrite(fd="a"), CLOSED),
+        does(Close()),
+        does(Descriptors(), Count(count=0)),
+        flags=("CloseWakes",),
+        requires=(CONCURRENT,),
+    )
+add_life(
+    closing,
+    "wakes-everybody",
+    "Two readers, a writer beside one of them and two writers on another queue: close wakes each.",
+    *opened("a"),
+    *opened("b"),
+    does(StartRead(fd="a"), WAITING),
+    does(StartRead(fd="b"), WAITING),
+    does(StartWrite(fd="b", packet=packet(1).hex(), count=64), WAITING),
+    does(StartWrite(fd="b", packet=packet(1).hex(), count=64), WAITING),
+    does(Close()),
+    does(FinishRead(fd="b"), CLOSED),
+    does(FinishRead(fd="a"), CLOSED),
+    does(FinishWrite(fd="b"), CLOSED),
+    does(FinishWrite(fd="b"), CLOSED),
+    flags=("CloseWakes", "ConcurrentWriters"),
+    requires=(CONCURRENT,),
+)
+add_life(
+    closing,
+    "five-times-leaks-nothing",
+    "Opening and closing five times leaves no fd behind.",
+    *(line for number in range(5) for line in (*opened(f"a{number}"), does(Close()), does(Renew()))),
+    does(Descriptors(), Count(count=0)),
+    flags=("DescriptorLeak",),
+)
+add_life(
+    closing,
+    "reader-parked-then-new-session",
+    "After close with a waiting reader a new session starts: nothing of the old one holds a fd or takes a packet.",
+    *opened("a"),
+    does(StartRead(fd="a"), WAITING),
+    does(Close()),
+    does(FinishRead(fd="a"), CLOSED),
+    does(Descriptors(), Count(count=0)),
+    does(Renew()),
+    *opened("b"),
+    feed("b", packet(1)),
+    read_gives("b", packet(1)),
+    flags=("ParkedReader",),
+    requires=(CONCURRENT,),
+)
+add_life(
+    closing,
+    "far-end-gone",
+    "The far end hung up: reading and writing answer that, each time, and do not spin.",
+    *opened("a"),
+    does(HangUp(fd="a")),
+    does(Read(fd="a"), CLOSED),
+    write("a", packet(1), CLOSED),
+    does(Read(fd="a"), CLOSED),
+    does(Close()),
+    does(Descriptors(), Count(count=0)),
+    flags=("DeviceVanished", "EmptyIsNoEnd"),
+)
+add_life(
+    closing,
+    "far-end-gone-after-a-packet",
+    "What was sent before the far end hung up is still read.",
+    *opened("a"),
+    feed("a", packet(1)),
+    does(HangUp(fd="a")),
+    read_gives("a", packet(1)),
+    does(Read(fd="a"), CLOSED),
+    flags=("EmptyIsNoEnd",),
+)
+add_life(
+    closing,
+    "far-end-gone-with-frames-unread",
+    "The far end hung up on frames that it never took: a read answers that the end is near once at most.",
+    *opened("a"),
+    write("a", packet(2)),
+    feed("a", packet(1)),
+    does(HangUp(fd="a")),
+    read_gives("a", packet(1)),
+    does(Read(fd="a"), CLOSED),
+    flags=("EmptyIsNoEnd",),
+    level="should",
+)
+add_life(
+    closing,
+    "far-end-wakes-reader",
+    "A reader that waits learns that the far end hung up.",
+    *opened("a"),
+    does(StartRead(fd="a"), WAITING),
+    does(HangUp(fd="a")),
+    does(FinishRead(fd="a"), CLOSED),
+    flags=("DeviceVanished",),
+    requires=(CONCURRENT,),
+)
+add_life(
+    closing,
+    "far-end-wakes-writer",
+    "A writer that waits learns that the far end hung up.",
+    *opened("a"),
+    does(StartWrite(fd="a", packet=packet(1).hex(), count=64), WAITING),
+    does(HangUp(fd="a")),
+    does(FinishWrite(fd="a"), CLOSED),
+    flags=("DeviceVanished",),
+    requires=(CONCURRENT,),
+)
+add_life(
+    closing,
+    "one-far-end-gone",
+    "Of two queues one has lost its far end: the other one goes on, and both are closed.",
+    *opened("a"),
+    *opened("b"),
+    does(HangUp(fd="a")),
+    write("a", packet(1), CLOSED),
+    feed("b", packet(2)),
+    read_gives("b", packet(2)),
+    does(Close()),
+    does(Descriptors(), Count(count=0)),
+    flags=("DeviceVanished", "DescriptorLeak"),
+)

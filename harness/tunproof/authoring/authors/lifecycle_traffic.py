@@ -1,0 +1,432 @@
+"""Reading and writing over a queue's life, on wires: what a call leaves behind, what is lent, and who waits."""
+
+from scapy.layers.inet import TCP, UDP
+
+from tunproof.authoring.draft import Topic, contract, uapi
+from tunproof.authoring.lives import (
+    CLOSED,
+    CONCURRENT,
+    DONE,
+    LENT,
+    REFUSED,
+    WAITING,
+    add_life,
+    does,
+    feed,
+    gso_step,
+    opened,
+    packet,
+    packets,
+    read_gives,
+    taken,
+    whole,
+    write,
+)
+from tunproof.corpus.script import (
+    Close,
+    Feed,
+    FinishRead,
+    FinishWrite,
+    Grow,
+    Look,
+    Read,
+    Released,
+    StartRead,
+    StartWrite,
+)
+from tunproof.packets.builder import frame, ip4, ip6, payload, pieces, superpacket
+
+reading = Topic("lifecycle", "reading", requires=("lifecycle.wire",), basis=(contract("Queue.read, W1 and W8"),))
+writing = Topic("lifecycle", "writing", requires=("lifecycle.wire",), basis=(contract("Queue.write, W4 to W7"),))
+plain = Topic(
+    "lifecycle",
+    "plain",
+    requires=("lifecycle.wire", "lifecycle.plain"),
+    basis=(contract("Queue without GSOWriter"), uapi("include/uapi/linux/if_tun.h", "IFF_VNET_HDR")),
+)
+TOPICS = (reading, writing, plain)
+
+_RELEASED = Released()
+_ONE_QUEUE = "lifecycle/adding/one-queue"  # plain packets, read and written: it requires no superpackets
+_TCP4, _TCP6, _UDP4 = "gso.tcp4", "gso.tcp6", "gso.udp4"
+
+
+def _data(*sizes: int, seed: int = 0) -> list[bytes]:
+    return [payload(size, seed=seed + index) for index, size in enumerate(sizes)]
+
+
+def _segments(count: int, seed: int) -> tuple[bytes, ...]:
+    """Return the packets that make up the superpacket of `_super`."""
+    data = payload(8 * count, seed=seed)
+    return tuple(
+        bytes(ip4(id=seed + index) / TCP(flags="A", seq=1000 + 8 * index) / data[8 * index : 8 * index + 8])
+        for index in range(count)
+    )
+
+
+def _super(count: int, seed: int) -> Feed:
+    """Return the step that lets a queue read a superpacket of some segments of 8 bytes."""
+    headers = ip4(id=seed) / TCP(flags="A", seq=1000)
+    return Feed(fd="a", frame=superpacket(headers, payload(8 * count, seed=seed), gso_size=8).hex())
+
+
+_GSO = pieces(ip4() / TCP(flags="PA"), _data(20, 20, 7))
+_SHORT_GSO = pieces(ip4(id=9) / TCP(flags="A", seq=9), _data(9, 9, seed=4))
+_GSO6 = pieces(ip6() / TCP(flags="PA"), _data(30, 30, seed=6))
+_USO = pieces(ip4() / UDP(), _data(25, 25, seed=8))
+_BAD_GSO = pieces(ip4() / TCP(flags="PA"), _data(20, 9, 20))
+
+# Reading.
+
+add_life(
+    reading,
+    "one-after-another",
+    "Each read gives the packets of one frame, in the order in which the frames came.",
+    *opened("a"),
+    feed("a", packet(1)),
+    feed("a", packet(2)),
+    does(_super(3, 5)),
+    feed("a", packet(3)),
+    read_gives("a", packet(1)),
+    read_gives("a", packet(2)),
+    read_gives("a", *_segments(3, 5)),
+    read_gives("a", packet(3)),
+    flags=("Basic",),
+    requires=(_TCP4,),
+)
+add_life(
+    reading,
+    "long-then-short",
+    "A superpacket, a shorter one and a packet: no segment of the first is handed out again.",
+    *opened("a"),
+    does(_super(9, 5)),
+    does(_super(2, 77)),
+    feed("a", packet(1)),
+    read_gives("a", *_segments(9, 5)),
+    read_gives("a", *_segments(2, 77)),
+    read_gives("a", packet(1)),
+    flags=("LentTooLong",),
+    requires=(_TCP4,),
+)
+add_life(
+    reading,
+    "waiting-reader",
+    "A reader that waits gets the packet that comes, and the next one waits again.",
+    *opened("a"),
+    does(StartRead(fd="a"), WAITING),
+    feed("a", packet(1)),
+    does(FinishRead(fd="a"), packets(packet(1))),
+    does(StartRead(fd="a"), WAITING),
+    feed("a", packet(2)),
+    does(FinishRead(fd="a"), packets(packet(2))),
+    flags=("CloseWakes",),
+    requires=(CONCURRENT,),
+)
+add_life(
+    reading,
+    "empty-datagram",
+    "A datagram of no bytes is dropped like any frame without a header; it is not the end.",
+    *opened("a"),
+    does(Feed(fd="a", frame="")),
+    feed("a", packet(1)),
+    read_gives("a", packet(1)),
+    flags=("EmptyIsNoEnd",),
+    sibling=_ONE_QUEUE,
+)
+_BAD = (
+    ("unknown-type", superpacket(ip4() / TCP(flags="A"), payload(24), gso_size=8, gso_type=2)),
+    ("gso-size-zero", superpacket(ip4() / TCP(flags="A"), payload(24), gso_size=0)),
+    ("header-cut-off", bytes(5)),
+    ("unknown-version", frame(b"\x55" * 40)),
+)
+for _name, _bad in _BAD:
+    add_life(
+        reading,
+        f"good-after-{_name}",
+        "A frame that cannot be read is dropped, and the same read goes on to the next one.",
+        *opened("a"),
+        does(Feed(fd="a", frame=_bad.hex())),
+        feed("a", packet(1)),
+        read_gives("a", packet(1)),
+        flags=("BadFrameStopsReader",),
+        sibling=_ONE_QUEUE,
+    )
+add_life(
+    reading,
+    "waiting-reader-and-a-bad-frame",
+    "A reader that waits is not ended by a frame that cannot be read, which nobody gets.",
+    *opened("a"),
+    does(StartRead(fd="a"), WAITING),
+    does(Feed(fd="a", frame=_BAD[0][1].hex())),
+    feed("a", packet(1)),
+    does(FinishRead(fd="a"), packets(packet(1))),
+    flags=("BadFrameStopsReader",),
+    requires=(CONCURRENT,),
+    sibling="waiting-reader",
+)
+
+# Lending.
+
+add_life(
+    reading,
+    "lent-until-the-next-read",
+    "All segments of a superpacket can be looked at after the read, in any order, and after a write.",
+    *opened("a"),
+    does(_super(3, 5)),
+    feed("a", packet(1)),
+    read_gives("a", *_segments(3, 5)),
+    write("a", packet(2)),
+    *(does(Look(fd="a", packet=index), packets(_segments(3, 5)[index])) for index in (2, 0, 1)),
+    flags=("LentTooLong",),
+    requires=(LENT, _TCP4),
+)
+add_life(
+    reading,
+    "lent-and-read-on",
+    "After the next read a packet is gone, or still shows its own bytes; those of another it never shows.",
+    *opened("a"),
+    feed("a", packet(1)),
+    feed("a", packet(2)),
+    does(_super(3, 5)),
+    read_gives("a", packet(1)),
+    read_gives("a", packet(2)),
+    does(Look(fd="a", packet=0, reads_ago=1), _RELEASED, packets(packet(1))),
+    read_gives("a", *_segments(3, 5)),
+    does(Look(fd="a", packet=0, reads_ago=1), _RELEASED, packets(packet(2))),
+    does(Look(fd="a", packet=0, reads_ago=2), _RELEASED, packets(packet(1))),
+    does(Look(fd="a", packet=0), packets(_segments(3, 5)[0])),
+    flags=("LentTooLong",),
+    requires=(LENT, _TCP4),
+    level="should",
+)
+add_life(
+    reading,
+    "lent-and-closed",
+    "After close a packet is gone, or still shows its own bytes.",
+    *opened("a"),
+    feed("a", packet(1)),
+    read_gives("a", packet(1)),
+    does(Close()),
+    does(Look(fd="a", packet=0), _RELEASED, packets(packet(1))),
+    flags=("LentTooLong", "UseAfterClose"),
+    requires=(LENT,),
+    level="should",
+)
+add_life(
+    reading,
+    "segment-that-grows",
+    "Bytes appended to the first segment do not reach the second, and the next read is whole.",
+    *opened("a"),
+    does(_super(3, 5)),
+    feed("a", packet(1)),
+    read_gives("a", *_segments(3, 5)),
+    does(Grow(fd="a", packet=0, data="ff" * 16), DONE, REFUSED),
+    does(Look(fd="a", packet=1), packets(_segments(3, 5)[1])),
+    does(Look(fd="a", packet=2), packets(_segments(3, 5)[2])),
+    read_gives("a", packet(1)),
+    flags=("LentOverrun",),
+    requires=(LENT, _TCP4),
+)
+
+# Writing.
+
+add_life(
+    writing,
+    "order",
+    "Plain packets and superpackets leave in the order in which they were written.",
+    *opened("a"),
+    write("a", packet(1)),
+    does(gso_step("a", _GSO)),
+    write("a", packet(2)),
+    does(gso_step("a", _SHORT_GSO)),
+    taken("a", packet(1), whole(_GSO), packet(2), whole(_SHORT_GSO)),
+    flags=("WriteOrder",),
+    requires=(_TCP4,),
+)
+add_life(
+    writing,
+    "plain-after-superpacket",
+    "The vnet header of a plain packet has nothing left of the superpacket before it.",
+    *opened("a"),
+    does(gso_step("a", _GSO)),
+    taken("a", whole(_GSO)),
+    write("a", packet(1)),
+    taken("a", packet(1)),
+    flags=("WriterState", "StaleVnetHeader"),
+    requires=(_TCP4,),
+    importance="critical",
+)
+add_life(
+    writing,
+    "short-after-long-superpacket",
+    "Three fragments, then two, then one: nothing of the longer one follows the shorter.",
+    *opened("a"),
+    does(gso_step("a", _GSO)),
+    does(gso_step("a", _SHORT_GSO)),
+    does(gso_step("a", pieces(ip4() / TCP(flags="A"), _data(5)))),
+    taken("a", whole(_GSO), whole(_SHORT_GSO), whole(pieces(ip4() / TCP(flags="A"), _data(5)))),
+    flags=("WriterState",),
+    requires=(_TCP4,),
+)
+add_life(
+    writing,
+    "protocols-in-turn",
+    "TCP over IPv6, UDP and TCP over IPv4 in turn: types and offsets are each one's own.",
+    *opened("a"),
+    does(gso_step("a", _GSO6)),
+    does(gso_step("a", _USO)),
+    does(gso_step("a", _GSO)),
+    taken("a", whole(_GSO6), whole(_USO), whole(_GSO)),
+    flags=("WriterState",),
+    requires=(_TCP4, _TCP6, _UDP4),
+)
+add_life(
+    writing,
+    "after-a-refused-superpacket",
+    "A superpacket that is refused writes nothing, and the next packet and superpacket are as good as ever.",
+    *opened("a"),
+    does(gso_step("a", _BAD_GSO), REFUSED),
+    write("a", packet(1)),
+    does(gso_step("a", _BAD_GSO), REFUSED),
+    does(gso_step("a", _GSO)),
+    taken("a", packet(1), whole(_GSO)),
+    flags=("WriterState", "UnequalFragments"),
+    requires=(_TCP4,),
+    sibling="order",
+)
+add_life(
+    writing,
+    "after-a-refused-packet",
+    "A packet that is refused writes nothing, and the next one is as good as ever.",
+    *opened("a"),
+    write("a", b"\x55" * 40, REFUSED),
+    write("a", packet(1)),
+    taken("a", packet(1)),
+    flags=("WriterState", "UnknownVersion"),
+    sibling=_ONE_QUEUE,
+    level="should",
+)
+add_life(
+    writing,
+    "empty-between",
+    "An empty packet is a success that writes nothing, and does not end a wire.",
+    *opened("a"),
+    write("a", packet(1)),
+    write("a", b""),
+    write("a", packet(2)),
+    taken("a", packet(1), packet(2)),
+    flags=("EmptyWrite",),
+)
+add_life(
+    writing,
+    "waiting-writer",
+    "A writer waits for room, and then goes on: every packet arrives once.",
+    *opened("a"),
+    does(StartWrite(fd="a", packet=packet(1).hex(), count=64), WAITING),
+    does(FinishWrite(fd="a")),
+    taken("a", *[packet(1)] * 64),
+    flags=("CloseWakes",),
+    requires=(CONCURRENT,),
+)
+add_life(
+    writing,
+    "two-waiting-writers",
+    "Two writers wait for room on one queue, and both go on: every packet arrives once and whole.",
+    *opened("a"),
+    does(StartWrite(fd="a", packet=packet(1).hex(), count=64), WAITING),
+    does(StartWrite(fd="a", packet=packet(1).hex(), count=64), WAITING),
+    does(FinishWrite(fd="a")),
+    does(FinishWrite(fd="a")),
+    taken("a", *[packet(1)] * 128),
+    flags=("ConcurrentWriters",),
+    requires=(CONCURRENT,),
+)
+add_life(
+    writing,
+    "while-a-reader-waits",
+    "A reader that waits does not keep a writer from writing, and gets none of its packets.",
+    *opened("a"),
+    does(StartRead(fd="a"), WAITING),
+    write("a", packet(1)),
+    does(gso_step("a", _GSO)),
+    taken("a", packet(1), whole(_GSO)),
+    feed("a", packet(2)),
+    does(FinishRead(fd="a"), packets(packet(2))),
+    flags=("ConcurrentWriters",),
+    requires=(CONCURRENT, _TCP4),
+)
+
+# Without vnet headers.
+
+add_life(
+    plain,
+    "read-and-write",
+    "Packets are read and written bare, one a call.",
+    *opened("a"),
+    does(Feed(fd="a", frame=packet(1).hex())),
+    does(Feed(fd="a", frame=packet(2).hex())),
+    read_gives("a", packet(1)),
+    read_gives("a", packet(2)),
+    write("a", packet(3)),
+    write("a", packet(4)),
+    taken("a", packet(3), packet(4)),
+    does(Close()),
+    backend="plain",
+    flags=("HeaderlessBackend",),
+)
+add_life(
+    plain,
+    "superpacket",
+    "Without a header nobody can say what a superpacket is: it is refused, and the next packet goes out.",
+    *opened("a"),
+    does(gso_step("a", _GSO), REFUSED),
+    write("a", packet(1)),
+    taken("a", packet(1)),
+    backend="plain",
+    flags=("HeaderlessBackend",),
+    sibling="read-and-write",
+)
+add_life(
+    plain,
+    "empty",
+    "An empty packet is a success that writes nothing, and an empty datagram is not the end.",
+    *opened("a"),
+    write("a", b""),
+    write("a", packet(1)),
+    taken("a", packet(1)),
+    does(Feed(fd="a", frame="")),
+    does(Feed(fd="a", frame=packet(2).hex())),
+    read_gives("a", packet(2)),
+    backend="plain",
+    flags=("EmptyWrite", "EmptyIsNoEnd"),
+)
+add_life(
+    plain,
+    "close-wakes-reader",
+    "A reader that waits gets its answer when the container is closed.",
+    *opened("a"),
+    does(StartRead(fd="a"), WAITING),
+    does(Close()),
+    does(FinishRead(fd="a"), CLOSED),
+    does(Read(fd="a"), CLOSED),
+    write("a", packet(1), CLOSED),
+    backend="plain",
+    flags=("CloseWakes", "UseAfterClose"),
+    requires=(CONCURRENT,),
+)
+add_life(
+    plain,
+    "lent-and-read-on",
+    "After the next read a packet is gone, or still shows its own bytes; those of another it never shows.",
+    *opened("a"),
+    does(Feed(fd="a", frame=packet(1).hex())),
+    does(Feed(fd="a", frame=packet(2).hex())),
+    read_gives("a", packet(1)),
+    does(Look(fd="a", packet=0), packets(packet(1))),
+    read_gives("a", packet(2)),
+    does(Look(fd="a", packet=0, reads_ago=1), _RELEASED, packets(packet(1))),
+    backend="plain",
+    flags=("LentTooLong",),
+    requires=(LENT,),
+    level="should",
+)

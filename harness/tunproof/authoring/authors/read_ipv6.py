@@ -1,0 +1,372 @@
+"""The IPv6 header and its extension headers in frames that are read: superpackets of TCP and UDP, single packets."""
+
+from scapy.layers.inet import UDP
+from scapy.layers.inet6 import (
+    IPv6ExtHdrDestOpt,
+    IPv6ExtHdrFragment,
+    IPv6ExtHdrHopByHop,
+    IPv6ExtHdrRouting,
+    Jumbo,
+    PadN,
+    RouterAlert,
+)
+from scapy.packet import Packet, Raw
+
+from tunproof.authoring.authors.read_tcp import tcp
+from tunproof.authoring.authors.read_udp import udp
+from tunproof.authoring.authors.shapes import add_of_kind, patched
+from tunproof.authoring.draft import ANY_KERNEL, LOST, KernelRule, Topic, by_trait, kernel, like, needs, observed, rfc
+from tunproof.packets.builder import frame, ip6, payload, plain, superpacket, whole
+
+fields = Topic(
+    "read",
+    "ipv6",
+    basis=(kernel("ipv6_gso_segment", "net/ipv6/ip6_offload.c"), kernel("tun_get_user", "drivers/net/tun.c")),
+)
+TOPICS = (fields,)
+
+_KINDS: dict[str, tuple[Packet, int, str, tuple[KernelRule, ...]]] = {
+    "tcp": (tcp(chksum=0), 6, "gso.tcp6", ANY_KERNEL),
+    "udp": (udp(), 17, "gso.udp6", needs("uso")),
+    "single": (UDP(), 17, "csum.partial", ANY_KERNEL),
+}
+_IP = 10  # where the IP header begins in a frame
+_DATA = payload(24)
+_ROUTE = ["2001:db8::7", "2001:db8::8"]
+
+
+def _frame(kind: str, header: Packet, **vnet: int) -> bytes:
+    """Return a frame of three segments of 8 bytes, or of a single packet; `header` is all up to the transport."""
+    transport = _KINDS[kind][0]
+    if kind == "single":
+        return plain(header / transport, _DATA, **vnet)
+    return superpacket(header / transport, _DATA, gso_size=8, **vnet)
+
+
+def _add(kind: str, name: str, about: str, built: bytes, *flags: str, **options: object) -> None:
+    """Add a case that requires what frames of its kind require."""
+    _, _, requires, kernels = _KINDS[kind]
+    usual: dict[str, object] = {"flags": flags, "requires": (requires,), "kernels": kernels}
+    add_of_kind(fields, kind, name, about, built, **(usual | options))
+
+
+def _pad(length: int = 4, **fields: object) -> Packet:
+    """Return destination options that hold nothing but `length` bytes of padding."""
+    return IPv6ExtHdrDestOpt(options=[PadN(optdata=bytes(length))], **fields)
+
+
+def _hop(**fields: object) -> Packet:
+    """Return a hop-by-hop header of padding."""
+    return IPv6ExtHdrHopByHop(options=[PadN(optdata=bytes(4))], **fields)
+
+
+def _words(protocol: int, first: int, *rest: bytes) -> Packet:
+    """Return bytes in the place of an extension header: what follows, its length byte, and the rest."""
+    return Raw(bytes((protocol, first)) + b"".join(rest))
+
+
+for _kind in _KINDS:
+    _add(_kind, "valid", "The valid sibling of the faults below.", _frame(_kind, ip6()), "Basic")
+    _add(
+        _kind,
+        "valid-with-extension",
+        "The valid sibling of the faulty chains below.",
+        _frame(_kind, ip6() / _pad()),
+        "ExtensionHeaders",
+    )
+
+# The fixed header.
+
+_COPIED: dict[str, tuple[str, dict[str, object], str]] = {
+    "traffic-class": ("udp", {"tc": 0xFF}, "All eight bits of the traffic class, which lies across two bytes."),
+    "congestion-experienced": ("tcp", {"tc": 3}, "A CE mark on the superpacket marks every segment."),
+    "ect-1": ("udp", {"tc": 1}, "ECT(1), which L4S uses, is copied."),
+    "flow-label": ("udp", {"fl": 0xFFFFF}, "All twenty bits of the flow label."),
+    "flow-label-low-byte": ("tcp", {"fl": 1}, "A flow label is no counter: it is the same in every segment."),
+    "hop-limit-zero": ("tcp", {"hlim": 0}, "A hop limit of zero is copied: dropping it is a router's affair."),
+    "hop-limit-largest": ("udp", {"hlim": 255}, "A hop limit of 255, as neighbour discovery demands it."),
+}
+
+for _name, (_kind, _changes, _about) in _COPIED.items():
+    _add(_kind, _name, _about, _frame(_kind, ip6(**_changes)), "Ipv6Header", basis=(rfc(8200, "3"),))
+
+# Chains that are walked. Those of TCP superpackets that are simpler stand in read/tcp6.
+
+_CHAINS: dict[str, tuple[tuple[str, ...], Packet, str]] = {
+    "hop-by-hop": (("udp", "single"), _hop(), "A hop-by-hop header."),
+    "router-alert": (("tcp",), IPv6ExtHdrHopByHop(options=[RouterAlert(value=0)]), "A hop-by-hop router alert."),
+    "destination-options": (("single",), _pad(), "Destination options."),
+    "routing-header": (("udp", "single"), IPv6ExtHdrRouting(addresses=_ROUTE[:1], segleft=0), "A spent source route."),
+    "two-destination-options": (("tcp", "udp"), _pad() / _pad(12), "Destination options twice: before and behind."),
+    "hop-by-hop-not-first": (("tcp", "udp"), _pad(nh=0) / _hop(), "A hop-by-hop header that is not the first."),
+    "chain-of-three": (
+        ("tcp", "udp", "single"),
+        _hop(nh=60) / _pad(12, nh=43) / IPv6ExtHdrRouting(addresses=_ROUTE, segleft=0),
+        "Hop-by-hop, destination options and a routing header of 8, 16 and 40 bytes.",
+    ),
+    "largest-extension": (
+        ("tcp",),
+        IPv6ExtHdrDestOpt(options=[PadN(optdata=bytes(254))] * 7 + [PadN(optdata=bytes(252))]),
+        "Destination options of 2048 bytes, the most that their length byte can say.",
+    ),
+    "unknown-option": (
+        ("udp",),
+        _words(17, 0, b"\x1e\x04\x01\x02\x03\x04"),
+        "Destination options with an option that nobody defined.",
+    ),
+}
+
+for _name, (_kinds, _chain, _about) in _CHAINS.items():
+    for _kind in _kinds:
+        _first = {"hop-by-hop-not-first": 60, "unknown-option": 60}.get(_name)
+        _add(
+            _kind,
+            _name,
+            f"{_about} It is copied to every segment and counted in its payload length."
+            if _kind != "single"
+            else f"{_about} csum_start says where the transport header is.",
+            _frame(_kind, (ip6() if _first is None else ip6(nh=_first)) / _chain),
+            "ExtensionHeaders" if _kind != "single" else "ChecksumCompleted",
+            basis=(rfc(8200, "4"),),
+        )
+
+_add(
+    "tcp",
+    "jumbo-option",
+    "A jumbo payload option on a packet that needs none: Linux puts one into large superpackets, and it is copied.",
+    _frame("tcp", ip6() / IPv6ExtHdrHopByHop(options=[Jumbo(jumboplen=52)])),
+    "ExtensionHeaders",
+    level="should",
+    importance="low",
+    basis=(rfc(2675, "2"),),
+)
+
+
+def _source_routed(kind: str) -> bytes:
+    """Return a frame with a hop left, whose partial names the last one, as the sender's own stack sums it."""
+    routed = _frame(kind, ip6() / IPv6ExtHdrRouting(addresses=_ROUTE[:1], segleft=1))
+    final = _frame(kind, ip6(dst=_ROUTE[0]) / _pad(20))
+    field = _IP + 40 + 24 + (16 if kind == "tcp" else 6)
+    return routed[:field] + final[field : field + 2] + routed[field + 2 :]
+
+
+for _kind in _KINDS:
+    _add(
+        _kind,
+        "routing-header-with-a-hop-left",
+        "The partial sums the address of the last hop, which stands in the routing header: it is adjusted as it is.",
+        _source_routed(_kind),
+        "FinalDestination",
+        basis=(rfc(8200, "8.1"),),
+        importance="medium",
+    )
+
+# Chains that lead elsewhere.
+
+_ELSEWHERE: dict[str, tuple[tuple[str, ...], int, bytes, str]] = {
+    "authentication-header": (
+        ("tcp", "udp"),
+        51,
+        b"\x04" + bytes(22),
+        "An AH covers the whole packet with a checksum.",
+    ),
+    "encapsulating-security": (("tcp",), 50, b"\x00" + bytes(6), "What follows ESP is encrypted."),
+    "no-next-header": (("tcp", "udp"), 59, b"\x00" + bytes(6), "Nothing follows No Next Header, whatever bytes come."),
+    "mobility-header": (("tcp",), 135, b"\x00" + bytes(6), "A Mobility header has the form of an extension header."),
+    "host-identity": (("udp",), 139, b"\x00" + bytes(6), "HIP has the form of an extension header."),
+    "shim6": (("tcp",), 140, b"\x00" + bytes(6), "Shim6 has the form of an extension header."),
+    "experimental": (("tcp",), 253, b"\x00" + bytes(6), "A next header that nobody knows."),
+}
+
+for _name, (_kinds, _number, _rest, _about) in _ELSEWHERE.items():
+    for _kind in _kinds:
+        _chain = Raw(bytes((_KINDS[_kind][1],)) + _rest)
+        _add(
+            _kind,
+            _name,
+            f"{_about} No superpacket is looked for behind it.",
+            _frame(_kind, ip6(nh=_number) / _chain),
+            "UnknownNextHeader",
+            sibling=f"{_kind}-valid-with-extension",
+            basis=(rfc(8200, "4"),),
+        )
+
+for _name in ("authentication-header", "no-next-header"):
+    _, _number, _rest, _about = _ELSEWHERE[_name]
+    _add(
+        "single",
+        _name,
+        f"{_about} A single packet is summed from csum_start on all the same.",
+        _frame("single", ip6(nh=_number) / Raw(b"\x11" + _rest)),
+        "ChecksumCompleted",
+        sound=False,
+        level="should",
+        importance="low",
+    )
+
+_add(
+    "tcp",
+    "authentication-header-behind-options",
+    "The walk goes through destination options and ends at the AH behind them.",
+    _frame("tcp", ip6(nh=60) / _pad(nh=51) / _words(6, 4, bytes(22))),
+    "UnknownNextHeader",
+    sibling="tcp-valid-with-extension",
+    basis=(rfc(4302, "3.1.1"),),
+)
+_add(
+    "tcp",
+    "authentication-header-of-8-bytes",
+    "An AH whose length byte is 0: read like any other extension header it would end where TCP begins.",
+    _frame("tcp", ip6(nh=51) / _words(6, 0, bytes(6))),
+    "UnknownNextHeader",
+    sibling="tcp-valid-with-extension",
+    basis=(rfc(4302, "2.2"),),
+)
+for _name, _number in (("icmp6", 58), ("other-transport", 17), ("ipv6-in-ipv6", 41)):
+    _add(
+        "tcp",
+        f"next-header-{_name}",
+        "What follows is another protocol than the type says, behind an extension header that is walked.",
+        _frame("tcp", ip6() / _pad(nh=_number)),
+        "TypeMismatch",
+        sibling="tcp-valid-with-extension",
+    )
+_add(
+    "udp",
+    "next-header-tcp",
+    "The type says UDP, the next header TCP.",
+    patched(_frame("udp", ip6()), 6, b"\x06"),
+    "TypeMismatch",
+    sibling="udp-valid",
+)
+_add(
+    "udp",
+    "fragment-header",
+    "A Fragment header in front of UDP: this is a fragment and no superpacket.",
+    _frame("udp", ip6() / IPv6ExtHdrFragment(offset=0, m=1, id=7)),
+    "Fragmented",
+    sibling="udp-valid-with-extension",
+)
+_add(
+    "tcp",
+    "fragment-header-behind-routing",
+    "The walk goes through a routing header and ends at the Fragment header behind it.",
+    _frame("tcp", ip6() / IPv6ExtHdrRouting(addresses=_ROUTE[:1], segleft=0) / IPv6ExtHdrFragment(m=0, id=7)),
+    "Fragmented",
+    sibling="tcp-valid-with-extension",
+)
+
+# Chains that are cut off.
+
+for _kind in ("tcp", "udp"):
+    _add(
+        _kind,
+        "second-extension-past-the-end",
+        "The second extension header is longer than what is left of the packet.",
+        patched(_frame(_kind, ip6(nh=60) / _pad(nh=60) / _pad()), 40 + 8 + 1, b"\xff"),
+        "ExtensionHeaders",
+        sibling=f"{_kind}-hop-by-hop-not-first",
+        basis=(rfc(8200, "4.2"),),
+    )
+    _add(
+        _kind,
+        "extension-to-the-end",
+        "The extension header goes to the last byte of the packet and leaves no transport header.",
+        patched(
+            superpacket(ip6() / _pad() / _KINDS[_kind][0], payload(28 if _kind == "tcp" else 24), gso_size=8),
+            41,
+            b"\x06" if _kind == "tcp" else b"\x04",
+        ),
+        "Truncated",
+        sibling=f"{_kind}-valid-with-extension",
+        basis=(rfc(8200, "4.2"),),
+    )
+    _add(
+        _kind,
+        "csum-start-at-the-extension",
+        "csum_start is 40, as if there were no extension header.",
+        _frame(_kind, ip6() / _pad(), csum_start=40),
+        "BadCsumFields",
+        sibling=f"{_kind}-valid-with-extension",
+        importance="critical",
+        basis=(kernel("tcp_gso_segment", "net/ipv4/tcp_offload.c"), observed("Linux 5.10.262 does not look at it")),
+        kernels=by_trait("tso_csum_checked", yes=LOST, no=like(_frame("tcp", ip6() / _pad())))
+        if _kind == "tcp"
+        else needs("uso"),
+    )
+
+_LEFT = {
+    1: "the byte that says what follows",
+    2: "what follows and how long it is",
+    7: "all but one byte",
+}
+
+for _kind in ("tcp", "udp"):
+    for _first in (8, 24):
+        for _left, _there in _LEFT.items():
+            _chain = whole(ip6(nh=60) / _pad(_first - 4, nh=60) / _pad(nh=_KINDS[_kind][1]))[: 40 + _first + _left]
+            _add(
+                _kind,
+                f"second-extension-of-{_left}-bytes-behind-{_first}",
+                f"The packet ends inside the second extension header, of which {_there} is there. Its length is not "
+                "to be read from behind the end, nor is there a transport header.",
+                frame(
+                    patched(bytes(_IP) + _chain, 4, (_first + _left).to_bytes(2, "big"))[_IP:],
+                    flags=1,
+                    gso_type=4 if _kind == "tcp" else 5,
+                    hdr_len=40 + _first + _left,
+                    gso_size=8,
+                    csum_start=40 + _first,
+                    csum_offset=16 if _kind == "tcp" else 6,
+                ),
+                "Truncated",
+                "ExtensionHeaders",
+                sibling=f"{_kind}-valid-with-extension",
+                basis=(rfc(8200, "4.2"),),
+            )
+
+# The payload length.
+
+_LENGTHS = {
+    "tcp": (("zero", 0), ("one-more", 45), ("one-less", 43), ("of-one-segment", 28), ("largest", 0xFFFF)),
+    "udp": (("zero", 0), ("one-more", 33), ("one-less", 31)),
+}
+
+for _kind, _lengths in _LENGTHS.items():
+    for _name, _length in _lengths:
+        _add(
+            _kind,
+            f"payload-length-{_name}",
+            "The payload length of a superpacket does not say how long it is.",
+            patched(_frame(_kind, ip6()), 4, _length.to_bytes(2, "big")),
+            "LengthMismatch",
+            sibling=f"{_kind}-valid",
+            level="should",
+            importance="low",
+            basis=(rfc(8200, "3"),),
+            differs="a redirect hands the frame to the cutter without a look at the payload length, which is written "
+            "anew; where it goes through the IP layer, that trims or drops it",
+        )
+_add(
+    "tcp",
+    "payload-length-without-extension",
+    "The payload length leaves out the extension header: it counts everything behind the 40 fixed bytes.",
+    patched(_frame("tcp", ip6() / _pad()), 4, b"\0\x2c"),
+    "LengthMismatch",
+    sibling="tcp-valid-with-extension",
+    level="should",
+    importance="low",
+    basis=(rfc(8200, "3"),),
+    differs="a redirect hands the frame to the cutter without a look at the payload length, which is written anew",
+)
+for _name, _value in (("zero", b"\0\0"), ("one-less", b"\0\x1f"), ("largest", b"\xff\xff")):
+    _add(
+        "single",
+        f"payload-length-{_name}",
+        "The sum goes to the end of what was read, whatever the payload length says.",
+        patched(_frame("single", ip6()), 4, _value),
+        "ChecksumCompleted",
+        sound=False,
+        level="should",
+        importance="low",
+    )

@@ -1,0 +1,337 @@
+"""The command: it parses, calls, prints, and turns errors into exit codes.
+
+0 as expected; 1 a kernel, implementation or case disagrees; 2 usage, also a selection that matches nothing; 3 the
+environment does not allow it.
+"""
+
+import errno
+import sys
+import traceback
+from dataclasses import replace
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tunproof.cli.corpus import corpus_app
+from tunproof.cli.matrix import matrix_app
+from tunproof.cli.options import AsJson, Select, print_json, print_text
+from tunproof.errors import INTERRUPTED, EnvironmentProblem, TunproofError, UsageError
+from tunproof.streams import prepare_streams
+from tunproof.version import __version__
+
+if TYPE_CHECKING:
+    from tunproof.cli.terminal import Terminal
+    from tunproof.corpus.load import Corpus
+    from tunproof.runs.results import Results
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Proves whether a TUN offload implementation, or a Linux kernel, handles superpackets right.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(corpus_app, name="corpus")
+app.add_typer(matrix_app, name="matrix")
+
+Report = Annotated[
+    Path | None, typer.Option("--report", metavar="DIR", help="Write results, page, JUnit, summary and captures there.")
+]
+
+
+@app.callback()
+def _remember(ctx: typer.Context) -> None:
+    """Keep the words of the command line: `--` is gone when a command gets its arguments."""
+    ctx.obj = sys.argv[1:]
+
+
+@app.command()
+def doctor(*, as_json: AsJson = False) -> None:
+    """Show what this machine can test, what is missing, and how to get it."""
+    from tunproof.cli.doctor import Status, examine
+    from tunproof.cli.terminal import Terminal
+
+    checks = examine()
+    if as_json:
+        print_json(
+            {"checks": [{"name": c.name, "status": c.status.value, "detail": c.detail, "cure": c.cure} for c in checks]}
+        )
+    else:
+        Terminal().checks(checks)
+    if any(check.status is Status.MISSING for check in checks):
+        raise typer.Exit(3)
+
+
+@app.command()
+def kernel(*, select: Select = "*", report: Report = None, as_json: AsJson = False) -> None:
+    """Is this kernel right? Put the corpus through real TUN devices and compare every byte."""
+    from tunproof import lab
+    from tunproof.cli.terminal import Terminal
+    from tunproof.corpus.load import load_for_good
+    from tunproof.kernel import describe as kernel_traits
+    from tunproof.kernel.replay import verify
+
+    lab.ensure()
+    corpus = load_for_good()
+    cases = corpus.select(select)
+    terminal = Terminal()
+    with terminal.progress("cases") as tick:
+        found = verify(cases, progress=tick)
+    if len(found.not_applicable) == found.cases:
+        raise UsageError(f"{select!r} selects no case that can be put to this kernel: {_reasons(found.not_applicable)}")
+    if report is not None:
+        from tunproof.reports.write import write_reports
+        from tunproof.runs.kernel import keep
+
+        write_reports(report, keep(report, found, cases, corpus, select=select), corpus)
+    if as_json:
+        print_json(
+            {
+                "kernel": found.kernel,
+                "cases": found.cases,
+                "agree": found.agree,
+                "disagree": [item.case.id for item in found.disagreements],
+                "not_applicable": len(found.not_applicable),
+                "seconds": round(found.seconds, 3),
+            }
+            | kernel_traits.as_json(found.probed)
+        )
+    else:
+        terminal.kernel_report(found, cases)
+        _say_where(terminal, report)
+    if found.disagreements:
+        raise typer.Exit(1)
+
+
+@app.command()
+def check(  # noqa: PLR0913 (each option is one of the command's)
+    ctx: typer.Context,
+    subject: Annotated[
+        list[str], typer.Argument(metavar="SUBJECT", help="reference, python:MODULE:FACTORY, or -- COMMAND...")
+    ],
+    *,
+    select: Select = "*",
+    baseline: Annotated[
+        Path | None, typer.Option("--baseline", metavar="FILE", help="Known failures (TOML), which are expected.")
+    ] = None,
+    write_baseline: Annotated[
+        bool, typer.Option("--write-baseline", help="Print a baseline for today, and nothing else.")
+    ] = False,
+    report: Report = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the results in the folder of --report.")] = False,
+    mode: Annotated[
+        str | None, typer.Option("--mode", metavar="MODE", help="How frames reach an adapter's implementation.")
+    ] = None,
+    repeat: Annotated[int, typer.Option("--repeat", min=1, help="Ask every case so often; who wavers is flaky.")] = 1,
+    deadline: Annotated[float, typer.Option("--deadline", help="Seconds for one answer of an adapter.")] = 2.0,
+    start_deadline: Annotated[float, typer.Option("--start-deadline", help="Seconds until it says hello.")] = 30.0,
+    memory: Annotated[int, typer.Option("--memory", help="MiB that an adapter may use.")] = 1024,
+    restarts: Annotated[int, typer.Option("--restarts", min=0, help="How often it is started again.")] = 100,
+    batch: Annotated[int | None, typer.Option("--batch", min=1, help="The most runs in one message.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Is this implementation right? Put the corpus to it, and say which cases fail, and why."""
+    from tunproof.cli.terminal import Terminal
+    from tunproof.corpus.load import load_for_good
+    from tunproof.runs import check as checking
+    from tunproof.subjects.adapters.process import Limits
+    from tunproof.subjects.connect import connector_of, mode_of
+
+    connector = replace(
+        connector_of(subject, behind_dashes="--" in ctx.obj),
+        mode=mode_of(mode),
+        limits=Limits(start=start_deadline, answer=deadline, memory=memory << 20, restarts=restarts),
+        batch=batch,
+    )
+    request = checking.Request(
+        connector=connector, select=select, baseline=baseline, report=report, resume=resume, repeat=repeat
+    )
+    if write_baseline and select != "*":
+        raise UsageError("a baseline is written for the whole corpus: leave --select out")
+    corpus = load_for_good()
+    terminal = Terminal()
+    with terminal.progress("cases") as tick:
+        results = checking.check(request, corpus, progress=tick)
+    if report is not None:
+        from tunproof.reports.write import write_reports
+
+        write_reports(report, results, corpus)
+    checking.demand_something_asked(results, select)
+    if write_baseline:
+        from tunproof.runs.baseline import Baseline, dump
+
+        print_text(dump(results, None if baseline is None else Baseline.load(baseline)))
+        return
+    _tell(terminal, results, corpus, report=report, as_json=as_json)
+
+
+@app.command("report")
+def report_of(
+    streams: Annotated[
+        list[Path], typer.Argument(metavar="RESULTS...", help="Streams of results, or folders that --report wrote.")
+    ],
+    *,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the page goes.")],
+) -> None:
+    """Put several runs side by side in one page: implementations, kernels, or today and yesterday."""
+    from tunproof.cli.terminal import Terminal
+    from tunproof.corpus.load import load
+    from tunproof.reports.write import write_page
+    from tunproof.runs.results import read
+
+    runs = [read(stream) for stream in streams]
+    terminal = Terminal()
+    terminal.say(f"{write_page(out, runs, load())}: {len(runs)} runs side by side")
+
+
+@app.command()
+def show(
+    case_id: Annotated[
+        str, typer.Argument(metavar="ID", help="A case id, such as read/tcp4/cwr-on-first-segment-only.")
+    ],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show one case: what goes in, the picture of the cut, what kernels do, why it matters."""
+    from tunproof.cli import show as caseview
+    from tunproof.cli.terminal import Terminal
+    from tunproof.corpus.load import load
+
+    corpus = load()
+    if case_id not in corpus.cases:
+        raise UsageError(_no_such_case(case_id, list(corpus.cases)))
+    case = corpus.cases[case_id]
+    if as_json:
+        print_json(caseview.as_json(case, corpus))
+    else:
+        caseview.show(Terminal(), case, corpus)
+
+
+@app.command()
+def bench(*, as_json: AsJson = False) -> None:
+    """Measure rates side by side with the floor, in one run."""
+    from tunproof import lab
+    from tunproof.cli.bench import measure
+    from tunproof.cli.terminal import Terminal
+
+    lab.ensure()
+    terminal = Terminal()
+    with terminal.progress("bench") as tick:
+
+        def note(done: int, total: int, what: str) -> None:
+            tick(done, total, note=what)
+
+        rates = measure(progress=note)
+        points = entry_points(group="tunproof.benchmarks")
+        figures = [figure for point in points for figure in point.load()(progress=note)]
+    if as_json:
+        print_json(rates.as_json() | {figure.name: round(figure.value, 3) for figure in figures})
+    else:
+        terminal.rates(rates, figures)
+
+
+@app.command("kit")
+def print_kit(language: Annotated[str, typer.Argument(help="python, go, rust or c.")]) -> None:
+    """Print an adapter to begin with: tunproof kit go > adapter.go."""
+    from tunproof.protocol.kit import kit
+
+    print_text(kit(language))
+
+
+@app.command("protocol")
+def print_protocol(
+    *, schema: Annotated[bool, typer.Option("--schema", help="Print JSON Schemas: runner, adapter, results.")] = False
+) -> None:
+    """Print what tunproof and an adapter say to each other, for people or for programs."""
+    from tunproof.protocol import messages, text
+    from tunproof.runs import results
+
+    if schema:
+        print_json({**messages.schemas(), "results": results.schema()})
+    else:
+        print_text(text.markdown())
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+def _add_commands() -> None:
+    """Let other packages add theirs, by entry points: tunfuzz is not known here."""
+    for point in entry_points(group="tunproof.commands"):
+        point.load()(app)
+
+
+def main() -> None:
+    """Run the command and exit: the console script."""
+    prepare_streams()
+    try:
+        _add_commands()
+        app()
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            _complain("interrupted; no process is left behind")
+        raise
+    except TunproofError as error:
+        _complain(str(error))
+        sys.exit(error.exit_code)
+    except OSError as error:
+        cure = "free some space" if error.errno == errno.ENOSPC else "`tunproof doctor` tries what this machine allows"
+        _complain(str(EnvironmentProblem(str(error), cure=cure)))
+        sys.exit(EnvironmentProblem.exit_code)
+    except BaseException:  # noqa: BLE001 (exit code 1 is a verdict, and a crash of ours is none)
+        traceback.print_exc()
+        _complain("this is a bug of tunproof, not a verdict: please report what stands above")
+        sys.exit(EnvironmentProblem.exit_code)
+
+
+def _tell(terminal: "Terminal", results: "Results", corpus: "Corpus", *, report: Path | None, as_json: bool) -> None:
+    """Print what a run found, and end with its exit code."""
+    from tunproof.runs.results import Problem
+
+    unexpected = results.unexpected()
+    if as_json:
+        print_json(
+            {
+                "subject": results.run.subject,
+                "mode": results.run.mode,
+                "cases": len(results.results),
+                "verdicts": results.verdicts(),
+                "unexpected": [
+                    {"id": one.id, "verdict": one.what if isinstance(one, Problem) else one.verdict.value}
+                    for one in unexpected
+                ],
+                "seconds": results.end.seconds if results.end else None,
+            }
+        )
+    else:
+        terminal.check_report(results, corpus)
+        _say_where(terminal, report)
+    if unexpected:
+        raise typer.Exit(1)
+
+
+def _say_where(terminal: "Terminal", report: Path | None) -> None:
+    if report is not None:
+        terminal.say(f"reports: {report / 'index.html'}, junit.xml, summary.md, results.jsonl")
+
+
+def _complain(text: str) -> None:
+    print(f"tunproof: {text}", file=sys.stderr)
+
+
+def _reasons(reasons: dict[str, str]) -> str:
+    return "; ".join(sorted(set(reasons.values())))
+
+
+def _no_such_case(case_id: str, ids: list[str]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(case_id, ids, n=3, cutoff=0.5)
+    hint = "; near it: " + ", ".join(near) if near else "; `tunproof corpus list` has them all"
+    return f"there is no case {case_id!r}{hint}"

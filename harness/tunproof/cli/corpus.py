@@ -1,0 +1,183 @@
+"""`tunproof corpus`: the cases listed, counted, checked, exported, recorded, and made of findings."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tunproof.cli.options import AsJson, Select, print_json
+from tunproof.errors import UsageError
+
+__all__ = ["corpus_app"]
+
+corpus_app = typer.Typer(help="The golden cases.", no_args_is_help=True)
+
+
+@corpus_app.command("list")
+def list_cases(
+    *,
+    select: Select = "*",
+    op: Annotated[str | None, typer.Option("--op", metavar="OP", help="Only this operation, such as read.")] = None,
+    flag: Annotated[
+        str | None, typer.Option("--flag", metavar="NAME", help="Only cases that guard against this class of bugs.")
+    ] = None,
+    requires: Annotated[
+        str | None, typer.Option("--requires", metavar="NAME", help="Only cases that require this capability.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the cases, one a line."""
+    from tunproof.cli.terminal import Terminal
+    from tunproof.corpus.load import load
+    from tunproof.corpus.stats import only
+
+    cases = only(load().select(select), op=op, flag=flag, requires=requires)
+    if as_json:
+        keys = ("id", "about", "flags", "requires", "level", "importance")
+        print_json({"cases": [{key: getattr(case, key) for key in keys} for case in cases]})
+    else:
+        Terminal().listing(cases)
+
+
+@corpus_app.command("stats")
+def corpus_stats(*, as_json: AsJson = False) -> None:
+    """Count the cases: operations, topics, flags, traits, capabilities, sizes."""
+    from tunproof.cli.terminal import Terminal
+    from tunproof.corpus.stats import count
+
+    stats = count()
+    if as_json:
+        print_json(stats.as_json())
+    else:
+        Terminal().stats(stats)
+
+
+@corpus_app.command("lint")
+def lint_corpus(
+    path: Annotated[
+        Path | None, typer.Argument(metavar="PATH", help="The folder of a corpus; without it the installed one.")
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Find what is wrong with a corpus: exit 1 with file, case, field and reason for each finding."""
+    from tunproof.authoring.lint import lint
+    from tunproof.cli.terminal import Terminal
+    from tunproof.corpus.load import CORPORA
+
+    findings = lint(path or CORPORA)
+    if as_json:
+        print_json({"findings": [asdict(finding) for finding in findings]})
+    else:
+        Terminal().findings(findings)
+    if findings:
+        raise typer.Exit(1)
+
+
+@corpus_app.command("schema")
+def print_schema(
+    op: Annotated[str | None, typer.Argument(metavar="[OP]", help="An operation; without it all of them.")] = None,
+) -> None:
+    """Print the JSON Schema of the files of an operation, or one object with all of them."""
+    from tunproof.corpus.schema import case_types, schema_of
+
+    if op is not None and op not in case_types():
+        raise UsageError(f"there is no operation {op!r}; there are {', '.join(case_types())}")
+    print_json(schema_of(op) if op is not None else {name: schema_of(name) for name in case_types()})
+
+
+@corpus_app.command("export")
+def export_corpus(
+    *,
+    pcapng: Annotated[
+        Path | None, typer.Option("--pcapng", metavar="FILE", help="A capture for Wireshark and tshark.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--dir", metavar="DIR", help="A folder with cases, schemas and manual, to vendor.")
+    ] = None,
+    select: Select = "*",
+) -> None:
+    """Write the cases for others: as a capture, or as a folder that needs no tunproof."""
+    from tunproof.cli.terminal import Terminal
+    from tunproof.corpus.export import export_folder, export_pcapng
+    from tunproof.corpus.load import load
+
+    if pcapng is None and folder is None:
+        raise UsageError("say where to: --pcapng FILE, --dir DIR, or both")
+    corpus = load()
+    cases = corpus.select(select)
+    terminal = Terminal()
+    if pcapng is not None:
+        terminal.say(f"{pcapng}: {export_pcapng(pcapng, cases)} packets")
+    if folder is not None:
+        terminal.say(f"{folder}: {len(export_folder(folder, cases, corpus))} files")
+
+
+@corpus_app.command("build")
+def build_corpus(
+    *,
+    topics: Annotated[
+        str, typer.Option("--topics", metavar="GLOB", help="Only these operations and topics, such as 'read/*'.")
+    ] = "*",
+    matrix: Annotated[
+        Path | None,
+        typer.Option("--from-matrix", metavar="DIR", help="Name the kernels of a matrix run in cases they confirm."),
+    ] = None,
+    check_only: Annotated[
+        bool, typer.Option("--check", help="Change nothing; exit 1 where a file would change.")
+    ] = False,
+) -> None:
+    """Record the cases from the running kernel. In a checkout only."""
+    from tunproof import lab
+    from tunproof.authoring.build import KERNELS, build, checkout, differing, write
+    from tunproof.cli.terminal import Terminal
+    from tunproof.corpus.load import GOLDEN, load_for_good
+    from tunproof.matrix.confirm import seen_in
+    from tunproof.matrix.markdown import markdown
+
+    root = checkout()
+    seen = None if matrix is None else seen_in(matrix, load_for_good())
+    lab.ensure()
+    terminal = Terminal()
+    passed = {} if seen is None else seen.passed
+    with terminal.progress("cases") as tick:
+        files = build(root, topics=topics, confirm=not check_only, passed=passed, progress=tick)
+    if seen is not None:
+        for one in seen.incomplete:
+            terminal.say(f"{one.release} is left out, it was not asked everything: {one.problem}")
+        files[root / KERNELS] = markdown(seen.kernels, load_for_good()).encode()
+    if not any(path.parent.parent.name == GOLDEN for path in files):
+        raise UsageError(f"no topic matches {topics!r}")
+    changed = [path.relative_to(root) for path in differing(files, root, topics)]
+    for path in changed:
+        terminal.out.print(f"{'would change' if check_only else 'changed'}: {path}")
+    if not check_only:
+        write(files, root, topics)
+    terminal.out.print(f"{len(files)} files, {len(changed)} {'differ' if check_only else 'changed'}")
+    if check_only and changed:
+        raise typer.Exit(1)
+
+
+@corpus_app.command("promote")
+def promote_finding(
+    finding: Annotated[Path, typer.Argument(metavar="FINDING", help="The folder of a finding, or its finding.json.")],
+    *,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="A new file for the code; without it, it is printed.")
+    ] = None,
+) -> None:
+    """Turn a finding into author code, for harness/tunproof/authoring/authors. In a checkout only."""
+    from tunproof.authoring.build import checkout
+    from tunproof.authoring.promote import promote, write_new
+    from tunproof.cli.terminal import Terminal
+    from tunproof.corpus.load import load
+    from tunproof.runs.findings import load as load_finding
+
+    checkout()
+    promoted = promote(load_finding(finding), load())
+    if out is None:
+        print(promoted.code, end="")
+        return
+    write_new(out, promoted.code)
+    Terminal().say(f"{out}: {promoted.id}")

@@ -1,0 +1,218 @@
+"""What this machine can test, found out by trying, and what to do about the rest.
+
+Nothing is concluded from a version number where it can be tried: a namespace is made, each wiring is stood up and a
+packet sent through it, each offload and header size is asked for. Nothing is left behind.
+
+The one effect on the process is that of `lab.ensure`: without privileges it ends up in a user namespace of its own.
+"""
+
+import enum
+import os
+import platform
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+
+from tio import tuntap
+from tio.linux import Lost
+from tio.tuntap import Offload
+from tunproof import lab
+from tunproof.errors import EnvironmentProblem
+from tunproof.lab import links, privilege
+from tunproof.lab.ground import Ground
+
+__all__ = ["Check", "Status", "examine"]
+
+
+class Status(enum.Enum):
+    """What a check found: `WARN` costs some tests, `MISSING` all that need a real TUN."""
+
+    OK = "ok"
+    WARN = "warn"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One finding. `cure` is empty where there is nothing to cure."""
+
+    name: str
+    status: Status
+    detail: str
+    cure: str = ""
+
+
+Finding = tuple[Status, str, str]
+
+
+def examine() -> tuple[Check, ...]:
+    """Try everything and return what was found, in the order in which it matters. Never raises."""
+    ground = tuple(_check(name, find) for name, find in _GROUND)
+    missing = next((check for check in ground if check.status is Status.MISSING), None)
+    if missing is None:
+        built = tuple(_check(name, find) for name, find in _BUILT)
+    else:
+        built = tuple(_not_tried(name, missing) for name, _ in _BUILT)
+    return ground + built + tuple(_check(name, _tool(name, package, use)) for name, package, use in _TOOLS)
+
+
+def _check(name: str, find: Callable[[], Finding]) -> Check:
+    try:
+        status, detail, cure = find()
+    except EnvironmentProblem as problem:
+        status, detail, cure = Status.MISSING, problem.what, problem.cure
+    except Exception as error:  # noqa: BLE001 - a doctor that falls over helps nobody: what it met is the finding
+        status, detail = Status.MISSING, f"{type(error).__name__}: {error}"
+        cure = "this was not foreseen: please report it with the output of `tunproof doctor`"
+    return Check(name=name, status=status, detail=detail, cure=cure)
+
+
+def _not_tried(name: str, missing: Check) -> Check:
+    return Check(name=name, status=Status.MISSING, detail=f"not tried: {missing.name}", cure=missing.cure)
+
+
+def _ok(detail: str) -> Finding:
+    return Status.OK, detail, ""
+
+
+def _python() -> Finding:
+    version = platform.python_version()
+    if sys.version_info < (3, 11):  # noqa: UP036 - whoever runs this from a checkout may have any
+        return Status.MISSING, version, "install Python 3.11 or newer"
+    return _ok(version)
+
+
+def _kernel() -> Finding:
+    if sys.platform != "linux":
+        return Status.MISSING, platform.platform(), "run this on Linux: a TUN with a vnet header exists nowhere else"
+    return _ok(f"Linux {platform.release()} on {platform.machine()}")
+
+
+def _device() -> Finding:
+    obstacle = privilege.device_obstacle()
+    if obstacle is not None:
+        return Status.MISSING, obstacle.what, obstacle.cure
+    return _ok(f"{tuntap.DEVICE} opens")
+
+
+def _privileges() -> Finding:
+    if privilege.has_capabilities():
+        return _ok("CAP_SYS_ADMIN and CAP_NET_ADMIN are there")
+    obstacle = privilege.userns_obstacle()
+    if obstacle is not None:
+        return Status.MISSING, obstacle.what, obstacle.cure
+    return _ok(f"none, but uid {os.geteuid()} may make user namespaces, which will do")
+
+
+def _namespace() -> Finding:
+    lab.ensure()
+    begin = time.perf_counter()
+    with lab.Namespace() as namespace:
+        names = [name for _, name in namespace.run(socket.if_nameindex)]
+    return _ok(f"a new one with {', '.join(names)} in {_milliseconds(begin)}")
+
+
+def _redirect() -> Finding:
+    return _pair(lab.redirect)
+
+
+def _readback() -> Finding:
+    return _pair(lambda: lab.readback(Offload.TSO))
+
+
+def _forward() -> Finding:
+    return _pair(lab.forward)
+
+
+def _pair(stand_up: Callable[[], lab.Pair]) -> Finding:
+    begin = time.perf_counter()
+    with stand_up() as pair:
+        took = _milliseconds(begin)
+        if lab.Exchange(pair).settle() != Lost():
+            what = "packets came out of a lab into which nothing was put"
+            return Status.MISSING, what, "please report it: tunproof cannot tell them from what it tests"
+    return _ok(f"stands in {took}, and a packet comes through")
+
+
+def _socket() -> Finding:
+    begin = time.perf_counter()
+    with lab.socket(addresses=lab.Addresses(lab.NEAR.ipv4, None)) as end:
+        took = _milliseconds(begin)
+        with end.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"tunproof", (str(lab.FAR.ipv4).partition("/")[0], 9))
+        os.read(end.tun, 1 << 16)
+    return _ok(f"stands in {took}, and the kernel sends through it")
+
+
+def _traffic_control() -> Finding:
+    with lab.redirect() as pair:
+        return _ok(f"ingress, {pair.classifier} and mirred")
+
+
+def _tso() -> Finding:
+    with closing(Ground()) as ground:
+        ground.open_queue("probe", offload=Offload.TSO)
+    return _ok("TUNSETOFFLOAD takes TSO4, TSO6 and ECN")
+
+
+def _uso() -> Finding:
+    with closing(Ground()) as ground:
+        try:
+            ground.open_queue("probe", offload=Offload.TSO | Offload.USO)
+        except EnvironmentProblem as problem:
+            return Status.WARN, problem.what, "a kernel from 6.2 on; the UDP cases stay untested here"
+    return _ok("TUNSETOFFLOAD takes USO4 and USO6")
+
+
+def _header_sizes() -> Finding:
+    with closing(Ground()) as ground:
+        for size in (10, 12, 24):
+            ground.open_queue(f"probe{size}", offload=Offload.NONE, header_size=size)
+    return _ok("10, 12 and 24 bytes")
+
+
+def _ipv6() -> Finding:
+    if links.has_ipv6():
+        return _ok("there")
+    return Status.WARN, "this kernel runs without", "start it without ipv6.disable=1, or with CONFIG_IPV6"
+
+
+def _tool(name: str, package: str, use: str) -> Callable[[], Finding]:
+    def find() -> Finding:
+        path = shutil.which(name)
+        if path is None:
+            return Status.WARN, f"optional, not there: {use}", f"apt-get install {package}"
+        return _ok(f"{path}: {use}")
+
+    return find
+
+
+def _milliseconds(begin: float) -> str:
+    return f"{(time.perf_counter() - begin) * 1000:.0f} ms"
+
+
+_GROUND = (("Python", _python), ("kernel", _kernel), (tuntap.DEVICE, _device), ("privileges", _privileges))
+"""Without any of these nothing in `_BUILT` can work."""
+
+_BUILT = (
+    ("network namespace", _namespace),
+    ("traffic control", _traffic_control),
+    ("wiring redirect", _redirect),
+    ("wiring readback", _readback),
+    ("wiring forward", _forward),
+    ("wiring socket", _socket),
+    ("offload TSO", _tso),
+    ("offload USO", _uso),
+    ("vnet header sizes", _header_sizes),
+    ("IPv6", _ipv6),
+)
+
+_TOOLS = (
+    ("tshark", "tshark", "a third opinion on packets in the evidence"),
+    ("qemu-system-x86_64", "qemu-system-x86", "boots other kernels for `tunproof matrix`"),
+)
+"""Program, Debian package, what it is for."""

@@ -1,0 +1,314 @@
+"""What the command prints for people: tables and pictures on a terminal, the same as plain text in a pipe."""
+
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from tunproof.cli.doctor import Check, Status
+from tunproof.packets.difference import hexdump
+from tunproof.streams import discard_output
+
+if TYPE_CHECKING:  # a command that needs none of them starts at once
+    from tunproof.authoring.lint import Finding
+    from tunproof.cli.bench import Figure, Rates
+    from tunproof.corpus.cases import Case
+    from tunproof.corpus.load import Corpus
+    from tunproof.corpus.stats import Stats
+    from tunproof.kernel.probes import Probed
+    from tunproof.kernel.replay import KernelReport
+    from tunproof.runs.results import Results
+
+__all__ = ["Page", "Terminal"]
+
+_STATUS = {Status.OK: "green", Status.WARN: "yellow", Status.MISSING: "red"}
+_PIPE_WIDTH = 160  # of tables
+_PICTURE = 100  # columns that a picture may have
+_MOST_BYTES = 160  # of a hexdump
+_IN_FULL = 8  # explanations of what was unexpected
+_WRONG = {"disagree", "fail", "xpass", "error", "crash", "hang", "oom", "protocol-error", "flaky"}
+
+
+class _Console(Console):
+    """A console that goes on in silence when its reader has gone away: the exit code is still wanted."""
+
+    def on_broken_pipe(self) -> None:
+        discard_output()
+        self.quiet = True
+
+
+class Terminal:
+    """Everything goes to one console, which knows whether it is a terminal. Errors and progress go to stderr."""
+
+    def __init__(self) -> None:
+        self.out = _Console(highlight=False)
+        if not self.out.is_terminal:  # nobody looks at a pipe, so no line is broken that a program may search
+            self.out.soft_wrap = True
+            self.out.width = _PIPE_WIDTH
+        self.err = _Console(stderr=True, highlight=False)
+
+    @contextmanager
+    def progress(self, what: str) -> Iterator["Ticker"]:
+        """Show a bar on a terminal, and nothing in a pipe."""
+        columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
+        with Progress(*columns, console=self.err, transient=True, disable=not self.err.is_terminal) as bar:
+            yield Ticker(bar, bar.add_task(what, total=None, note=""))
+
+    def table(self, *columns: str, numbers: Iterable[str] = ()) -> Table:
+        """Return an empty table: lines on a terminal, blanks in a pipe."""
+        table = Table(box=box.SIMPLE_HEAD if self.out.is_terminal else None, pad_edge=False)
+        for column in columns:
+            table.add_column(column, justify="right" if column in set(numbers) else "left", overflow="fold")
+        return table
+
+    def kernel_report(self, report: "KernelReport", cases: Iterable["Case"]) -> None:
+        """Print what a kernel said: a line per topic, its traits, the regressions it has, then every disagreement."""
+        self.out.print(f"[bold]Linux {escape(report.kernel)}[/bold], cut by the kernel between two TUN devices\n")
+        self._topics(cases, {item.case.id for item in report.disagreements}, report.not_applicable)
+        self._traits(report.probed, report.kernel)
+        for item in report.disagreements:
+            self.out.print(f"\n[red]{item.case.id}[/red]  (tunproof show {item.case.id})\n{escape(item.explain())}")
+        self._summary(report.agree, len(report.disagreements), len(report.not_applicable), report.seconds)
+
+    def _traits(self, probed: "Probed", release: str) -> None:
+        from tunproof.kernel import describe as kernel_traits
+
+        self.out.print("\n[bold]where kernels differ[/bold], this one, by frames that tell:")
+        for word, text in kernel_traits.describe(probed):
+            self.out.print(Text(f"{word:8} {text}", style="yellow" if word == "unknown" else ""))
+        if departs := kernel_traits.departures(probed, release):
+            self.out.print(Text(f"release  {departs}"))
+        for trait in kernel_traits.regressions(probed):
+            tunnels = kernel_traits.concerns_tunnels_only(trait)
+            heading = "known, for UDP tunnels only" if tunnels else "known regression"
+            self.out.print(Text(f"{heading}: {kernel_traits.tell(trait)}", style="dim" if tunnels else "yellow"))
+
+    def check_report(self, results: "Results", corpus: "Corpus") -> None:
+        """Print what a subject did: a line per topic, then what was unexpected, the first of it in full."""
+        from tunproof.reports.failure import explain, headline
+        from tunproof.reports.figures import mean_quality, policies, subject_line
+
+        run = results.run
+        self.out.print(f"[bold]{escape(subject_line(run))}[/bold], mode {run.mode}, Linux {escape(run.kernel)}\n")
+        self._verdicts(results)
+        unexpected = [result for result in results.results.values() if result.unexpected]
+        for result in unexpected[:_IN_FULL]:
+            self.out.print()
+            head, _, rest = explain(result, run, corpus).text.partition("\n")
+            self.out.print(Text(head, style="red"))
+            self.out.print(Text(rest))
+        if unexpected[_IN_FULL:]:
+            self.out.print("\nand")
+        for result in unexpected[_IN_FULL:]:
+            self.out.print(Text(f"{result.id}  {result.verdict}  {headline(explain(result, run, corpus))}"))
+        for problem in results.problems:
+            self.out.print(Text(f"\n{problem.id}  {problem.what}: {problem.text}", style="red"))
+        self.out.print()
+        for policy, count in policies(results).items():
+            self.out.print(Text(f"policy, seen in {count} cases: {policy}"))
+        quality = mean_quality(results)
+        if quality is not None:
+            self.out.print(f"merge quality: {quality[0]:.0%} of what could be joined, over {quality[1]} batches")
+        self._end(results)
+
+    def _verdicts(self, results: "Results") -> None:
+        counts: dict[str, Counter[str]] = defaultdict(Counter)
+        reasons: Counter[tuple[str, str]] = Counter()
+        for result in results.results.values():
+            counts[_topic(result.id)][result.verdict.value] += 1
+            if result.verdict.value in {"unsupported", "not-applicable"}:
+                reasons[result.verdict.value, result.difference] += 1
+        columns = list(results.verdicts())
+        table = self.table("topic", "cases", *columns, numbers=("cases", *columns))
+        for topic, count in counts.items():
+            if set(count) <= {"unsupported", "not-applicable"}:  # the reasons below say it
+                continue
+            table.add_row(topic, str(count.total()), *(_tally(count[name], name) for name in columns))
+        self.out.print(table)
+        for (verdict, reason), number in reasons.most_common():
+            self.out.print(Text(f"{verdict}, {number}: {reason}", style="dim"))
+
+    def _end(self, results: "Results") -> None:
+        wrong = len(results.unexpected())
+        says = ", ".join(f"{count} {verdict}" for verdict, count in results.verdicts().items())
+        seconds = results.end.seconds if results.end else 0
+        restarts = f", {results.end.restarts} restarts" if results.end and results.end.restarts else ""
+        style = "red" if wrong else "green"
+        text = f"{len(results.results)} cases: {says}; {wrong} unexpected{restarts}, {seconds:.2f} s"
+        self.out.print(f"[{style}]{text}[/{style}]")
+
+    def _topics(self, cases: Iterable["Case"], wrong: Container[str], not_applicable: Mapping[str, str]) -> None:
+        counts: dict[str, Counter[str]] = defaultdict(Counter)
+        for case in cases:
+            verdict = "disagree" if case.id in wrong else "n/a" if case.id in not_applicable else "agree"
+            counts[_topic(case.id)][verdict] += 1
+        columns = ("agree", "disagree", "n/a")
+        table = self.table("topic", "cases", *columns, numbers=("cases", *columns))
+        for topic, count in counts.items():
+            if count["n/a"] == count.total():  # the reasons below say it
+                continue
+            table.add_row(topic, str(count.total()), *(_tally(count[name], name) for name in columns))
+        self.out.print(table)
+        for reason, number in Counter(not_applicable.values()).most_common():
+            self.out.print(f"n/a, {number}: {escape(reason)}", style="dim")
+
+    def _summary(self, agree: int, disagree: int, not_applicable: int, seconds: float) -> None:
+        style = "red" if disagree else "green"
+        total = agree + disagree + not_applicable
+        text = f"{total} cases: {agree} agree, {disagree} disagree, {not_applicable} not applicable, {seconds:.2f} s"
+        self.out.print(f"\n[{style}]{text}[/{style}]")
+
+    def checks(self, checks: Iterable[Check]) -> None:
+        """Print what the doctor found, and the cures under it."""
+        table = self.table("", "what", "found")
+        found = list(checks)
+        for check in found:
+            colour = _STATUS[check.status]
+            table.add_row(f"[{colour}]{check.status.value}[/{colour}]", escape(check.name), escape(check.detail))
+        self.out.print(table)
+        cures: dict[str, list[str]] = defaultdict(list)
+        for check in found:
+            if check.cure:
+                cures[check.cure].append(check.name)
+        for cure, names in cures.items():
+            self.out.print(f"\n[bold]{escape(', '.join(names))}[/bold]: {escape(cure)}")
+
+    def rates(self, rates: "Rates", figures: "Sequence[Figure]" = ()) -> None:
+        """Print the bench, and what other packages measured."""
+        table = self.table("what", "rate", "", numbers=("rate",))
+        for name, rate, note in (
+            ("bare", rates.bare_per_s, "superpackets/s: writev, three readv, nothing else"),
+            ("replay", rates.replay_per_s, f"superpackets/s, every byte compared: {rates.replay_ratio:.2f} of bare"),
+            ("segment", rates.segment_per_s, "superpackets/s cut by the reference"),
+            ("check, adapter", rates.check_lockstep_per_s, "small cases/s through the Python kit, one by one"),
+            ("check, batches", rates.check_batch_per_s, "the same in batches"),
+            ("tunnel, offload", rates.tunnel_gso_mbit_s, "Mbit/s of TCP payload, cut and joined by the reference"),
+            ("tunnel, plain", rates.tunnel_plain_mbit_s, "Mbit/s of TCP payload, packet by packet"),
+        ):
+            table.add_row(name, f"{rate:,.0f}", note)
+        for figure in figures:
+            value = f"{figure.value:.2f}" if figure.name.endswith("ratio") else f"{figure.value:,.0f}"
+            short = figure.name.removesuffix("_per_s").removesuffix("_ratio").replace("_", " ")
+            table.add_row(short, value, figure.says)
+        self.out.print(table)
+        ratio = f"{rates.check_direct_ratio:.2f}"
+        self.out.print(f"check on the reference takes {ratio} times what calling it and comparing takes")
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        self.out.print(escape(text))
+
+    def findings(self, findings: "Sequence[Finding]") -> None:
+        """Print what lint found, one a line, and how much it is."""
+        for finding in findings:
+            where = finding.file if finding.case == "-" else f"{finding.file}: {finding.case}"
+            self.out.print(f"{escape(where)}: [red]{escape(finding.field)}[/red]: {escape(finding.reason)}")
+        self.out.print(f"{len(findings)} findings" if findings else "[green]nothing is wrong[/green]")
+
+    def stats(self, stats: "Stats") -> None:
+        """Print the corpus in numbers."""
+        total = f"{stats.cases} cases, {stats.bytes / 1e6:.2f} MB as JSON, loaded in {stats.seconds:.2f} s"
+        self.out.print(f"[bold]{total}[/bold]\n")
+        table = self.table("topic", "cases", "kB", numbers=("cases", "kB"))
+        for topic in stats.topics:
+            table.add_row(topic.name, str(topic.cases), f"{topic.bytes / 1000:.0f}")
+        self.out.print(table)
+        for name, counts in (
+            ("operation", stats.operations()),
+            ("level", stats.levels),
+            ("importance", stats.importance),
+            ("must come out", stats.outcomes),
+            ("kernels", stats.kernel),
+            ("kernel trait", stats.traits),
+            ("requires", stats.requires),
+            ("confirmed on", stats.confirmed),
+            ("flag", stats.flags),
+        ):
+            self._counts(name, counts)
+        largest = self.table("largest", "kB", numbers=("kB",))
+        for case in stats.largest:
+            largest.add_row(case.id, f"{case.bytes / 1000:.1f}")
+        self.out.print()
+        self.out.print(largest)
+
+    def _counts(self, name: str, counts: dict[str, int]) -> None:
+        table = self.table(name, "cases", numbers=("cases",))
+        for what, number in counts.items():
+            table.add_row(escape(what), str(number))
+        self.out.print()
+        self.out.print(table)
+
+    def listing(self, cases: Iterable["Case"]) -> None:
+        """Print one line a case."""
+        for case in cases:
+            self.out.print(f"{case.id}  [dim]{escape(case.about)}[/dim]")
+
+
+class Page:
+    """A terminal with an indent: text breaks at words on a terminal, and nowhere in a pipe."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.terminal = terminal
+        self.width = min(terminal.out.width, _PICTURE)
+
+    def heading(self, text: str) -> None:
+        """Begin a section."""
+        self.terminal.out.print()
+        self.terminal.out.print(Text(text, style="bold"))
+
+    def say(self, text: str, indent: int = 0, *, style: str = "") -> None:
+        """Print prose."""
+        out = self.terminal.out
+        if out.is_terminal:
+            out.print(Padding(Text(text, style=style), (0, 0, 0, indent)))
+        else:
+            out.print(Text(" " * indent + text))
+
+    def draw(self, drawing: str, indent: int = 2) -> None:
+        """Print lines that are never broken."""
+        for line in drawing.splitlines():
+            self.terminal.out.print(Text(" " * indent + line), no_wrap=True, crop=False)
+
+    def table(self, table: Table, indent: int = 2) -> None:
+        """Print a table."""
+        self.terminal.out.print(Padding(table, (0, 0, 0, indent), expand=False))
+
+    def dump(self, data: bytes) -> None:
+        """Print bytes, the first of many."""
+        self.draw(hexdump(data[:_MOST_BYTES]))
+        self.more(len(data) - _MOST_BYTES, "bytes")
+
+    def more(self, number: int, what: str) -> None:
+        """Say how much is not shown."""
+        if number > 0:
+            self.say(f"… {number} more {what}", 2, style="dim")
+
+
+class Ticker:
+    """A progress bar's handle."""
+
+    def __init__(self, bar: Progress, task: object) -> None:
+        self._bar = bar
+        self._task = task
+
+    def __call__(self, done: int, total: int, *, note: str = "") -> None:
+        """Say how much is done, and of how much."""
+        self._bar.update(self._task, completed=done, total=total, note=note)  # type: ignore[arg-type]
+
+
+def _topic(case_id: str) -> str:
+    return case_id.rpartition("/")[0]
+
+
+def _tally(number: int, name: str) -> str:
+    if not number:
+        return "·"
+    return f"[red]{number}[/red]" if name in _WRONG else str(number)

@@ -1,0 +1,378 @@
+"""What a kernel does where kernels differ, found out by frames that tell its traits apart, never by its version.
+
+One function for each trait that shows from outside: it sends a frame or two and says whether the kernel has the trait.
+The probes talk to an abstract `Device`, so they are tried on models of kernels that nobody has at hand.
+
+Kernels with a regression must not look as if they had something else. Two rules keep the probes apart:
+
+- A frame with NEEDS_CSUM and a gso_size has a length that is a multiple of gso_size, and a gso_size above what the
+  headers need: a kernel that has `gso_remainder_checked` lets it through.
+- A frame with a type and without NEEDS_CSUM has the csum_offset of its type: a kernel that has `nocsum_csum_offset`
+  lets it through.
+
+`nocsum_min_len` shows in kernels that have `dissected` too: those measure more exactly still, so they have both.
+"""
+
+import errno
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Final
+
+from scapy.layers.inet import TCP, UDP, IPOption_NOP
+from scapy.layers.inet6 import IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, Jumbo
+from scapy.packet import Packet, Raw
+
+from tio.checksum import checksum
+from tio.linux import ABOUT, FORWARD, REDIRECT, Delivered, Outcome, Refused, Trait, Traits, Way
+from tio.tuntap import Offload
+from tunproof import lab
+from tunproof.errors import EnvironmentProblem
+from tunproof.lab import Device, RunningKernel
+from tunproof.packets.builder import frame, ip4, ip6, packet_bytes, payload, plain, superpacket
+
+__all__ = ["PROBES", "UNSEEN", "Probe", "Probed", "probe", "running_kernel", "running_traits"]
+
+Probe = Callable[[Device], bool]
+"""Ask a device whether it has a trait. Raises `EnvironmentProblem` or `OSError` where that cannot be known."""
+
+UNSEEN: Final = {trait: about.unseen for trait, about in ABOUT.items() if about.unseen}
+"""The traits that no frame can tell from outside, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """The traits that a kernel was found to have, and why others are unknown. All else it lacks, or it is `UNSEEN`."""
+
+    traits: Traits
+    unknown: dict[Trait, str]
+
+
+def probe(device: Device) -> Probed:
+    """Return what the frames say of a device. A trait that it could not be asked about is unknown, with the reason.
+
+    Raises `EnvironmentProblem` where not even a plain packet comes through.
+    """
+    _packets(device, plain(ip4() / UDP(), payload(8)))
+    found: set[Trait] = set()
+    unknown: dict[Trait, str] = {}
+    for trait, has in PROBES.items():
+        needs = ABOUT[trait].needs
+        if needs in unknown:
+            unknown[trait] = f"it shows only with {needs}, which is unknown"
+        elif needs is None or needs in found:
+            try:
+                if has(device):
+                    found.add(trait)
+            except EnvironmentProblem as problem:
+                unknown[trait] = problem.what
+            except OSError as error:
+                unknown[trait] = f"the lab for it was refused: {error.strerror}"
+    return Probed(frozenset(found), unknown)
+
+
+@cache
+def running_kernel() -> Probed:
+    """Return what was found out about the running kernel, once in a process. Raises `EnvironmentProblem`."""
+    lab.ensure()
+    with RunningKernel() as kernel:
+        return probe(kernel)
+
+
+def running_traits() -> Traits:
+    """Return the traits of the running kernel, by which cases say what it must answer. Raises `EnvironmentProblem`."""
+    return running_kernel().traits
+
+
+PROBES: Final[dict[Trait, Probe]] = {}
+"""The probes, in the order in which they are asked: a trait stands behind the one that it needs."""
+
+
+def _tells(trait: Trait) -> Callable[[Probe], Probe]:
+    def register(asks: Probe) -> Probe:
+        PROBES[trait] = asks
+        return asks
+
+    return register
+
+
+_TSO = Offload.CSUM | Offload.TSO4
+_READER = Way(reader=_TSO, gso_max_segs=2)
+_LONG_HEADER = Way(reader=Offload.CSUM, reader_header_size=12, reader_fill=0xAA)
+_TUNNELS = Way(header_size=24)
+
+_CHECKSUM_OF_NOBODY = {"flags": 0, "csum_start": 0}
+
+
+# What may be written -------------------------------------------------------------------------------------------------
+
+
+@_tells(Trait.HDR_LEN_LOOSE)
+def _hdr_len_loose(device: Device) -> bool:
+    """Behind a vnet header of 12 bytes hdr_len may be one more than the packet has."""
+    packet = packet_bytes(ip4() / UDP()) + payload(8)
+    header = bytes(2) + (len(packet) + 1).to_bytes(2, sys.byteorder) + bytes(8)
+    return isinstance(device.send(header + packet, Way(header_size=12)), Delivered)
+
+
+@_tells(Trait.LONG_FRAMES)
+def _long_frames(device: Device) -> bool:
+    """A packet of 70028 bytes, 28 of them linear, is not EMSGSIZE."""
+    return device.send(_long_packet(), REDIRECT) != Refused(errno.EMSGSIZE)
+
+
+@_tells(Trait.USO)
+def _uso(device: Device) -> bool:
+    """A legal UDP superpacket of three segments is taken."""
+    return not _is_invalid(device, _udp(length=300, gso_size=100))
+
+
+@_tells(Trait.USO_STRICT)
+def _uso_strict(device: Device) -> bool:
+    """The same without NEEDS_CSUM is refused."""
+    return _is_invalid(device, _udp(length=300, gso_size=100, flags=0))
+
+
+@_tells(Trait.USO_128)
+def _uso_128(device: Device) -> bool:
+    """One of 65 segments is taken."""
+    return not _is_invalid(device, _udp(length=65 * 56, gso_size=56))
+
+
+@_tells(Trait.UDP_TUNNEL)
+def _udp_tunnel(device: Device) -> bool:
+    """A TCP superpacket in a UDP tunnel whose outer IP header has 16 bytes of options is taken."""
+    return not _is_invalid(device, _tunnel(options=16), _TUNNELS)
+
+
+@_tells(Trait.CSUM_START_FLOOR)
+def _csum_start_floor(device: Device) -> bool:
+    """A packet whose checksum starts at byte 10, inside the IP header, is refused."""
+    return _is_invalid(device, plain(ip4() / UDP(), payload(8), csum_start=10))
+
+
+@_tells(Trait.CSUM_START_CEILING)
+def _csum_start_ceiling(device: Device) -> bool:
+    """A packet whose checksum starts at byte 65471, with 64 bytes of headroom at 65535, is refused."""
+    return _is_invalid(device, plain(ip4() / UDP(), payload(65471 + 8 - 28), csum_start=65471))
+
+
+@_tells(Trait.NOCSUM_MIN_LEN)
+def _nocsum_min_len(device: Device) -> bool:
+    """A TCP superpacket without NEEDS_CSUM and with gso_size bytes of payload comes out as one packet."""
+    return isinstance(device.send(_tcp(length=64, gso_size=24, **_CHECKSUM_OF_NOBODY), REDIRECT), Delivered)
+
+
+@_tells(Trait.DISSECTED)
+def _dissected(device: Device) -> bool:
+    """An IPv6 packet of type TCPV4 without NEEDS_CSUM is refused."""
+    return _is_invalid(device, _tcp(version=6, length=160, gso_size=50, gso_type=1, **_CHECKSUM_OF_NOBODY))
+
+
+@_tells(Trait.TSO_CSUM_CHECKED)
+def _tso_csum_checked(device: Device) -> bool:
+    """A TCP superpacket with the csum_offset of UDP is refused."""
+    return _is_invalid(device, _tcp(length=300, gso_size=100, csum_offset=6))
+
+
+@_tells(Trait.MIN_GSO_8)
+def _min_gso_8(device: Device) -> bool:
+    """16 bytes of TCP payload with a gso_size of 4 make two segments, not four."""
+    return len(_packets(device, _tcp(length=56, gso_size=4, **_CHECKSUM_OF_NOBODY))) == 2
+
+
+# What is cut ---------------------------------------------------------------------------------------------------------
+
+
+@_tells(Trait.HBH_JUMBO_STRIP)
+def _hbh_jumbo_strip(device: Device) -> bool:
+    """The segments of an IPv6 superpacket of 65600 bytes with a jumbo payload option are TCP at once."""
+    return _packets(device, _jumbo())[0][6] == _TCP
+
+
+@_tells(Trait.BIGTCP_CSUM)
+def _bigtcp_csum(device: Device) -> bool:
+    """The first segment of a TCP superpacket of 66000 bytes has a right checksum."""
+    segment = _packets(device, _big_tcp())[0]
+    return checksum(segment[12:20] + segment[20:], _TCP + len(segment) - 20) == 0xFFFF
+
+
+# What is forwarded ---------------------------------------------------------------------------------------------------
+
+
+@_tells(Trait.TOTLEN0)
+def _totlen0(device: Device) -> bool:
+    """A TCP superpacket with an IPv4 total length of 0 is forwarded."""
+    return isinstance(device.send(_tcp(length=300, gso_size=100, network=(("len", 0),)), FORWARD), Delivered)
+
+
+@_tells(Trait.PAYLEN0)
+def _paylen0(device: Device) -> bool:
+    """A TCP superpacket with an IPv6 payload length of 0 is forwarded, where one with the right length is."""
+    _packets(device, _tcp(version=6, length=600, gso_size=200), FORWARD)
+    asked = _tcp(version=6, length=600, gso_size=200, network=(("plen", 0),))
+    return isinstance(device.send(asked, FORWARD), Delivered)
+
+
+@_tells(Trait.FRAG_CSUM_START)
+def _frag_csum_start(device: Device) -> bool:
+    """A packet of 1624 bytes whose checksum starts at byte 20, inside IPv4 options, is lost over the MTU of 1500."""
+    packet = plain(ip4(flags=0, options=_nops(4)) / UDP(), payload(1592), csum_start=20)
+    return not isinstance(device.send(packet, FORWARD), Delivered)
+
+
+# What a reader gets --------------------------------------------------------------------------------------------------
+
+
+@_tells(Trait.GSO_SEGS_COUNTED)
+def _gso_segs_counted(device: Device) -> bool:
+    """A superpacket of three segments is cut for a reader whose link takes two as one."""
+    return len(_packets(device, _tcp(length=300, gso_size=100), _READER)) > 1
+
+
+@_tells(Trait.LINEAR_CAPPED)
+def _linear_capped(device: Device) -> bool:
+    """A superpacket of 65535 bytes that asks for no linear part is read with less than its length as hdr_len."""
+    asked = _tcp(length=65535, gso_size=40000, hdr_len=0, **_CHECKSUM_OF_NOBODY)
+    read = _packets(device, asked, _READER)
+    return len(read) == 1 and int.from_bytes(read[0][2:4], "little") < 65535
+
+
+@_tells(Trait.VNET_PAD)
+def _vnet_pad(device: Device) -> bool:
+    """A reader's buffer full of 0xAA has none of it in bytes 10 and 11 of a vnet header of 12."""
+    return _packets(device, plain(ip4() / UDP(), payload(8)), _LONG_HEADER)[0][10:12] == bytes(2)
+
+
+# Regressions ---------------------------------------------------------------------------------------------------------
+
+
+@_tells(Trait.GSO_REMAINDER_CHECKED)
+def _gso_remainder_checked(device: Device) -> bool:
+    """Two segments of 1240 bytes of payload are refused, 2520 being 40 more than twice that; two of 1260 are not."""
+    refused = _is_invalid(device, _tcp(length=40 + 2 * 1240, gso_size=1240))
+    return refused and not _is_invalid(device, _tcp(length=2 * 1260, gso_size=1260))
+
+
+@_tells(Trait.HBH_JUMBO_ETHERNET)
+def _hbh_jumbo_ethernet(device: Device) -> bool:
+    """The segments of the same superpacket as for `hbh_jumbo_strip` do not have its ports."""
+    return _packets(device, _jumbo())[0][40:44] != _jumbo()[10 + 48 : 10 + 52]
+
+
+@_tells(Trait.NOCSUM_CSUM_OFFSET)
+def _nocsum_csum_offset(device: Device) -> bool:
+    """A TCP superpacket without NEEDS_CSUM and with a csum_offset of 0 is refused."""
+    return _is_invalid(device, _tcp(length=300, gso_size=100, csum_offset=0, **_CHECKSUM_OF_NOBODY))
+
+
+@_tells(Trait.TUNNEL_OUTER_ETHERNET)
+def _tunnel_outer_ethernet(device: Device) -> bool:
+    """A TCP superpacket in a UDP tunnel with a plain outer IPv4 header is refused."""
+    return _is_invalid(device, _tunnel(options=0), _TUNNELS)
+
+
+@_tells(Trait.TUNNEL_READ_EFAULT)
+def _tunnel_read_efault(device: Device) -> bool:
+    """A plain packet does not reach a reader that takes UDP tunnels with a vnet header of 12 bytes."""
+    way = replace(_LONG_HEADER, reader=_TSO | Offload.UDP_TUNNEL)
+    return not isinstance(device.send(plain(ip4() / UDP(), payload(8)), way), Delivered)
+
+
+@_tells(Trait.DATA_VALID_LOST)
+def _data_valid_lost(device: Device) -> bool:
+    """The fragments of a UFO packet, whose checksum the kernel computed itself, are read without DATA_VALID."""
+    return not _packets(device, _udp(length=312, gso_size=104, gso_type=3), _READER)[0][0] & _DATA_VALID
+
+
+@_tells(Trait.EXTENSIONS_READ_AS_TCP)
+def _extensions_read_as_tcp(device: Device) -> bool:
+    """A TCP superpacket behind 8 bytes of destination options is forwarded with one sequence number and not another."""
+    _packets(device, _behind_options(sequence=_LIKE_A_DATA_OFFSET), FORWARD)
+    return not isinstance(device.send(_behind_options(sequence=0), FORWARD), Delivered)
+
+
+# Frames --------------------------------------------------------------------------------------------------------------
+
+_TCP = 6
+_DATA_VALID = 2
+_LIKE_A_DATA_OFFSET = 5 << 28
+
+Fields = tuple[tuple[str, int], ...]
+
+
+@cache
+def _tcp(*, length: int, gso_size: int, version: int = 4, network: Fields = (), **vnet: int) -> bytes:
+    """Return a TCP superpacket whose packet has `length` bytes in all; `network` replaces fields of its IP header."""
+    headers = (ip4(**dict(network)) if version == 4 else ip6(**dict(network))) / TCP()
+    return superpacket(headers, payload(length - len(headers)), gso_size=gso_size, **vnet)
+
+
+@cache
+def _udp(*, length: int, gso_size: int, **vnet: int) -> bytes:
+    """Return a UDP superpacket whose packet has `length` bytes in all."""
+    return superpacket(ip4() / UDP(), payload(length - 28), gso_size=gso_size, **vnet)
+
+
+@cache
+def _long_packet() -> bytes:
+    return frame(packet_bytes(ip4() / UDP()) + bytes(70_000), hdr_len=28)
+
+
+def _nops(count: int) -> list[Packet]:
+    return [IPOption_NOP() for _ in range(count)]
+
+
+@cache
+def _tunnel(*, options: int) -> bytes:
+    """Return a TCP superpacket of 600 bytes in all in a VXLAN tunnel, behind a vnet header of 24 bytes."""
+    outer = packet_bytes(ip4(options=_nops(options)) / UDP(sport=4789, dport=4789, chksum=0) / Raw(bytes(8)))
+    inner = superpacket(ip4() / TCP(), payload(600 - len(outer) - 40), gso_size=200, csum_start=len(outer) + 20)
+    transport, network = 20 + options, len(outer)
+    offsets = transport.to_bytes(2, "little") + network.to_bytes(2, "little")
+    return inner[:1] + b"\x21" + inner[2:10] + bytes(10) + offsets + outer + inner[10:]
+
+
+@cache
+def _jumbo() -> bytes:
+    """Return an IPv6 TCP superpacket of 65600 bytes with hop-by-hop options that say so (RFC 2675).
+
+    Its sequence number is one that a kernel with `hbh_jumbo_ethernet` takes for the length of a TCP header.
+    """
+    options = IPv6ExtHdrHopByHop(options=[Jumbo(jumboplen=65560)], autopad=0, nh=_TCP)
+    headers = ip6(plen=0) / options / TCP(chksum=0, seq=_LIKE_A_DATA_OFFSET)
+    packet = packet_bytes(headers) + payload(65600 - 68)
+    return frame(packet, gso_type=4, gso_size=40000, csum_offset=16)
+
+
+@cache
+def _behind_options(*, sequence: int) -> bytes:
+    """Return an IPv6 TCP superpacket of 800 bytes in all behind destination options."""
+    headers = ip6() / IPv6ExtHdrDestOpt() / TCP(seq=sequence)
+    return superpacket(headers, payload(800 - len(headers)), gso_size=200)
+
+
+@cache
+def _big_tcp() -> bytes:
+    """Return an IPv4 TCP superpacket of 66000 bytes, which its total length cannot say."""
+    packet = packet_bytes(ip4(len=0) / TCP(chksum=0)) + payload(66000 - 40)
+    return frame(packet, gso_type=1, gso_size=33000, csum_offset=16)
+
+
+# Outcomes ------------------------------------------------------------------------------------------------------------
+
+
+def _is_invalid(device: Device, asked: bytes, way: Way = REDIRECT) -> bool:
+    return device.send(asked, way) == Refused(errno.EINVAL)
+
+
+def _packets(device: Device, asked: bytes, way: Way = REDIRECT) -> tuple[bytes, ...]:
+    """Return what came out. Raises `EnvironmentProblem` where nothing did, though every kernel takes such a frame."""
+    outcome: Outcome = device.send(asked, way)
+    if isinstance(outcome, Delivered):
+        return outcome.packets
+    raise EnvironmentProblem(
+        f"a frame that every kernel delivers came to nothing: {outcome}",
+        cure="`tunproof doctor` tries each wiring; a kernel without IPv6 delivers none of it",
+    )

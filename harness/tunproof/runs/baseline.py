@@ -1,0 +1,381 @@
+"""The baseline: failures that are known, in a TOML file of the user's repository.
+
+    [[known]]
+    case = "read/tcp4/psh-on-last-segment-only"  # an id, or a glob
+    outcome = "fail"                             # a known fail that becomes a crash is news
+    reason = "the flag is copied to every segment"
+    link = "https://example.org/issues/1"        # optional
+    digest = "sha256:..."                        # optional, for an id: lapses when the case changes
+    kernel = ">=6.6.44,<6.6.45"                  # optional: holds on such kernels only
+
+An entry never hides more than it says: what passes now, fails otherwise, or is not even tried makes the run fail, and
+so does an entry that matches no case.
+"""
+
+import difflib
+import fnmatch
+import itertools
+import json
+import operator
+import re
+import reprlib
+import tomllib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn, Self
+
+from tunproof.errors import EnvironmentProblem, UsageError
+from tunproof.judge.verdict import Kind
+from tunproof.runs.results import Known, Problem, Result, Results
+
+__all__ = ["FAILURES", "PLACEHOLDER", "Baseline", "Entry", "dump"]
+
+FAILURES = frozenset({Kind.FAIL, Kind.ERROR, Kind.CRASH, Kind.HANG, Kind.OOM, Kind.PROTOCOL_ERROR, Kind.FLAKY})
+"""Verdicts that make a run fail unless the baseline knows them."""
+
+PLACEHOLDER = "REPLACE THIS: why it fails, and what will be done about it"
+"""The reason that `dump` gives where nobody has given one."""
+
+_OUTCOMES = [kind.value for kind in Kind if kind in FAILURES | {Kind.BLOCKED, Kind.UNSUPPORTED}]
+
+_FORMS = {
+    "case": 'an id such as "read/tcp4/largest", or a glob such as "read/tcp4/*"',
+    "outcome": "one of " + ", ".join(_OUTCOMES),
+    "reason": "a sentence that says why the failure is known",
+    "link": 'an address, such as "https://example.org/issues/1"',
+    "digest": '"sha256:" and 64 lower-case hex digits, as `tunproof show` prints it, beside the id of one case',
+    "kernel": 'comparisons (>= > <= < ==) that some release can meet, such as ">=6.6.44,<6.6.45"',
+}
+"""The keys of an entry, and what each of them is."""
+
+_REQUIRED = ("case", "outcome", "reason")
+_MAGIC = re.compile(r"[*?[]")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_NUMBERS = r"[0-9]{1,9}(?:\.[0-9]{1,9})*"
+_COMPARISON = re.compile(rf"\s*(>=|>|<=|<|==)\s*({_NUMBERS})\s*")
+_RELEASE = re.compile(_NUMBERS)
+_MOST_NEAR = 10  # entries for which near ids are looked up: a quarter of a second each
+
+_Version = tuple[int, ...]
+
+_COMPARE: dict[str, Callable[[_Version, _Version], bool]] = {
+    ">=": operator.ge,
+    ">": operator.gt,
+    "<=": operator.le,
+    "<": operator.lt,
+    "==": operator.eq,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One known failure, or one for each case that a glob matches. Attributes: the keys of the file."""
+
+    case: str
+    outcome: str
+    reason: str
+    link: str | None = None
+    digest: str | None = None
+    kernel: str | None = None
+
+    @property
+    def is_glob(self) -> bool:
+        """Whether it may be about several cases."""
+        return _MAGIC.search(self.case) is not None
+
+    def among(self, ids: Collection[str]) -> list[str]:
+        """Return those ids that it is about. Looking up an id is quick if `ids` is a set or a mapping."""
+        if self.is_glob:
+            fits = re.compile(fnmatch.translate(self.case)).match
+            return [case_id for case_id in ids if fits(case_id)]
+        return [self.case] if self.case in ids else []
+
+    def holds_on(self, kernel: str) -> bool:
+        """Whether it speaks of a kernel release, such as "6.18.44-generic". Missing numbers are zeros.
+
+        Raises `EnvironmentProblem` if the release does not begin with a number and the entry asks for one.
+        """
+        if self.kernel is None:
+            return True
+        release = _RELEASE.match(kernel)
+        if release is None:
+            raise EnvironmentProblem(
+                f"the kernel's release, {kernel!r}, does not begin with a number: {self.kernel!r} cannot be held to it",
+                cure=f"remove `kernel` from the baseline's entry for {self.case}",
+            )
+        return _meets(_version(release[0]), _comparisons(self.kernel))
+
+
+def _version(text: str) -> _Version:
+    """Return dotted numbers without zeros at the end: such tuples compare as if all were equally long."""
+    numbers = [int(number) for number in text.split(".")]
+    while numbers and not numbers[-1]:
+        numbers.pop()
+    return tuple(numbers)
+
+
+def _comparisons(text: str) -> list[tuple[str, _Version]]:
+    """Return operators and versions. Raises `ValueError` for what is no range."""
+    found = [_COMPARISON.fullmatch(part) for part in text.split(",")]
+    if not all(found):
+        raise ValueError(f"{text!r} is no range")
+    return [(match[1], _version(match[2])) for match in found if match]
+
+
+def _meets(version: _Version, comparisons: Iterable[tuple[str, _Version]]) -> bool:
+    return all(_COMPARE[sign](version, bound) for sign, bound in comparisons)
+
+
+def _can_be_met(comparisons: list[tuple[str, _Version]]) -> bool:
+    """Whether there is a release in the range: the lowest of all, a bound itself, or one right above a bound."""
+    longest = max(len(bound) for _, bound in comparisons)
+    above = [(*bound, *itertools.repeat(0, longest - len(bound)), 1) for _, bound in comparisons]
+    return any(_meets(version, comparisons) for version in [(), *(bound for _, bound in comparisons), *above])
+
+
+@dataclass(slots=True)
+class Baseline:
+    """The entries of a file, in its order; people count them from 1. Without entries, nothing is known.
+
+    `check` decides which entries are in force; `judge` goes by them.
+    """
+
+    entries: tuple[Entry, ...] = ()
+    _in_force: dict[str, Entry] | None = field(default=None, init=False)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Return the baseline of a file. Raises `UsageError`: file, number of the entry, key, and cure."""
+        tables = _tables(path)
+        return cls(tuple(_entry(path, number, table) for number, table in enumerate(tables, 1)))
+
+    def check(self, all_ids: Mapping[str, str], selected: Collection[str], kernel: str) -> list[Problem]:
+        """Decide which entries are in force here, and return what is wrong with them.
+
+        `all_ids` has the digests of the whole corpus by id, `kernel` is the running release. No entry about other
+        kernels is in force, or a problem; no entry about cases that exist, but are not selected, is a problem.
+        A case of several entries goes by its id rather than by a glob, and by the first of those.
+
+        Raises `EnvironmentProblem` if entries depend on a release that does not begin with a number.
+        """
+        problems: list[Problem] = []
+        chosen = set(selected)
+        speaking: dict[str, list[int]] = {}
+        for number, entry in enumerate(self.entries, 1):
+            if not entry.holds_on(kernel):
+                continue
+            found = entry.among(all_ids)
+            if not found:
+                near = all_ids if len(problems) < _MOST_NEAR else ()
+                problems.append(_matches_nothing(number, entry, near))
+            elif entry.digest not in (None, all_ids[found[0]]):
+                if entry.case in chosen:
+                    problems.append(_has_changed(number, entry))
+            else:
+                for case_id in found:
+                    speaking.setdefault(case_id, []).append(number)
+        self._in_force = {case_id: self._first(numbers) for case_id, numbers in speaking.items()}
+        said = {case_id: numbers for case_id, numbers in speaking.items() if case_id in chosen}
+        return problems + list(self._contradictions(said))
+
+    def _first(self, numbers: list[int]) -> Entry:
+        entries = [self.entries[number - 1] for number in numbers]
+        return min(entries, key=lambda entry: entry.is_glob)
+
+    def _contradictions(self, speaking: Mapping[str, list[int]]) -> Iterator[Problem]:
+        """Yield a problem for each two entries that say different things of the same cases."""
+        pairs: dict[tuple[int, int], list[str]] = {}
+        for case_id, numbers in speaking.items():
+            for one, other in itertools.combinations(numbers, 2):
+                if self.entries[one - 1].outcome != self.entries[other - 1].outcome:
+                    pairs.setdefault((one, other), []).append(case_id)
+        for (one, other), ids in sorted(pairs.items()):
+            first, second = self.entries[one - 1], self.entries[other - 1]
+            more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
+            yield Problem(
+                id=first.case,
+                what="contradictory",
+                text=f"entry {one} ({first.case}) expects {first.outcome} and entry {other} ({second.case}) expects "
+                f"{second.outcome} of {ids[0]}{more}: remove one, or narrow a glob",
+            )
+
+    def judge(self, case_id: str, kind: Kind) -> tuple[Kind, bool, Known | None, str]:
+        """Return the verdict, whether it is unexpected, what is known of the case, and a note for people.
+
+        `kind` is what happened, so neither xfail nor xpass (`ValueError`). Raises `RuntimeError` before `check`.
+        """
+        if kind in (Kind.XFAIL, Kind.XPASS):
+            raise ValueError(f"{kind} is a verdict that was held against a baseline before")
+        if self.entries and self._in_force is None:
+            raise RuntimeError("which entries are in force is not known before `check`")
+        entry = (self._in_force or {}).get(case_id)
+        if entry is None:
+            return kind, kind in FAILURES, None, ""
+        known = Known(outcome=entry.outcome, reason=entry.reason, link=entry.link)
+        if kind.value == entry.outcome:
+            return Kind.XFAIL, False, known, ""
+        verdict = Kind.XPASS if kind is Kind.PASS else kind
+        unexpected = verdict not in (Kind.NOT_APPLICABLE, Kind.BLOCKED)
+        return verdict, unexpected, known, f"the baseline expects {entry.outcome}, {_otherwise(entry, kind)}"
+
+
+def _otherwise(entry: Entry, kind: Kind) -> str:
+    """Return the end of a sentence: what happened to a case instead of what an entry expects."""
+    match kind:
+        case Kind.PASS if entry.is_glob:
+            return f"this is pass: remove the entry, or narrow its glob, {entry.case}"
+        case Kind.PASS:
+            return "this is pass: remove the entry"
+        case Kind.UNSUPPORTED:
+            return "but the case is not even tried any more: this is unsupported"
+        case Kind.NOT_APPLICABLE | Kind.BLOCKED:
+            return f"this is {kind}, which shows neither that nor a pass"
+    return f"this is {kind}"
+
+
+def _matches_nothing(number: int, entry: Entry, ids: Iterable[str]) -> Problem:
+    near = difflib.get_close_matches(entry.case, ids, n=3, cutoff=0.5)
+    hint = f"; near it: {', '.join(near)}" if near else ""
+    text = f"entry {number} matches no case: correct {entry.case!r}, or remove the entry{hint}"
+    return Problem(id=entry.case, what="stale", text=text)
+
+
+def _has_changed(number: int, entry: Entry) -> Problem:
+    text = f"entry {number} has lapsed, the case has changed: look at it again, then correct or remove the digest"
+    return Problem(id=entry.case, what="stale", text=text)
+
+
+def _tables(path: Path) -> list[Any]:
+    """Return the entries of a file as TOML has them."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UsageError(f"{path}:{line}: not UTF-8: {error.reason}\n  cure: save the file as UTF-8") from error
+    try:
+        document = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        lines = text.count("\n") + 1
+        reason = str(error).replace("end of document", f"line {lines}, the end")
+        raise UsageError(f"{path} is no TOML: {reason}\n  cure: correct that line") from error
+    for key in document:
+        if key != "known":
+            raise UsageError(f"{path}: {key!r} is not known here\n  cure: each entry begins with [[known]]")
+    tables = document.get("known", [])
+    if not isinstance(tables, list):
+        raise UsageError(f"{path}: `known` is not a list of entries\n  cure: begin each entry with [[known]]")
+    return tables
+
+
+def _entry(path: Path, number: int, table: Any) -> Entry:
+    if not isinstance(table, dict):
+        _refuse(path, number, "known", f"{reprlib.repr(table)} is no table", "begin each entry with [[known]]")
+    for key, what in _flaws(table):
+        form = f"{key} is {_FORMS[key]}" if key in _FORMS else f"an entry has {', '.join(_FORMS)}"
+        _refuse(path, number, key, what, form)
+    return Entry(**table)
+
+
+def _refuse(path: Path, number: int, key: str, what: str, cure: str) -> NoReturn:
+    raise UsageError(f"{path}: entry {number}: {key}: {what}\n  cure: {cure}")
+
+
+def _flaws(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield key and what is wrong with it. Whoever goes on after the first may meet values of a wrong type."""
+    for key, value in table.items():
+        if key not in _FORMS:
+            yield key, "is not known here"
+        if not isinstance(value, str):
+            yield key, f"{reprlib.repr(value)} is not a string"
+        if not value.strip():
+            yield key, "is empty"
+    yield from ((key, "is missing") for key in _REQUIRED if key not in table)
+    if table["outcome"] not in _OUTCOMES:
+        yield "outcome", f"{table['outcome']!r} is none"
+    if "digest" in table and not _DIGEST.fullmatch(table["digest"]):
+        yield "digest", f"{table['digest']!r} is none"
+    if "digest" in table and _MAGIC.search(table["case"]):
+        yield "digest", f"{table['case']!r} is a glob, and only a single case has a digest"
+    if "kernel" in table:
+        yield from _flaws_of_range(table["kernel"])
+
+
+def _flaws_of_range(text: str) -> Iterator[tuple[str, str]]:
+    try:
+        comparisons = _comparisons(text)
+    except ValueError as error:
+        yield "kernel", str(error)
+    else:
+        if not _can_be_met(comparisons):
+            yield "kernel", f"no release is {text!r}"
+
+
+def dump(results: Results, old: Baseline | None) -> str:
+    """Return the text of a baseline by which these results are all as expected: exact ids with digests, in order.
+
+    Whatever failed has an entry, and whatever is xfail keeps its own. Reason and link, and a range of kernels that has
+    the one of the run in it, come from an old entry that expects the same; without one the reason is `PLACEHOLDER`.
+    Old entries that the results do not confirm are not carried over.
+    """
+    run = results.run
+    lines = [
+        f"# Known failures of {_escaped(run.subject)}: {_escaped(run.mode)}, kernel {_escaped(run.kernel)}.",
+        f"# Written by tunproof {_escaped(run.tunproof)} from its results of {_escaped(run.started)}.",
+    ]
+    if run.select != "*":
+        lines.append(f"# Only cases that match {_escaped(run.select)} were run: entries about others are not here.")
+    find = _finder(old.entries if old else (), run.kernel)
+    for _, result in sorted(results.results.items()):
+        if (entry := _todays(result, find)) is not None:
+            pairs = ((key, getattr(entry, key)) for key in _FORMS)
+            lines += ["", "[[known]]", *(f'{key} = "{_escaped(value)}"' for key, value in pairs if value is not None)]
+    return "\n".join(lines) + "\n"
+
+
+_Find = Callable[[Result, str], Entry | None]
+
+
+def _finder(entries: Iterable[Entry], kernel: str) -> _Find:
+    """Return what finds the entry that knows an outcome of a result: by its id, else by the first glob."""
+    holding = [entry for entry in entries if entry.holds_on(kernel)]
+    globs = [entry for entry in holding if entry.is_glob]
+    exact: dict[str, list[Entry]] = {}
+    for entry in holding:
+        exact.setdefault(entry.case, []).append(entry)
+
+    def find(result: Result, outcome: str) -> Entry | None:
+        for entry in itertools.chain(exact.get(result.id, []), globs):
+            same = entry.outcome == outcome and entry.digest in (None, result.digest)
+            if same and entry.among([result.id]):
+                return entry
+        return None
+
+    return find
+
+
+def _todays(result: Result, find: _Find) -> Entry | None:
+    """Return the entry that expects a result, if it needs one."""
+    known = result.known if result.verdict is Kind.XFAIL else None
+    if known is None and result.verdict not in FAILURES:
+        return None
+    outcome = known.outcome if known else result.verdict.value
+    entry = find(result, outcome)
+    said = entry or known
+    return Entry(
+        case=result.id,
+        outcome=outcome,
+        reason=said.reason if said else PLACEHOLDER,
+        link=said.link if said else None,
+        digest=result.digest,
+        kernel=entry.kernel if entry else None,
+    )
+
+
+def _escaped(text: str) -> str:
+    """Return the inside of a TOML string. JSON's escapes are TOML's, which forbids a bare DEL as well."""
+    return json.dumps(text, ensure_ascii=False)[1:-1].replace("\x7f", "\\u007F")

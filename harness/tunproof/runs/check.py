@@ -1,0 +1,121 @@
+"""Is this implementation right? A run from its first word to its last record."""
+
+import os
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from tunproof.corpus.cases import Case
+from tunproof.corpus.load import Corpus
+from tunproof.errors import EnvironmentProblem, UsageError
+from tunproof.runs import results, runner
+from tunproof.runs.results import STREAM, Record, Results, Run
+from tunproof.runs.runner import Plan, planned, why_nothing_was_asked
+from tunproof.subjects.asker import Asker
+from tunproof.subjects.connect import Connector
+
+__all__ = ["Request", "check", "demand_something_asked", "run"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is wanted of a run.
+
+    Attributes:
+        connector: the subject.
+        select: a glob of case ids.
+        baseline: the file of known failures.
+        report: the folder for the stream of results.
+        resume: go on from the stream that is there.
+        repeat: how often each case is asked.
+    """
+
+    connector: Connector
+    select: str = "*"
+    baseline: Path | None = None
+    report: Path | None = None
+    resume: bool = False
+    repeat: int = 1
+
+
+def check(request: Request, corpus: Corpus, *, progress: Callable[[int, int], None] = lambda *_: None) -> Results:
+    """Ask, judge and record. Raises `UsageError` and `EnvironmentProblem`; what was recorded stays."""
+    known = None if request.baseline is None else str(request.baseline)
+    plan = planned(corpus, request.select, known=known, exact=request.connector.exact, repeat=request.repeat)
+    _prepare(plan.cases, request.connector.mode)
+    if request.resume and request.report is None:
+        raise UsageError("--resume goes on from the stream in a folder: name it with --report")
+    with request.connector.open(corpus) as asker:
+        heading = runner.heading(asker, corpus, plan, request.connector.command)
+        return run(plan, asker, corpus, heading, folder=request.report, resume=request.resume, progress=progress)
+
+
+def demand_something_asked(found: Results, select: str) -> None:
+    """Raise `UsageError` where not one case was put to the subject."""
+    if reasons := why_nothing_was_asked(found.results.values()):
+        raise UsageError(f"{select!r} selects no case that can be put to it here: {reasons}")
+
+
+def run(  # noqa: PLR0913 (two say where to, one how far it is)
+    plan: Plan,
+    asker: Asker,
+    corpus: Corpus,
+    heading: Run,
+    *,
+    folder: Path | None = None,
+    resume: bool = False,
+    progress: Callable[[int, int], None] = lambda *_: None,
+) -> Results:
+    """Perform a plan, and write the stream into `folder` where there is one."""
+    with ExitStack() as stack:
+        found = Results(heading)
+        record: Callable[[Iterable[Record]], None] = lambda _: None  # noqa: E731 (the other one is a method)
+        if folder is not None:
+            if resume:
+                found = _resumed(folder, heading)
+            record = stack.enter_context(_writer(folder, keep=resume)).write
+        digests = {case.id: case.digest for case in corpus.cases.values()}
+        problems = plan.baseline.check(digests, {case.id for case in plan.cases}, heading.kernel)
+        new = [problem for problem in problems if problem not in found.problems]
+        found.problems += new
+        record(new if resume else [heading, *new])
+        if found.end is None:
+            runner.perform(plan, asker, found, record=record, progress=progress)
+    return found
+
+
+def _prepare(cases: Iterable[Case], mode: str | None) -> None:
+    """Get what the lab needs, before there are threads."""
+    on_device = mode is not None and mode.startswith("device")
+    if not on_device and not any("lifecycle.device" in case.requires for case in cases):
+        return
+    from tunproof import lab  # noqa: PLC0415 (takes time, and few runs need it)
+
+    if on_device:
+        lab.ensure()
+    else:
+        with suppress(EnvironmentProblem):  # without a lab these cases are not applicable, and say why
+            lab.ensure()
+
+
+def _writer(folder: Path, *, keep: bool) -> results.Writer:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return results.Writer(folder / STREAM, keep=keep)
+    except OSError as error:
+        what = f"no results can be written to {folder}: {os.strerror(error.errno or 0)}"
+        raise EnvironmentProblem(what, cure="name a folder that you may write to, with room in it") from error
+
+
+def _resumed(folder: Path, heading: Run) -> Results:
+    """Return the results that are there. Raises `UsageError` where they are of another run."""
+    found = results.read(folder, incomplete=True)
+    for field in ("subject", "implementation", "command", "mode", "corpus", "select", "kernel", "tunproof", "baseline"):
+        then, now = getattr(found.run, field), getattr(heading, field)
+        if then != now:
+            shown = tuple(msgspec.to_builtins(value) for value in (then, now))
+            raise UsageError(f"{folder} holds another run: its {field} is {shown[0]!r}, and now it is {shown[1]!r}")
+    return found

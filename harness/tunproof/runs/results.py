@@ -1,0 +1,272 @@
+"""The stream of results: JSON Lines, `run`, then a `result` for each case, then `end`.
+
+Everything that is reported is a view of one such stream, or of several side by side. A line is on its way to the disk
+as soon as the verdict is known, so that a run that was killed has lost nothing; but only one that has its `end` is
+whole, and readers refuse another.
+"""
+
+import fcntl
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import msgspec
+
+from tunproof.corpus.model import Digest, Hex, Strict
+from tunproof.errors import UsageError
+from tunproof.judge.verdict import Kind
+from tunproof.protocol.messages import Implementation, schema_of_lines
+
+__all__ = ["FORMAT", "STREAM", "End", "Got", "Known", "Problem", "Result", "Results", "Run", "Writer", "read", "schema"]
+
+FORMAT: Literal["tunproof-results/1"] = "tunproof-results/1"
+STREAM = "results.jsonl"
+"""What the stream is called in a folder of reports."""
+
+
+class Run(Strict, frozen=True, kw_only=True, tag_field="record", tag="run"):
+    """What was run, where, and how to do it again.
+
+    Attributes:
+        format: of this stream.
+        subject: how reports call what was tested.
+        implementation: what an adapter said of it.
+        command: the words of the command line that repeat this run, without a selection and without reports.
+        mode: how frames reached it: `direct` (in the same process), `kernel`, or one of the protocol's.
+        corpus: digest of all its cases.
+        cases: how many were selected.
+        select: the glob that selected them.
+        kernel: the release that was running.
+        tunproof: the version of this suite.
+        started: date and time, UTC, ISO 8601.
+        traits: kernel traits, where a kernel was probed.
+        baseline: the file of known failures, as it was named.
+    """
+
+    format: Literal["tunproof-results/1"]
+    subject: str
+    implementation: Implementation | None = None
+    command: tuple[str, ...]
+    mode: str
+    corpus: Digest
+    cases: int
+    select: str = "*"
+    kernel: str
+    tunproof: str
+    started: str
+    traits: tuple[str, ...] = ()
+    baseline: str | None = None
+
+
+class Got(Strict, frozen=True, kw_only=True):
+    """What came out, where it was not right.
+
+    Attributes:
+        what: `packets` (read, or cut by a kernel), `frames` (written: vnet header and packet), or `value`.
+        packets: the packets or frames, also what came out of a refusal.
+        value: everything else, in words.
+    """
+
+    what: Literal["packets", "frames", "value"]
+    packets: tuple[Hex, ...] = ()
+    value: str = ""
+
+
+class Known(Strict, frozen=True, kw_only=True):
+    """What the baseline says of a case."""
+
+    outcome: str
+    reason: str
+    link: str | None = None
+
+
+class Result(Strict, frozen=True, kw_only=True, tag_field="record", tag="result"):
+    """The verdict on one case.
+
+    Attributes:
+        id: of the case.
+        digest: of the case.
+        verdict: the word.
+        unexpected: whether it makes the run fail.
+        difference: what was wrong, in words.
+        got: what came out, unless it was right.
+        trace: what the subject's language says about an error.
+        stderr: what the adapter wrote to it during this case, its end.
+        advice: what should have been otherwise and is not failed.
+        policies: what the subject does that it may do or not.
+        quality: for batches, how much of the ideal joining was reached, from 0 to 1.
+        known: what the baseline says.
+    """
+
+    id: str
+    digest: Digest
+    verdict: Kind
+    unexpected: bool = False
+    difference: str = ""
+    got: Got | None = None
+    trace: str = ""
+    stderr: str = ""
+    advice: tuple[str, ...] = ()
+    policies: tuple[str, ...] = ()
+    quality: float | None = None
+    known: Known | None = None
+
+
+class Problem(Strict, frozen=True, kw_only=True, tag_field="record", tag="problem"):
+    """Something that makes the run fail and is about no single case: a stale entry of the baseline.
+
+    Attributes:
+        id: what it is about: the id or glob of the entry.
+        what: one word, such as `stale`.
+        text: what is wrong, and what to do.
+    """
+
+    id: str
+    what: str
+    text: str
+
+
+class End(Strict, frozen=True, kw_only=True, tag_field="record", tag="end"):
+    """The run is complete.
+
+    Attributes:
+        cases: how many have a result.
+        verdicts: how many there are of each.
+        unexpected: how many results and problems make the run fail.
+        restarts: how often an adapter had to be started again.
+        seconds: how long it took.
+    """
+
+    cases: int
+    verdicts: dict[str, int]
+    unexpected: int
+    restarts: int = 0
+    seconds: float
+
+
+Record = Run | Result | Problem | End
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(Record)
+
+
+@dataclass(slots=True)
+class Results:
+    """A stream that was read, or is being made. `end` is None as long as it is incomplete."""
+
+    run: Run
+    results: dict[str, Result] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    end: End | None = None
+
+    def verdicts(self) -> dict[str, int]:
+        """Return how many results there are of each verdict, in the order of the verdicts."""
+        counts = Counter(result.verdict for result in self.results.values())
+        return {kind.value: counts[kind] for kind in Kind if counts[kind]}
+
+    def unexpected(self) -> list[Result | Problem]:
+        """Return what makes the run fail."""
+        return [*(result for result in self.results.values() if result.unexpected), *self.problems]
+
+    def add(self, record: Result | Problem) -> None:
+        """Take a record in."""
+        if isinstance(record, Result):
+            self.results[record.id] = record
+        else:
+            self.problems.append(record)
+
+    def ended(self, seconds: float, restarts: int = 0) -> End:
+        """Return the last record of this stream."""
+        return End(
+            cases=len(self.results),
+            verdicts=self.verdicts(),
+            unexpected=len(self.unexpected()),
+            restarts=restarts,
+            seconds=round(seconds, 3),
+        )
+
+
+class Writer:
+    """A stream on its way to a file, unbuffered: whatever was written is safe from the death of this process.
+
+    `keep` results that are there already (`--resume`): half a line at the end is cut off. Raises `OSError`,
+    `BlockingIOError` where another run writes to it.
+    """
+
+    def __init__(self, path: Path, *, keep: bool = False) -> None:
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_APPEND, 0o666)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(self._fd, path.read_bytes().rfind(b"\n") + 1 if keep else 0)
+        except BaseException:
+            self.close()
+            raise
+
+    def write(self, records: Iterable[Record]) -> None:
+        """Append records. Raises `OSError`."""
+        line = b"".join(_ENCODER.encode(record) + b"\n" for record in records)
+        while line:
+            line = line[os.write(self._fd, line) :]
+
+    def close(self) -> None:
+        """Close the file. Closing twice is harmless."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.close()
+
+
+def read(path: Path, *, incomplete: bool = False) -> Results:
+    """Return a stream. `path` may be the folder of a report.
+
+    Raises `UsageError` for what is none, and, unless `incomplete` is allowed, for one without its `end`.
+    """
+    path = path / STREAM if path.is_dir() else path
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    half = lines.pop()
+    results: Results | None = None
+    for number, line in enumerate(lines, 1):
+        record = _record(path, number, line)
+        if results is None:
+            if not isinstance(record, Run):
+                raise UsageError(f"{path}:{number}: a stream of results begins with `run`")
+            results = Results(record)
+        elif isinstance(record, Run) or results.end is not None:
+            raise UsageError(f"{path}:{number}: a second run, or something after the end")
+        elif isinstance(record, End):
+            results.end = record
+        else:
+            results.add(record)
+    if results is None:
+        raise UsageError(f"{path} is no stream of results: it is empty")
+    if not incomplete and (results.end is None or half or results.end.cases != len(results.results)):
+        raise UsageError(
+            f"{path} is incomplete: {len(results.results)} of {results.run.cases} cases, and no end; "
+            "the run was killed, or goes on (check --resume goes on from it)"
+        )
+    return results
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of a line of the stream."""
+    return schema_of_lines(f"{FORMAT}: a line of a stream of results", (Record,))
+
+
+def _record(path: Path, number: int, line: bytes) -> Record:
+    try:
+        record: Record = _DECODER.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}:{number}: {error}") from error
+    return record

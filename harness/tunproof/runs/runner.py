@@ -1,0 +1,313 @@
+"""A run: every case is asked, judged, held against the baseline and recorded, before the next ones are.
+
+What the verdict alone cannot say is added here:
+
+1. A case that requires what the subject does not claim is unsupported, and is not sent. A subject that claims it and
+   calls it unsupported fails.
+2. What was not passed is asked again, alone, and so is a sample of what was; if the verdict is another, it is flaky.
+3. A refusal is worth something only if the valid sibling of the case was passed; otherwise it is blocked. So siblings
+   are asked first.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tunproof.corpus.cases import Case, Refused, Rejected
+from tunproof.corpus.load import Corpus
+from tunproof.corpus.model import to_hex
+from tunproof.judge.decide import decide
+from tunproof.judge.outcome import Answered, Broken, Cut, Outcome, TurnedDown, Unable
+from tunproof.judge.verdict import Kind, Verdict
+from tunproof.runs.baseline import Baseline
+from tunproof.runs.results import FORMAT, Got, Problem, Record, Result, Results, Run
+from tunproof.subjects.asker import Asked, Asker
+from tunproof.version import __version__
+
+__all__ = [
+    "NOT_ASKED",
+    "OneByOne",
+    "Plan",
+    "corpus_digest",
+    "heading",
+    "perform",
+    "planned",
+    "troubles_of",
+    "why_nothing_was_asked",
+]
+
+_AT_A_TIME = 128  # cases between two looks at the progress
+_MOST = 1 << 16  # characters of what a subject says
+_SAMPLE = 16  # one passed case in so many is asked again
+_SETTLED = frozenset({Kind.PASS, Kind.UNSUPPORTED, Kind.NOT_APPLICABLE})
+_ASKED_AGAIN = frozenset({Kind.FAIL, Kind.ERROR})
+
+NOT_ASKED = frozenset({Kind.UNSUPPORTED, Kind.NOT_APPLICABLE})
+"""Verdicts of cases that were not put to the subject: who has no others was not tested."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a run consists of.
+
+    Attributes:
+        cases: what is asked, in any order.
+        siblings: valid cases that are not selected, and are asked because faults among `cases` name them.
+        select: the glob that selected them.
+        baseline: what is known to fail.
+        known: the file that says so.
+        exact: no freedoms: for the reference.
+        repeat: how often every case is asked; 1 asks again only what was not passed, and a sample.
+    """
+
+    cases: Sequence[Case]
+    siblings: Sequence[Case] = ()
+    select: str = "*"
+    baseline: Baseline = field(default_factory=Baseline)
+    known: str | None = None
+    exact: bool = False
+    repeat: int = 1
+
+
+def planned(corpus: Corpus, select: str, *, known: str | None = None, exact: bool = False, repeat: int = 1) -> Plan:
+    """Return the plan for the cases that a glob selects, and a file of known failures. Raises `UsageError`."""
+    cases = corpus.select(select)
+    named = {case.sibling for case in cases if case.sibling is not None}
+    return Plan(
+        cases=cases,
+        siblings=[corpus.cases[name] for name in sorted(named - {case.id for case in cases})],
+        select=select,
+        baseline=Baseline() if known is None else Baseline.load(Path(known)),
+        known=known,
+        exact=exact,
+        repeat=repeat,
+    )
+
+
+def why_nothing_was_asked(results: Iterable[Result]) -> str:
+    """Return the reasons, where not one case was put to the subject; nothing where one was."""
+    found = list(results)
+    if any(result.verdict not in NOT_ASKED for result in found):
+        return ""
+    return "; ".join(sorted({result.difference for result in found}))
+
+
+def heading(asker: Asker, corpus: Corpus, plan: Plan, command: Sequence[str]) -> Run:
+    """Return the first record of a run. `command` are the words that repeat it, without selection and reports."""
+    return Run(
+        format=FORMAT,
+        subject=asker.name,
+        implementation=asker.implementation,
+        command=tuple(command),
+        mode=asker.mode,
+        corpus=corpus_digest(corpus),
+        cases=len(plan.cases),
+        select=plan.select,
+        kernel=os.uname().release,
+        tunproof=__version__,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        baseline=plan.known,
+    )
+
+
+def corpus_digest(corpus: Corpus) -> str:
+    """Return what tells one corpus from another: SHA-256 over ids and digests."""
+    known = "".join(f"{case.id} {case.digest}\n" for case in corpus.cases.values())
+    return "sha256:" + hashlib.sha256(known.encode()).hexdigest()
+
+
+def perform(
+    plan: Plan,
+    asker: Asker,
+    results: Results,
+    *,
+    record: Callable[[Iterable[Record]], None] = lambda _: None,
+    progress: Callable[[int, int], None] = lambda *_: None,
+) -> None:
+    """Ask every case that `results` does not have yet, and end the results. `record` is given each record at once.
+
+    Raises `EnvironmentProblem` where the subject cannot be asked any more; what was recorded stays.
+    """
+    started = time.perf_counter()
+    judge = _Judge(plan, asker, results)
+    wanted = {case.id for case in plan.cases}
+
+    def take(records: Iterable[Result | Problem]) -> None:
+        kept = [one for one in records if isinstance(one, Problem) or one.id in wanted]
+        for one in kept:
+            results.add(one)
+        record(kept)
+
+    cases = [case for case in _siblings_first((*plan.cases, *plan.siblings)) if case.id not in results.results]
+    for start in range(0, len(cases), _AT_A_TIME):
+        take(judge.judge(cases[start : start + _AT_A_TIME]))
+        take(troubles_of(asker))
+        progress(len(results.results), len(plan.cases))
+    asker.finish()
+    take(troubles_of(asker))
+    results.end = results.ended(time.perf_counter() - started, asker.restarts)
+    record([results.end])
+
+
+def troubles_of(asker: Asker) -> list[Problem]:
+    """Return what went wrong and is about no single case, as records."""
+    return [Problem(id=asker.name, what="trouble", text=text) for text in asker.troubles()]
+
+
+def _siblings_first(cases: Sequence[Case]) -> Iterator[Case]:
+    """Yield the cases so that a valid sibling comes before the faults that name it."""
+    waiting = {case.id: case for case in cases}
+    for case in cases:
+        for one in _behind_siblings(case, waiting):
+            if waiting.pop(one.id, None) is not None:
+                yield one
+
+
+def _behind_siblings(case: Case, waiting: Mapping[str, Case]) -> list[Case]:
+    """Return the case, and before it those that it depends on and that are still waiting."""
+    chain = [case]
+    while (sibling := chain[-1].sibling) is not None and sibling in waiting and waiting[sibling] not in chain:
+        chain.append(waiting[sibling])
+    return chain[::-1]
+
+
+class OneByOne:
+    """A run in which somebody else, such as pytest, says which case is next.
+
+    The results go into `results`, and those that are there are not asked again: when a subject had to be given up in
+    the middle of a case, another `OneByOne` goes on with the next one.
+    """
+
+    def __init__(self, plan: Plan, asker: Asker, results: Results) -> None:
+        self._judge = _Judge(plan, asker, results)
+        self._results = results
+        self._waiting = {case.id: case for case in plan.cases if case.id not in results.results}
+
+    def result(self, case: Case) -> Result:
+        """Return the result of a case of the plan. Raises `EnvironmentProblem` where nobody can be asked any more."""
+        if case.id in self._waiting:
+            for one in _behind_siblings(case, self._waiting):
+                del self._waiting[one.id]
+                (result,) = self._judge.judge([one])
+                self._results.add(result)
+        return self._results.results[case.id]
+
+
+class _Judge:
+    """Verdicts for a subject, in a run."""
+
+    def __init__(self, plan: Plan, asker: Asker, results: Results) -> None:
+        self._plan = plan
+        self._asker = asker
+        self._beside = {case.id for case in plan.siblings}
+        self._kinds = {case_id: result.verdict for case_id, result in results.results.items()}
+
+    def judge(self, cases: Sequence[Case]) -> list[Result]:
+        """Return the results of some cases. Their siblings are among them, or were judged before."""
+        claimed = {case.id: self._unclaimed(case) for case in cases}
+        asked = {one.case.id: one for one in self._asker.ask([case for case in cases if claimed[case.id] is None])}
+        judged: dict[str, tuple[Verdict, Asked]] = {}
+        for case in cases:
+            reason = claimed[case.id]
+            one = asked[case.id] if reason is None else Asked(case, Unable(reason))
+            judged[case.id] = (self._decide(one, claimed=reason is None), one)
+        self._ask_again(judged)
+        return [self._result(verdict, one) for verdict, one in judged.values()]
+
+    def _unclaimed(self, case: Case) -> str | None:
+        """Return what a case requires and the subject does not claim, or None."""
+        op = case.id.partition("/")[0]
+        if self._asker.ops is not None and op not in self._asker.ops:
+            return f"the subject does not claim the operation {op}"
+        if self._asker.capabilities is None or self._asker.capabilities.issuperset(case.requires):
+            return None
+        return f"the subject does not claim {', '.join(sorted(set(case.requires) - self._asker.capabilities))}"
+
+    def _decide(self, asked: Asked, *, claimed: bool) -> Verdict:
+        verdict = decide(asked.case, asked.outcome, exact=self._plan.exact)
+        if verdict.kind is Kind.UNSUPPORTED and claimed and self._asker.capabilities is not None:
+            what = ", ".join(asked.case.requires) or asked.case.id.partition("/")[0]
+            return Verdict(Kind.FAIL, f"claims {what}, and calls this case unsupported: {verdict.difference}")
+        return verdict
+
+    def _ask_again(self, judged: dict[str, tuple[Verdict, Asked]]) -> None:
+        """Replace what does not hold when it is asked again by "flaky"."""
+        wrong = [one for verdict, one in judged.values() if verdict.kind in _ASKED_AGAIN]
+        right = [one for verdict, one in judged.values() if verdict.kind is Kind.PASS]
+        again = [self._asker.ask([one.case])[0] for one in wrong]
+        if self._plan.repeat > 1:
+            for _ in range(self._plan.repeat - 1):
+                again += self._asker.ask([one.case for one in right])
+        else:
+            again += self._asker.ask([one.case for one in right if _is_sample(one.case)])
+        for one in again:
+            verdict, first = judged[one.case.id]
+            second = self._decide(one, claimed=True)
+            if verdict.kind is Kind.FLAKY:
+                continue
+            if second.kind is not verdict.kind:
+                what = f"{verdict.kind} when it was asked first, {second.kind} when it was asked again"
+                difference = f"{what}: {second.difference or verdict.difference}"
+                judged[one.case.id] = (Verdict(Kind.FLAKY, difference), one if verdict.kind is Kind.PASS else first)
+            elif verdict.kind is not Kind.PASS:
+                judged[one.case.id] = (second, one)  # asked alone: what is on stderr is about this case
+
+    def _result(self, verdict: Verdict, asked: Asked) -> Result:
+        case = asked.case
+        verdict = self._blocked(case, verdict)
+        self._kinds[case.id] = verdict.kind
+        kind, unexpected, known, note = self._plan.baseline.judge(case.id, verdict.kind)
+        left_out = isinstance(asked.outcome, Broken) and asked.outcome.how == "blocked"
+        unseen = case.sibling in self._beside  # what it is blocked by stands nowhere in the results
+        wrong = verdict.kind is not Kind.PASS
+        return Result(
+            id=case.id,
+            digest=case.digest,
+            verdict=kind,
+            unexpected=unexpected or (kind is Kind.BLOCKED and (left_out or unseen)),
+            difference="\n".join(filter(None, (_shortened(verdict.difference), note))),
+            got=_got(case, asked.outcome) if wrong else None,
+            trace=_shortened(asked.outcome.trace) if isinstance(asked.outcome, Broken) else "",
+            stderr=asked.stderr if wrong else "",
+            advice=verdict.advice,
+            policies=tuple(sorted(verdict.policies)),
+            quality=None if verdict.quality is None else round(verdict.quality, 3),
+            known=known,
+        )
+
+    def _blocked(self, case: Case, verdict: Verdict) -> Verdict:
+        if verdict.kind is not Kind.PASS or not isinstance(case.expect, Rejected | Refused) or case.sibling is None:
+            return verdict
+        kind = self._kinds.get(case.sibling, Kind.PASS)
+        if kind in _SETTLED or kind is Kind.XPASS:
+            return verdict
+        return Verdict(
+            Kind.BLOCKED, f"was turned down, but so may be anything: {case.sibling}, which is valid, is {kind}"
+        )
+
+
+def _shortened(text: str) -> str:
+    """Return the beginning of what a subject says, which may be anything."""
+    return text if len(text) <= _MOST else f"{text[:_MOST]} [{len(text) - _MOST} characters more]"
+
+
+def _is_sample(case: Case) -> bool:
+    """Whether a passed case is asked again: the same ones in every run."""
+    return int(case.digest[-2:], 16) % _SAMPLE == 0
+
+
+def _got(case: Case, outcome: Outcome) -> Got | None:
+    """Return what came out, as results have it."""
+    what: str = "packets" if case.id.startswith("read/") or isinstance(outcome, Cut) else "frames"
+    match outcome:
+        case Cut(packets=packets) | TurnedDown(frames=packets):
+            return Got(what=what, packets=to_hex(packets)) if packets else None  # type: ignore[arg-type]
+        case Answered(value=list() as packets) if all(isinstance(packet, bytes) for packet in packets):
+            return Got(what=what, packets=to_hex(packets))  # type: ignore[arg-type]
+        case Answered(value=value):
+            return Got(what="value", value=value.hex() if isinstance(value, bytes) else str(value))
+    return None

@@ -1,0 +1,268 @@
+"""An adapter as something to be asked: cases in, outcomes out, whatever the program does.
+
+The quick way comes first: many cases in one message, or one after another without looking back. Where that breaks, the
+adapter is started again and the same cases are put one by one, each followed by a question that has a known answer, so
+that the culprit is known for sure: a crash that comes late, or a second answer, is blamed on the case before it.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from tunproof.corpus.cases import Case, LifecycleCase
+from tunproof.corpus.load import Corpus
+from tunproof.errors import UsageError
+from tunproof.judge.outcome import Broken, Outcome
+from tunproof.protocol.messages import Implementation
+from tunproof.subjects.adapters import honesty
+from tunproof.subjects.adapters.client import AdapterBrokenError
+from tunproof.subjects.adapters.process import BrokenError, Limits
+from tunproof.subjects.adapters.questions import Question, question_of
+from tunproof.subjects.adapters.transport import MemoryWay, Way
+from tunproof.subjects.adapters.wire import WireWay
+from tunproof.subjects.asker import Asked, Asker
+
+__all__ = ["Adapter"]
+
+_SINGLY = 32  # runs one after the other between two looks back
+_BATCH_BYTES = 1 << 18  # of input: larger messages gain nothing
+
+
+class _Item(msgspec.Struct, frozen=True):
+    """A case as it is put: its runs, but for a lifecycle, and whether they may be asked together with others."""
+
+    case: Case
+    question: Question | None
+    batches: bool
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        """How many runs it takes, and how many bytes of JSON, roughly."""
+        if self.question is None:
+            return 1, 0
+        return len(self.question.runs), sum([len(run.input) for run in self.question.runs])
+
+
+class Adapter(Asker):
+    """A program that speaks the protocol, started and found honest. Raises `EnvironmentProblem`, `UsageError`.
+
+    `mode` None: the first that the adapter has. `batch` is the most runs in a message.
+    """
+
+    def __init__(
+        self, command: Sequence[str], corpus: Corpus, *, mode: str | None, limits: Limits, batch: int | None = None
+    ) -> None:
+        self._limits = limits
+        self._way = self._started(command, mode)
+        hello = self._way.client.hello
+        self.mode = self._way.mode
+        self.ops = frozenset(hello.ops)
+        self.capabilities: frozenset[str] | None = frozenset(hello.capabilities)
+        self.implementation: Implementation | None = hello.implementation
+        self.name = hello.implementation.name
+        self._restarts = 0
+        self._troubles: list[str] = []
+        self._batch = min(hello.max_batch, batch or hello.max_batch)
+        self._probes = honesty.probes_of(corpus, hello.ops, self.capabilities)
+        try:
+            honesty.examine(self._way, self._probes)
+        except BrokenError as error:
+            said = _on_stderr(self._way.stderr())
+            self.close()
+            raise AdapterBrokenError(
+                f"the adapter {error.detail} when it was asked the plainest questions{said}",
+                cure="`tunproof check --select ID` with one of `tunproof corpus list`, and its stderr, show more",
+            ) from error
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def restarts(self) -> int:
+        """How often it had to be started again."""
+        return self._restarts + self._way.refreshed
+
+    def ask(self, cases: Sequence[Case]) -> list[Asked]:
+        """See `Asker.ask`."""
+        asked: list[Asked] = []
+        for chunk in self._chunks([self._item(case) for case in cases]):
+            asked += self._exhausted(chunk) if self.restarts > self._limits.restarts else self._ask(chunk)
+        return asked
+
+    def troubles(self) -> list[str]:
+        """See `Asker.troubles`."""
+        found, self._troubles = self._troubles, []
+        return found
+
+    def finish(self) -> None:
+        """See `Asker.finish`."""
+        if self.restarts > self._limits.restarts:
+            return
+        try:
+            honesty.examine(self._way, self._probes)
+            self._way.client.bye()
+        except BrokenError as error:
+            said = _on_stderr(self._way.stderr())
+            self._troubles.append(f"{error.how} after the last case: {error.detail}{said}")
+
+    def close(self) -> None:
+        """See `Asker.close`."""
+        self._way.close()
+
+    def _started(self, command: Sequence[str], mode: str | None) -> Way:
+        """Return a way in which the adapter was started. Which modes it has, only it can say, so it is asked first."""
+        way = _way_of("memory", command, self._limits)
+        way.start()
+        modes = way.client.hello.modes
+        wanted = mode or modes[0]
+        if wanted == way.mode and wanted in modes:
+            return way
+        way.close()
+        if wanted not in modes:
+            raise UsageError(f"the adapter has no mode {wanted!r}; it has {', '.join(modes)}")
+        way = _way_of(wanted, command, self._limits)
+        way.start()
+        return way
+
+    def _item(self, case: Case) -> _Item:
+        return _Item(case, None if isinstance(case, LifecycleCase) else question_of(case), self._way.batches(case))
+
+    def _chunks(self, items: Sequence[_Item]) -> Iterator[list[_Item]]:
+        """Yield cases in chunks whose members are asked in the same manner, in one message if they may be."""
+        chunk: list[_Item] = []
+        runs = size = 0
+        for item in items:
+            more_runs, more = item.extent
+            most = self._batch if item.batches and self._batch > 1 else _SINGLY
+            joins = chunk and item.batches == chunk[-1].batches
+            if chunk and (not joins or runs + more_runs > most or size + more > _BATCH_BYTES):
+                yield chunk
+                chunk, runs, size = [], 0, 0
+            chunk.append(item)
+            runs += more_runs
+            size += more
+        if chunk:
+            yield chunk
+
+    def _ask(self, chunk: list[_Item]) -> list[Asked]:
+        try:
+            return self._quickly(chunk)
+        except BrokenError as error:
+            first = error
+        self._restart()
+        started = time.monotonic()
+        alone = self._one_by_one(chunk)
+        if any(isinstance(one.outcome, Broken) and one.outcome.how != "error" for one in alone):
+            return alone
+        if first.how == "hang" and self._batches(chunk) and time.monotonic() - started > self._limits.answer:
+            self._batch = 1  # each is answered in time, and so many together are not
+            return alone
+        return self._in_company(chunk, alone, first)
+
+    def _in_company(self, chunk: list[_Item], alone: list[Asked], first: BrokenError) -> list[Asked]:
+        """Blame the case at which it breaks behind others; what broke once and never again is trouble of the run."""
+        found = self._shortest(chunk)
+        if found is None:
+            where = f"between {chunk[0].case.id} and {chunk[-1].case.id}"
+            self._troubles.append(f"{first.how}, once, {where}, and not when asked again: {first.detail}")
+            return alone
+        length, error, stderr = found
+        case = chunk[length - 1].case
+        what = f"{error.detail}; only behind the {length - 1} cases before it, and not when it was asked alone"
+        alone[length - 1] = Asked(case, Broken(error.how, what), stderr)
+        return alone
+
+    def _shortest(self, chunk: list[_Item]) -> tuple[int, BrokenError, str] | None:
+        """Return how many of the first cases it takes to break it again, how it breaks, and what it says then."""
+        good, bad = 0, len(chunk)
+        found = None
+        length = bad
+        while bad - good > 1 or found is None:
+            try:
+                self._quickly(chunk[:length])
+                if found is None:
+                    return None
+                good = length
+            except BrokenError as error:
+                bad, found = length, (length, error, self._restart())
+            if self.restarts > self._limits.restarts:
+                break
+            length = (good + bad) // 2
+        return found
+
+    def _batches(self, chunk: list[_Item]) -> bool:
+        return self._batch > 1 and len(chunk) > 1 and chunk[0].batches
+
+    def _quickly(self, chunk: list[_Item]) -> list[Asked]:
+        """Ask without looking back. Raises `BrokenError`."""
+        questions = [item.question for item in chunk if item.question is not None]
+        if self._batches(chunk):
+            replies = iter(self._way.client.batch([run for question in questions for run in question.runs]))
+            outcomes = [self._way.replied(question, [next(replies) for _ in question.runs]) for question in questions]
+        else:
+            outcomes = [self._put(item) for item in chunk]
+        self._settle()
+        stderr = self._way.stderr()
+        return [Asked(item.case, outcome, stderr) for item, outcome in zip(chunk, outcomes, strict=True)]
+
+    def _put(self, item: _Item) -> Outcome:
+        if item.question is not None:
+            return self._way.ask(item.question)
+        assert isinstance(item.case, LifecycleCase)  # noqa: S101 (what `_item` made)
+        return self._way.play(item.case)
+
+    def _one_by_one(self, chunk: list[_Item]) -> list[Asked]:
+        """Ask each alone, and see that it left the adapter in order."""
+        asked: list[Asked] = []
+        for number, item in enumerate(chunk):
+            if self.restarts > self._limits.restarts:
+                return asked + self._exhausted(chunk[number:])
+            try:
+                outcome = self._put(item)
+                self._settle()
+                asked.append(Asked(item.case, outcome, self._way.stderr()))
+            except BrokenError as error:
+                asked.append(Asked(item.case, Broken(error.how, error.detail), self._restart()))
+        return asked
+
+    def _settle(self) -> None:
+        """See that what was asked is over. Raises `BrokenError`."""
+        self._way.client.settle()
+        self._way.check_nothing_left()
+
+    def _restart(self) -> str:
+        """Start again, if that was not too often, and return what was written to stderr before that."""
+        stderr = self._way.stderr()
+        while True:
+            self._restarts += 1
+            self._way.stop()
+            if self.restarts > self._limits.restarts:
+                return stderr
+            self._way.start()
+            with contextlib.suppress(BrokenError):
+                honesty.examine(self._way, self._probes)
+                return stderr
+
+    def _exhausted(self, chunk: list[_Item]) -> list[Asked]:
+        reason = f"was not asked: the adapter had to be started again {self._limits.restarts} times (--restarts)"
+        return [Asked(item.case, Broken("blocked", reason), "") for item in chunk]
+
+
+def _way_of(mode: str, command: Sequence[str], limits: Limits) -> Way:
+    """Return the way of a mode."""
+    match mode:
+        case "memory":
+            return MemoryWay(command, limits)
+        case "wire":
+            return WireWay(command, limits)
+        case "device-fd" | "device-create" | "device-attach":
+            from tunproof.subjects.adapters.device import DeviceWay  # noqa: PLC0415 (most runs need none of it)
+
+            return DeviceWay(command, limits, mode)
+    raise ValueError(f"there is no mode {mode!r}")
+
+
+def _on_stderr(text: str) -> str:
+    return f"\n  on stderr: {text.strip()}" if text.strip() else ""

@@ -1,0 +1,164 @@
+"""The conversation with one adapter process: what is said, and whether what comes back is a reply to it."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from tunproof.corpus.capabilities import CAPABILITIES
+from tunproof.errors import EnvironmentProblem
+from tunproof.protocol import messages as protocol
+from tunproof.protocol.messages import Attach, BatchReply, Bye, Hello, HelloReply, Reply, Runner
+from tunproof.subjects.adapters.process import BrokenError, Limits, Process, Watch
+from tunproof.version import __version__
+
+__all__ = ["AdapterBrokenError", "Asked", "Client"]
+
+_PER_RUN = 0.01  # seconds more that a batch may take for each run in it
+_SHOWN = 120  # bytes of a line that is no reply
+
+_ENCODER = msgspec.json.Encoder()
+_HELLO = msgspec.json.Decoder(HelloReply)
+_REPLY = msgspec.json.Decoder(Reply)
+_REPLIES = msgspec.json.Decoder(BatchReply)
+
+_BYE = _ENCODER.encode(Bye()) + b"\n"
+_NO_OP = "no-such-operation"
+
+
+class AdapterBrokenError(EnvironmentProblem):
+    """The adapter does not keep the protocol, so nothing can be said about the implementation behind it."""
+
+
+class Asked(msgspec.Struct, frozen=True):  # made faster than a dataclass, and there are many
+    """A run: the op, and its input as JSON."""
+
+    op: str
+    input: bytes
+
+    def message(self, number: int) -> bytes:
+        """Return the message, without the line's end."""
+        return b'{"cmd":"run","id":%d,"op":"%s","input":%s}' % (number, self.op.encode(), self.input)
+
+
+class Client:
+    """Says hello at once. Raises `AdapterBrokenError` where no conversation comes of it.
+
+    Attributes:
+        hello: what the adapter claims.
+    """
+
+    def __init__(
+        self, process: Process, limits: Limits, *, attach: Attach | None = None, descriptors: int | None = None
+    ) -> None:
+        self._process = process
+        self._limits = limits
+        self._id = 0
+        self.hello = self._say_hello(attach, descriptors)
+
+    def run(self, asked: Asked, watch: Watch | None = None, *, patience: float | None = None) -> Reply:
+        """Return the reply to one run, within `patience` seconds. Raises `BrokenError`."""
+        self._id += 1
+        answer = self._ask(asked.message(self._id) + b"\n", patience or self._limits.answer, watch)
+        try:
+            reply: Reply = _REPLY.decode(answer)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise _no_reply(answer, error) from error
+        self._check_id(reply.id, self._id)
+        return reply
+
+    def batch(self, runs: Sequence[Asked]) -> tuple[Reply, ...]:
+        """Return the replies to several runs. Raises `BrokenError`."""
+        first = self._id + 1
+        self._id += len(runs)
+        messages = b",".join(run.message(first + index) for index, run in enumerate(runs))
+        patience = self._limits.answer + _PER_RUN * len(runs)
+        answer = self._ask(b'{"cmd":"batch","runs":[%s]}\n' % messages, patience, None)
+        try:
+            replies = _REPLIES.decode(answer).results
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise _no_reply(answer, error) from error
+        if len(replies) != len(runs):
+            raise BrokenError("protocol-error", f"answered {len(replies)} of {len(runs)} runs")
+        for index, reply in enumerate(replies):
+            self._check_id(reply.id, first + index)
+        return replies
+
+    def settle(self) -> None:
+        """Ask for an op that nobody has, to see that nothing else was said and the adapter lives.
+
+        Raises `BrokenError`, and `AdapterBrokenError` where the answer is not that this is unsupported.
+        """
+        reply = self.run(Asked(_NO_OP, b"{}"))
+        if not isinstance(reply, protocol.UnsupportedReply):
+            raise AdapterBrokenError(
+                f"the adapter answers an op that does not exist with {type(reply).__struct_config__.tag!r}",
+                cure='answer every op that it does not know with "unsupported"',
+            )
+
+    def stderr(self) -> str:
+        """Return what was written to stderr since the last call."""
+        return self._process.stderr()
+
+    def bye(self) -> None:
+        """End the conversation. Raises `BrokenError` where the adapter does not end well."""
+        self._process.bye(_BYE)
+
+    def _say_hello(self, attach: Attach | None, descriptors: int | None) -> HelloReply:
+        runner = Runner(name="tunproof", version=__version__)
+        message = Hello(protocol=(protocol.VERSION,), runner=runner, attach=attach, descriptors=descriptors)
+        try:
+            answer = self._ask(_ENCODER.encode(message) + b"\n", self._limits.start, None)
+            hello = _HELLO.decode(answer)
+        except BrokenError as error:
+            raise AdapterBrokenError(
+                f"the adapter did not answer hello: it {error.detail}{self._last_words()}",
+                cure='start it by hand and type {"cmd":"hello", ...}; harness/README.md shows a whole conversation',
+            ) from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise AdapterBrokenError(
+                f"the answer to hello is none: {error}: {_shown(answer)}{self._last_words()}",
+                cure="`tunproof protocol --schema` has the form; what is printed for people belongs on stderr",
+            ) from error
+        _check_claims(hello)
+        return hello
+
+    def _last_words(self) -> str:
+        said = self._process.stderr().strip()
+        return f"\n  on stderr: {said}" if said else ""
+
+    def _ask(self, line: bytes, patience: float, watch: Watch | None) -> bytes:
+        if self._process.unasked:
+            raise BrokenError(
+                "protocol-error", f"said something that nobody asked for: {_shown(self._process.unasked)}"
+            )
+        return self._process.ask(line, patience, watch)
+
+    def _check_id(self, got: int, right: int) -> None:
+        if got != right:
+            raise BrokenError("protocol-error", f"the reply has id {got}, the run had {right}")
+
+
+def _check_claims(hello: HelloReply) -> None:
+    """Refuse what the closed lists do not have: a misspelt claim would hide cases for ever."""
+    if hello.protocol != protocol.VERSION:
+        raise AdapterBrokenError(
+            f"the adapter chose protocol {hello.protocol}", cure=f"it was offered {protocol.VERSION} only"
+        )
+    for what, claimed, known in (
+        ("op", hello.ops, protocol.OPS),
+        ("capability", hello.capabilities, CAPABILITIES),
+        ("mode", hello.modes, protocol.MODES),
+    ):
+        for name in claimed:
+            if name not in known:
+                raise AdapterBrokenError(f"the adapter claims a {what} {name!r}", cure=f"there are {', '.join(known)}")
+    if not hello.ops or not hello.modes:
+        raise AdapterBrokenError("the adapter claims no op, or no mode", cure="claim what it does: `ops`, `modes`")
+
+
+def _no_reply(answer: bytes, error: Exception) -> BrokenError:
+    return BrokenError("protocol-error", f"said what is no reply: {error}: {_shown(answer)}")
+
+
+def _shown(data: bytes) -> str:
+    return repr(data[:_SHOWN].decode(errors="replace")) + (" …" if len(data) > _SHOWN else "")

@@ -1,0 +1,157 @@
+"""A real TUN: the kernel hands over what is read, and cuts what is written. Its namespace is new at every start.
+
+What the kernel does itself is no affair of the subject. A frame that no kernel hands over in this way, and one of which
+it makes something else whoever writes it, is not applicable.
+"""
+
+import contextlib
+import errno
+import os
+import subprocess
+from collections.abc import Sequence
+from typing import Literal
+
+import tio
+from tunproof import lab
+from tunproof.corpus.cases import Packets, ReadCase, WriteBatchCase
+from tunproof.corpus.model import KernelSame, from_hex
+from tunproof.errors import EnvironmentProblem
+from tunproof.judge.outcome import Cut, Inapplicable, Outcome, TurnedDown
+from tunproof.kernel.probes import running_traits
+from tunproof.packets.frame import cut
+from tunproof.protocol.messages import Attach, ErrorReply, OkReply, Reply, UnsupportedReply
+from tunproof.subjects.adapters.process import BrokenError, Limits
+from tunproof.subjects.adapters.questions import FRAME_IS_THERE, SENTINEL_FRAME, Question, outcome_of
+from tunproof.subjects.adapters.transport import Way
+
+__all__ = ["DeviceMode", "DeviceWay"]
+
+DeviceMode = Literal["device-fd", "device-create", "device-attach"]
+
+
+class DeviceWay(Way):
+    """A real TUN: the kernel hands over what is read, and cuts what is written. Its namespace is new at every start."""
+
+    def __init__(self, command: Sequence[str], limits: Limits, mode: DeviceMode) -> None:
+        super().__init__(command, limits)
+        self.mode: DeviceMode = mode
+        self._traits = running_traits()
+        self._delivery = _Delivery()
+        self._lab: lab.ProgramLab | None = None
+
+    def _start(self) -> None:
+        self._lab = lab.ProgramLab()
+        spawn = self._spawn
+        if self.mode == "device-fd":
+            fd = self._lab.make()
+            self._begin(Attach(mode=self.mode, fd=fd), [fd], spawn)
+            self._lab.let_go(fd)
+        else:
+            if self.mode == "device-attach":
+                self._lab.leave()
+            self._begin(Attach(mode=self.mode, name=self._lab.name), spawn=spawn)
+        try:
+            self._lab.connect()
+        except OSError as error:
+            raise EnvironmentProblem(
+                f"the adapter answered hello, but made no device {self._lab.name!r}: {error}",
+                cure="in mode device-create the TUN must be there when hello is answered",
+            ) from error
+
+    def stop(self) -> None:
+        """See `Way.stop`."""
+        super().stop()
+        if self._lab is not None:
+            self._lab.close()
+            self._lab = None
+
+    def close(self) -> None:
+        """See `Way.close`."""
+        super().close()
+        self._delivery.close()
+
+    def leftover(self) -> str:
+        """See `Way.leftover`."""
+        packets = self._device.cut()
+        return f"wrote {len(packets)} packets that nobody asked for" if packets else ""
+
+    def _put(self, question: Question) -> Outcome:
+        case = question.case
+        if isinstance(case, ReadCase):
+            return self._read(case)
+        answer = case.answer_of(self._traits)
+        if answer is not None and not isinstance(answer, KernelSame):
+            return Inapplicable("this kernel does something else with such a frame, whoever writes it")
+        for run in question.before:
+            self.client.run(run)
+        self._device.cut()
+        return _cut(self.client.run(question.asked), self._device.cut(), batch=isinstance(case, WriteBatchCase))
+
+    def _read(self, case: ReadCase) -> Outcome:
+        obstacle = self._delivery.obstacle(case)
+        if obstacle is not None:
+            return Inapplicable(obstacle)
+        for frame in from_hex((*case.input.before, case.input.frame)):
+            with contextlib.suppress(OSError):  # what comes before need not be anything that a kernel sends
+                self._device.send(frame)
+            try:
+                self._device.send(SENTINEL_FRAME)
+            except OSError as error:  # ENODEV, ENETDOWN, or ENOBUFS where nobody reads any more
+                raise BrokenError("crash", f"its TUN takes no packets any more: {error.strerror}") from error
+            reply = self.client.run(FRAME_IS_THERE)
+            if isinstance(reply, ErrorReply | UnsupportedReply):  # it need not have come to the sentinel
+                self.refresh()
+        return self._outcome("read", reply)
+
+    @property
+    def _device(self) -> lab.ProgramLab:
+        if self._lab is None:
+            raise ValueError("not started")
+        return self._lab
+
+    def _spawn(self, *arguments: object, **options: object) -> "subprocess.Popen[bytes]":
+        return self._device.run(lambda: subprocess.Popen(*arguments, **options))  # type: ignore[call-overload]
+
+
+class _Delivery:
+    """Which frames a kernel hands to the readers of a TUN at all, found out with a TUN of our own."""
+
+    def __init__(self) -> None:
+        self._lab = lab.ProgramLab()
+        try:
+            self._fd = self._lab.make()
+            self._lab.connect()
+        except BaseException:
+            self._lab.close()
+            raise
+
+    def obstacle(self, case: ReadCase) -> str | None:
+        """Return why a case cannot be read from a device, or None."""
+        if not isinstance(case.expect, Packets):
+            return "no kernel hands over a frame that is to be turned down"
+        frame = bytes.fromhex(case.input.frame)
+        try:
+            self._lab.send(frame)
+        except OSError as error:
+            return f"this kernel does not send such a frame: {errno.errorcode.get(error.errno or 0, error.errno)}"
+        packets = []
+        with contextlib.suppress(BlockingIOError, tio.FrameError):
+            while True:
+                packets += cut(os.read(self._fd, 1 << 17))
+        if tuple(packet.hex() for packet in packets) != case.expect.packets:
+            return "this kernel makes something else of such a frame before anybody reads it"
+        return None
+
+    def close(self) -> None:
+        """Close the TUN."""
+        self._lab.close()
+
+
+def _cut(reply: Reply, packets: list[bytes], *, batch: bool) -> Outcome:
+    """Return the outcome of a write of which the kernel made these packets."""
+    if isinstance(reply, OkReply):
+        return Cut(packets)
+    outcome = outcome_of("write", reply, silent=False)
+    if isinstance(outcome, TurnedDown):
+        return Cut(packets) if batch and packets else TurnedDown(outcome.reason, tuple(packets))
+    return outcome

@@ -1,0 +1,88 @@
+"""Is the adapter honest? Asked before the first case, after every restart, and after the last case.
+
+For each op that it claims there are two inputs whose right answers differ. The first is so plain that whoever has the
+op at all answers it with `ok`; the second must not get the same answer. An op that does not exist must be unsupported.
+An adapter that fails here says nothing about the implementation: it may be wired to nothing at all.
+"""
+
+from dataclasses import dataclass
+
+from tunproof.corpus.cases import Case, LifecycleCase
+from tunproof.corpus.load import Corpus
+from tunproof.judge.outcome import Answered, Cut, Inapplicable, Outcome
+from tunproof.subjects.adapters.client import AdapterBrokenError
+from tunproof.subjects.adapters.process import BrokenError
+from tunproof.subjects.adapters.questions import question_of
+from tunproof.subjects.adapters.transport import Way
+
+__all__ = ["Probe", "examine", "probes_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Two cases of one op, whose right answers differ. The first must be answered."""
+
+    plain: Case
+    other: Case
+
+
+_PROBES = {
+    "checksum": (("checksum/carries/rfc-1071-example", "checksum/carries/one-fold"),),
+    "header": (
+        ("header/parse/distinct-10-bytes-little-endian", "header/parse/one-byte-short-of-10"),
+        ("header/emit/distinct-10-bytes-little-endian", "header/emit/flags-alone"),
+    ),
+    "read": (("read/plain/udp4", "read/vnet-faults/frame-of-9-bytes"),),
+    "write": (("write/protocols/udp4", "write/sizes/empty"),),
+    "write_gso": (("write_gso/tcp4/two-equal-fragments", "write_gso/refusals/no-fragments"),),
+    "write_batch": (("write_batch/limits/tcp4-one-packet", "write_batch/limits/no-packets"),),
+    "lifecycle": (("lifecycle/adding/one-queue", "lifecycle/adding/closed-fd"),),
+}
+
+
+def probes_of(corpus: Corpus, ops: tuple[str, ...], capabilities: frozenset[str]) -> list[Probe]:
+    """Return the probes for the ops that an adapter claims, of those cases whose capabilities it claims."""
+    found = []
+    for op in ops:
+        for one, other in _PROBES.get(op, ()):
+            probe = Probe(corpus.cases[one], corpus.cases[other])
+            if capabilities.issuperset(probe.plain.requires) and capabilities.issuperset(probe.other.requires):
+                found.append(probe)
+    return found
+
+
+def examine(way: Way, probes: list[Probe]) -> None:
+    """Put every probe. Raises `AdapterBrokenError`, and `BrokenError` where the conversation breaks."""
+    way.client.settle()
+    for probe in probes:
+        op = probe.plain.id.partition("/")[0]
+        plain = _ask(way, probe.plain)
+        if isinstance(plain, Inapplicable):
+            continue
+        if not isinstance(plain, Answered | Cut):
+            raise AdapterBrokenError(
+                f"the adapter claims {op!r}, and does not answer the plainest input of it ({probe.plain.id}): {plain}",
+                cure=f"`tunproof show {probe.plain.id}` has the input; leave {op!r} out of `ops` until it is there",
+            )
+        if plain == _other(way, probe.other):
+            raise AdapterBrokenError(
+                f"the adapter gives the same answer to two inputs of {op!r} ({probe.plain.id}, {probe.other.id})",
+                cure="make sure that the input of each run reaches the implementation",
+            )
+    way.client.settle()
+
+
+def _other(way: Way, case: Case) -> Outcome | None:
+    """Return what came of the other input. An implementation that breaks at it has told it apart, in its way."""
+    try:
+        return _ask(way, case)
+    except BrokenError:
+        way.stop()
+        way.start()
+        return None
+
+
+def _ask(way: Way, case: Case) -> Outcome:
+    if isinstance(case, LifecycleCase):
+        return way.play(case)
+    return way.ask(question_of(case))

@@ -1,0 +1,188 @@
+"""How frames reach the implementation behind an adapter. Here in messages; `wire` and `device` are the other ways.
+
+A way starts the adapter, puts questions, and knows what a question is worth there. A start that fails leaves nothing
+behind. Whatever the way, `checksum` and `header` are asked in messages, and lifecycles bring their own fds.
+"""
+
+import abc
+import socket
+import subprocess
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from tunproof.corpus.cases import Case, LifecycleCase
+from tunproof.corpus.script import PATIENCE
+from tunproof.judge.outcome import Answered, Broken, Inapplicable, Outcome, TurnedDown, Unable
+from tunproof.protocol.messages import Attach, Reply
+from tunproof.subjects.adapters.client import Asked, Client
+from tunproof.subjects.adapters.process import BrokenError, Limits, Process, Watch
+from tunproof.subjects.adapters.questions import Question, outcome_of, reads_on
+from tunproof.subjects.subject import InapplicableError, TurnedDownError, UnsupportedError
+
+__all__ = ["MemoryWay", "Way"]
+
+_BLINK = 0.001  # seconds between two looks at a wire that must be drained
+_IN_MESSAGES = ("checksum", "header")  # operations that need no fd, whatever the mode
+
+
+class Way(abc.ABC):
+    """A way to an implementation. `start` comes first; it is called again after `stop`.
+
+    Attributes:
+        mode: its name.
+        client: the conversation, from `start` on.
+        refreshed: how often the adapter was started anew without having broken.
+    """
+
+    mode: str
+
+    def __init__(self, command: Sequence[str], limits: Limits) -> None:
+        self.command = command
+        self.limits = limits
+        self.client: Client = None  # type: ignore[assignment]
+        self._process: Process | None = None
+        self._descriptors: socket.socket | None = None
+        self._said = ""
+        self.refreshed = 0
+
+    def start(self) -> None:
+        """Start the adapter and say hello. Raises `EnvironmentProblem`."""
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    @abc.abstractmethod
+    def _start(self) -> None:
+        """Make what the adapter needs, and start it."""
+
+    def stop(self) -> None:
+        """End the adapter and everything that it started. Stopping twice is harmless."""
+        if self._process is not None:
+            self._process.close()
+        if self._descriptors is not None:
+            self._descriptors.close()
+        self._process = self._descriptors = None
+
+    def refresh(self) -> None:
+        """Start anew: something may be on its way to the old adapter that the next question must not meet."""
+        self._said += self.client.stderr()
+        self.refreshed += 1
+        self.stop()
+        self.start()
+
+    def close(self) -> None:
+        """Stop, and give back what was kept between starts."""
+        self.stop()
+
+    def stderr(self) -> str:
+        """Return what was written to stderr since the last call."""
+        said, self._said = self._said + self.client.stderr(), ""
+        return said
+
+    def leftover(self) -> str:
+        """Return what came that no question was about, in words; nothing if nothing did."""
+        return ""
+
+    def batches(self, case: Case) -> bool:
+        """Whether a case may be asked together with others."""
+        return case.id.partition("/")[0] in _IN_MESSAGES
+
+    def ask(self, question: Question) -> Outcome:
+        """Put a question. Raises `BrokenError`."""
+        if question.asked.op in _IN_MESSAGES:
+            return self.asked_in_messages(question)
+        self.check_nothing_left()
+        return self._put(question)
+
+    @abc.abstractmethod
+    def _put(self, question: Question) -> Outcome:
+        """Put a question about frames. Raises `BrokenError`."""
+
+    def check_nothing_left(self) -> None:
+        """Raise `BrokenError` where something came that no question was about (`leftover`)."""
+        leftover = self.leftover()
+        if leftover:
+            raise BrokenError("protocol-error", leftover)
+
+    def asked_in_messages(self, question: Question) -> Outcome:
+        """Put a question that needs no fd. Raises `BrokenError`."""
+        return self.replied(question, [self.client.run(run) for run in question.runs])
+
+    def replied(self, question: Question, replies: Sequence[Reply]) -> Outcome:
+        """Return the outcome of a question whose runs got these replies."""
+        outcome = self._outcome(question.asked.op, replies[len(question.before)])
+        return reads_on(outcome, replies[-1]) if question.is_followed else outcome
+
+    def play(self, case: LifecycleCase) -> Outcome:
+        """Play a lifecycle. Raises `BrokenError`.
+
+        After a script that was not played to its end a new adapter is started: a fd may be on its way to the old one.
+        """
+        outcome = self._play(case)
+        if not isinstance(outcome, Answered):
+            self.refresh()
+        return outcome
+
+    def _play(self, case: LifecycleCase) -> Outcome:
+        from tunproof.subjects.adapters.lifecycle import RemoteLifecycle, StepBrokenError  # noqa: PLC0415 (few need it)
+
+        try:
+            return Answered(RemoteLifecycle().play(case.input, self._step, self._pass_on))
+        except TurnedDownError as error:
+            return TurnedDown(error.reason, error.frames)
+        except InapplicableError as error:
+            return Inapplicable(str(error))
+        except UnsupportedError as error:
+            return Unable(str(error))
+        except StepBrokenError as error:
+            return Broken("error", error.detail, error.trace)
+        except ValueError as error:
+            return Broken("protocol-error", str(error))
+
+    def _step(self, op: str, given: dict[str, object], while_waiting: Callable[[], None] | None) -> Reply:
+        watch = None if while_waiting is None else Watch(act=lambda _: while_waiting(), every=_BLINK)
+        return self.client.run(Asked(op, msgspec.json.encode(given)), watch, patience=self.limits.answer + PATIENCE)
+
+    def _pass_on(self, fd: int) -> None:
+        if self._descriptors is None:
+            raise ValueError("not started")
+        try:
+            socket.send_fds(self._descriptors, [b"f"], [fd])
+        except OSError:
+            raise BrokenError("crash", "closed the socket for fds before it took that of its lifecycle") from None
+
+    def _outcome(self, op: str, reply: Reply) -> Outcome:
+        return outcome_of(op, reply, silent=self.client.hello.reject_style == "silent")
+
+    def _begin(
+        self,
+        attach: Attach | None,
+        fds: Sequence[int] = (),
+        spawn: Callable[..., "subprocess.Popen[bytes]"] = subprocess.Popen,
+    ) -> None:
+        """Start the process, with `fds` and a socket for more."""
+        self._descriptors, theirs = socket.socketpair()
+        with theirs:
+            pass_fds = (*fds, theirs.fileno())
+            self._process = Process(self.command, self.limits, pass_fds=pass_fds, spawn=spawn)
+            number = theirs.fileno()
+        self.client = Client(self._process, self.limits, attach=attach, descriptors=number)
+
+
+class MemoryWay(Way):
+    """Frames and packets travel in the messages."""
+
+    mode = "memory"
+
+    def _start(self) -> None:
+        self._begin(None)
+
+    def batches(self, case: Case) -> bool:
+        """See `Way.batches`."""
+        return not isinstance(case, LifecycleCase)
+
+    def _put(self, question: Question) -> Outcome:
+        return self.asked_in_messages(question)

@@ -1,0 +1,147 @@
+"""Whatever can be asked cases: an implementation in this process, a program behind the protocol."""
+
+import abc
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import msgspec
+
+from tunproof.corpus.cases import (
+    Case,
+    ChecksumCase,
+    EmitInput,
+    HeaderCase,
+    LifecycleCase,
+    ReadCase,
+    WriteBatchCase,
+    WriteCase,
+    WriteGsoCase,
+)
+from tunproof.corpus.model import from_hex
+from tunproof.judge.decide import decide
+from tunproof.judge.outcome import Answered, Broken, Inapplicable, Outcome, TurnedDown, Unable
+from tunproof.judge.verdict import Verdict
+from tunproof.protocol.messages import Implementation
+from tunproof.subjects.subject import InapplicableError, Subject, TurnedDownError, UnsupportedError
+
+__all__ = ["Asked", "Asker", "Direct", "ask", "judge"]
+
+
+class Asked(msgspec.Struct, frozen=True):  # made faster than a dataclass, and there are many
+    """A case, what the subject did, and what it wrote to stderr meanwhile."""
+
+    case: Case
+    outcome: Outcome
+    stderr: str = ""
+
+
+class Asker(abc.ABC):
+    """A context manager.
+
+    Attributes:
+        name: how reports call the subject.
+        mode: how frames reach it.
+        ops: the operations that it has; None where it says so case by case.
+        capabilities: what it claims; None where it says so case by case.
+        implementation: what it says of itself.
+    """
+
+    name: str
+    mode: str
+    ops: frozenset[str] | None = None
+    capabilities: frozenset[str] | None = None
+    implementation: Implementation | None = None
+
+    @property
+    def restarts(self) -> int:
+        """How often it had to be started again."""
+        return 0
+
+    @abc.abstractmethod
+    def ask(self, cases: Sequence[Case]) -> list[Asked]:
+        """Return what became of each case, in order. Raises `EnvironmentProblem` where nobody is left to ask."""
+
+    def troubles(self) -> list[str]:
+        """Return what went wrong since the last call that is about no single case, in words."""
+        return []
+
+    def finish(self) -> None:  # noqa: B027 (most just end)
+        """Say goodbye; what is wrong with the subject's end is among its troubles."""
+
+    def close(self) -> None:  # noqa: B027 (most hold nothing)
+        """Give everything back. Closing twice is harmless."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Direct(Asker):
+    """A subject in this process. A crash or a hang of it is one of the whole run."""
+
+    mode = "direct"
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self.name = subject.name
+        self.capabilities = subject.capabilities
+
+    def ask(self, cases: Sequence[Case]) -> list[Asked]:
+        """See `Asker.ask`."""
+        subject = self._subject
+        return [Asked(case, ask(case, subject)) for case in cases]
+
+    def close(self) -> None:
+        """See `Asker.close`."""
+        self._subject.close()
+
+
+def judge(case: Case, subject: Subject, *, exact: bool = False) -> Verdict:
+    """Put a case to a subject and return the verdict.
+
+    `exact` is for the reference: it has none of the `freedoms`, and must give the very header and rule of the case.
+    """
+    return decide(case, ask(case, subject), exact=exact)
+
+
+def ask(case: Case, subject: Subject) -> Outcome:
+    """Put a case to a subject in this process. Whatever it raises is a result."""
+    try:
+        return Answered(_ASK[type(case)](case, subject))
+    except TurnedDownError as error:
+        return TurnedDown(error.reason, error.frames, error.fault)
+    except InapplicableError as error:
+        return Inapplicable(str(error))
+    except UnsupportedError as error:
+        return Unable(str(error))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever a subject raises is its own affair, and a result)
+        return Broken("error", f"{type(error).__name__}: {error}", traceback.format_exc())
+
+
+def _ask_header(case: HeaderCase, subject: Subject) -> object:
+    given = case.input
+    if isinstance(given, EmitInput):
+        return subject.emit_header(given.fields, given.size, given.byte_order)
+    return subject.parse_header(bytes.fromhex(given.bytes), given.size, given.byte_order)
+
+
+_ASK: dict[type, Callable[[Any, Subject], object]] = {
+    ChecksumCase: lambda case, subject: subject.checksum(bytes.fromhex(case.input.data), case.input.initial),
+    HeaderCase: _ask_header,
+    ReadCase: lambda case, subject: subject.read(bytes.fromhex(case.input.frame), from_hex(case.input.before)),
+    WriteCase: lambda case, subject: subject.write(
+        bytes.fromhex(case.input.packet), from_hex(case.input.before), _poison(case)
+    ),
+    WriteGsoCase: lambda case, subject: subject.write_gso(case.input, case.input.before),
+    WriteBatchCase: lambda case, subject: subject.write_batch(
+        from_hex(case.input.packets), [from_hex(batch) for batch in case.input.before], _poison(case)
+    ),
+    LifecycleCase: lambda case, subject: subject.lifecycle(case.input),
+}
+
+
+def _poison(case: WriteCase | WriteBatchCase) -> int | None:
+    return None if case.input.poison is None else int(case.input.poison, 16)

@@ -1,0 +1,308 @@
+"""Playing a lifecycle script with the reference.
+
+The player does the subject's steps, `Scenery` those of the runner; over the protocol the two are in different processes
+(`lifecycle_adapter`, `remote_lifecycle`). Whatever may wait runs in a thread of its own and is waited for no longer
+than `PATIENCE`. That such a thread waits is seen from outside: it is inside poll(2).
+"""
+
+import contextlib
+import functools
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import tio
+from tio.container import BaseContainer, BaseQueue
+from tunproof.corpus.script import (
+    PATIENCE,
+    Add,
+    Answer,
+    Close,
+    Closed,
+    CloseQueue,
+    Count,
+    Descriptors,
+    Done,
+    Down,
+    FinishRead,
+    FinishWrite,
+    Grow,
+    Look,
+    Queues,
+    Read,
+    ReadPackets,
+    RefusedStep,
+    Released,
+    Renew,
+    Script,
+    StartRead,
+    StartWrite,
+    Waiting,
+    WriteGsoStep,
+    WriteStep,
+)
+from tunproof.subjects.lifecycle.nearside import NearSide, named
+from tunproof.subjects.lifecycle.scenery import Scenery
+
+__all__ = ["PATIENCE", "Player", "StuckError", "play"]
+
+_BLINK = 0.0002
+_POLL = {b"7", b"73", b"167", b"168"}  # poll on x86, powerpc, others; ppoll (73) where there is no poll
+_GRACE = 0.02  # where /proc does not say what a thread does
+
+
+def play(script: Script) -> list[Answer]:
+    """Return what each step answers. Everything that the steps made is gone afterwards.
+
+    The answer of a step that does not come back is that it waits, and the last one.
+
+    Raises `ValueError` for a step about something that no step made, and `UnsupportedError` where a device is asked for
+    and this process may make none.
+    """
+    answers: list[Answer] = []
+    scenery = Scenery(script)
+    with Player(script.backend, scenery) as player:
+        steps = scenery.steps | player.steps
+        for index, step in enumerate(script.steps):
+            try:
+                answers.append(steps[type(step)](step))
+            except StuckError:
+                return [*answers, Waiting()]
+            except ValueError as error:
+                raise ValueError(f"step {index} ({step}): {error}") from error
+    return answers
+
+
+class StuckError(Exception):
+    """A call did not come back in time."""
+
+
+class _Job:
+    """A call in a thread of its own."""
+
+    def __init__(self, call: Callable[[], Answer]) -> None:
+        self._call = call
+        self._answer: Answer | None = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="tunproof-lifecycle", daemon=True)
+        self._thread.start()
+
+    def ended(self, patience: float) -> bool:
+        """Return whether the call came back, waiting so many seconds for it."""
+        self._thread.join(patience)
+        return not self._thread.is_alive()
+
+    def answer(self) -> Answer:
+        """Return what the call came to, or raise what it raised."""
+        if not self.ended(PATIENCE):
+            raise StuckError
+        if self._answer is None:
+            raise self._error or RuntimeError("no answer")
+        return self._answer
+
+    def waits(self) -> bool:
+        """Return True as soon as the thread is inside poll(2), or False if it ends before."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            if self.ended(_BLINK):
+                return False
+            if self._is_in_poll():
+                return True
+        raise TimeoutError(f"neither waits nor comes back within {PATIENCE:g} s: it spins")
+
+    def _is_in_poll(self) -> bool:
+        try:
+            return Path(f"/proc/self/task/{self._thread.native_id}/syscall").read_bytes().split(b" ")[0] in _POLL
+        except OSError:
+            return not self.ended(_GRACE)
+
+    def _run(self) -> None:
+        try:
+            self._answer = _outcome(self._call)
+        except BaseException as error:  # noqa: BLE001 (raised again by `answer`)
+            self._error = error
+
+
+def _outcome(call: Callable[[], Answer]) -> Answer:
+    """Return what a call of the reference came to. What nobody expects comes out as it is."""
+    try:
+        return call()
+    except tio.Closed:
+        return Closed()
+    except tio.LinkDown:
+        return Down()
+    except (tio.FrameError, tio.AddRefused, tio.ConcurrentRead, tio.KernelRefused, tio.Unsupported):
+        return RefusedStep()
+
+
+class Player:
+    """The container of a script, its queues by the names of their fds, and what is going on with them.
+
+    A context manager; see `close`.
+
+    Attributes:
+        steps: what does each of the subject's steps. It may raise `StuckError`.
+    """
+
+    def __init__(self, backend: Literal["offload", "plain"], side: NearSide) -> None:
+        self._descriptors = _open_fds() - side.held()
+        self._side = side
+        self._make: type[BaseContainer] = tio.OffloadContainer if backend == "offload" else tio.PollContainer
+        self._containers: list[BaseContainer] = [self._make()]
+        self._queues: dict[str, BaseQueue] = {}
+        self._reads: dict[str, list[list[memoryview]]] = defaultdict(list)
+        self._readers: dict[str, _Job] = {}
+        self._writers: dict[str, deque[_Job]] = defaultdict(deque)
+        self.steps: dict[type, Callable[[Any], Answer]] = {
+            Add: self._add,
+            Queues: self._count_queues,
+            CloseQueue: self._close_queue,
+            Close: self._close,
+            Renew: self._renew,
+            Descriptors: self._count_descriptors,
+            Read: self._read,
+            StartRead: self._start_read,
+            FinishRead: self._finish_read,
+            Look: self._look,
+            Grow: self._grow,
+            WriteStep: self._write,
+            WriteGsoStep: self._write_gso,
+            StartWrite: self._start_write,
+            FinishWrite: self._finish_write,
+        }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the containers, and then `side`."""
+        try:
+            for container in self._containers:
+                with contextlib.suppress(StuckError):  # the script said so before, or its last answer does
+                    _in_time(functools.partial(_done, container.close))
+        finally:
+            self._side.close()
+
+    @property
+    def _container(self) -> BaseContainer:
+        return self._containers[-1]
+
+    def _queue(self, name: str) -> BaseQueue:
+        if name not in self._queues:
+            raise ValueError(f"no container took {name!r}")
+        return self._queues[name]
+
+    # The container.
+
+    def _add(self, step: Add) -> Answer:
+        fd = named(step.fd, self._side.numbers)
+        answer = _outcome(lambda: _done(self._container.add, fd))
+        if answer == Done():
+            self._queues[step.fd] = self._container.queues()[-1]
+            self._side.taken(step.fd)
+        return answer
+
+    def _count_queues(self, _: Queues) -> Answer:
+        return Count(count=len(self._container.queues()))
+
+    def _close(self, _: Close) -> Answer:
+        return _in_time(lambda: _done(self._container.close))
+
+    def _renew(self, _: Renew) -> Answer:
+        self._containers.append(self._make())
+        return Done()
+
+    def _count_descriptors(self, _: Descriptors) -> Answer:
+        return Count(count=_open_fds() - self._descriptors - self._side.held())
+
+    # Reading.
+
+    def _read(self, step: Read) -> Answer:
+        return _in_time(self._reading(step.fd))
+
+    def _start_read(self, step: StartRead) -> Answer:
+        job = self._readers[step.fd] = _Job(self._reading(step.fd))
+        return Waiting() if job.waits() else job.answer()
+
+    def _finish_read(self, step: FinishRead) -> Answer:
+        if step.fd not in self._readers:
+            raise ValueError(f"no read was begun on {step.fd!r}")
+        return self._readers.pop(step.fd).answer()
+
+    def _reading(self, name: str) -> Callable[[], Answer]:
+        queue = self._queue(name)
+
+        def read() -> Answer:
+            packets = queue.read()
+            self._reads[name].append(packets)
+            return ReadPackets(packets=tuple(bytes(packet).hex() for packet in packets))
+
+        return read
+
+    def _look(self, step: Look) -> Answer:
+        try:
+            packet = self._reads[step.fd][-1 - step.reads_ago][step.packet]
+            return ReadPackets(packets=(bytes(packet).hex(),))
+        except (ValueError, IndexError):  # released, or never there
+            return Released()
+
+    def _grow(self, _: Grow) -> Answer:
+        return RefusedStep()  # a memoryview cannot grow
+
+    # Writing.
+
+    def _write(self, step: WriteStep) -> Answer:
+        queue, packet = self._queue(step.fd), bytes.fromhex(step.packet)
+        return _in_time(lambda: _done(queue.write, packet))
+
+    def _write_gso(self, step: WriteGsoStep) -> Answer:
+        queue = self._queue(step.fd)
+        hdr, transport_hdr = bytes.fromhex(step.hdr), bytes.fromhex(step.transport_hdr)
+        pays = [bytes.fromhex(pay) for pay in step.pays]
+        return _in_time(lambda: _done(queue.write_gso, hdr, transport_hdr, pays))
+
+    def _start_write(self, step: StartWrite) -> Answer:
+        queue, packet = self._queue(step.fd), bytes.fromhex(step.packet)
+
+        def write() -> Answer:
+            for _ in range(step.count):
+                queue.write(packet)
+            return Done()
+
+        job = _Job(write)
+        self._writers[step.fd].append(job)
+        return Waiting() if job.waits() else job.answer()
+
+    def _finish_write(self, step: FinishWrite) -> Answer:
+        if not self._writers[step.fd]:
+            raise ValueError(f"no write was begun on {step.fd!r}")
+        job = self._writers[step.fd].popleft()
+        deadline = time.monotonic() + PATIENCE
+        while not job.ended(_BLINK) and time.monotonic() < deadline:
+            self._side.drain(step.fd)
+        return job.answer()
+
+    def _close_queue(self, step: CloseQueue) -> Answer:
+        queue = self._queue(step.fd)
+        return _in_time(lambda: _done(queue.close))
+
+
+def _in_time(call: Callable[[], Answer]) -> Answer:
+    """Return what a call comes to that may wait, but not for ever."""
+    return _Job(call).answer()
+
+
+def _done(call: Callable[..., object], *arguments: object) -> Answer:
+    """Make a call whose result is of no interest."""
+    call(*arguments)
+    return Done()
+
+
+def _open_fds() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())

@@ -1,0 +1,113 @@
+"""The reference behind the Python kit: `python -m tunproof.reference_adapter`. All ops, all modes.
+
+The kit has the conversation (`kits/adapter.py`, the file that people copy). What is left is to reach the implementation
+in each mode, and to say its refusals in the kit's terms.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+import tio
+from tio.tuntap import Iff, open_tun
+from tunproof.corpus.capabilities import CAPABILITIES
+from tunproof.corpus.cases import GsoArguments, VnetFields
+from tunproof.corpus.model import to_hex
+from tunproof.protocol.kits.adapter import Rejected, Unsupported, serve
+from tunproof.protocol.messages import MODES
+from tunproof.subjects.lifecycle.adapter import LifecycleAdapter
+from tunproof.subjects.reference import Line, Reference
+from tunproof.subjects.subject import TurnedDownError, UnsupportedError
+from tunproof.version import __version__
+
+__all__ = ["main"]
+
+_ABOUT = {
+    "implementation": {"name": "tio", "version": __version__, "language": "Python"},
+    "capabilities": list(CAPABILITIES),
+    "modes": list(MODES),
+}
+
+T = TypeVar("T")
+
+
+class _Adapter:
+    """The functions that the kit calls. Mode `memory` has a wire of its own, and the others have a line."""
+
+    def __init__(self) -> None:
+        self._line: Line | None = None
+        self._reference = Reference()
+
+    def attach(self, _: str, fd: int | None, name: str | None) -> None:
+        """Take the fd, or open the device. One container has it from now on."""
+        self._line = Line(open_tun(name or "", Iff.TUN | Iff.NO_PI | Iff.VNET_HDR) if fd is None else fd)
+        self._reference.close()
+        self._reference = Reference(self._line)
+
+    def parse_header(self, data: bytes, size: int, byte_order: str) -> dict[str, Any]:
+        """Return what a vnet header says."""
+        fields: dict[str, Any] = msgspec.to_builtins(_asked(self._reference.parse_header, data, size, byte_order))
+        return fields
+
+    def emit_header(self, fields: dict[str, Any], size: int, byte_order: str) -> bytes:
+        """Return a vnet header."""
+        return _asked(self._reference.emit_header, VnetFields(**fields), size, byte_order)
+
+    def read(self, frame: bytes) -> list[bytes]:
+        """Return the packets of a frame that is put on the own wire."""
+        return _asked(self._reference.read, frame, ())
+
+    def read_some(self) -> list[bytes]:
+        """Return the packets of the next frame on the line."""
+        if self._line is None:
+            raise Unsupported("nothing was attached")
+        return _asked(self._line.read_some)
+
+    def write(self, packet: bytes, poison: int | None) -> list[bytes] | None:
+        """Write a packet."""
+        return self._seen(_asked(self._reference.write, packet, (), poison))
+
+    def write_gso(self, hdr: bytes, transport_hdr: bytes, pays: Sequence[bytes]) -> list[bytes] | None:
+        """Write a superpacket."""
+        arguments = GsoArguments(hdr=hdr.hex(), transport_hdr=transport_hdr.hex(), pays=to_hex(pays))
+        return self._seen(_asked(self._reference.write_gso, arguments, ()))
+
+    def write_batch(self, packets: Sequence[bytes], poison: int | None) -> list[bytes] | None:
+        """Write packets, joined where that is transparent."""
+        return self._seen(_asked(self._reference.write_batch, packets, (), poison))
+
+    def _seen(self, frames: list[bytes]) -> list[bytes] | None:
+        return frames if self._line is None else None
+
+
+def _asked(call: Callable[..., T], *arguments: object) -> T:
+    """Make a call; what it refuses, or cannot do, is said in the kit's terms."""
+    try:
+        return call(*arguments)
+    except TurnedDownError as error:
+        raise Rejected(error.reason, error.frames) from error
+    except tio.KernelRefused as error:
+        raise Rejected(str(error)) from error
+    except (tio.Unsupported, UnsupportedError) as error:
+        raise Unsupported(str(error)) from error
+
+
+def main() -> None:
+    """Serve until the runner says bye."""
+    adapter = _Adapter()
+    lives = LifecycleAdapter()
+    functions = {
+        "checksum": tio.checksum,
+        "header": (adapter.parse_header, adapter.emit_header),
+        "read": adapter.read,
+        "write": adapter.write,
+        "write_gso": adapter.write_gso,
+        "write_batch": adapter.write_batch,
+        "lifecycle": (lives.begin, lambda step: _asked(lives.step, step)),
+    }
+    serve(_ABOUT, functions, attach=adapter.attach, read_some=adapter.read_some)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,283 @@
+"""Cases as tests of pytest's: one item for each, in the order of the corpus, whose id is `tunproof::` and the case's.
+
+    pass                            passed
+    xfail                           xfailed, with the reason of the baseline; failed under --runxfail
+    unsupported, not-applicable     skipped, unless the baseline expects otherwise
+    blocked                         skipped; failed if nobody was left to ask
+    everything else, xpass too      failed, with the explanation of the reports in the traceback's place
+    a problem of the baseline       a failed item of its own
+
+The verdicts are the runner's. The adapter is started when the first case runs and ended after the last one, and in
+between it is asked case by case, so that -x stops at once, and pytest-timeout stops what it says it stops. What only
+goes wrong when cases come in batches is left to `tunproof check`.
+
+A subject that cannot be asked ends the session: 3 where adapter or machine are broken, 4 where the options are wrong.
+"""
+
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
+
+import pytest
+
+from tunproof.corpus.cases import Case
+from tunproof.corpus.load import Corpus, load
+from tunproof.errors import TunproofError, UsageError
+from tunproof.judge.verdict import Kind
+from tunproof.reports.failure import explain, headline
+from tunproof.runs import runner
+from tunproof.runs.results import Problem, Result, Results, Run
+from tunproof.runs.runner import NOT_ASKED, OneByOne, Plan, planned, why_nothing_was_asked
+from tunproof.subjects.asker import Asker
+from tunproof.subjects.connect import Connector, connector_of, mode_of
+from tunproof.text import legible
+
+__all__ = ["CaseItem", "Plugin"]
+
+_ROOT = "tunproof"
+_SKIPPED = NOT_ASKED | {Kind.BLOCKED}
+
+
+class Plugin:
+    """The hooks of a session in which there is a subject."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._conversation: _Conversation | None = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        """Add the cases, before others deselect or reorder."""
+        try:
+            self._conversation = self._prepared()
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from error
+        except TunproofError as error:
+            _leave(error)
+        items += session.genitems(_Cases.from_parent(session, name=_ROOT, conversation=self._conversation))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Fix the plan, and get what the lab needs before there are threads."""
+        if self._conversation is None or session.config.option.collectonly:
+            return
+        chosen = [item.case for item in session.items if isinstance(item, CaseItem)]
+        try:
+            self._conversation.begin(chosen)
+        except TunproofError as error:
+            _leave(error)
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """End the adapter at once."""
+        if self._conversation is not None:
+            self._conversation.abandon()
+
+    def _prepared(self) -> "_Conversation":
+        """Return what is wanted. Raises `UsageError`, `EnvironmentProblem`, `CorpusError`."""
+        option = self._config.getoption
+        mode = option("tunproof_mode")
+        connector = replace(
+            connector_of(_words(option("tunproof_adapter")), behind_dashes=False),
+            mode=mode_of(mode),
+        )
+        corpus = load()
+        known = option("tunproof_baseline")
+        plan = planned(corpus, option("tunproof_select"), known=known, exact=connector.exact)
+        return _Conversation(connector, corpus, plan)
+
+
+class _Conversation:
+    """A subject that is asked one case after another.
+
+    Attributes:
+        corpus: where the cases are from.
+        plan: what is asked.
+        problems: what is wrong with the baseline.
+    """
+
+    def __init__(self, connector: Connector, corpus: Corpus, plan: Plan) -> None:
+        self.corpus = corpus
+        self.plan = plan
+        digests = {case.id: case.digest for case in corpus.cases.values()}
+        self.problems = plan.baseline.check(digests, {case.id for case in plan.cases}, os.uname().release)
+        self._connector = connector
+        self._results: Results | None = None
+        self._asker: Asker | None = None
+        self._cases: OneByOne | None = None
+
+    def begin(self, cases: Sequence[Case]) -> None:
+        """Leave it at these cases. Raises `EnvironmentProblem`."""
+        self.plan = replace(self.plan, cases=cases)
+        if cases and (self._connector.mode or "").startswith("device"):
+            from tunproof import lab  # noqa: PLC0415 (a quarter of a second, for these modes only)
+
+            lab.ensure()
+
+    def result(self, case: Case) -> tuple[Result, Run]:
+        """Ask. Whatever interrupts the conversation ends it; the next case begins another one."""
+        try:
+            results, cases = self._opened()
+            return cases.result(case), results.run
+        except BaseException:
+            self.abandon()
+            raise
+
+    def finish(self) -> str:
+        """Say goodbye. Return what was wrong with the whole of it, in words. Raises `EnvironmentProblem`."""
+        if self._asker is None or self._results is None:
+            return ""
+        try:
+            self._asker.finish()
+            words = "\n".join(self._asker.troubles())
+        finally:
+            self.abandon()
+        found = self._results.results.values()
+        if len(found) == len(self.plan.cases) and (reasons := why_nothing_was_asked(found)):
+            words = words or f"no case could be put to the subject: {reasons}"
+        return words
+
+    def abandon(self) -> None:
+        """End the subject, in whatever state it is."""
+        asker, self._asker, self._cases = self._asker, None, None
+        if asker is not None:
+            asker.close()
+
+    def _opened(self) -> tuple[Results, OneByOne]:
+        if self._asker is None:
+            self._asker = self._connector.open(self.corpus)
+        if self._results is None:
+            self._results = Results(runner.heading(self._asker, self.corpus, self.plan, self._connector.command))
+        if self._cases is None:
+            self._cases = OneByOne(self.plan, self._asker, self._results)
+        return self._results, self._cases
+
+
+class _Cases(pytest.Collector):
+    """The cases, and what is wrong with the baseline."""
+
+    def __init__(self, *, conversation: _Conversation, **kwargs: Any) -> None:
+        super().__init__(nodeid=_ROOT, **kwargs)
+        self._conversation = conversation
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """Yield them in the order of the corpus, behind the problems."""
+        for problem in self._conversation.problems:
+            yield _ProblemItem.from_parent(self, name=legible(f"baseline/{problem.what}/{problem.id}"), problem=problem)
+        for case in self._conversation.plan.cases:
+            yield CaseItem.from_parent(self, name=case.id, case=case, conversation=self._conversation)
+
+    def teardown(self) -> None:
+        """End the adapter, behind the last case. What is wrong with its end is an error of that one."""
+        try:
+            words = self._conversation.finish()
+        except TunproofError as error:
+            _leave(error)
+        if words:
+            pytest.fail(legible(words), pytrace=False)
+
+
+class _Item(pytest.Item):
+    """A test without a function: what it shows of a failure is no traceback."""
+
+    def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
+        """Return where it is, nowhere, and what headlines call it."""
+        return self.path, None, self.name
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *args: Any, **kwargs: Any) -> Any:
+        """Return what is shown: an object as pytest's own are."""
+        if isinstance(excinfo.value, _NotPassedError):
+            return _Shown(excinfo.value.text, _Crash(self.nodeid, excinfo.value.headline))
+        return super().repr_failure(excinfo, *args, **kwargs)
+
+
+class CaseItem(_Item):
+    """A test that puts a case to the subject.
+
+    Attributes:
+        case: the case.
+    """
+
+    def __init__(self, *, case: Case, conversation: _Conversation, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.case = case
+        self._conversation = conversation
+
+    def runtest(self) -> None:
+        """Ask, and tell pytest what came of it."""
+        try:
+            result, run = self._conversation.result(self.case)
+        except TunproofError as error:
+            _leave(error)
+        self.user_properties.append(("verdict", result.verdict.value))
+        if result.verdict is Kind.PASS:
+            return
+        explanation = explain(result, run, self._conversation.corpus)
+        if result.verdict is Kind.XFAIL:
+            pytest.xfail(explanation.known)  # does nothing under --runxfail
+        elif result.verdict in _SKIPPED and not result.unexpected:
+            pytest.skip(f"{result.verdict}: {headline(explanation)}")
+        raise _NotPassedError(explanation.text, f"{result.verdict}: {headline(explanation)}")
+
+
+class _ProblemItem(_Item):
+    """A test that fails because of the baseline."""
+
+    def __init__(self, *, problem: Problem, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._problem = problem
+
+    def runtest(self) -> None:
+        """Fail."""
+        text = legible(self._problem.text)
+        raise _NotPassedError(text, text.partition("\n")[0])
+
+
+class _NotPassedError(Exception):
+    """A verdict that pytest shows as a failure."""
+
+    def __init__(self, text: str, headline: str) -> None:
+        super().__init__(text)
+        self.text = text
+        self.headline = headline
+
+
+@dataclass(frozen=True, slots=True)
+class _Crash:
+    """What the summary, --tb=line and JUnit take from a failure."""
+
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What pytest shows of a failure."""
+
+    text: str
+    reprcrash: _Crash
+
+    def __str__(self) -> str:
+        return self.text
+
+    def toterminal(self, writer: Any) -> None:
+        """Write it to a terminal."""
+        for line in self.text.splitlines():
+            writer.line(line)
+
+
+def _words(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError as error:
+        raise UsageError(f"--tunproof-adapter is no command line: {error}: {line}") from error
+
+
+def _leave(error: TunproofError) -> NoReturn:
+    """End the session: nobody can be asked."""
+    code = pytest.ExitCode.USAGE_ERROR if isinstance(error, UsageError) else error.exit_code
+    pytest.exit(legible(f"tunproof: {error}"), returncode=code)
