@@ -39,6 +39,7 @@ from tunproof.corpus.cases import (
     WriteInput,
     Written,
 )
+from tunproof.corpus.codec import formatted
 from tunproof.corpus.model import (
     FORMAT,
     Basis,
@@ -83,20 +84,20 @@ def case_of(kind: type, name: str, given: Any, expect: Any, kernel: tuple[Any, .
     return made
 
 
-def _segments(frame: bytes) -> tuple[str, ...]:
-    return tuple(packet.hex() for packet in tio.segment(frame, byte_order=tio.ByteOrder.LITTLE))
+def _segments(frame: bytes) -> tuple[bytes, ...]:
+    return tuple(tio.segment(frame, byte_order=tio.ByteOrder.LITTLE))
 
 
 def _joined() -> Joined:
     (item,) = tio.coalesce(_PACKETS[:2])
     assert isinstance(item, tio.Superpacket)
     frame = superpacket(ip4(id=0) / TCP(seq=0, flags="A"), b"".join(item.pays), gso_size=8)
-    example = (frame.hex(), "00" * 10 + _PACKETS[2].hex())
+    example = (frame, bytes(10) + _PACKETS[2])
     return Joined(order=((0, 1, 2),), apart=((1, 2),), ideal=((0, 1), (2,)), example=example)
 
 
 def _lifecycle() -> Case:
-    steps = (OpenWire(fd="a"), Add(fd="a"), Feed(fd="a", frame=_FRAME.hex()), Read(fd="a"), Take(fd="a"))
+    steps = (OpenWire(fd="a"), Add(fd="a"), Feed(fd="a", frame=_FRAME), Read(fd="a"), Take(fd="a"))
     packets = ReadPackets(packets=_segments(_FRAME))
     answers = ((Done(),), (Done(),), (Done(),), (packets, Closed()), (Frames(packets=()),))
     return case_of(
@@ -105,38 +106,38 @@ def _lifecycle() -> Case:
 
 
 def _cases() -> list[Case]:
-    parsed = ParseInput(bytes="0181280008001400100003000000", size=12)
+    parsed = ParseInput(bytes=bytes.fromhex("0181280008001400100003000000"), size=12)
     fields = msgspec.structs.replace(_HEADER, num_buffers=3)
-    emitted = HeaderBytes(bytes="01812800080014001000")
-    gso = {"hdr": _FRAME[10:30].hex(), "transport_hdr": _FRAME[30:50].hex()}
-    pays = tuple(_FRAME[50 + 8 * at : 58 + 8 * at].hex() for at in range(3))
+    emitted = HeaderBytes(bytes=bytes.fromhex("01812800080014001000"))
+    gso = {"hdr": _FRAME[10:30], "transport_hdr": _FRAME[30:50]}
+    pays = tuple(_FRAME[50 + 8 * at : 58 + 8 * at] for at in range(3))
     other = KernelDelivers(packets=_segments(_FRAME)[:1], because="kernels stop after the first")
     by_trait = (KernelSame(when={"uso": True}), KernelRefuses(when={"uso": False}, errno="EINVAL"))
     udp = {"requires": ("gso.udp4",)}
-    batch = BatchInput(packets=tuple(packet.hex() for packet in _PACKETS), poison="a5")
-    faulty = ReadInput(frame=_FRAME[:4].hex() + "0000" + _FRAME[6:].hex(), before=(_FRAME.hex(),))
+    batch = BatchInput(packets=tuple(_PACKETS), poison=b"\xa5")
+    faulty = ReadInput(frame=_FRAME[:4] + bytes(2) + _FRAME[6:], before=(_FRAME,))
     return [
-        case_of(ChecksumCase, "sums/three", ChecksumInput(data="010203", initial=1), Sum(sum=0x0403), _SAME),
+        case_of(ChecksumCase, "sums/three", ChecksumInput(data=b"\1\2\3", initial=1), Sum(sum=0x0403), _SAME),
         case_of(HeaderCase, "fields/parse", parsed, Fields(fields=fields)),
         case_of(HeaderCase, "fields/emit", EmitInput(fields=_HEADER), emitted),
         case_of(
-            HeaderCase, "fields/short", ParseInput(bytes="01"), Rejected(fault=_FAULT), sibling="header/fields/parse"
+            HeaderCase, "fields/short", ParseInput(bytes=b"\1"), Rejected(fault=_FAULT), sibling="header/fields/parse"
         ),
-        case_of(ReadCase, "cuts/two", ReadInput(frame=_FRAME.hex()), Packets(packets=_segments(_FRAME)), _SAME),
-        case_of(ReadCase, "cuts/udp", ReadInput(frame=_UDP.hex()), Packets(packets=_segments(_UDP)), by_trait, **udp),
+        case_of(ReadCase, "cuts/two", ReadInput(frame=_FRAME), Packets(packets=_segments(_FRAME)), _SAME),
+        case_of(ReadCase, "cuts/udp", ReadInput(frame=_UDP), Packets(packets=_segments(_UDP)), by_trait, **udp),
         case_of(
             ReadCase, "cuts/zero", faulty, Rejected(fault=_FAULT), (KernelRefuses(errno="EINVAL"),),
             sibling="read/cuts/two",
         ),
-        case_of(ReadCase, "cuts/other", ReadInput(frame=_FRAME.hex()), Packets(packets=_segments(_FRAME)), (other,)),
+        case_of(ReadCase, "cuts/other", ReadInput(frame=_FRAME), Packets(packets=_segments(_FRAME)), (other,)),
         case_of(
-            WriteCase, "plain/one", WriteInput(packet=_PACKETS[0].hex()),
-            Written(header="00" * 10, segments=(_PACKETS[0].hex(),)), _SAME,
+            WriteCase, "plain/one", WriteInput(packet=_PACKETS[0]),
+            Written(header=bytes(10), segments=(_PACKETS[0],)), _SAME,
         ),
-        case_of(WriteCase, "plain/empty", WriteInput(packet="", poison="ff"), Nothing()),
+        case_of(WriteCase, "plain/empty", WriteInput(packet=b"", poison=b"\xff"), Nothing()),
         case_of(
             WriteGsoCase, "joins/three", GsoInput(**gso, pays=pays),
-            Written(header=_FRAME[:10].hex(), segments=_segments(_FRAME)),
+            Written(header=_FRAME[:10], segments=_segments(_FRAME)),
             (KernelLoses(because="kernels lose it"),),
         ),
         case_of(
@@ -167,7 +168,7 @@ def file_of(topic: str, cases: Iterable[Case]) -> CorpusFile:
 
 def encoded(file: CorpusFile) -> bytes:
     """Return a file as `corpus build` writes it."""
-    return msgspec.json.format(msgspec.json.encode(file), indent=1) + b"\n"
+    return formatted(file)
 
 
 def write_corpus(root: Path) -> Path:

@@ -1,7 +1,6 @@
 """A conversation with an adapter by the plainest means: pipes, one JSON object a line, a deadline."""
 
 import contextlib
-import json
 import os
 import select
 import socket
@@ -11,10 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from tunproof.corpus.cases import Case, ChecksumCase, EmitInput, HeaderCase, ReadCase, WriteBatchCase, WriteCase
-from tunproof.corpus.model import from_hex
+from tunproof.corpus.codec import decoder, encode
 from tunproof.judge.outcome import Answered, Broken, Outcome, TurnedDown, Unable
 from tunproof.protocol.messages import SENTINEL, BatchReply, ErrorReply, HelloReply, OkReply, RejectedReply, Reply
 
@@ -36,7 +33,7 @@ class Talk:
         self._id = 0
 
     def say(self, message: dict[str, Any]) -> None:
-        self._in.write(json.dumps(message).encode() + b"\n")
+        self._in.write(encode(message) + b"\n")
         self._in.flush()
 
     def hear(self, while_waiting: Callable[[], None] | None = None) -> bytes:
@@ -58,19 +55,19 @@ class Talk:
             attach = {"fd": None, "name": None, "sentinel": SENTINEL.hex(), **attach}
         runner = {"name": "test", "version": "0"}
         self.say({"cmd": "hello", "protocol": [1], "runner": runner, "attach": attach, "descriptors": descriptors})
-        return msgspec.json.decode(self.hear(), type=HelloReply)
+        return decoder(HelloReply).decode(self.hear())
 
     def run(self, op: str, given: dict[str, Any], while_waiting: Callable[[], None] | None = None) -> Reply:
         self._id += 1
         self.say({"cmd": "run", "id": self._id, "op": op, "input": given})
-        reply: Reply = msgspec.json.decode(self.hear(while_waiting), type=Reply)
+        reply: Reply = decoder(Reply).decode(self.hear(while_waiting))
         assert reply.id == self._id
         return reply
 
     def batch(self, runs: Sequence[tuple[str, dict[str, Any]]]) -> tuple[Reply, ...]:
         messages = [{"cmd": "run", "id": 7 * i, "op": op, "input": given} for i, (op, given) in enumerate(runs)]
         self.say({"cmd": "batch", "runs": messages})
-        results = msgspec.json.decode(self.hear(), type=BatchReply).results
+        results = decoder(BatchReply).decode(self.hear()).results
         assert [reply.id for reply in results] == [7 * i for i in range(len(runs))]
         return results
 
@@ -121,7 +118,7 @@ def runs_of(case: Case) -> list[dict[str, Any]]:
             return [{"data": given.data, "initial": given.initial}]
         case HeaderCase():
             emit = isinstance(given, EmitInput)
-            what = {"bytes": None, "fields": msgspec.to_builtins(given.fields)} if emit else {"bytes": given.bytes}
+            what = {"bytes": None, "fields": given.fields} if emit else {"bytes": given.bytes}
             common = {"direction": "emit" if emit else "parse", "size": given.size, "byte_order": given.byte_order}
             return [{"fields": None, **common, **what}]
         case ReadCase():
@@ -141,11 +138,11 @@ def outcome_of(reply: Reply, frames: Sequence[bytes] = ()) -> Outcome:
         case OkReply(sum=None, fields=None, bytes=None, packets=None, frames=None):
             return Answered(list(frames))
         case OkReply(packets=None, frames=None, sum=total, fields=fields, bytes=header):
-            return Answered(bytes.fromhex(header) if header is not None else fields if fields is not None else total)
+            return Answered(header if header is not None else fields if fields is not None else total)
         case OkReply(packets=packets, frames=written):
-            return Answered(from_hex(packets if packets is not None else written or ()))
+            return Answered(list(packets if packets is not None else written or ()))
         case RejectedReply(detail=detail):
-            return TurnedDown(detail, (*from_hex(reply.packets), *from_hex(reply.frames), *frames))
+            return TurnedDown(detail, (*reply.packets, *reply.frames, *frames))
         case ErrorReply(detail=detail, trace=trace):
             return Broken("error", detail, trace)
     return Unable(reply.what)

@@ -42,7 +42,7 @@ def gone(mark):
 
 
 def rogue(way):
-    return [sys.executable, str(HERE / "rogue.py"), way, VICTIM.input.data]
+    return [sys.executable, str(HERE / "rogue.py"), way, VICTIM.input.data.hex()]
 
 
 def check(*arguments, **options):

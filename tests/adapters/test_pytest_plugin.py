@@ -53,7 +53,7 @@ SUBJECT = """
 
 
 def rogue(way, victim=VICTIM):
-    return f"{sys.executable} {ROGUE} {way} {victim.input.data}"
+    return f"{sys.executable} {ROGUE} {way} {victim.input.data.hex()}"
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def junit(tmp_path, tag):
 
 def make(tmp_path, deed, victim=VICTIM):
     """Write a subject, and return its name."""
-    text = textwrap.dedent(SUBJECT).format(victim=victim.input.data, deed=deed)
+    text = textwrap.dedent(SUBJECT).format(victim=victim.input.data.hex(), deed=deed)
     (tmp_path / "mine.py").write_text(text)
     return "python:mine:Sums"
 
@@ -279,7 +279,7 @@ def test_ctrl_c(session, tmp_path):
         "from tunproof.protocol.kits import adapter\n"
         "right = adapter.checksum\n"
         "def checksum(data, initial):\n"
-        f"    if data.hex() == {VICTIM.input.data!r}:\n"
+        f"    if data.hex() == {VICTIM.input.data.hex()!r}:\n"
         "        os.kill(int(os.environ['SESSION']), 2)\n"
         "        time.sleep(1000)\n"
         "    return right(data, initial)\n"

@@ -171,7 +171,7 @@ def test_on_a_device_it_reads_and_writes(mode: str, namespace: lab.Namespace, lo
             assert end.recv(1 << 17) == bytes(10) + PACKET
             end.sendto(bytes(10) + PACKET, ("tun9", 0x0800))
             end.sendto(SENTINEL_FRAME, ("tun9", 0x0800))
-            assert talk.run("read", {"frame": None}) == OkReply(id=2, packets=(PACKET.hex(),))
+            assert talk.run("read", {"frame": None}) == OkReply(id=2, packets=(PACKET,))
     finally:
         assert talk.end() == 0
 
@@ -253,7 +253,7 @@ def test_a_new_life_begins_with_nothing_of_those_before(player: Player) -> None:
 
 
 def test_room_is_made_while_a_write_finishes(player: Player) -> None:
-    steps = (StartWrite(fd="a", packet=PACKET.hex(), count=64), FinishWrite(fd="a"))
+    steps = (StartWrite(fd="a", packet=PACKET, count=64), FinishWrite(fd="a"))
     assert answers(player, *OPENED, *steps)[2:] == [Waiting(), Done()]
 
 
@@ -265,12 +265,12 @@ def test_a_step_about_something_that_no_step_made_is_an_error_of_the_adapter(pla
 
 def test_a_feed_that_nobody_can_get_is_an_error(player: Player) -> None:
     with pytest.raises(StepBrokenError, match=r"Broken pipe"):
-        answers(player, *OPENED, Close(), Feed(fd="a", frame="00"))
+        answers(player, *OPENED, Close(), Feed(fd="a", frame=bytes.fromhex("00")))
 
 
 def test_a_feed_to_a_wire_that_no_step_made_names_the_step(player: Player) -> None:
     with pytest.raises(ValueError, match=r"step 2 \(Feed"):
-        answers(player, *OPENED, Feed(fd="b", frame="00"))
+        answers(player, *OPENED, Feed(fd="b", frame=bytes.fromhex("00")))
 
 
 @pytest.mark.parametrize(

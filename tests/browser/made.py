@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 
 from tunproof.corpus.cases import Case
-from tunproof.corpus.model import to_hex
 from tunproof.judge.decide import decide
 from tunproof.judge.outcome import Answered, Broken, Outcome, TurnedDown
 from tunproof.judge.verdict import Kind
@@ -76,9 +75,9 @@ def _got(case: Case, outcome: Outcome) -> Got | None:
     what = "packets" if case.id.startswith("read/") else "frames"
     match outcome:
         case Answered(value=value) if case.id.startswith(("read/", "write")):
-            return Got(what=what, packets=to_hex(value))
+            return Got(what=what, packets=tuple(value))
         case Answered(value=value):
             return Got(what="value", value=value.hex() if isinstance(value, bytes) else str(value))
         case TurnedDown(frames=frames):
-            return Got(what=what, packets=to_hex(frames))
+            return Got(what=what, packets=tuple(frames))
     return None

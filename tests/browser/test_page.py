@@ -219,8 +219,8 @@ def test_the_command_can_be_copied(show: Show) -> None:
 
 def test_a_written_frame_shows_its_vnet_header_apart(show: Show) -> None:
     case = next(case for case in corpus().select("write_gso/tcp4/*") if case.expect.__class__.__name__ == "Written")
-    frame = bytes.fromhex(case.expect.header) + case.input.whole
-    bad = (frame[:4] + b"\x07\0" + frame[6:]).hex()
+    frame = case.expect.header + case.input.whole
+    bad = frame[:4] + b"\x07\0" + frame[6:]
     made = finished([result(case, difference="V5", got=Got(what="frames", packets=(bad,)))])
     browser = show(made, at=case.id)
     lines = browser.run("return document.querySelectorAll('.dump')[1].textContent").splitlines()

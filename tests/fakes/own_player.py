@@ -140,7 +140,7 @@ class Player:
         """Read."""
         packets = self.queues[fd].read()
         self.reads[fd].append(list(packets))
-        return steps.ReadPackets(packets=tuple(bytes(packet).hex() for packet in packets))
+        return steps.ReadPackets(packets=tuple(bytes(packet) for packet in packets))
 
     def look(self, step: steps.Look) -> Answer:
         """Look at what was lent."""
@@ -148,11 +148,11 @@ class Player:
             packet = bytes(self.reads[step.fd][-1 - step.reads_ago][step.packet])
         except ValueError:
             return steps.Released()
-        return steps.ReadPackets(packets=(packet.hex(),))
+        return steps.ReadPackets(packets=(packet,))
 
     def grow(self, step: steps.Grow) -> Answer:
         """Append to a packet, if the queue lets one."""
-        return self.now(self.queues[step.fd].grow, step.packet, bytes.fromhex(step.data))
+        return self.now(self.queues[step.fd].grow, step.packet, step.data)
 
     def write_gso(self, step: steps.WriteGsoStep) -> Answer:
         """Write a superpacket."""
@@ -161,7 +161,7 @@ class Player:
 
     def start_write(self, step: steps.StartWrite) -> Answer:
         """Write until there is no room."""
-        queue, packet = self.queues[step.fd], bytes.fromhex(step.packet)
+        queue, packet = self.queues[step.fd], step.packet
         return self.begin(steps.FinishWrite, step.fd, lambda: _done(lambda: _repeat(queue.write, packet, step.count)))
 
     def finish_write(self, step: steps.FinishWrite) -> Answer:

@@ -27,14 +27,14 @@ class OwnValues(Arithmetic, Subject):
         values = struct.unpack_from(self.layout(size, byte_order), data)
         fields = dict(zip(_NAMES, values, strict=False))
         if size >= 24:
-            fields["rest"] = data[12:24].hex()
+            fields["rest"] = data[12:24]
         return VnetFields(**fields)
 
     def emit_header(self, fields: VnetFields, size: int, byte_order: str) -> bytes:
         """See `Subject.emit_header`."""
         self.check_size(size)
         values = [getattr(fields, name) or 0 for name in _NAMES]
-        rest = bytes.fromhex(fields.rest or "00" * 12)
+        rest = fields.rest or bytes(12)
         if len(rest) != 12:
             turn_down("rest")
         values = [self.narrow(value, width) for value, width in zip(values, _WIDTHS, strict=True)]

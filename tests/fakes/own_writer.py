@@ -30,9 +30,9 @@ class Pieces:
     """The arguments of one `write_gso`."""
 
     def __init__(self, arguments: GsoArguments) -> None:
-        self.hdr = bytes.fromhex(arguments.hdr)
-        self.transport = bytes.fromhex(arguments.transport_hdr)
-        self.pays = [bytes.fromhex(pay) for pay in arguments.pays]
+        self.hdr = arguments.hdr
+        self.transport = arguments.transport_hdr
+        self.pays = list(arguments.pays)
         self.headers = self.hdr + self.transport
         self.whole = self.headers + b"".join(self.pays)
 

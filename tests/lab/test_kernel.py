@@ -17,7 +17,7 @@ from tio.linux import ABOUT, Delivered, Refused, Trait
 from tunproof import lab
 from tunproof.corpus.cases import ChecksumCase, Packets, ReadCase, WriteBatchCase
 from tunproof.corpus.load import load
-from tunproof.corpus.model import KernelLoses, KernelRefuses, from_hex
+from tunproof.corpus.model import KernelLoses, KernelRefuses
 from tunproof.judge.verdict import Kind
 from tunproof.kernel.describe import regressions, tell
 from tunproof.kernel.probes import PROBES, UNSEEN, Probed, running_kernel, running_traits
@@ -71,7 +71,7 @@ def test_a_wrong_byte_is_found_and_named() -> None:
     case = load().cases["read/tcp4/two-segments"]
     assert isinstance(case.expect, Packets)
     first, second = case.expect.packets
-    wrong = second[: 2 * 24] + "deadbeef" + second[2 * 28 :]
+    wrong = second[:24] + b"\xde\xad\xbe\xef" + second[28:]
     text = explained(planted(case.id, expect=Packets(packets=(first, wrong))))
     assert text.startswith("packet 1, tcp.sequence at byte 24: expected 3735928559, got 16909068")
     assert "[de][ad][be][ef]" in text
@@ -115,7 +115,7 @@ def test_a_batch_is_put_to_a_kernel_frame_by_frame() -> None:
         case for case in load().cases.values() if isinstance(case, WriteBatchCase) and len(case.expect.ideal) > 1
     )
     questions, _ = prepare([case], running_traits())
-    assert [question.frame.hex() for question in questions] == list(case.expect.example)
+    assert [question.frame for question in questions] == list(case.expect.example)
 
 
 def test_a_checksum_is_put_to_a_kernel_as_a_packet_to_complete() -> None:
@@ -232,7 +232,7 @@ def test_a_kernel_that_is_wrong_fails_in_its_stream() -> None:
         probed=Probed(frozenset({Trait.USO}), {}),
         cases=1,
         agree=0,
-        disagreements=(Disagreement(case, Delivered(tuple(from_hex(case.expect.packets))), got),),
+        disagreements=(Disagreement(case, Delivered(tuple(case.expect.packets)), got),),
         not_applicable={},
         seconds=0.1,
     )

@@ -38,8 +38,8 @@ from tunproof.subjects.subject import UnsupportedError
 
 pytestmark = pytest.mark.lab
 
-PACKET = "45000014000000004011000000000000000000ff"
-FRAME = "00" * 10 + PACKET
+PACKET = bytes.fromhex("45000014000000004011000000000000000000ff")
+FRAME = bytes(10) + PACKET
 TUN = OpenTun(fd="a", device="tun0", flags=("TUN", "NO_PI", "VNET_HDR"))
 UP, DOWN = Link(device="tun0", state="up"), Link(device="tun0", state="down")
 _USO_LIVES = ("one-queue", "as-much-as-a-former-user")
@@ -108,7 +108,7 @@ def test_a_former_user_gets_what_the_kernel_has(monkeypatch: pytest.MonkeyPatch)
 def test_a_kernel_that_takes_no_udp_superpackets_leaves_the_script_unsupported(
     gso_type: str, error: type[Exception]
 ) -> None:
-    refused = f"01{gso_type}{'00' * 8}" + PACKET  # with gso_size 0 every kernel refuses
+    refused = bytes.fromhex(f"01{gso_type}{'00' * 8}") + PACKET  # with gso_size 0 every kernel refuses
     with pytest.raises(error):
         answers(TUN, Add(fd="a"), UP, Feed(fd="a", frame=refused))
 

@@ -14,6 +14,7 @@ from tunproof.authoring.lint import CASE_RULES, Looked
 from tunproof.authoring.promote import promote
 from tunproof.authoring.record import DisagreementError, Recorder
 from tunproof.corpus.cases import Case, GsoInput
+from tunproof.corpus.codec import builtins_of
 from tunproof.corpus.load import Corpus, load
 from tunproof.kernel.probes import running_traits
 from tunproof.lab import Exchange
@@ -99,7 +100,7 @@ def complaints(case: Case, corpus: Corpus) -> list[tuple[str, str]]:
 def test_a_frame_is_recorded(built: bytes, tmp_path: Path, recorder: Recorder, corpus: Corpus) -> None:
     got = as_json(recorder.exchange.send(built, 0))
     case = recorded(finding_of("read", {"frame": built.hex()}, got), tmp_path, recorder, corpus)
-    assert case.input.frame == built.hex()  # type: ignore[union-attr]
+    assert case.input.frame == built  # type: ignore[union-attr]
     assert complaints(case, corpus) == []
 
 
@@ -113,14 +114,14 @@ def test_a_frame_is_recorded(built: bytes, tmp_path: Path, recorder: Recorder, c
     ],
 )
 def test_a_write_gso_is_recorded(made: GsoPieces, tmp_path: Path, recorder: Recorder, corpus: Corpus) -> None:
-    pays = tuple(pay.hex() for pay in made.pays)
-    given = {"hdr": made.hdr.hex(), "transport_hdr": made.transport_hdr.hex(), "pays": pays}
+    pays = tuple(made.pays)
+    given = {"hdr": made.hdr, "transport_hdr": made.transport_hdr, "pays": pays}
     try:
         (written,) = recorder.reference.write_gso(GsoInput(**given), ())
         got = as_json(recorder.exchange.send(written, 0))
     except TurnedDownError:
         got = {"outcome": "lost"}
-    case = recorded(finding_of("write_gso", given, got), tmp_path, recorder, corpus)
+    case = recorded(finding_of("write_gso", builtins_of(given), got), tmp_path, recorder, corpus)
     assert (case.input.hdr, case.input.pays) == (given["hdr"], pays)  # type: ignore[union-attr]
     assert complaints(case, corpus) == []
 

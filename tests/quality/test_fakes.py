@@ -11,12 +11,12 @@ import functools
 from collections import defaultdict
 from dataclasses import dataclass
 
-import msgspec
 import pytest
 
 from fakes import FAKES, OWN
 from fakes.base import Fake
 from tunproof.corpus.cases import Case
+from tunproof.corpus.codec import encode
 from tunproof.corpus.load import Corpus, load
 from tunproof.judge.verdict import Kind, Verdict
 from tunproof.subjects.asker import judge
@@ -66,7 +66,7 @@ def corpus() -> Corpus:
 def sample() -> frozenset[str]:
     by_operation = defaultdict(list)
     for case in corpus().cases.values():
-        if len(msgspec.json.encode(case.input)) < _BULKY:
+        if len(encode(case.input)) < _BULKY:
             by_operation[_operation(case)].append(case.id)
     return frozenset(name for operation, names in by_operation.items() for name in names[:: _STRIDE.get(operation, 1)])
 

@@ -25,7 +25,6 @@ from tunfuzz.peer.run import run
 from tunproof.authoring.oracle import batched
 from tunproof.corpus.cases import BatchInput, ReadInput, WriteBatchCase
 from tunproof.corpus.load import Corpus, load
-from tunproof.corpus.model import from_hex
 from tunproof.judge.outcome import Answered, TurnedDown
 from tunproof.runs import findings
 from tunproof.subjects.asker import Asked, Direct
@@ -178,7 +177,7 @@ def test_a_refusal_is_right_where_kernels_refuse_or_lose_it(case_id: str, may_be
 
 def test_other_checksums_are_right_behind_a_wrong_partial_and_nothing_else_is() -> None:
     case = corpus().cases["read/tcp4/partial-one-too-large"]
-    right = from_hex(case.expect.packets)  # type: ignore[union-attr]
+    right = case.expect.packets  # type: ignore[union-attr]
     assert waived(case, Answered([packet[:36] + b"\1\2" + packet[38:] for packet in right]))
     assert not waived(case, Answered([packet[:24] + b"\7\7" + packet[26:] for packet in right]))
 
@@ -205,8 +204,8 @@ def test_the_constraints_of_batches_are_those_that_scapy_reads_off_them() -> Non
     for case in list(corpus().cases.values()):
         if not isinstance(case, WriteBatchCase) or len(case.input.packets) > 12:
             continue
-        packets = from_hex(case.input.packets)
-        mine, right = constraints(packets, from_hex(case.expect.example)), batched(packets)
+        packets = case.input.packets
+        mine, right = constraints(packets, case.expect.example), batched(packets)
         for name in ("silent", "optional", "repairable", "unsummed"):
             assert getattr(mine, name) == getattr(right, name), (case.id, name)
         assert sorted(mine.order) == sorted(right.order), case.id
@@ -219,5 +218,5 @@ def test_batches_that_are_joined_otherwise_are_no_difference() -> None:
     with Reference() as reference:
         for case in corpus().select("write_batch/flows/*"):
             given = BatchInput(packets=case.input.packets)  # type: ignore[union-attr]
-            alone = [bytes(10) + packet for packet in from_hex(given.packets) if packet]
+            alone = [bytes(10) + packet for packet in given.packets if packet]
             assert judged(Asked(case_of(given, reference), Answered(alone)), claims=True).rule == "", case.id

@@ -316,7 +316,7 @@ def answered(lifecycle: Lifecycle, kind: type[Step], answer: object) -> bool:
 
 
 OPENED = (OpenWire(fd="a"), Add(fd="a"))
-PACKET = cargo.plain(2).hex()
+PACKET = cargo.plain(2)
 
 
 def test_a_lifecycle_is_one_queue() -> None:
@@ -370,4 +370,4 @@ def test_a_superpacket_that_is_written_has_two_segments() -> None:
     )
     *_, step = steps(lifecycle)
     assert isinstance(step, WriteGsoStep)
-    assert step.pays == tuple(pay.hex() for pay in cargo.superpacket(2, 2).pays)
+    assert step.pays == tuple(cargo.superpacket(2, 2).pays)

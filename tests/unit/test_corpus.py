@@ -30,7 +30,7 @@ CASES = list(CORPUS.cases.values())
 def expected_packets(case: Case) -> list[bytes]:
     match case.expect:
         case Packets(packets=packets) | Written(segments=packets):
-            return [bytes.fromhex(packet) for packet in packets]
+            return list(packets)
     return []
 
 

@@ -14,6 +14,7 @@ import pytest
 from scapy.layers.inet import TCP
 
 from tunproof.corpus.cases import Case, Packets, ReadCase
+from tunproof.corpus.codec import decoder
 from tunproof.corpus.model import digest_of
 from tunproof.errors import EnvironmentProblem, UsageError
 from tunproof.packets.builder import ip4, payload, pieces, superpacket
@@ -91,10 +92,10 @@ def test_the_text_says_what_was_expected_what_was_got_and_how_to_repeat_it(tmp_p
 
 def test_the_case_is_one_of_the_corpus(tmp_path: Path) -> None:
     folder = keep(tmp_path, found(expected=DELIVERED, got={"outcome": "lost"}))
-    case = msgspec.json.decode((folder / "case.json").read_bytes(), type=Case)
+    case = decoder(Case).decode((folder / "case.json").read_bytes())
     assert isinstance(case, ReadCase)
     assert case.id == "read/found/2-4-csum-start-floor"
-    assert case.expect == Packets(packets=(PACKET.hex(),))
+    assert case.expect == Packets(packets=(PACKET,))
     assert case.digest == digest_of(case.input, case.expect)
 
 

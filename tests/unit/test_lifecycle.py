@@ -47,8 +47,8 @@ from tunproof.subjects.lifecycle.nearside import NearSide
 from tunproof.subjects.lifecycle.player import play
 from tunproof.subjects.subject import UnsupportedError
 
-PACKET = "45000014000000004011000000000000000000ff"
-FRAME = "00" * 10 + PACKET
+PACKET = bytes.fromhex("45000014000000004011000000000000000000ff")
+FRAME = bytes(10) + PACKET
 OPENED = (OpenWire(fd="a"), Add(fd="a"))
 
 

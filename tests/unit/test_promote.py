@@ -15,8 +15,8 @@ from tunproof.authoring.draft import Draft
 from tunproof.authoring.promote import promote, write_new
 from tunproof.cli.corpus import corpus_app
 from tunproof.corpus.cases import GsoInput, ReadInput
+from tunproof.corpus.codec import builtins_of, encode
 from tunproof.corpus.load import CORPORA, Corpus, load
-from tunproof.corpus.model import from_hex
 from tunproof.errors import EnvironmentProblem, UsageError
 from tunproof.packets.builder import GsoPieces, frame, ip4, ip6, patched, payload, pieces, superpacket, whole
 from tunproof.runs.findings import Finding, keep
@@ -83,7 +83,7 @@ def test_what_is_odd_about_a_frame_is_said_by_the_name_of_its_field(built: bytes
 
 def test_random_damage_to_every_kind_of_frame_is_said_byte_for_byte(corpus: Corpus) -> None:
     numbers = random.Random(20)
-    frames = [bytes.fromhex(case.input.frame) for case in corpus.cases.values() if isinstance(case.input, ReadInput)]
+    frames = [case.input.frame for case in corpus.cases.values() if isinstance(case.input, ReadInput)]
     for built in numbers.sample([one for one in frames if 10 < len(one) < 4000], 80):
         damaged = bytearray(built)
         for _ in range(numbers.randint(0, 3)):
@@ -95,13 +95,13 @@ def test_random_damage_to_every_kind_of_frame_is_said_byte_for_byte(corpus: Corp
 def test_arguments_of_write_gso_are_said_byte_for_byte(corpus: Corpus) -> None:
     inputs = [case.input for case in corpus.cases.values() if isinstance(case.input, GsoInput)]
     for given in random.Random(20).sample(inputs, 30):
-        code = promote(found(operation="write_gso", input=msgspec.to_builtins(given)), corpus).code
+        code = promote(found(operation="write_gso", input=builtins_of(given)), corpus).code
         built = loaded(code).built
         if isinstance(built, GsoInput):
             assert built == given
         else:
             got = (built.hdr, built.transport_hdr, list(built.pays))  # type: ignore[union-attr]
-            assert got == (*from_hex([given.hdr, given.transport_hdr]), from_hex(given.pays))
+            assert got == (given.hdr, given.transport_hdr, list(given.pays))
 
 
 def test_what_scapy_cannot_say_is_hex_with_the_bytes_named(corpus: Corpus) -> None:
@@ -129,14 +129,14 @@ def test_what_scapy_cannot_say_is_hex_with_the_bytes_named(corpus: Corpus) -> No
 )
 def test_every_operation_is_said_as_it_was_found(operation: str, given: dict[str, object], corpus: Corpus) -> None:
     built = loaded(promote(found(kind="adapter", operation=operation, input=given), corpus).code).built
-    assert msgspec.json.decode(msgspec.json.encode(built)) == given
+    assert msgspec.json.decode(encode(built)) == given
 
 
 def test_the_fields_of_a_header_are_said_as_they_were_found(corpus: Corpus) -> None:
     names = ("flags", "gso_type", "hdr_len", "gso_size", "csum_start", "csum_offset")
     given = {"direction": "emit", "fields": dict.fromkeys(names, 0) | {"gso_type": 5}, "size": 12}
     built = loaded(promote(found(kind="adapter", operation="header", input=given), corpus).code).built
-    assert msgspec.json.decode(msgspec.json.encode(built)) == given
+    assert msgspec.json.decode(encode(built)) == given
 
 
 def test_the_id_is_free_and_says_what_is_special(corpus: Corpus) -> None:

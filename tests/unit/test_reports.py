@@ -22,7 +22,7 @@ from fakes.reading import CwrOnEverySegment
 from fakes.writing import EmptyFragmentCrashes
 from tunproof.corpus.cases import Case
 from tunproof.corpus.load import Corpus, load
-from tunproof.corpus.model import KernelDelivers, from_hex
+from tunproof.corpus.model import KernelDelivers
 from tunproof.errors import EnvironmentProblem, UsageError
 from tunproof.judge.verdict import Kind
 from tunproof.packets.pcapng import Captured, capture
@@ -162,9 +162,9 @@ def test_a_kernel_is_held_against_what_kernels_like_it_do() -> None:
         if isinstance(answer, KernelDelivers) and all(answer.when.values())
     )
     asked = run(mode="kernel", traits=tuple(answer.when))
-    assert right_ones(case, asked) == (from_hex(answer.packets), False)
+    assert right_ones(case, asked) == (answer.packets, False)
     assert explain(result(case), asked, corpus()).expected.startswith("this kernel delivers")
-    assert right_ones(case, run())[0] != from_hex(answer.packets)
+    assert right_ones(case, run())[0] != answer.packets
 
 
 # Expected beside got.
@@ -184,8 +184,8 @@ def test_only_the_packets_that_differ_are_paired_and_the_field_is_named() -> Non
 def test_missing_and_extra_packets_stand_alone() -> None:
     case = corpus().cases[CWR]
     right, _ = right_ones(case, run())
-    missing = pairs(case, run(), Got(what="packets", packets=[one.hex() for one in right[:2]]))
-    extra = pairs(case, run(), Got(what="packets", packets=[one.hex() for one in (*right, b"\x45")]))
+    missing = pairs(case, run(), Got(what="packets", packets=right[:2]))
+    extra = pairs(case, run(), Got(what="packets", packets=(*right, b"\x45")))
     assert [(one.expected, one.got) for one in missing] == [(right[2], None)]
     assert [(one.expected, one.got) for one in extra] == [(None, b"\x45")]
 
@@ -195,10 +195,10 @@ def test_a_written_frame_is_compared_from_its_vnet_header_on() -> None:
     (frame,), framed = right_ones(case, run())
     assert framed
     wrong = frame[:4] + b"\x07\0" + frame[6:30] + bytes([frame[30] ^ 1]) + frame[31:]
-    (pair,) = pairs(case, run(), Got(what="frames", packets=(wrong.hex(),)))
+    (pair,) = pairs(case, run(), Got(what="frames", packets=(wrong,)))
     assert pair.place == "vnet.gso_size at byte 4 of the vnet header"
     assert [name for name, _, _ in pair.fields()][:1] == ["vnet.gso_size"]
-    (short,) = pairs(case, run(), Got(what="frames", packets=(frame[:5].hex(),)))
+    (short,) = pairs(case, run(), Got(what="frames", packets=(frame[:5],)))
     assert short.fields() == []
 
 
@@ -304,7 +304,7 @@ def hostile() -> Results:
         [
             result(corpus().cases[CWR], known=known, got=Got(what="value", value=HOSTILE), **said),
             nobody,
-            msgspec.structs.replace(nobody, id="../../etc/passwd", got=Got(what="packets", packets=("45",))),
+            msgspec.structs.replace(nobody, id="../../etc/passwd", got=Got(what="packets", packets=(b"E",))),
         ],
         subject=HOSTILE,
         kernel=HOSTILE,
@@ -461,7 +461,7 @@ def test_a_page_of_passes_stays_small() -> None:
 
 
 def test_a_page_on_which_everything_is_wrong_stays_loadable() -> None:
-    got = Got(what="packets", packets=("45" * 1500,) * 40)
+    got = Got(what="packets", packets=(b"\x45" * 1500,) * 40)
     made = finished(result(case, difference="x" * 5000, got=got, stderr="y" * 9000) for case in corpus().cases.values())
     assert len(page([made], corpus())) < 20_000_000
 
@@ -472,7 +472,7 @@ def test_bytes_are_there_around_the_difference_only() -> None:
     )
     right = list(right_ones(case, run())[0])
     right[0] = right[0][:1000] + bytes([right[0][1000] ^ 1]) + right[0][1001:]
-    made = finished([result(case, got=Got(what="packets", packets=[one.hex() for one in right]))])
+    made = finished([result(case, got=Got(what="packets", packets=right))])
     (told,) = page_data([made], corpus())["cases"]
     (pair,) = told["of"]["0"]["pairs"]
     assert pair["start"] == 960
@@ -582,13 +582,13 @@ def test_an_incomplete_stream_is_no_report(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", ["memory", "kernel"])
 def test_no_bytes_that_came_out_break_a_report(what: str, mode: str) -> None:
     came = (
-        "",
-        "45",
-        "00" * 10,
-        "01" * 12,
-        "ff" * 50,
-        "0105" + "00" * 8 + "60" + "00" * 60,
-        "01012800080014001000" + "45" * 60,
+        b"",
+        b"\x45",
+        bytes(10),
+        b"\x01" * 12,
+        b"\xff" * 50,
+        b"\x01\x05" + bytes(8) + b"\x60" + bytes(60),
+        bytes.fromhex("01012800080014001000") + b"\x45" * 60,
     )
     got = Got(what=what, packets=() if what == "value" else came, value="zz" if what == "value" else "")
     cases = list(corpus().cases.values())[::3]

@@ -17,7 +17,6 @@ from tio.transport import Layers
 from tunfuzz.build import FRAGMENT, TCP, UDP
 from tunfuzz.peer.repair import layers_of
 from tunproof.corpus.cases import Joined
-from tunproof.corpus.model import to_hex
 from tunproof.judge.batch import inspect_batch
 
 __all__ = ["constraints"]
@@ -66,7 +65,7 @@ def constraints(packets: Sequence[bytes], frames: Sequence[bytes]) -> Joined:
         repairable=tuple(wrong),
         unsummed=tuple(index for index in unsummed if packets[index][0] >> 4 == 4),
         ideal=(),
-        example=to_hex(frames),
+        example=tuple(frames),
     )
     return Joined(
         **{name: getattr(known, name) for name in Joined.__struct_fields__ if name != "ideal"},

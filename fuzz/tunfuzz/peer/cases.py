@@ -37,7 +37,8 @@ from tunproof.corpus.cases import (
     WriteInput,
     Written,
 )
-from tunproof.corpus.model import Basis, from_hex, to_hex
+from tunproof.corpus.codec import convert
+from tunproof.corpus.model import Basis
 from tunproof.judge.outcome import Answered, Outcome, TurnedDown
 from tunproof.packets.frame import cut
 from tunproof.subjects.asker import ask
@@ -96,7 +97,7 @@ def operation_of(given: Input) -> str:
 
 def input_of(operation: str, values: dict[str, Any]) -> Input:
     """Return the input of an operation that a finding's JSON has. Raises `msgspec.ValidationError`, `KeyError`."""
-    given: Input = msgspec.convert(values, _INPUTS[operation])
+    given: Input = convert(values, _INPUTS[operation])
     return given
 
 
@@ -111,7 +112,7 @@ def case_of(given: Input, reference: Subject) -> Case:
 
 def complete(case: WriteBatchCase) -> WriteBatchCase:
     """Return the case of a batch with all constraints; they cost more than the batch, and most frames need none."""
-    packets, frames = from_hex(case.input.packets), from_hex(case.expect.example)
+    packets, frames = case.input.packets, case.expect.example
     return msgspec.structs.replace(case, expect=constraints(packets, frames))
 
 
@@ -133,21 +134,21 @@ def _answered(given: Input, value: Any) -> Expectation:
         case ParseInput():
             return Fields(fields=value)
         case EmitInput():
-            return HeaderBytes(bytes=value.hex())
+            return HeaderBytes(bytes=value)
         case ReadInput():
-            return Packets(packets=to_hex(value))
+            return Packets(packets=tuple(value))
         case BatchInput():
-            return msgspec.structs.replace(_NO_BATCH, example=to_hex(value))
-    return Written(header=value[0][:_VNET].hex(), segments=to_hex(cut(value[0]))) if value else Nothing()
+            return msgspec.structs.replace(_NO_BATCH, example=tuple(value))
+    return Written(header=value[0][:_VNET], segments=tuple(cut(value[0]))) if value else Nothing()
 
 
 def _required(given: Input) -> tuple[str, ...]:
     """Return what a subject must claim to be asked this."""
     match given:
         case ReadInput(frame=frame):
-            return _of_frame(bytes.fromhex(frame[:22]))
+            return _of_frame(frame[:22])
         case GsoInput(hdr=hdr):
-            return _of_header(bytes.fromhex(hdr))
+            return _of_header(hdr)
         case ParseInput(size=size, byte_order=order):
             return _of_vnet("header.parse", size, order)
         case EmitInput(size=size, byte_order=order, fields=fields):

@@ -27,7 +27,6 @@ from tunproof.corpus.cases import (
     WriteInput,
 )
 from tunproof.corpus.load import Corpus
-from tunproof.corpus.model import from_hex, to_hex
 
 __all__ = ["BLOCK", "Inputs"]
 
@@ -59,7 +58,7 @@ class Inputs:
             yield [self._one(random, number) for _ in range(BLOCK)]
 
     def _read(self) -> Iterator[bytes]:
-        corpus = [bytes.fromhex(given.frame) for given in self._golden.small if isinstance(given, ReadInput)]
+        corpus = [given.frame for given in self._golden.small if isinstance(given, ReadInput)]
         numbers = (_WAYS * number for number in count())
         return chain.from_iterable(
             (frame for frame, _ in block_of_frames(self._seed, number, corpus)) for number in numbers
@@ -68,7 +67,7 @@ class Inputs:
     def _one(self, random: Random, number: int) -> Input:
         match self._operation:
             case "read" if random.random() > _AS_IT_IS / 2:
-                return ReadInput(frame=next(self._frames).hex())
+                return ReadInput(frame=next(self._frames))
             case "checksum":
                 return _checksum(random)
             case "header":
@@ -89,14 +88,14 @@ def _checksum(random: Random) -> ChecksumInput:
     length = random.choice((random.randrange(8), random.randrange(80), random.randrange(300), random.randrange(3000)))
     filling = random.random()
     data = bytes(length) if filling < 0.1 else b"\xff" * length if filling < 0.3 else random.randbytes(length)
-    return ChecksumInput(data=data.hex(), initial=random.choice((0, 0, 0xFFFF, 1, random.getrandbits(16))))
+    return ChecksumInput(data=data, initial=random.choice((0, 0, 0xFFFF, 1, random.getrandbits(16))))
 
 
 def _header(random: Random) -> ParseInput | EmitInput:
     size, order = random.choice(_SIZES), random.choice(_ORDERS)
     if random.random() < 0.5:
         length = size if random.random() < 0.6 else random.randrange(size + 8)
-        return ParseInput(bytes=random.randbytes(length).hex(), size=size, byte_order=order)  # type: ignore[arg-type]
+        return ParseInput(bytes=random.randbytes(length), size=size, byte_order=order)  # type: ignore[arg-type]
     words = [random.choice((*_WORDS, random.getrandbits(16))) for _ in range(5)]
     bytes_ = [word & 0xFF for word in (random.choice(_WORDS), random.getrandbits(8))]
     if random.random() < 0.1:
@@ -109,7 +108,7 @@ def _header(random: Random) -> ParseInput | EmitInput:
         csum_start=words[2],
         csum_offset=words[3],
         num_buffers=words[4] if size >= 12 else None,
-        rest=random.randbytes(12).hex() if size >= 24 else None,
+        rest=random.randbytes(12) if size >= 24 else None,
     )
     return EmitInput(fields=fields, size=size, byte_order=order)  # type: ignore[arg-type]
 
@@ -132,15 +131,15 @@ def _other_field(packet: bytes, random: Random, *, partial: bool) -> bytes:
     return changed if layers_of(changed) is not None else packet
 
 
-def _poison(random: Random) -> str | None:
-    return random.choice((None, "00", "ff", "a5"))
+def _poison(random: Random) -> bytes | None:
+    return random.choice((None, b"\x00", b"\xff", b"\xa5"))
 
 
 # A packet --------------------------------------------------------------------------------------------------------
 
 
 def _write(given: WriteInput, random: Random) -> WriteInput:
-    packet = bytes.fromhex(given.packet)
+    packet = given.packet
     match random.randrange(4):
         case 0:
             packet = packet[: random.randrange(len(packet) + 1)]
@@ -148,14 +147,14 @@ def _write(given: WriteInput, random: Random) -> WriteInput:
             packet += random.randbytes(random.randrange(20))
         case _:
             packet = _other_byte(packet, random)
-    return WriteInput(packet=packet.hex(), poison=_poison(random))
+    return WriteInput(packet=packet, poison=_poison(random))
 
 
 # Arguments of write_gso ------------------------------------------------------------------------------------------
 
 
 def _whole(given: GsoInput) -> GsoArguments:
-    return GsoArguments(bytes.fromhex(given.hdr), bytes.fromhex(given.transport_hdr), tuple(from_hex(given.pays)))
+    return GsoArguments(given.hdr, given.transport_hdr, given.pays)
 
 
 def _cut(data: bytes, size: int) -> tuple[bytes, ...]:
@@ -222,7 +221,7 @@ def _write_gso(given: GsoInput, random: Random) -> GsoInput:
 
 
 def _write_batch(given: BatchInput, random: Random) -> BatchInput:
-    packets = from_hex(given.packets[:_MOST_PACKETS])
+    packets = list(given.packets[:_MOST_PACKETS])
     if packets:
         at = random.randrange(len(packets))
         match random.randrange(8):
@@ -238,7 +237,7 @@ def _write_batch(given: BatchInput, random: Random) -> BatchInput:
                 packets[at] = _other_length(packets[at], random)
             case _:
                 packets[at] = _other_field(packets[at], random, partial=False)
-    return msgspec.structs.replace(given, packets=to_hex(packets), poison=_poison(random))
+    return msgspec.structs.replace(given, packets=tuple(packets), poison=_poison(random))
 
 
 def _other_length(packet: bytes, random: Random) -> bytes:

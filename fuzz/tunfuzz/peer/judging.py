@@ -16,7 +16,6 @@ from tunproof.corpus.cases import (
     WriteBatchCase,
     WriteCase,
 )
-from tunproof.corpus.model import from_hex
 from tunproof.judge.decide import decide
 from tunproof.judge.outcome import Answered, Cut, Outcome, TurnedDown
 from tunproof.judge.verdict import Kind, Verdict
@@ -98,7 +97,7 @@ def _is_example(case: WriteBatchCase, asked: Asked) -> bool:
     """Whether the frames are those of the reference, or nothing came that constraints could be about."""
     match asked.outcome:
         case Answered(value=frames):
-            return bool(frames == from_hex(case.expect.example))
+            return bool(frames == case.expect.example)
         case TurnedDown() | Cut():
             return False
     return True
@@ -149,7 +148,7 @@ def _vnet_field(case: HeaderCase, got: object) -> str:
         case Fields(fields=right):
             pass
         case HeaderBytes(bytes=text) if isinstance(got, bytes):
-            right, got = bytes.fromhex(text), got.ljust(len(text) // 2, b"\0")
+            right, got = text, got.ljust(len(text) // 2, b"\0")
             at = next((at for at, (one, other) in enumerate(zip(right, got, strict=False)) if one != other), len(right))
             return f"vnet.{next(name for name, end in _ENDS.items() if at < end)}"
     names = (name for name in _ENDS if getattr(right, name, None) != getattr(got, name, None))

@@ -72,7 +72,7 @@ def _write(rule: str, found: str, version: int) -> str:
 
 def _read(case: ReadCase, outcome: Outcome) -> str:
     try:
-        data = bytes.fromhex(case.input.frame)
+        data = case.input.frame
         frame = _Frame(VnetHeader.parse(data, byte_order="little"), data[_VNET:])
     except HeaderError:
         return ""
@@ -187,7 +187,7 @@ _REFUSAL: tuple[_Rule, ...] = (_hdr_len, _small, _trap, _nothing_to_cut, _wrong_
 def _other_packets(expect: Packets, frame: _Frame, outcome: Outcome) -> str:
     if not isinstance(outcome, Answered) or not isinstance(outcome.value, list):
         return ""
-    right = [bytes.fromhex(packet) for packet in expect.packets]
+    right = list(expect.packets)
     if name := _wrong_partial(frame):
         return name if same_packets(*(list(map(_without_checksum, each)) for each in (right, outcome.value))) else ""
     if _small(frame) and _cut_at_eight(frame, outcome.value):

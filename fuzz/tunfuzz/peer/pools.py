@@ -18,7 +18,6 @@ from tunfuzz.strategies import batches, frames, gso_arguments, packets
 from tunfuzz.values import GsoArguments
 from tunproof.corpus.cases import BatchInput, GsoInput, ReadInput, WriteInput
 from tunproof.corpus.load import Corpus
-from tunproof.corpus.model import to_hex
 
 __all__ = ["Pool", "examples", "golden", "gso_input"]
 
@@ -30,14 +29,14 @@ _BULKY_SHARE = 0.03  # of what is picked: such inputs take as long as fifty othe
 
 def gso_input(one: GsoArguments) -> GsoInput:
     """Return arguments of `write_gso` as a case has them."""
-    return GsoInput(hdr=one.hdr.hex(), transport_hdr=one.transport_hdr.hex(), pays=to_hex(one.pays))
+    return GsoInput(hdr=one.hdr, transport_hdr=one.transport_hdr, pays=tuple(one.pays))
 
 
 _STRATEGIES: dict[str, tuple[SearchStrategy[Any], Callable[[Any], Input]]] = {
-    "read": (frames(), lambda frame: ReadInput(frame=frame.hex())),
-    "write": (packets(), lambda packet: WriteInput(packet=packet.hex())),
+    "read": (frames(), lambda frame: ReadInput(frame=frame)),
+    "write": (packets(), lambda packet: WriteInput(packet=packet)),
     "write_gso": (gso_arguments(), gso_input),
-    "write_batch": (batches(), lambda packets: BatchInput(packets=to_hex(packets))),
+    "write_batch": (batches(), lambda packets: BatchInput(packets=tuple(packets))),
 }
 
 

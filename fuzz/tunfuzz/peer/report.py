@@ -9,7 +9,7 @@ import msgspec
 
 from tunfuzz.peer.cases import Input, input_of
 from tunfuzz.peer.judging import Judged
-from tunproof.corpus.model import to_hex
+from tunproof.corpus.codec import builtins_of
 from tunproof.errors import UsageError
 from tunproof.judge.outcome import Answered, Broken, Cut, TurnedDown
 from tunproof.runs import findings
@@ -64,8 +64,8 @@ def keep(  # noqa: PLR0913 (what is known of a finding)
         title=_title(operation, one),
         rule=one.rule,
         operation=operation,
-        input=msgspec.to_builtins(one.case.input),
-        expected=msgspec.to_builtins(one.case.expect),
+        input=builtins_of(one.case.input),
+        expected=builtins_of(one.case.expect),
         got=_got(one),
         flags=(flag,) if flag else (),
         subject=subject,
@@ -98,13 +98,13 @@ def _got(one: Judged) -> dict[str, Any]:
     what = "packets" if one.case.id.startswith("read/") else "frames"
     match one.asked.outcome:
         case Answered(value=list() as packets) if all(isinstance(packet, bytes) for packet in packets):
-            return {"outcome": "answered", what: list(to_hex(packets)), "detail": said}
+            return {"outcome": "answered", what: list(packets), "detail": said}
         case Answered(value=value):
             return {"outcome": "answered", "detail": f"{said}: {value.hex() if isinstance(value, bytes) else value}"}
         case Cut(packets=packets):
-            return {"outcome": "delivered", "packets": list(to_hex(packets)), "detail": said}
+            return {"outcome": "delivered", "packets": list(packets), "detail": said}
         case TurnedDown(reason=reason, frames=frames):
-            return {"outcome": "turned down", what: list(to_hex(frames)), "detail": reason}
+            return {"outcome": "turned down", what: list(frames), "detail": reason}
     return {"outcome": str(one.verdict.kind), "detail": said}
 
 

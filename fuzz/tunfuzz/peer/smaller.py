@@ -4,7 +4,7 @@ Greedy and deterministic. Where lengths and sums were right they are made right 
 left has one thing to look at.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -15,7 +15,6 @@ from tunfuzz.differential.minimise import minimise as minimise_bytes
 from tunfuzz.peer.cases import Input
 from tunfuzz.peer.repair import layers_of, repaired
 from tunproof.corpus.cases import BatchInput, ChecksumInput, EmitInput, GsoInput, ParseInput, ReadInput, WriteInput
-from tunproof.corpus.model import from_hex, to_hex
 from tunproof.packets.fields import packet_fields
 
 __all__ = ["minimise", "minimise_before"]
@@ -132,14 +131,14 @@ def _no_poison(given: Any) -> Iterator[Any]:
 
 
 def _smaller_frame(given: ReadInput) -> Iterator[ReadInput]:
-    frame = bytes.fromhex(given.frame)
+    frame = given.frame
     if len(frame) < _VNET:
         return
     header, packet = VnetHeader.parse(frame, byte_order=_LITTLE), frame[_VNET:]
     pairs = [*_smaller_segments(header, packet), *_moved(header, packet)]
     pairs += [(header.with_(**{name: 0}), packet) for name in VnetHeader._fields[:6]]
     for each, rest in pairs:
-        yield msgspec.structs.replace(given, frame=(each.emit(byte_order=_LITTLE) + rest).hex())
+        yield msgspec.structs.replace(given, frame=(each.emit(byte_order=_LITTLE) + rest))
 
 
 def _smaller_segments(header: VnetHeader, packet: bytes) -> Iterator[tuple[VnetHeader, bytes]]:
@@ -169,10 +168,12 @@ def _moved(header: VnetHeader, packet: bytes) -> Iterator[tuple[VnetHeader, byte
 
 
 def _smaller_arguments(given: GsoInput) -> Iterator[GsoInput]:
-    hdr, transport_hdr, pays = bytes.fromhex(given.hdr), bytes.fromhex(given.transport_hdr), from_hex(given.pays)
+    hdr, transport_hdr, pays = given.hdr, given.transport_hdr, given.pays
     whole = b"".join((hdr, transport_hdr, *pays))
     is_sound = repaired(whole, partial=True) == whole
-    sizes = [pays[:number] for number in (0, 1, 2, 3, len(pays) // 2, len(pays) - 1) if 0 <= number < len(pays)]
+    sizes: list[Sequence[bytes]] = [
+        pays[:number] for number in (0, 1, 2, 3, len(pays) // 2, len(pays) - 1) if 0 <= number < len(pays)
+    ]
     most = max(map(len, pays), default=0)
     sizes += [[pay[:length] for pay in pays] for length in (8, 1, most // 2) if 0 < length < most]
     sizes += [[bytes(len(pay)) for pay in pays]]
@@ -203,7 +204,7 @@ def _split(given: GsoInput, packet: bytes, first: int, second: int, sizes: list[
         pays.append(packet[at : at + size])
         at += size
     return msgspec.structs.replace(
-        given, hdr=packet[:first].hex(), transport_hdr=packet[first : first + second].hex(), pays=to_hex(pays)
+        given, hdr=packet[:first], transport_hdr=packet[first : first + second], pays=tuple(pays)
     )
 
 
@@ -214,14 +215,14 @@ def _fewer_packets(given: BatchInput) -> Iterator[BatchInput]:
 
 def _plainer_packets(given: BatchInput) -> Iterator[BatchInput]:
     """Yield batches in which the same is taken from all packets, then ones with one plainer packet."""
-    packets = from_hex(given.packets)
+    packets = given.packets
     if len(packets) > _FEW:
         return
     for together in zip(*(list(_plainer(packet, partial=False)) for packet in packets), strict=False):
-        yield msgspec.structs.replace(given, packets=to_hex(together))
+        yield msgspec.structs.replace(given, packets=tuple(together))
     for index, packet in enumerate(packets):
         for smaller in _plainer(packet, partial=False):
-            yield msgspec.structs.replace(given, packets=to_hex((*packets[:index], smaller, *packets[index + 1 :])))
+            yield msgspec.structs.replace(given, packets=(*packets[:index], smaller, *packets[index + 1 :]))
 
 
 def _from_zero(given: ChecksumInput) -> Iterator[ChecksumInput]:
@@ -233,7 +234,7 @@ def _smaller_header(given: Any) -> Iterator[Any]:
     if isinstance(given, EmitInput):
         for name, value in msgspec.structs.asdict(given.fields).items():
             if value:
-                zero = "00" * 12 if name == "rest" else 0
+                zero = bytes(12) if name == "rest" else 0
                 yield msgspec.structs.replace(given, fields=msgspec.structs.replace(given.fields, **{name: zero}))
 
 

@@ -154,7 +154,7 @@ class _Rehearsal:
             return
         kind = cargo.KINDS[number % 3]
         frame, packets = cargo.frame(kind, self.number(), 2 + number % 4, headers=self.backend == "offload")
-        self.does(Feed(fd=wire.name, frame=frame.hex()))
+        self.does(Feed(fd=wire.name, frame=frame))
         if wire.reader and packets:  # asked at once: a close could come before the reader looks
             self.does(FinishRead(fd=wire.name), self.lend(wire, packets))
             wire.reader = False
@@ -165,7 +165,7 @@ class _Rehearsal:
     def lend(self, wire: _Wire, packets: tuple[bytes, ...]) -> Answer:
         wire.reads.append(packets)
         wire.lent = True
-        return ReadPackets(packets=tuple(packet.hex() for packet in packets))
+        return ReadPackets(packets=tuple(packets))
 
     def read(self, wire: _Wire, number: int) -> None:
         """Read, in another thread if that must wait; finish a read that was begun before."""
@@ -196,7 +196,7 @@ class _Rehearsal:
         ago = number % min(2, len(wire.reads))
         packets = wire.reads[-1 - ago]
         which = number % len(packets)
-        shown = ReadPackets(packets=(packets[which].hex(),)) if wire.lent and not ago else Released()
+        shown = ReadPackets(packets=(packets[which],)) if wire.lent and not ago else Released()
         self.does(Look(fd=wire.name, packet=which, reads_ago=ago), shown)
 
     # Writing.
@@ -207,13 +207,13 @@ class _Rehearsal:
             return
         packet = cargo.plain(self.number())
         if not wire.works:
-            self.does(WriteStep(fd=wire.name, packet=packet.hex()), Closed())
+            self.does(WriteStep(fd=wire.name, packet=packet), Closed())
         elif number % 4 == 2:
-            self.does(WriteStep(fd=wire.name, packet=""))
+            self.does(WriteStep(fd=wire.name, packet=b""))
         elif number % 4 == 3:
-            self.does(WriteStep(fd=wire.name, packet="55" * 20), RefusedStep())
+            self.does(WriteStep(fd=wire.name, packet=b"\x55" * 20), RefusedStep())
         else:
-            self.does(WriteStep(fd=wire.name, packet=packet.hex()))
+            self.does(WriteStep(fd=wire.name, packet=packet))
             wire.outbound.append(self.framed(packet))
 
     def write_gso(self, wire: _Wire, number: int) -> None:
@@ -227,9 +227,9 @@ class _Rehearsal:
             right = RefusedStep()
         step = WriteGsoStep(
             fd=wire.name,
-            hdr=load.hdr.hex(),
-            transport_hdr=load.transport_hdr.hex(),
-            pays=tuple(pay.hex() for pay in pays),
+            hdr=load.hdr,
+            transport_hdr=load.transport_hdr,
+            pays=tuple(pays),
         )
         if right == RefusedStep() and not wire.works:
             return  # which of the two is said first is not agreed
@@ -247,12 +247,12 @@ class _Rehearsal:
             wire.writer = []
         elif wire.works and not wire.torn and len(wire.outbound) < _MOST_FRAMES:
             packet = cargo.plain(self.number())
-            self.does(StartWrite(fd=wire.name, packet=packet.hex(), count=_TOO_MANY), Waiting())
+            self.does(StartWrite(fd=wire.name, packet=packet, count=_TOO_MANY), Waiting())
             wire.writer = [self.framed(packet)] * _TOO_MANY
 
     def take(self, wire: _Wire, _: int) -> None:
         if not (wire.hung_up or wire.torn or wire.writer):
-            self.does(Take(fd=wire.name), Frames(packets=tuple(frame.hex() for frame in wire.outbound)))
+            self.does(Take(fd=wire.name), Frames(packets=tuple(wire.outbound)))
             wire.outbound = []
 
     # Ending.

@@ -6,8 +6,7 @@ An input is such a file. It is read as if it stood in the folder of the operatio
 import re
 from pathlib import PosixPath
 
-import msgspec
-
+from tunproof.corpus.codec import encode
 from tunproof.corpus.load import Corpus, load_file
 from tunproof.errors import CorpusError
 
@@ -32,7 +31,7 @@ def check(data: bytes) -> None:
     except CorpusError as error:
         assert str(error), "nobody can mend what is not said"
         return
-    assert load_file(_file(msgspec.json.encode(file))) == file, "written and read again it is another file"
+    assert load_file(_file(encode(file))) == file, "written and read again it is another file"
     cases = Corpus([file]).cases
     assert len(cases) <= len(file.cases)
     for case in cases.values():

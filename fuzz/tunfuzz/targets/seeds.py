@@ -29,6 +29,7 @@ from tunproof.corpus.cases import (
     Sum,
     WriteBatchCase,
 )
+from tunproof.corpus.codec import encode
 from tunproof.corpus.load import CORPORA, files_below, load_file
 from tunproof.corpus.model import FORMAT
 from tunproof.protocol import messages as protocol
@@ -84,14 +85,14 @@ def _cases(files: list[CorpusFile]) -> list[Case]:
 
 
 def _frames(files: list[CorpusFile]) -> list[bytes]:
-    return [bytes.fromhex(case.input.frame) for case in _cases(files) if isinstance(case, ReadCase)]
+    return [case.input.frame for case in _cases(files) if isinstance(case, ReadCase)]
 
 
 def _header(files: list[CorpusFile]) -> Iterator[bytes]:
     for case in _cases(files):
         if isinstance(case, HeaderCase) and isinstance(case.input, ParseInput):
             order = 4 if case.input.byte_order == "big" else 0
-            data = bytes.fromhex(case.input.bytes)
+            data = case.input.bytes
             for what in (0, 0x40):
                 yield bytes((_SIZES.get(case.input.size, 3) | order | what,)) + data
             yield bytes((0x82 | order,)) + data.ljust(24, b"\0")[:24] + struct.pack(">Bi", len(data), 0xFFFF)
@@ -102,7 +103,7 @@ def _checksum(files: list[CorpusFile]) -> Iterator[bytes]:
         if isinstance(case, ChecksumCase):
             initial, total = case.input.initial, case.expect.sum
             for choice in range(3):
-                yield struct.pack(">BHHH", choice, initial, total, 0xFFFF - total) + bytes.fromhex(case.input.data)
+                yield struct.pack(">BHHH", choice, initial, total, 0xFFFF - total) + case.input.data
             yield struct.pack(">BHHH", 3, total, initial, 0x1234)
 
 
@@ -119,7 +120,7 @@ def _segment(files: list[CorpusFile]) -> Iterator[bytes]:
 def _coalesce(files: list[CorpusFile]) -> Iterator[bytes]:
     for number, case in enumerate(_cases(files)):
         if isinstance(case, WriteBatchCase):
-            packets = [bytes.fromhex(packet)[:0xFFF] for packet in case.input.packets]
+            packets = [packet[:0xFFF] for packet in case.input.packets]
             put_right = RIGHT if number % 2 else 0
             yield b"".join(struct.pack(">H", len(packet) | put_right) + packet for packet in packets)
 
@@ -135,7 +136,7 @@ def _corpus(files: list[CorpusFile]) -> Iterator[bytes]:
             flags = {name: file.flags[name] for name in case.flags}
             traits = {name: file.traits[name] for name in sorted(case.traits)}
             alone = CorpusFile(format=FORMAT, topic=file.topic, flags=flags, traits=traits, cases=(case,))
-            yield msgspec.json.encode(alone)
+            yield encode(alone)
 
 
 def _replies(files: list[CorpusFile]) -> Iterator[bytes]:
@@ -153,8 +154,8 @@ def _replies(files: list[CorpusFile]) -> Iterator[bytes]:
             case _:
                 answer = protocol.UnsupportedReply(id=1, what=op)
         second = msgspec.structs.replace(answer, id=2)
-        yield bytes((1, ops.index(op))) + msgspec.json.encode(answer)
-        yield bytes((2, ops.index(op))) + msgspec.json.encode(protocol.BatchReply(results=(answer, second)))
+        yield bytes((1, ops.index(op))) + encode(answer)
+        yield bytes((2, ops.index(op))) + encode(protocol.BatchReply(results=(answer, second)))
 
 
 _SOURCES: Final[dict[str, _Source]] = {

@@ -24,6 +24,7 @@ from tunproof.authoring.record import Recorder
 from tunproof.authoring.swap import ASIDE, exchange
 from tunproof.corpus import schema
 from tunproof.corpus.cases import Case, CorpusFile
+from tunproof.corpus.codec import formatted
 from tunproof.corpus.load import CORPORA, GOLDEN, files_below, load_file
 from tunproof.corpus.model import FORMAT
 from tunproof.corpus.traits import TRAITS
@@ -175,4 +176,4 @@ def _encode(topic: str, cases: list[Case]) -> bytes:
         traits={name: TRAITS[name] for name in traits},
         cases=tuple(cases),
     )
-    return msgspec.json.format(msgspec.json.encode(file), indent=1) + b"\n"
+    return formatted(file)

@@ -261,8 +261,7 @@ def gso(first: GsoPieces, *before: GsoPieces) -> GsoInput:
 
 
 def _arguments(pieces: GsoPieces) -> dict[str, Any]:
-    pays = tuple(pay.hex() for pay in pieces.pays)
-    return {"hdr": pieces.hdr.hex(), "transport_hdr": pieces.transport_hdr.hex(), "pays": pays}
+    return {"hdr": pieces.hdr, "transport_hdr": pieces.transport_hdr, "pays": pieces.pays}
 
 
 def kernel(function: str, file: str, since: str = "") -> Basis:

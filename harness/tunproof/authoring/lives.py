@@ -63,7 +63,7 @@ def packet(number: int) -> bytes:
 
 def packets(*those: bytes) -> ReadPackets:
     """Return the answer that a read gave these packets."""
-    return ReadPackets(packets=tuple(one.hex() for one in those))
+    return ReadPackets(packets=those)
 
 
 def does(step: Step, *right: Answer) -> Line:
@@ -78,7 +78,7 @@ def opened(fd: str) -> tuple[Line, Line]:
 
 def feed(fd: str, packet: bytes) -> Line:
     """Return the line that lets a queue with vnet headers read a plain packet."""
-    return does(Feed(fd=fd, frame=frame(packet).hex()))
+    return does(Feed(fd=fd, frame=frame(packet)))
 
 
 def read_gives(fd: str, *those: bytes) -> Line:
@@ -88,18 +88,17 @@ def read_gives(fd: str, *those: bytes) -> Line:
 
 def write(fd: str, packet: bytes, *right: Answer) -> Line:
     """Return the line that writes a packet."""
-    return does(WriteStep(fd=fd, packet=packet.hex()), *right)
+    return does(WriteStep(fd=fd, packet=packet), *right)
 
 
 def gso_step(fd: str, built: GsoPieces) -> WriteGsoStep:
     """Return the step that writes a superpacket."""
-    pays = tuple(pay.hex() for pay in built.pays)
-    return WriteGsoStep(fd=fd, hdr=built.hdr.hex(), transport_hdr=built.transport_hdr.hex(), pays=pays)
+    return WriteGsoStep(fd=fd, hdr=built.hdr, transport_hdr=built.transport_hdr, pays=built.pays)
 
 
 def taken(fd: str, *those: bytes) -> Line:
     """Return the line that takes what was written: these packets."""
-    return does(Take(fd=fd), Frames(packets=tuple(one.hex() for one in those)))
+    return does(Take(fd=fd), Frames(packets=those))
 
 
 def whole(built: GsoPieces) -> bytes:

@@ -44,13 +44,13 @@ def header_of(given: ParseInput | EmitInput) -> VnetFields | bytes:
     """Return what `struct virtio_net_hdr` as C lays it out says, or what it looks like."""
     layout = _Little if given.byte_order == "little" else _Big
     if isinstance(given, ParseInput):
-        header = layout.from_buffer_copy(bytes.fromhex(given.bytes)[: given.size].ljust(24, b"\0"))
+        header = layout.from_buffer_copy(given.bytes[: given.size].ljust(24, b"\0"))
         numbers = {name: getattr(header, name) for name in VnetFields.__struct_fields__[:6]}
         buffers = header.num_buffers if given.size >= 12 else None
-        return VnetFields(**numbers, num_buffers=buffers, rest=bytes(header.rest).hex() if given.size >= 24 else None)
+        return VnetFields(**numbers, num_buffers=buffers, rest=bytes(header.rest) if given.size >= 24 else None)
     fields = given.fields
     header = layout(*(getattr(fields, name) or 0 for name in VnetFields.__struct_fields__[:7]))
-    header.rest[:] = bytes.fromhex(fields.rest or "00" * 12)
+    header.rest[:] = fields.rest or bytes(12)
     return bytes(header)[: given.size]
 
 

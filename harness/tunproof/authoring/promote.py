@@ -19,8 +19,8 @@ from tunproof.authoring.oracle import rebuilt, right_but_for_zero
 from tunproof.authoring.spelling import (
     Spelled,
     call,
+    hexed,
     parenthesized,
-    quoted,
     spell_frame,
     spell_packet,
     spell_pieces,
@@ -36,8 +36,8 @@ from tunproof.corpus.cases import (
     VnetFields,
     WriteInput,
 )
+from tunproof.corpus.codec import builtins_of, convert
 from tunproof.corpus.load import Corpus
-from tunproof.corpus.model import from_hex
 from tunproof.errors import EnvironmentProblem, UsageError
 from tunproof.packets.builder import GsoPieces
 from tunproof.packets.frame import cut
@@ -56,7 +56,6 @@ _CASES = "tunproof.corpus.cases"
 _LONGEST_ABOUT = 300
 _LONGEST_WORDS = 85  # of a string that stands on a line of its own
 _WIDTH = 120
-_LONG = {"data", "bytes"}  # fields of hex that may need several lines
 _UDP_L4 = 5
 _VNET_SIZE = 10
 
@@ -132,7 +131,7 @@ def _asked(finding: Finding) -> tuple[str, _Input]:
         way = ", ".join(f"{name} {value}" for name, value in finding.way.items())
         raise UsageError(f"a case knows one way only, redirected to a plain reader; this frame went another: {way}")
     try:
-        given: _Input = msgspec.convert(finding.input, _INPUTS[op])
+        given: _Input = convert(finding.input, _INPUTS[op])
     except msgspec.ValidationError as error:
         raise UsageError(f"the finding's input is none of {op}: {error}") from error
     return op, given
@@ -141,13 +140,13 @@ def _asked(finding: Finding) -> tuple[str, _Input]:
 def _spell(given: _Input) -> Spelled:
     match given:
         case ReadInput(before=()):
-            return spell_frame(bytes.fromhex(given.frame))
+            return spell_frame(given.frame)
         case GsoInput(before=()):
             return spell_pieces(_pieces(given))
         case ReadInput(frame=frame, before=before):
-            return _with_before(given, "frame", spell_frame(bytes.fromhex(frame)), before)
+            return _with_before(given, "frame", spell_frame(frame), before)
         case WriteInput(packet=packet, before=before):
-            return _with_before(given, "packet", spell_packet(bytes.fromhex(packet)), before)
+            return _with_before(given, "packet", spell_packet(packet), before)
         case GsoInput(before=before):
             parts = [spell_pieces(_pieces(one)) for one in (given, *before)]
             names = {name: module for part in parts for name, module in part.names.items()}
@@ -158,14 +157,14 @@ def _spell(given: _Input) -> Spelled:
 
 
 def _pieces(given: GsoArguments) -> GsoPieces:
-    return GsoPieces(bytes.fromhex(given.hdr), bytes.fromhex(given.transport_hdr), tuple(from_hex(given.pays)))
+    return GsoPieces(given.hdr, given.transport_hdr, given.pays)
 
 
-def _with_before(given: ReadInput | WriteInput, key: str, main: Spelled, before: tuple[str, ...]) -> Spelled:
+def _with_before(given: ReadInput | WriteInput, key: str, main: Spelled, before: tuple[bytes, ...]) -> Spelled:
     """Return an input with what comes before it in hex: its outcome is no affair of the case."""
-    arguments = [f"{key}={main.text}.hex()"]
+    arguments = [f"{key}={main.text}"]
     if before:
-        arguments.append(f"before={parenthesized(list(map(quoted, before)))}")
+        arguments.append(f"before={parenthesized(list(map(hexed, before)))}")
     if isinstance(given, WriteInput) and given.poison is not None:
         arguments.append(f"poison={spell_value(given.poison)}")
     name = type(given).__name__
@@ -178,14 +177,14 @@ def _literal(given: ChecksumInput | ParseInput | EmitInput) -> Spelled:
 
 
 def _struct(given: msgspec.Struct) -> str:
-    told = msgspec.to_builtins(given)  # without what has its default
+    told = builtins_of(given)  # without what has its default
     arguments = []
     for name in (name for name in given.__struct_fields__ if name in told):
         value = getattr(given, name)
         if isinstance(value, msgspec.Struct):
             arguments.append(f"{name}={_struct(value)}")
         else:
-            arguments.append(f"{name}={quoted(value) if name in _LONG else spell_value(value)}")
+            arguments.append(f"{name}={hexed(value) if isinstance(value, bytes) else spell_value(value)}")
     return call(type(given).__name__, *arguments)
 
 
@@ -201,9 +200,9 @@ def _shape(given: _Input) -> str:
 def _requires(given: _Input) -> tuple[str, ...]:
     match given:
         case ReadInput(frame=frame):
-            return _of_frame(bytes.fromhex(frame))
+            return _of_frame(frame)
         case GsoInput():
-            version, udp = given.hdr[:1], len(given.transport_hdr) == 16
+            version, udp = given.hdr[:1].hex()[:1], len(given.transport_hdr) == 8
             return (f"gso.{'udp' if udp else 'tcp'}{version if version in {'4', '6'} else '4'}",)
         case ParseInput(size=size, byte_order=order) | EmitInput(size=size, byte_order=order):
             direction = "header.parse" if isinstance(given, ParseInput) else "header.emit"
@@ -272,18 +271,18 @@ def _by_reference(given: _Input, said: _Said, corpus: Corpus, op: str, requires:
 def _answer(reference: Reference, given: _Input) -> list[bytes]:
     match given:
         case ReadInput(frame=frame, before=before):
-            return reference.read(bytes.fromhex(frame), from_hex(before))
+            return reference.read(frame, before)
         case GsoInput(before=earlier):
             return [packet for frame in reference.write_gso(given, earlier) for packet in cut(frame)]
         case WriteInput(packet=packet, before=before):
-            frames = reference.write(bytes.fromhex(packet), from_hex(before), None)
+            frames = reference.write(packet, before, None)
             return [piece for frame in frames for piece in cut(frame)]
         case ParseInput():
-            reference.parse_header(bytes.fromhex(given.bytes), given.size, given.byte_order)
+            reference.parse_header(given.bytes, given.size, given.byte_order)
         case EmitInput():
             reference.emit_header(given.fields, given.size, given.byte_order)
         case ChecksumInput():
-            reference.checksum(bytes.fromhex(given.data), given.initial)
+            reference.checksum(given.data, given.initial)
     return []
 
 
@@ -317,7 +316,7 @@ def _by_kernel(finding: Finding, given: _Input, packets: list[bytes] | None, sai
 def _needs_uso(given: _Input) -> bool:
     match given:
         case ReadInput(frame=frame):
-            return bytes.fromhex(frame)[1:2] == bytes((_UDP_L4,))
+            return frame[1:2] == bytes((_UDP_L4,))
         case GsoInput(pays=pays):
             return len(pays) > 1 and any(name.startswith("gso.udp") for name in _requires(given))
     return False

@@ -53,17 +53,7 @@ from tunproof.corpus.cases import (
     WriteInput,
     Written,
 )
-from tunproof.corpus.model import (
-    KernelAnswer,
-    KernelDelivers,
-    KernelLoses,
-    KernelRefuses,
-    KernelSame,
-    digest_of,
-    fits,
-    from_hex,
-    to_hex,
-)
+from tunproof.corpus.model import KernelAnswer, KernelDelivers, KernelLoses, KernelRefuses, KernelSame, digest_of, fits
 from tunproof.corpus.script import Answers
 from tunproof.errors import TunproofError
 from tunproof.judge.verdict import Kind
@@ -127,7 +117,7 @@ class Recorder:
                 return self._header(draft, given)
 
     def _checksum(self, draft: Draft, given: ChecksumInput, old: Case | None) -> Case:
-        data = bytes.fromhex(given.data)
+        data = given.data
         total = self.reference.checksum(data, given.initial)
         right = summing.sum_of(data, given.initial)
         if total != right:
@@ -141,26 +131,26 @@ class Recorder:
         expect: Fields | HeaderBytes | Rejected
         try:
             if isinstance(given, ParseInput):
-                fields = self.reference.parse_header(bytes.fromhex(given.bytes), given.size, given.byte_order)
+                fields = self.reference.parse_header(given.bytes, given.size, given.byte_order)
                 expect = Fields(fields=fields)
             else:
                 emitted = self.reference.emit_header(given.fields, given.size, given.byte_order)
-                expect = HeaderBytes(bytes=emitted.hex())
+                expect = HeaderBytes(bytes=emitted)
         except TurnedDownError as error:
             expect = Rejected(fault=_fault(draft, error))
         else:
             right = oracle.header_of(given)
-            if right not in {expect.fields if isinstance(expect, Fields) else bytes.fromhex(expect.bytes)}:
+            if right not in {expect.fields if isinstance(expect, Fields) else expect.bytes}:
                 raise DisagreementError(f"{draft.id}: the reference says {expect}, a C struct {right!r}")
         return HeaderCase(input=given, expect=expect, **_stated(draft, given, expect, ()))
 
     def _read(self, draft: Draft, given: ReadInput, old: Case | None) -> Case:
-        frame = bytes.fromhex(given.frame)
+        frame = given.frame
         expect: Packets | Rejected
         packets: tuple[bytes, ...] | None
         try:
-            read = tuple(self.reference.read(frame, from_hex(given.before)))
-            packets, expect = read, Packets(packets=to_hex(read))
+            read = tuple(self.reference.read(frame, given.before))
+            packets, expect = read, Packets(packets=tuple(read))
         except TurnedDownError as error:
             packets, expect = None, Rejected(fault=_fault(draft, error))
         if draft.sound:
@@ -169,16 +159,16 @@ class Recorder:
         return ReadCase(input=given, expect=expect, **_stated(draft, given, expect, answers))
 
     def _write(self, draft: Draft, given: WriteInput, old: Case | None) -> Case:
-        packet = bytes.fromhex(given.packet)
+        packet = given.packet
         expect: Written | Nothing | Refused
         answers: tuple[KernelAnswer, ...] = ()
         try:
-            frames = self.reference.write(packet, from_hex(given.before), None)
+            frames = self.reference.write(packet, given.before, None)
         except TurnedDownError as error:
             expect = Refused(fault=_fault(draft, error))
         else:
             if frames:
-                expect = Written(header=frames[0][:10].hex(), segments=(given.packet,))
+                expect = Written(header=frames[0][:10], segments=(given.packet,))
                 answers = self._kernel_answers(draft, [(frames[0], (packet,))], old)
             else:
                 expect = Nothing()
@@ -200,13 +190,13 @@ class Recorder:
             segments = tuple(cut(frame))
             if draft.sound:
                 _check_with_scapy(draft, segments)
-            expect = Written(header=frame[:10].hex(), segments=to_hex(segments))
+            expect = Written(header=frame[:10], segments=tuple(segments))
             answers = self._kernel_answers(draft, [(frame, segments)], old)
         return WriteGsoCase(input=given, expect=expect, **_stated(draft, given, expect, answers))
 
     def _write_batch(self, draft: Draft, batch: Batch, old: Case | None) -> Case:
-        packets = from_hex(batch.input.packets)
-        frames = self.reference.write_batch(packets, [from_hex(one) for one in batch.input.before], None)
+        packets = batch.input.packets
+        frames = self.reference.write_batch(packets, batch.input.before, None)
         seen = oracle.batched(packets)
         expect = Joined(
             order=seen.order,
@@ -217,7 +207,7 @@ class Recorder:
             repairable=seen.repairable,
             unsummed=seen.unsummed,
             ideal=tuple(tuple(group) for group in batch.ideal),
-            example=to_hex(frames),
+            example=tuple(frames),
         )
         cuts = [(frame, tuple(cut(frame))) for frame in frames]
         answers = self._kernel_answers(draft, cuts, old)
@@ -295,7 +285,7 @@ class Recorder:
 def _as_input(built: Built) -> Input:
     """Return what an author built as what goes in."""
     if isinstance(built, bytes):
-        return ReadInput(frame=built.hex())
+        return ReadInput(frame=built)
     return gso(built) if isinstance(built, GsoPieces) else built
 
 
@@ -307,7 +297,7 @@ def _answer(rule: KernelRule, outcome: Outcome, packets: tuple[bytes, ...] | Non
         case Delivered(packets=delivered) if delivered == packets:
             return KernelSame(when=when)
         case Delivered(packets=delivered):
-            return KernelDelivers(when=when, packets=to_hex(delivered), because=because)
+            return KernelDelivers(when=when, packets=tuple(delivered), because=because)
         case WriteRefused(errno=number):
             return KernelRefuses(when=when, errno=errno.errorcode[number], because=because)
         case Lost():

@@ -28,7 +28,6 @@ __all__ = [
     "call",
     "hexed",
     "parenthesized",
-    "quoted",
     "spell_frame",
     "spell_packet",
     "spell_pieces",
@@ -116,14 +115,11 @@ def hexed(data: bytes) -> str:
     """Return bytes as hex, on as many lines as they need."""
     if not data:
         return 'b""'
-    digits = quoted(data.hex())
-    return f"bytes.fromhex{digits}" if "\n" in digits else f"bytes.fromhex({digits})"
-
-
-def quoted(digits: str) -> str:
-    """Return a string of hex digits as source, in parentheses where it needs several lines."""
+    digits = data.hex()
     lines = [f'"{digits[at : at + _HEX_WIDTH]}"' for at in range(0, len(digits), _HEX_WIDTH)]
-    return "(\n" + "".join(f"    {line}\n" for line in lines) + ")" if len(lines) > 1 else f'"{digits}"'
+    if len(lines) == 1:
+        return f"bytes.fromhex({lines[0]})"
+    return "bytes.fromhex(\n" + "".join(f"    {line}\n" for line in lines) + ")"
 
 
 def parenthesized(items: Sequence[str]) -> str:

@@ -178,11 +178,11 @@ def _check_ratio(corpus: Corpus) -> float:
 _SAME: dict[type, Callable[[Any, Any], bool]] = {
     Sum: lambda got, right: got == right.sum,
     Fields: lambda got, right: got == right.fields,
-    HeaderBytes: lambda got, right: got.hex() == right.bytes,
-    Packets: lambda got, right: tuple(packet.hex() for packet in got) == right.packets,
-    Written: lambda got, right: len(got) == 1 and got[0][:10].hex() == right.header,
+    HeaderBytes: lambda got, right: got == right.bytes,
+    Packets: lambda got, right: tuple(got) == right.packets,
+    Written: lambda got, right: len(got) == 1 and got[0][:10] == right.header,
     Nothing: lambda got, _: not got,
-    Joined: lambda got, right: tuple(frame.hex() for frame in got) == right.example,
+    Joined: lambda got, right: tuple(got) == right.example,
 }
 
 

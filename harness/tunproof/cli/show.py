@@ -8,7 +8,6 @@ import string
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import msgspec
 from rich.text import Text
 
 from tio import ByteOrder, VnetHeader
@@ -43,8 +42,9 @@ from tunproof.corpus.cases import (
     Written,
     differs,
 )
+from tunproof.corpus.codec import builtins_of
 from tunproof.corpus.load import Corpus
-from tunproof.corpus.model import KernelDelivers, KernelSame, from_hex
+from tunproof.corpus.model import KernelDelivers, KernelSame
 from tunproof.corpus.script import Feed, Script
 from tunproof.judge.batch import inspect_batch
 from tunproof.packets import picture
@@ -96,9 +96,9 @@ def show(terminal: Terminal, case: Case, corpus: Corpus) -> None:
 def as_json(case: Case, corpus: Corpus) -> dict[str, Any]:
     """Return the case as it stands in its file, and what explains its flags and traits."""
     return {
-        "case": msgspec.to_builtins(case),
-        "flags": {name: msgspec.to_builtins(corpus.flags[name]) for name in case.flags},
-        "traits": {name: msgspec.to_builtins(corpus.traits[name]) for name in sorted(case.traits)},
+        "case": builtins_of(case),
+        "flags": {name: builtins_of(corpus.flags[name]) for name in case.flags},
+        "traits": {name: builtins_of(corpus.traits[name]) for name in sorted(case.traits)},
     }
 
 
@@ -106,7 +106,7 @@ def as_json(case: Case, corpus: Corpus) -> dict[str, Any]:
 
 
 def _checksum_input(page: Page, given: ChecksumInput) -> None:
-    data = bytes.fromhex(given.data)
+    data = given.data
     page.say(f"{len(data)} bytes, to be summed from {given.initial:#06x}", 2)
     page.dump(data)
 
@@ -117,14 +117,14 @@ def _header_input(page: Page, given: ParseInput | EmitInput) -> None:
         page.say(f"fields, to be made into a vnet header {what}", 2)
         _layout(page, given.fields, None)
         return
-    data = bytes.fromhex(given.bytes)
+    data = given.bytes
     page.say(f"{len(data)} bytes, which begin with a vnet header {what}", 2)
     page.dump(data)
 
 
 def _read_input(page: Page, given: ReadInput) -> None:
     _before(page, "frame", given.before)
-    frame = bytes.fromhex(given.frame)
+    frame = given.frame
     if len(frame) < picture.VNET_SIZE:
         page.say(f"a frame of {len(frame)} bytes, cut off in the vnet header", 2)
         page.dump(frame)
@@ -138,7 +138,7 @@ def _read_input(page: Page, given: ReadInput) -> None:
 
 def _write_input(page: Page, given: WriteInput) -> None:
     _before(page, "packet", given.before)
-    packet = bytes.fromhex(given.packet)
+    packet = given.packet
     page.say(f"a packet of {len(packet)} bytes", 2)
     _poison(page, given.poison)
     _packet(page, packet)
@@ -147,8 +147,8 @@ def _write_input(page: Page, given: WriteInput) -> None:
 def _gso_input(page: Page, given: GsoInput) -> None:
     for earlier in given.before:
         page.say(f"before it, a write_gso of {len(earlier.pays)} fragments", 2)
-    hdr, transport = bytes.fromhex(given.hdr), bytes.fromhex(given.transport_hdr)
-    sizes = [len(pay) // 2 for pay in given.pays]
+    hdr, transport = given.hdr, given.transport_hdr
+    sizes = [len(pay) for pay in given.pays]
     page.say(
         f"write_gso(hdr of {len(hdr)} bytes, transport_hdr of {len(transport)} bytes, "
         f"{_counted(len(sizes), 'fragment')}: {_listed(sizes, 8) or 'none'})",
@@ -167,7 +167,7 @@ def _batch_input(page: Page, given: BatchInput) -> None:
         page.say(f"before it, a batch of {_counted(len(batch), 'packet')}", 2)
     page.say(f"a batch of {_counted(len(given.packets), 'packet')}{_sizes(given.packets)}", 2)
     _poison(page, given.poison)
-    for shape in picture.shapes(from_hex(given.packets))[:_MOST_SHAPES]:
+    for shape in picture.shapes(given.packets)[:_MOST_SHAPES]:
         first, packet = next(iter(shape.items()))
         page.say(f"packet {first}", 2)
         _rows(page, packet)
@@ -190,14 +190,14 @@ _INPUTS: dict[type, Callable[[Page, Any], None]] = {
 }
 
 
-def _before(page: Page, what: str, earlier: Sequence[str]) -> None:
+def _before(page: Page, what: str, earlier: Sequence[bytes]) -> None:
     if earlier:
         page.say(f"before it, to the same instance, {_counted(len(earlier), what)}{_sizes(earlier)}", 2)
 
 
-def _poison(page: Page, poison: str | None) -> None:
+def _poison(page: Page, poison: bytes | None) -> None:
     if poison is not None:
-        page.say(f"headroom and spare capacity are filled with 0x{poison} before", 2)
+        page.say(f"headroom and spare capacity are filled with 0x{poison.hex()} before", 2)
 
 
 def _packet(page: Page, packet: bytes) -> None:
@@ -237,19 +237,19 @@ def _outcome(page: Page, case: Case) -> None:  # noqa: C901 (one for each outcom
         case Sum(sum=total):
             page.say(f"{total:#06x}, the folded sum; a checksum field would hold {~total & 0xFFFF:#06x}", 2)
         case Fields(fields=fields):
-            data = bytes.fromhex(case.input.bytes) if isinstance(case.input, ParseInput) else None
+            data = case.input.bytes if isinstance(case.input, ParseInput) else None
             _layout(page, fields, data)
         case HeaderBytes(bytes=data):
-            page.dump(bytes.fromhex(data))
+            page.dump(data)
             if isinstance(case.input, EmitInput):
-                _layout(page, case.input.fields, bytes.fromhex(data))
+                _layout(page, case.input.fields, data)
         case Packets(packets=packets) if isinstance(case, ReadCase):
-            _cut(page, bytes.fromhex(case.input.frame)[picture.VNET_SIZE :], from_hex(packets))
+            _cut(page, case.input.frame[picture.VNET_SIZE :], packets)
         case Written(header=header, segments=segments):
             page.say("one frame: this vnet header, or another that keeps the rules V1 to V14,", 2)
-            _vnet(page, bytes.fromhex(header))
+            _vnet(page, header)
             page.say("then the packet, byte for byte; what the frame stands for:", 2)
-            _cut(page, _whole(case), from_hex(segments))
+            _cut(page, _whole(case), segments)
         case Nothing():
             page.say("the call succeeds, and nothing is written", 2)
         case Rejected(fault=fault):
@@ -268,10 +268,10 @@ def _whole(case: Case) -> bytes:
     """Return the packet that is written."""
     if isinstance(case, WriteGsoCase):
         return case.input.whole
-    return bytes.fromhex(case.input.packet) if isinstance(case, WriteCase) else b""
+    return case.input.packet if isinstance(case, WriteCase) else b""
 
 
-def _cut(page: Page, packet: bytes, segments: list[bytes]) -> None:
+def _cut(page: Page, packet: bytes, segments: Sequence[bytes]) -> None:
     if not segments:
         page.say("no packets", 2)
         return
@@ -303,7 +303,7 @@ def _changes(page: Page, what: str, packets: dict[int, bytes]) -> None:
 
 
 def _joined(page: Page, case: WriteBatchCase) -> None:
-    packets, expect = from_hex(case.input.packets), case.expect
+    packets, expect = case.input.packets, case.expect
     flows = {
         index: _LETTERS[number : number + 1] or str(number)
         for number, flow in enumerate(expect.order)
@@ -342,8 +342,8 @@ def _notes(index: int, expect: Joined) -> Iterable[str]:
         yield "no checksum: joining it sums it (a policy)"
 
 
-def _frames(page: Page, packets: list[bytes], expect: Joined) -> None:
-    frames = from_hex(expect.example)
+def _frames(page: Page, packets: Sequence[bytes], expect: Joined) -> None:
+    frames = expect.example
     if not frames:
         page.say("no frame is written", 2)
         return
@@ -360,7 +360,7 @@ def _steps(page: Page, case: LifecycleCase) -> None:
     for number, (step, answers) in enumerate(zip(case.input.steps, case.expect.answers, strict=True)):
         does = wording.words(step)
         if isinstance(step, Feed) and framed and len(step.frame) >= 2 * picture.VNET_SIZE:
-            header = VnetHeader.parse(bytes.fromhex(step.frame), byte_order=ByteOrder.LITTLE)
+            header = VnetHeader.parse(step.frame, byte_order=ByteOrder.LITTLE)
             does += f" ({picture.vnet_line(header)})"
         table.add_row(str(number), Text(does), Text(" or ".join(wording.words(answer) for answer in answers)))
     page.table(table)
@@ -374,7 +374,7 @@ def _kernels(page: Page, case: Case, corpus: Corpus) -> None:
         page.say("none is asked: nothing reaches a kernel", 2)
         return
     if isinstance(case, ChecksumCase):
-        frame, packet = completed_frame(bytes.fromhex(case.input.data), case.input.initial)
+        frame, packet = completed_frame(case.input.data, case.input.initial)
         page.say(
             "a kernel is asked with a packet that carries the bytes behind a checksum to complete "
             f"({len(frame)} bytes with the vnet header); the checksum must become 0x{packet[20:22].hex()}",
@@ -385,7 +385,7 @@ def _kernels(page: Page, case: Case, corpus: Corpus) -> None:
         does = same if isinstance(answer, KernelSame) else wording.what_it_does(answer)
         page.say(f"{wording.which_kernels(answer)} {does}", 2)
         if isinstance(answer, KernelDelivers) and isinstance(case.expect, Packets):
-            difference = first_difference(from_hex(case.expect.packets), from_hex(answer.packets))
+            difference = first_difference(case.expect.packets, answer.packets)
             page.say(f"first difference: {str(difference).partition(chr(10))[0]}", 4)
         if answer.because and differs(case, answer):
             page.say(f"why the two may differ: {answer.because}", 4)
@@ -419,8 +419,8 @@ def _listed(numbers: Sequence[int], most: int) -> str:
     return ", ".join(map(str, numbers[:most])) + (f", … {len(numbers) - most} more" if len(numbers) > most else "")
 
 
-def _sizes(packets: Sequence[str]) -> str:
-    return f" ({_listed([len(packet) // 2 for packet in packets], 8)} bytes)" if packets else ""
+def _sizes(packets: Sequence[bytes]) -> str:
+    return f" ({_listed([len(packet) for packet in packets], 8)} bytes)" if packets else ""
 
 
 def _counted(number: int, what: str) -> str:

@@ -17,7 +17,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from tunproof.corpus.model import CaseBase, Flag, Hex, KernelAnswer, KernelDelivers, KernelSame, Strict, Trait
+from tunproof.corpus.codec import Hex, HexByte
+from tunproof.corpus.model import CaseBase, Flag, KernelAnswer, KernelDelivers, KernelSame, Strict, Trait
 from tunproof.corpus.script import Answers, Script
 
 __all__ = [
@@ -57,7 +58,6 @@ __all__ = [
 OPERATIONS = ("checksum", "header", "read", "write", "write_gso", "write_batch", "lifecycle")
 """Every operation; the cases of each are in a folder of its name."""
 
-Byte = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{2}$")]
 Index = Annotated[int, msgspec.Meta(ge=0)]
 Word = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF)]
 
@@ -161,7 +161,7 @@ class WriteInput(Strict, frozen=True, kw_only=True):
 
     packet: Hex
     before: tuple[Hex, ...] = ()
-    poison: Byte | None = None
+    poison: HexByte | None = None
 
 
 class GsoArguments(Strict, frozen=True, kw_only=True):
@@ -174,7 +174,7 @@ class GsoArguments(Strict, frozen=True, kw_only=True):
     @property
     def whole(self) -> bytes:
         """The superpacket that they make up."""
-        return bytes.fromhex(self.hdr + self.transport_hdr + "".join(self.pays))
+        return b"".join((self.hdr, self.transport_hdr, *self.pays))
 
 
 class GsoInput(GsoArguments, frozen=True, kw_only=True):
@@ -208,7 +208,7 @@ class BatchInput(Strict, frozen=True, kw_only=True):
 
     packets: tuple[Hex, ...]
     before: tuple[tuple[Hex, ...], ...] = ()
-    poison: Byte | None = None
+    poison: HexByte | None = None
 
 
 class Joined(Strict, frozen=True, kw_only=True, tag_field="outcome", tag="joined"):

@@ -28,6 +28,7 @@ from tunproof.corpus.cases import (
     WriteGsoCase,
     Written,
 )
+from tunproof.corpus.codec import formatted
 from tunproof.corpus.load import CORPORA, GOLDEN, Corpus, files_below, load_file
 from tunproof.corpus.model import FORMAT
 from tunproof.corpus.script import Feed, Frames, ReadPackets, StartWrite, WriteGsoStep, WriteStep
@@ -151,7 +152,7 @@ def _only(file: CorpusFile, kept: tuple[Case, ...]) -> CorpusFile:
 
 
 def _encoded(file: CorpusFile) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(file), indent=1) + b"\n"
+    return formatted(file)
 
 
 def _readme(root: Path) -> bytes:
@@ -233,7 +234,7 @@ def packets_of(case: Case) -> Iterator[Shown]:
             yield _frame("in", given.frame)
         case WriteCase(input=given):
             yield from _numbered("before", given.before)
-            yield Shown(bytes.fromhex(given.packet), "in", goes_in=True)
+            yield Shown(given.packet, "in", goes_in=True)
         case WriteGsoCase(input=given):
             what = f"in, headers and {len(given.pays)} fragments joined"
             yield Shown(given.whole, what, goes_in=True)
@@ -242,8 +243,8 @@ def packets_of(case: Case) -> Iterator[Shown]:
                 yield from _numbered(f"before, batch {number + 1}", batch)
             yield from _numbered("in", given.packets)
         case ChecksumCase(input=given):
-            frame, right = completed_frame(bytes.fromhex(given.data), given.initial)
-            yield _frame("in, as a kernel is asked", frame.hex())
+            frame, right = completed_frame(given.data, given.initial)
+            yield _frame("in, as a kernel is asked", frame)
             yield Shown(right, "expected packet 1 of 1", goes_in=False)
         case LifecycleCase():
             yield from _of_steps(case)
@@ -256,7 +257,7 @@ def _expected(case: Case) -> Iterator[Shown]:
             yield from _numbered("expected packet", packets, goes_in=False)
         case Written(header=header, segments=segments):
             yield from _numbered(
-                f"written behind {picture.vnet_words(bytes.fromhex(header))}; expected packet", segments, goes_in=False
+                f"written behind {picture.vnet_words(header)}; expected packet", segments, goes_in=False
             )
         case Joined(example=frames):
             for number, frame in enumerate(frames):
@@ -272,21 +273,21 @@ def _of_steps(case: LifecycleCase) -> Iterator[Shown]:
             case Feed(frame=frame) if framed:
                 yield _frame(f"step {number}, in", frame)
             case Feed(frame=packet) | WriteStep(packet=packet) | StartWrite(packet=packet):
-                yield Shown(bytes.fromhex(packet), f"step {number}, in", goes_in=True)
+                yield Shown(packet, f"step {number}, in", goes_in=True)
             case WriteGsoStep():
-                joined = step.hdr + step.transport_hdr + "".join(step.pays)
-                yield Shown(bytes.fromhex(joined), f"step {number}, in, headers and fragments joined", goes_in=True)
+                joined = step.hdr + step.transport_hdr + b"".join(step.pays)
+                yield Shown(joined, f"step {number}, in, headers and fragments joined", goes_in=True)
         match answers[0]:
             case ReadPackets(packets=packets) | Frames(packets=packets):
                 yield from _numbered(f"step {number}, expected packet", packets, goes_in=False)
 
 
-def _numbered(what: str, packets: Sequence[str], *, framed: bool = False, goes_in: bool = True) -> Iterator[Shown]:
+def _numbered(what: str, packets: Sequence[bytes], *, framed: bool = False, goes_in: bool = True) -> Iterator[Shown]:
     for number, packet in enumerate(packets):
         text = f"{what} {number + 1} of {len(packets)}"
-        yield _frame(text, packet, goes_in=goes_in) if framed else Shown(bytes.fromhex(packet), text, goes_in)
+        yield _frame(text, packet, goes_in=goes_in) if framed else Shown(packet, text, goes_in)
 
 
-def _frame(what: str, frame: str, *, goes_in: bool = True) -> Shown:
+def _frame(what: str, frame: bytes, *, goes_in: bool = True) -> Shown:
     """Return the packet of a frame, its vnet header in words."""
-    return Shown(bytes.fromhex(frame[20:]), f"{what}: {picture.vnet_words(bytes.fromhex(frame[:20]))}", goes_in)
+    return Shown(frame[picture.VNET_SIZE :], f"{what}: {picture.vnet_words(frame)}", goes_in)

@@ -23,6 +23,7 @@ from tunproof.corpus.cases import (
     Sum,
     Written,
 )
+from tunproof.corpus.codec import decoder
 from tunproof.corpus.model import FORMAT, KernelRefuses, KernelSame, digest_of, fits
 from tunproof.errors import CorpusError, UsageError
 
@@ -34,7 +35,7 @@ CORPORA = Path(__file__).parent.parent / "corpora"
 GOLDEN = "golden"
 """The folder in it that holds the cases and nothing else, so that it can be replaced in one step."""
 
-_DECODER = msgspec.json.Decoder(CorpusFile)
+_DECODER = decoder(CorpusFile)
 
 
 class Corpus:
@@ -102,7 +103,7 @@ def load_file(path: Path) -> CorpusFile:
         raise CorpusError(str(path), "-", "-", str(error)) from error
     _check_format(path, content)
     try:
-        file = _DECODER.decode(content)
+        file: CorpusFile = _DECODER.decode(content)
     except _UNREADABLE as error:
         raise CorpusError(str(path), _id_near(content, str(error)), *_field_and_reason(str(error))) from error
     for case in file.cases:

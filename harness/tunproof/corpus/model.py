@@ -4,14 +4,16 @@ A case states an operation, its input, what an implementation must do with it (`
 same bytes (`kernel`). It never changes its meaning: the id names the idea for ever, the digest names the bytes.
 
 Types and JSON are one thing: `msgspec` decodes into these structs, refuses unknown keys, and makes the JSON Schemas of
-them (`schema`). Bytes are lower-case hex. A key that has its default is left out.
+them (`schema`). Bytes are lower-case hex in JSON and bytes everywhere else (`codec`). A key that has its default is
+left out.
 """
 
 import hashlib
-from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import msgspec
+
+from tunproof.corpus.codec import Hex, builtins_of, encode
 
 __all__ = [
     "FORMAT",
@@ -19,7 +21,6 @@ __all__ = [
     "CaseBase",
     "Digest",
     "Flag",
-    "Hex",
     "KernelAnswer",
     "KernelDelivers",
     "KernelLoses",
@@ -30,13 +31,10 @@ __all__ = [
     "Trait",
     "digest_of",
     "fits",
-    "from_hex",
-    "to_hex",
 ]
 
 FORMAT = "tunproof-corpus/1"
 
-Hex = Annotated[str, msgspec.Meta(pattern="^(?:[0-9a-f][0-9a-f])*$")]
 Slug = Annotated[str, msgspec.Meta(pattern="^[a-z_]+(/[a-z0-9][a-z0-9-]*){2}$")]
 Digest = Annotated[str, msgspec.Meta(pattern="^sha256:[0-9a-f]{64}$")]
 TraitName = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]*$")]
@@ -144,16 +142,6 @@ class CaseBase(Strict, frozen=True, kw_only=True):
         return next((answer for answer in self.kernel if fits(answer.when, traits)), None)
 
 
-def from_hex(texts: Iterable[str]) -> list[bytes]:
-    """Return the bytes that a list of hex strings stands for."""
-    return [bytes.fromhex(text) for text in texts]
-
-
-def to_hex(pieces: Iterable[bytes]) -> tuple[str, ...]:
-    """Return bytes as cases have them: lower-case hex."""
-    return tuple(piece.hex() for piece in pieces)
-
-
 def fits(when: dict[str, bool], traits: frozenset[str]) -> bool:
     """Whether a kernel with these traits is one that `when` speaks of."""
     return all((trait in traits) is wanted for trait, wanted in when.items())
@@ -165,7 +153,7 @@ def digest_of(case_input: msgspec.Struct, expect: msgspec.Struct) -> str:
     What is said to people (`fault`), and what kernels do, is not in it: a known failure of an implementation is still
     the same when a reason is worded anew or another kind of kernel is described.
     """
-    outcome = msgspec.to_builtins(expect)
+    outcome = builtins_of(expect)
     outcome.pop("fault", None)
-    canonical = msgspec.json.encode([case_input, outcome], order="sorted")
+    canonical = encode([case_input, outcome], order="sorted")
     return "sha256:" + hashlib.sha256(canonical).hexdigest()

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from tunproof.corpus.cases import Case, CorpusFile
+from tunproof.corpus.codec import schema_components
 from tunproof.corpus.model import FORMAT
 
 __all__ = ["FOLDER", "case_types", "file_name", "plain", "schema_of", "schemas"]
@@ -38,8 +39,7 @@ def schema_of(op: str) -> dict[str, Any]:
     cases = GenericAlias(tuple, (case_type, ...))
     fields: list[tuple[str, Any]] = [("format", Literal[FORMAT]), ("cases", cases)]
     file_type = msgspec.defstruct("File", fields, bases=(CorpusFile,), frozen=True, kw_only=True)
-    made = msgspec.json.schema(file_type)
-    definitions = made["$defs"]
+    _, definitions = schema_components((file_type,))
     return {
         "$schema": _DRAFT,
         "title": f"tunproof corpus: {op}",

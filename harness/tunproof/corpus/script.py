@@ -13,7 +13,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from tunproof.corpus.model import Hex, Strict
+from tunproof.corpus.codec import Hex
+from tunproof.corpus.model import Strict
 
 __all__ = [
     "PATIENCE",

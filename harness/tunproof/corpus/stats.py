@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from tunproof.corpus.cases import Case
+from tunproof.corpus.codec import encode
 from tunproof.corpus.load import CORPORA, files_below, load
 from tunproof.errors import UsageError
 
@@ -124,5 +125,5 @@ def _outcome(struct: msgspec.Struct) -> str:
 
 
 def _largest(cases: Iterable[Case]) -> tuple[Largest, ...]:
-    sizes = sorted(((len(msgspec.json.encode(case)), case.id) for case in cases), reverse=True)
+    sizes = sorted(((len(encode(case)), case.id) for case in cases), reverse=True)
     return tuple(Largest(case_id, size) for size, case_id in sizes[:_LARGEST])

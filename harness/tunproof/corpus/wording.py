@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tunproof.corpus.model import KernelAnswer, KernelDelivers, KernelLoses, KernelRefuses, from_hex
+from tunproof.corpus.model import KernelAnswer, KernelDelivers, KernelLoses, KernelRefuses
 from tunproof.packets.difference import describe_packets
 
 __all__ = ["what_it_does", "which_kernels", "words"]
@@ -17,10 +17,10 @@ def words(struct: msgspec.Struct) -> str:
         value = getattr(struct, field.name)
         if value == field.default:
             continue
-        if field.name in _BYTES and isinstance(value, str):
-            said.append(f"{field.name} of {len(value) // 2} bytes")
+        if field.name in _BYTES and isinstance(value, bytes):
+            said.append(f"{field.name} of {len(value)} bytes")
         elif field.name in {"packets", "pays"}:
-            said.append(f"({', '.join(str(len(one) // 2) for one in value) or 'no'} bytes)")
+            said.append(f"({', '.join(str(len(one)) for one in value) or 'no'} bytes)")
         elif field.name in {"fd", "device", "what", "state", "count"}:
             said.append(str(value))
         elif isinstance(value, tuple):
@@ -42,7 +42,7 @@ def what_it_does(answer: KernelDelivers | KernelRefuses | KernelLoses) -> str:
     """Return what such a kernel does."""
     match answer:
         case KernelDelivers(packets=packets):
-            return f"delivers {describe_packets(from_hex(packets))}"
+            return f"delivers {describe_packets(packets)}"
         case KernelRefuses(errno=errno):
             return f"refuses the write: {errno}"
         case KernelLoses():

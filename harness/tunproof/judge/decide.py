@@ -20,7 +20,6 @@ from tunproof.corpus.cases import (
     WriteGsoCase,
     Written,
 )
-from tunproof.corpus.model import from_hex, to_hex
 from tunproof.corpus.script import Answer, Frames
 from tunproof.judge.batch import BatchReport, inspect_batch, inspect_cut_batch
 from tunproof.judge.outcome import Answered, Broken, Cut, Inapplicable, Outcome, TurnedDown, Unable
@@ -65,21 +64,24 @@ def _checksum(case: ChecksumCase, got: int, _: bool) -> Verdict:
 
 
 def _header(case: HeaderCase, got: object, _: bool) -> Verdict:
-    said = got.hex() if isinstance(got, bytes) else got
     match case.expect:
         case HeaderBytes(bytes=right) | Fields(fields=right):
-            return _equal(right, said)
-    return _fail(f"expected a refusal ({case.expect.fault}), got {said}")
+            return _PASS if right == got else _fail(f"expected {_said(right)}, got {_said(got)}")
+    return _fail(f"expected a refusal ({case.expect.fault}), got {_said(got)}")
+
+
+def _said(value: object) -> object:
+    return value.hex() if isinstance(value, bytes) else value
 
 
 def _read(case: ReadCase, got: Sequence[bytes], exact: bool) -> Verdict:
     if isinstance(case.expect, Rejected):
         return _fail(f"expected a frame that is turned down ({case.expect.fault}), got {describe_packets(got)}")
-    return _packets(from_hex(case.expect.packets), got, exact=exact or case.level != "must")
+    return _packets(case.expect.packets, got, exact=exact or case.level != "must")
 
 
 def _write(case: WriteCase, frames: Sequence[bytes], exact: bool) -> Verdict:
-    return _frame(case, bytes.fromhex(case.input.packet), frames, exact=exact)
+    return _frame(case, case.input.packet, frames, exact=exact)
 
 
 def _write_gso(case: WriteGsoCase, frames: Sequence[bytes], exact: bool) -> Verdict:
@@ -87,13 +89,13 @@ def _write_gso(case: WriteGsoCase, frames: Sequence[bytes], exact: bool) -> Verd
 
 
 def _write_batch(case: WriteBatchCase, frames: Sequence[bytes], exact: bool) -> Verdict:
-    if to_hex(frames) == case.expect.example:  # building judged it
+    if tuple(frames) == case.expect.example:  # building judged it
         joined = len(case.expect.ideal) < sum(len(group) for group in case.expect.ideal)
         return Verdict(Kind.PASS, quality=1.0) if joined else _PASS
     if exact:
-        difference = first_difference(from_hex(case.expect.example), frames)
+        difference = first_difference(case.expect.example, frames)
         return _fail(f"not the frames of the example: {difference}")
-    return _batch(inspect_batch(from_hex(case.input.packets), frames, case.expect))
+    return _batch(inspect_batch(case.input.packets, frames, case.expect))
 
 
 def _lifecycle(case: LifecycleCase, got: Sequence[Answer], exact: bool) -> Verdict:
@@ -118,9 +120,9 @@ def _decide_cut(case: Case, packets: Sequence[bytes]) -> Verdict:
     """Judge what a kernel made of what was written. The vnet headers are gone: only their effect can be seen."""
     match case:
         case WriteBatchCase(input=given, expect=expect):
-            return _batch(inspect_cut_batch(from_hex(given.packets), packets, expect))
+            return _batch(inspect_cut_batch(given.packets, packets, expect))
         case WriteCase() | WriteGsoCase() if isinstance(case.expect, Written):
-            return _packets(from_hex(case.expect.segments), packets, exact=case.level != "must")
+            return _packets(case.expect.segments, packets, exact=case.level != "must")
         case WriteCase() | WriteGsoCase() if isinstance(case.expect, Refused):
             return _fail(f"expected a write that is refused ({case.expect.fault}), got {describe_packets(packets)}")
         case WriteCase():
@@ -138,12 +140,11 @@ def _answers(right: Answer, said: Answer, *, header: bool, exact: bool) -> bool:
     """Whether an answer is the right one; written frames are held against the header rules."""
     if not isinstance(right, Frames) or not isinstance(said, Frames):
         return right == said
-    frames = from_hex(said.packets)
-    if header:
-        if any(violation.is_must for frame in frames for violation in rules_broken(frame)):
-            return False
-        frames = [frame[10:] for frame in frames]
-    return same_packets(from_hex(right.packets), frames, exact=exact)
+    if not header:
+        return same_packets(right.packets, said.packets, exact=exact)
+    if any(violation.is_must for frame in said.packets for violation in rules_broken(frame)):
+        return False
+    return same_packets(right.packets, [frame[10:] for frame in said.packets], exact=exact)
 
 
 def _frame(case: WriteCase | WriteGsoCase, packet: bytes, frames: Sequence[bytes], *, exact: bool) -> Verdict:
@@ -156,10 +157,10 @@ def _frame(case: WriteCase | WriteGsoCase, packet: bytes, frames: Sequence[bytes
     if len(frames) != 1:
         return _fail(f"expected one frame, got {len(frames)}")
     (frame,) = frames
-    if frame == bytes.fromhex(expect.header) + packet:  # building judged it
+    if frame == expect.header + packet:  # building judged it
         return _PASS
-    if exact and frame[:10].hex() != expect.header:
-        return _fail(f"vnet header: expected {expect.header}, got {frame[:10].hex()}")
+    if exact and frame[:10] != expect.header:
+        return _fail(f"vnet header: expected {expect.header.hex()}, got {frame[:10].hex()}")
     return _written(case, expect, packet, frame, exact=exact)
 
 
@@ -172,7 +173,7 @@ def _written(case: WriteCase | WriteGsoCase, expect: Written, packet: bytes, fra
     broken = [violation for violation in found if violation.is_must or case.level == "should"]
     if broken:
         return _fail("; ".join(map(str, broken)))
-    verdict = _packets(from_hex(expect.segments), cut(frame), exact=exact)
+    verdict = _packets(expect.segments, cut(frame), exact=exact)
     return verdict if verdict.difference else replace(verdict, advice=tuple(map(str, found)))
 
 

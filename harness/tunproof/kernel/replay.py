@@ -24,7 +24,7 @@ from tunproof.corpus.cases import (
     WriteGsoCase,
     Written,
 )
-from tunproof.corpus.model import KernelAnswer, KernelDelivers, KernelLoses, KernelRefuses, KernelSame, from_hex
+from tunproof.corpus.model import KernelAnswer, KernelDelivers, KernelLoses, KernelRefuses, KernelSame
 from tunproof.kernel.probes import Probed, running_kernel
 from tunproof.lab import Exchange
 from tunproof.packets.difference import describe_packets, first_difference
@@ -117,18 +117,16 @@ def frames_of(case: Case) -> list[tuple[bytes, tuple[bytes, ...]]]:
     """Return what is put to a kernel, each with the packets that "same" means; none where nothing is."""
     match case:
         case ChecksumCase(input=given):
-            frame, packet = completed_frame(bytes.fromhex(given.data), given.initial)
+            frame, packet = completed_frame(given.data, given.initial)
             return [(frame, (packet,))]
         case ReadCase(input=given, expect=expect):
-            return [
-                (bytes.fromhex(given.frame), tuple(from_hex(expect.packets if isinstance(expect, Packets) else ())))
-            ]
+            return [(given.frame, tuple(expect.packets if isinstance(expect, Packets) else ()))]
         case WriteCase(input=given, expect=Written(header=header, segments=segments)):
-            return [(bytes.fromhex(header + given.packet), tuple(from_hex(segments)))]
+            return [(header + given.packet, tuple(segments))]
         case WriteGsoCase(input=given, expect=Written(header=header, segments=segments)):
-            return [(bytes.fromhex(header) + given.whole, tuple(from_hex(segments)))]
+            return [(header + given.whole, tuple(segments))]
         case WriteBatchCase(expect=expect):
-            return [(frame, tuple(cut(frame))) for frame in from_hex(expect.example)]
+            return [(frame, tuple(cut(frame))) for frame in expect.example]
     return []
 
 
@@ -143,7 +141,7 @@ def expected_outcome(case: Case, answer: KernelAnswer, frame: bytes, packets: tu
         case _ if isinstance(case, WriteBatchCase) and not any(frame[:10]):
             return Delivered(packets)
         case KernelDelivers(packets=others):
-            return Delivered(tuple(from_hex(others)))
+            return Delivered(tuple(others))
         case KernelRefuses(errno=name):
             return Refused(getattr(errno, name))
         case KernelLoses():

@@ -68,7 +68,7 @@ def differing(results: Sequence[KernelResult], corpus: Corpus) -> list[Row]:
 
 
 def _row(case: Case, results: Sequence[KernelResult], traits: Sequence[Trait]) -> Row | None:
-    others: list[tuple[str, ...]] = []
+    others: list[tuple[bytes, ...]] = []
     answers = {one.release: _answer(case, one, others) for one in results}
     if len(set(answers.values())) < 2:
         return None
@@ -84,7 +84,7 @@ def _decides(trait: Trait, case: Case, results: Sequence[KernelResult]) -> bool:
     )
 
 
-def _answer(case: Case, result: KernelResult, others: list[tuple[str, ...]]) -> str:
+def _answer(case: Case, result: KernelResult, others: list[tuple[bytes, ...]]) -> str:
     """Return what a kernel does, in a word or two. New packets go to `others`; all but the first have a number."""
     if case.id in result.disagree:
         return UNEXPLAINED

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from tunproof.corpus.cases import Case
+from tunproof.corpus.codec import encode
 from tunproof.corpus.load import Corpus
 from tunproof.errors import EnvironmentProblem, TunproofError
 from tunproof.kernel.probes import Probed, probe
@@ -71,7 +72,7 @@ class Wanted:
 def answers_digest(cases: Iterable[Case]) -> str:
     """Return what tells cases from others: SHA-256 over ids, digests, and what they say of kernels."""
     known = [(case.id, case.digest, case.kernel) for case in cases]
-    return "sha256:" + hashlib.sha256(msgspec.json.encode(known)).hexdigest()
+    return "sha256:" + hashlib.sha256(encode(known)).hexdigest()
 
 
 class KernelResult(msgspec.Struct, frozen=True, kw_only=True):

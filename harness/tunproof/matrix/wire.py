@@ -52,7 +52,7 @@ class Wire:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        self._encode = msgspec.msgpack.Encoder().encode
+        self._encode = msgspec.msgpack.Encoder(enc_hook=bytes).encode  # frames of the corpus are a subclass
 
     def send(self, message: Hello | Request | Answer) -> None:
         """Send a message. Raises `OSError` where the other end is gone."""

@@ -107,7 +107,8 @@ def header_rows(fields: object) -> Iterator[HeaderRow]:
         value = getattr(fields, name)
         if value is not None:
             means = {"flags": flag_names, "gso_type": type_name}.get(name)
-            yield HeaderRow(name, start, end, str(value), means(value) if means and 0 <= value <= 0xFF else "")
+            said = value.hex() if isinstance(value, bytes) else str(value)
+            yield HeaderRow(name, start, end, said, means(value) if means and 0 <= value <= 0xFF else "")
 
 
 def cut(packet: bytes, segments: Sequence[bytes], *, width: int = 78) -> str:

@@ -18,8 +18,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from tunproof.corpus.cases import Byte, Index, VnetFields, Word
-from tunproof.corpus.model import Hex
+from tunproof.corpus.cases import Index, VnetFields, Word
+from tunproof.corpus.codec import Hex, HexByte, schema_components
 from tunproof.corpus.schema import plain
 from tunproof.corpus.script import Answer, Step
 
@@ -105,7 +105,7 @@ class Attach(Message, frozen=True, kw_only=True):
     mode: Literal["wire", "device-fd", "device-create", "device-attach"]
     fd: int | None = None
     name: str | None = None
-    sentinel: Hex = SENTINEL.hex()
+    sentinel: Hex = SENTINEL
 
 
 class Hello(Message, frozen=True, kw_only=True, tag_field="cmd", tag="hello"):
@@ -159,7 +159,7 @@ class WriteAsked(Message, frozen=True, kw_only=True):
     """Write one IP packet. `poison` is a byte to fill with whatever memory the writer owns around it, or null."""
 
     packet: Hex
-    poison: Byte | None
+    poison: HexByte | None
 
 
 class WriteGsoAsked(Message, frozen=True, kw_only=True):
@@ -174,7 +174,7 @@ class WriteBatchAsked(Message, frozen=True, kw_only=True):
     """Write packets in the order in which they came. `poison` as for `write`."""
 
     packets: tuple[Hex, ...]
-    poison: Byte | None
+    poison: HexByte | None
 
 
 class LifecycleAsked(Message, frozen=True, kw_only=True):
@@ -341,7 +341,7 @@ def schemas() -> dict[str, dict[str, Any]]:
 
 def schema_of_lines(title: str, kinds: Sequence[Any], more: Iterable[Any] = ()) -> dict[str, Any]:
     """Return a schema of a line that is one of `kinds`, with definitions of `more`."""
-    made, definitions = msgspec.json.schema_components((*kinds, *more), ref_template="#/$defs/{name}")
+    made, definitions = schema_components((*kinds, *more))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": title,

@@ -12,8 +12,8 @@ from msgspec.inspect import Field, StructType
 
 from tunproof.corpus import script
 from tunproof.corpus.capabilities import CAPABILITIES
-from tunproof.corpus.cases import Byte, VnetFields
-from tunproof.corpus.model import Hex
+from tunproof.corpus.cases import VnetFields
+from tunproof.corpus.codec import Hex, HexByte
 from tunproof.protocol import messages as protocol
 
 __all__ = ["markdown"]
@@ -149,6 +149,8 @@ def _type(kind: msgspec.inspect.Type) -> str:  # noqa: PLR0911 (a table)
             return f"integer{least}" + ("" if high is None else f" to {high}")
         case msgspec.inspect.StrType(pattern=pattern):
             return _PATTERNS[pattern]
+        case msgspec.inspect.CustomType(cls=cls):
+            return _BYTES[cls]
         case msgspec.inspect.BoolType():
             return "true or false"
         case msgspec.inspect.DictType():
@@ -169,7 +171,8 @@ def _pattern(kind: Any) -> str:
     return str(get_args(kind)[1].pattern)
 
 
-_PATTERNS = {None: "text", _pattern(Hex): "hex", _pattern(Byte): "hex of one byte", _pattern(script.Name): "a name"}
+_PATTERNS = {None: "text", _pattern(script.Name): "a name"}
+_BYTES: dict[type, str] = {Hex: "hex", HexByte: "hex of one byte"}
 
 
 def _info(kind: type) -> StructType:

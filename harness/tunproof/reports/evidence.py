@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from tunproof.corpus.cases import Case
 from tunproof.corpus.export import packets_of
 from tunproof.corpus.load import Corpus
-from tunproof.corpus.model import from_hex
 from tunproof.packets.pcapng import Captured, capture
 from tunproof.packets.picture import VNET_SIZE, vnet_words
 from tunproof.reports.failure import FAULTY, case_of
@@ -49,7 +48,7 @@ def _packets(result: Result, run: Run, case: Case | None) -> Iterator[Captured]:
     said = legible(result.difference).partition("\n")[0]
     for at, one in enumerate(right):
         yield _captured(one, f"{head}\nexpected: {at}, counted from 0, of {len(right)}", _EXPECTED, framed=framed)
-    got = from_hex(result.got.packets) if result.got else []
+    got = result.got.packets if result.got else []
     for at, one in enumerate(got):
         note = f"\nfirst difference: {wrong[one]}" if one in wrong else ""
         comment = f"{head}\ngot: {at}, counted from 0, of {len(got)}{note}\n{said}"

@@ -28,7 +28,6 @@ from tunproof.corpus.cases import (
     Written,
 )
 from tunproof.corpus.load import Corpus
-from tunproof.corpus.model import from_hex
 from tunproof.judge.verdict import Kind
 from tunproof.packets import picture
 from tunproof.reports.failure import FAULTY, Explanation, case_of, command_around, explain
@@ -161,13 +160,13 @@ def _picture(case: Case) -> Json | None:
     """Return the sizes of a packet and of what it is cut into, or of the packets of a batch and how to join them."""
     match case:
         case ReadCase(input=given, expect=Packets(packets=packets)):
-            return _cut(bytes.fromhex(given.frame)[picture.VNET_SIZE :], from_hex(packets))
+            return _cut(given.frame[picture.VNET_SIZE :], packets)
         case WriteCase(input=given, expect=Written(segments=segments)):
-            return _cut(bytes.fromhex(given.packet), from_hex(segments))
+            return _cut(given.packet, segments)
         case WriteGsoCase(input=given, expect=Written(segments=segments)):
-            return _cut(given.whole, from_hex(segments))
+            return _cut(given.whole, segments)
         case WriteBatchCase(input=given, expect=Joined(ideal=ideal)):
-            sizes = [len(packet) // 2 for packet in given.packets]
+            sizes = [len(packet) for packet in given.packets]
             if sizes and len(sizes) <= _MOST_PACKETS:
                 return {"packets": sizes, "joined": ideal}
     return None
@@ -205,9 +204,9 @@ def _vnet(case: Case) -> tuple[list[tuple[str, str, str]] | None, str | None]:
     """Return name, value and meaning of each field of the vnet header that matters, and which one that is."""
     match case:
         case ReadCase(input=given):
-            return vnet_rows(bytes.fromhex(given.frame)) or None, "vnet header"
+            return vnet_rows(given.frame) or None, "vnet header"
         case WriteCase(expect=Written(header=header)) | WriteGsoCase(expect=Written(header=header)):
-            return vnet_rows(bytes.fromhex(header)), "A right vnet header"
+            return vnet_rows(header), "A right vnet header"
         case HeaderCase(input=EmitInput(fields=fields)):
             return _rows(fields), "Fields"
         case HeaderCase(expect=Fields(fields=fields)):

@@ -20,7 +20,7 @@ from tunproof.corpus.cases import (
     WriteGsoCase,
     Written,
 )
-from tunproof.corpus.model import KernelDelivers, KernelSame, from_hex
+from tunproof.corpus.model import KernelDelivers, KernelSame
 from tunproof.judge.batch import inspect_batch
 from tunproof.packets import picture
 from tunproof.packets.equality import normalized, same_packets
@@ -79,26 +79,26 @@ class Pair:
         return found + [(change.name, change.values[0], change.values[1]) for change in changed]
 
 
-def right_ones(case: Case, run: Run, what: str = "") -> tuple[list[bytes], bool]:  # noqa: PLR0911 (one for each outcome)
+def right_ones(case: Case, run: Run, what: str = "") -> tuple[Sequence[bytes], bool]:  # noqa: PLR0911 (one for each outcome)
     """Return what should come out, packets or frames, and whether they are frames. `what` came out (`Got.what`)."""
     answer = kernel_answer(case, run)
     if answer is not None and not isinstance(answer, KernelSame):
-        return (from_hex(answer.packets), False) if isinstance(answer, KernelDelivers) else ([], False)
+        return (answer.packets, False) if isinstance(answer, KernelDelivers) else ([], False)
     written = what != "packets" and run.mode != "kernel"
     match case.expect:
         case Packets(packets=packets):
-            return from_hex(packets), False
+            return packets, False
         case Written(header=header) if written and isinstance(case, WriteCase | WriteGsoCase):
-            packet = case.input.whole if isinstance(case, WriteGsoCase) else bytes.fromhex(case.input.packet)
-            return [bytes.fromhex(header) + packet], True
+            packet = case.input.whole if isinstance(case, WriteGsoCase) else case.input.packet
+            return [header + packet], True
         case Written(segments=segments):
-            return from_hex(segments), False
+            return segments, False
         case Joined(example=example) if written:
-            return from_hex(example), True
+            return example, True
         case Joined(example=example):
-            return [packet for frame in from_hex(example) for packet in cut(frame)], False
+            return [packet for frame in example for packet in cut(frame)], False
     if isinstance(case, ChecksumCase) and run.mode == "kernel":
-        return [completed_frame(bytes.fromhex(case.input.data), case.input.initial)[1]], False
+        return [completed_frame(case.input.data, case.input.initial)[1]], False
     return [], what == "frames"
 
 
@@ -106,7 +106,7 @@ def pairs(case: Case, run: Run, got: Got) -> list[Pair]:
     """Return the pairs that differ, in order."""
     if got.what == "value":
         return _header_pair(case, got.value)
-    found = from_hex(got.packets)
+    found = got.packets
     if isinstance(case, WriteBatchCase):
         return _batch_pairs(case, found, framed=got.what == "frames")
     right, framed = right_ones(case, run, got.what)
@@ -123,8 +123,8 @@ def frames_written(case: Case, got: Got) -> tuple[str, ...]:
     """Return a line for each frame that was written for a batch: the packets that it stands for, and its header."""
     if not isinstance(case, WriteBatchCase) or got.what != "frames":
         return ()
-    frames = from_hex(got.packets)
-    groups = inspect_batch(from_hex(case.input.packets), frames, case.expect).groups
+    frames = got.packets
+    groups = inspect_batch(case.input.packets, frames, case.expect).groups
     lines = [
         f"{_packets(group)}: {len(frame)} bytes; {vnet_words(frame)}"
         for group, frame in zip(groups[:_MOST_FRAMES], frames, strict=False)
@@ -141,13 +141,13 @@ def _header_pair(case: Case, value: str) -> list[Pair]:
         got = bytes.fromhex(value)
     except ValueError:
         return []
-    right = bytes.fromhex(case.expect.bytes)
+    right = case.expect.bytes
     return [Pair(what="vnet header", expected=right, got=got)] if right != got else []
 
 
 def _batch_pairs(case: WriteBatchCase, found: Sequence[bytes], *, framed: bool) -> list[Pair]:
     """Return what came out and nobody put in, each beside the next packet that was put in and never came out."""
-    packets = from_hex(case.input.packets)
+    packets = case.input.packets
     came = [packet for one in found for packet in (_cut(one) if framed else [one])]
     waiting: dict[bytes, list[int]] = {}
     for index in sorted(set(range(len(packets))) - set(case.expect.silent), reverse=True):

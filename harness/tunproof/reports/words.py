@@ -33,7 +33,7 @@ from tunproof.corpus.cases import (
     WriteInput,
     Written,
 )
-from tunproof.corpus.model import KernelAnswer, KernelSame, from_hex
+from tunproof.corpus.model import KernelAnswer, KernelSame
 from tunproof.corpus.script import Script
 from tunproof.packets import picture
 from tunproof.packets.difference import describe_packets
@@ -99,11 +99,11 @@ def _must(case: Case) -> str:  # noqa: PLR0911 (one for each outcome)
         case Fields(fields=fields):
             return f"the fields {_fields(fields)}"
         case HeaderBytes(bytes=data):
-            return f"the bytes {data}"
+            return f"the bytes {data.hex()}"
         case Packets(packets=packets):
-            return describe_packets(from_hex(packets))
+            return describe_packets(packets)
         case Written(segments=segments):
-            return f"one frame that stands for {describe_packets(from_hex(segments))}"
+            return f"one frame that stands for {describe_packets(segments)}"
         case Nothing():
             return "the call succeeds, and nothing is written"
         case Rejected(fault=fault):
@@ -117,18 +117,18 @@ def _must(case: Case) -> str:  # noqa: PLR0911 (one for each outcome)
 
 
 def _checksum(given: ChecksumInput) -> list[str]:
-    return [f"{len(given.data) // 2} bytes, to be summed from {given.initial:#06x}", _bytes(given.data)]
+    return [f"{len(given.data)} bytes, to be summed from {given.initial:#06x}", _bytes(given.data)]
 
 
 def _header(given: ParseInput | EmitInput) -> list[str]:
     what = f"a vnet header of {given.size} bytes, {given.byte_order}-endian"
     if isinstance(given, EmitInput):
         return [f"fields, to be made into {what}", _fields(given.fields)]
-    return [f"{len(given.bytes) // 2} bytes, which begin with {what}", _bytes(given.bytes)]
+    return [f"{len(given.bytes)} bytes, which begin with {what}", _bytes(given.bytes)]
 
 
 def _read(given: ReadInput) -> list[str]:
-    frame = bytes.fromhex(given.frame)
+    frame = given.frame
     lines = [
         *_before("frame", given.before),
         f"a frame of {len(frame)} bytes",
@@ -138,15 +138,15 @@ def _read(given: ReadInput) -> list[str]:
 
 
 def _write(given: WriteInput) -> list[str]:
-    return [*_before("packet", given.before), _packet("packet", bytes.fromhex(given.packet)), *_poison(given.poison)]
+    return [*_before("packet", given.before), _packet("packet", given.packet), *_poison(given.poison)]
 
 
 def _gso(given: GsoInput) -> list[str]:
-    sizes = [len(pay) // 2 for pay in given.pays]
+    sizes = [len(pay) for pay in given.pays]
     fragments = f"{_counted(len(sizes), 'fragment')}{_sizes(sizes)}"
     return [
         *_before("write_gso", given.before),
-        f"hdr of {len(given.hdr) // 2} bytes, transport_hdr of {len(given.transport_hdr) // 2} bytes, {fragments}",
+        f"hdr of {len(given.hdr)} bytes, transport_hdr of {len(given.transport_hdr)} bytes, {fragments}",
         _packet("joined", given.whole),
     ]
 
@@ -155,7 +155,7 @@ def _batch(given: BatchInput) -> list[str]:
     first = [*_before("batch", given.before), f"a batch of {_counted(len(given.packets), 'packet')}"]
     first += _poison(given.poison)
     room = _MOST_LINES - len(first)
-    lines = [_packet(f"packet {index}", packet) for index, packet in enumerate(from_hex(given.packets[:room]))]
+    lines = [_packet(f"packet {index}", packet) for index, packet in enumerate(given.packets[:room])]
     return [*first, *lines, *_more(len(given.packets) - room, "packet")]
 
 
@@ -184,17 +184,17 @@ def _packet(what: str, packet: bytes) -> str:
     return f"{what}, {len(packet)} bytes: {picture.summary(packet)}"
 
 
-def _bytes(data: str) -> str:
-    more = len(data) // 2 - _MOST_BYTES
-    return data[: 2 * _MOST_BYTES] + (f" … {more} more bytes" if more > 0 else "")
+def _bytes(data: bytes) -> str:
+    more = len(data) - _MOST_BYTES
+    return data[:_MOST_BYTES].hex() + (f" … {more} more bytes" if more > 0 else "")
 
 
 def _before(what: str, earlier: Sequence[object]) -> list[str]:
     return [f"before it, to the same instance: {what}, {len(earlier)} times"] if earlier else []
 
 
-def _poison(poison: str | None) -> list[str]:
-    return [] if poison is None else [f"memory around it is filled with 0x{poison}"]
+def _poison(poison: bytes | None) -> list[str]:
+    return [] if poison is None else [f"memory around it is filled with 0x{poison.hex()}"]
 
 
 def _more(number: int, what: str) -> list[str]:

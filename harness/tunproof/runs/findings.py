@@ -26,6 +26,7 @@ import msgspec
 
 from tio.linux import REDIRECT
 from tunproof.corpus.cases import OPERATIONS, Case
+from tunproof.corpus.codec import convert
 from tunproof.corpus.model import digest_of
 from tunproof.errors import EnvironmentProblem, UsageError
 from tunproof.packets import pcapng
@@ -332,7 +333,7 @@ def _case(finding: Finding) -> dict[str, Any]:
         "kernel": [finding.got] if finding.kind == "kernel" else [],
     }
     try:
-        known = msgspec.convert(case, Case)
+        known: Case = convert(case, Case)
     except msgspec.ValidationError:
         return case
     return case | {"digest": digest_of(known.input, known.expect)}

@@ -7,7 +7,6 @@ from pathlib import Path
 from tio.linux import Delivered
 from tunproof.corpus.cases import Case
 from tunproof.corpus.load import Corpus
-from tunproof.corpus.model import to_hex
 from tunproof.judge.verdict import Kind
 from tunproof.kernel.replay import Disagreement, KernelReport
 from tunproof.runs.results import FORMAT, STREAM, Got, Result, Results, Run, Writer
@@ -56,7 +55,7 @@ def _result(case: Case, report: KernelReport, wrong: Disagreement | None) -> Res
         return Result(id=case.id, digest=case.digest, verdict=Kind.NOT_APPLICABLE, difference=reason)
     if wrong is None:
         return Result(id=case.id, digest=case.digest, verdict=Kind.PASS)
-    packets = to_hex(wrong.got.packets) if isinstance(wrong.got, Delivered) else None
+    packets = tuple(wrong.got.packets) if isinstance(wrong.got, Delivered) else None
     got = None if packets is None else Got(what="packets", packets=packets)
     return Result(
         id=case.id, digest=case.digest, verdict=Kind.FAIL, unexpected=True, difference=wrong.explain(), got=got

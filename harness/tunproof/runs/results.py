@@ -16,7 +16,8 @@ from typing import Any, Literal, Self
 
 import msgspec
 
-from tunproof.corpus.model import Digest, Hex, Strict
+from tunproof.corpus.codec import Hex, decoder, encode
+from tunproof.corpus.model import Digest, Strict
 from tunproof.errors import UsageError
 from tunproof.judge.verdict import Kind
 from tunproof.protocol.messages import Implementation, schema_of_lines
@@ -150,8 +151,7 @@ class End(Strict, frozen=True, kw_only=True, tag_field="record", tag="end"):
 
 Record = Run | Result | Problem | End
 
-_ENCODER = msgspec.json.Encoder()
-_DECODER = msgspec.json.Decoder(Record)
+_DECODER = decoder(Record)
 
 
 @dataclass(slots=True)
@@ -208,7 +208,7 @@ class Writer:
 
     def write(self, records: Iterable[Record]) -> None:
         """Append records. Raises `OSError`."""
-        line = b"".join(_ENCODER.encode(record) + b"\n" for record in records)
+        line = b"".join(encode(record) + b"\n" for record in records)
         while line:
             line = line[os.write(self._fd, line) :]
 

@@ -19,7 +19,6 @@ from pathlib import Path
 
 from tunproof.corpus.cases import Case, Refused, Rejected
 from tunproof.corpus.load import Corpus
-from tunproof.corpus.model import to_hex
 from tunproof.judge.decide import decide
 from tunproof.judge.outcome import Answered, Broken, Cut, Outcome, TurnedDown, Unable
 from tunproof.judge.verdict import Kind, Verdict
@@ -305,9 +304,9 @@ def _got(case: Case, outcome: Outcome) -> Got | None:
     what: str = "packets" if case.id.startswith("read/") or isinstance(outcome, Cut) else "frames"
     match outcome:
         case Cut(packets=packets) | TurnedDown(frames=packets):
-            return Got(what=what, packets=to_hex(packets)) if packets else None  # type: ignore[arg-type]
+            return Got(what=what, packets=tuple(packets)) if packets else None  # type: ignore[arg-type]
         case Answered(value=list() as packets) if all(isinstance(packet, bytes) for packet in packets):
-            return Got(what=what, packets=to_hex(packets))  # type: ignore[arg-type]
+            return Got(what=what, packets=tuple(packets))  # type: ignore[arg-type]
         case Answered(value=value):
             return Got(what="value", value=value.hex() if isinstance(value, bytes) else str(value))
     return None

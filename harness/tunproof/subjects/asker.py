@@ -18,7 +18,6 @@ from tunproof.corpus.cases import (
     WriteCase,
     WriteGsoCase,
 )
-from tunproof.corpus.model import from_hex
 from tunproof.judge.decide import decide
 from tunproof.judge.outcome import Answered, Broken, Inapplicable, Outcome, TurnedDown, Unable
 from tunproof.judge.verdict import Verdict
@@ -125,23 +124,19 @@ def _ask_header(case: HeaderCase, subject: Subject) -> object:
     given = case.input
     if isinstance(given, EmitInput):
         return subject.emit_header(given.fields, given.size, given.byte_order)
-    return subject.parse_header(bytes.fromhex(given.bytes), given.size, given.byte_order)
+    return subject.parse_header(given.bytes, given.size, given.byte_order)
 
 
 _ASK: dict[type, Callable[[Any, Subject], object]] = {
-    ChecksumCase: lambda case, subject: subject.checksum(bytes.fromhex(case.input.data), case.input.initial),
+    ChecksumCase: lambda case, subject: subject.checksum(case.input.data, case.input.initial),
     HeaderCase: _ask_header,
-    ReadCase: lambda case, subject: subject.read(bytes.fromhex(case.input.frame), from_hex(case.input.before)),
-    WriteCase: lambda case, subject: subject.write(
-        bytes.fromhex(case.input.packet), from_hex(case.input.before), _poison(case)
-    ),
+    ReadCase: lambda case, subject: subject.read(case.input.frame, case.input.before),
+    WriteCase: lambda case, subject: subject.write(case.input.packet, case.input.before, _poison(case)),
     WriteGsoCase: lambda case, subject: subject.write_gso(case.input, case.input.before),
-    WriteBatchCase: lambda case, subject: subject.write_batch(
-        from_hex(case.input.packets), [from_hex(batch) for batch in case.input.before], _poison(case)
-    ),
+    WriteBatchCase: lambda case, subject: subject.write_batch(case.input.packets, case.input.before, _poison(case)),
     LifecycleCase: lambda case, subject: subject.lifecycle(case.input),
 }
 
 
 def _poison(case: WriteCase | WriteBatchCase) -> int | None:
-    return None if case.input.poison is None else int(case.input.poison, 16)
+    return None if case.input.poison is None else case.input.poison[0]

@@ -11,7 +11,6 @@ from typing import Self
 import tio
 from tunproof.corpus.capabilities import CAPABILITIES
 from tunproof.corpus.cases import Fault, GsoArguments, VnetFields
-from tunproof.corpus.model import from_hex
 from tunproof.corpus.script import Answer, Script
 from tunproof.subjects.lifecycle.player import play
 from tunproof.subjects.subject import Subject, TurnedDownError, UnsupportedError
@@ -115,7 +114,7 @@ class Reference(Subject):
             csum_start=header.csum_start,
             csum_offset=header.csum_offset,
             num_buffers=header.num_buffers if size >= 12 else None,
-            rest=header.rest.hex() if size >= 24 else None,
+            rest=header.rest if size >= 24 else None,
         )
 
     def emit_header(self, fields: VnetFields, size: int, byte_order: str) -> bytes:
@@ -131,7 +130,7 @@ class Reference(Subject):
         if fields.num_buffers is not None:
             header = header.with_(num_buffers=fields.num_buffers)
         if fields.rest is not None:
-            header = header._replace(rest=bytes.fromhex(fields.rest))
+            header = header._replace(rest=fields.rest)
         with _turned_down(self._line):
             return header.emit(**_size(size), byte_order=byte_order)
 
@@ -191,8 +190,8 @@ class Reference(Subject):
     def _write_gso(self, arguments: GsoArguments) -> None:
         if not self._line.queue.gso_supported():
             raise AssertionError("the backend with offload says that it has none")
-        pays = from_hex(arguments.pays)
-        self._line.queue.write_gso(bytes.fromhex(arguments.hdr), bytes.fromhex(arguments.transport_hdr), pays)
+        pays = arguments.pays
+        self._line.queue.write_gso(arguments.hdr, arguments.transport_hdr, pays)
 
     def _write_batch(self, packets: Sequence[bytes]) -> list[bytes]:
         frames = []

@@ -7,13 +7,11 @@ in each mode, and to say its refusals in the kit's terms.
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-import msgspec
-
 import tio
 from tio.tuntap import Iff, open_tun
 from tunproof.corpus.capabilities import CAPABILITIES
 from tunproof.corpus.cases import GsoArguments, VnetFields
-from tunproof.corpus.model import to_hex
+from tunproof.corpus.codec import builtins_of
 from tunproof.protocol.kits.adapter import Rejected, Unsupported, serve
 from tunproof.protocol.messages import MODES
 from tunproof.subjects.lifecycle.adapter import LifecycleAdapter
@@ -47,7 +45,7 @@ class _Adapter:
 
     def parse_header(self, data: bytes, size: int, byte_order: str) -> dict[str, Any]:
         """Return what a vnet header says."""
-        fields: dict[str, Any] = msgspec.to_builtins(_asked(self._reference.parse_header, data, size, byte_order))
+        fields: dict[str, Any] = builtins_of(_asked(self._reference.parse_header, data, size, byte_order))
         return fields
 
     def emit_header(self, fields: dict[str, Any], size: int, byte_order: str) -> bytes:
@@ -70,7 +68,7 @@ class _Adapter:
 
     def write_gso(self, hdr: bytes, transport_hdr: bytes, pays: Sequence[bytes]) -> list[bytes] | None:
         """Write a superpacket."""
-        arguments = GsoArguments(hdr=hdr.hex(), transport_hdr=transport_hdr.hex(), pays=to_hex(pays))
+        arguments = GsoArguments(hdr=hdr, transport_hdr=transport_hdr, pays=tuple(pays))
         return self._seen(_asked(self._reference.write_gso, arguments, ()))
 
     def write_batch(self, packets: Sequence[bytes], poison: int | None) -> list[bytes] | None:

@@ -62,7 +62,7 @@ def put(  # noqa: PLR0913 (one keyword for each thing that a batch states)
     flags: Iterable[str],
     apart: Sequence[tuple[int, int]] = (),
     before: Sequence[Sequence[bytes]] = (),
-    poison: str | None = None,
+    poison: bytes | None = None,
     basis: Iterable[Basis] = (),
     traits: Sequence[str] = ("uso",),
     level: Literal["must", "should", "may"] = "must",
@@ -73,8 +73,8 @@ def put(  # noqa: PLR0913 (one keyword for each thing that a batch states)
     Subjects need no capability: joining is never demanded of them.
     """
     given = BatchInput(
-        packets=tuple(packet.hex() for packet in packets),
-        before=tuple(tuple(packet.hex() for packet in batch) for batch in before),
+        packets=tuple(packets),
+        before=tuple(map(tuple, before)),
         poison=poison,
     )
     joins_udp = any(len(group) > 1 and _is_udp(packets[group[0]]) for group in ideal)

@@ -18,7 +18,7 @@ _UNROLLED = bug("https://github.com/WireGuard/wireguard-go/commit/8ccfeec", "wir
 
 
 def _add(topic: Topic, name: str, about: str, data: bytes, *flags: str, initial: int = 0) -> None:
-    topic.add(name, about, ChecksumInput(data=data.hex(), initial=initial), flags=flags)
+    topic.add(name, about, ChecksumInput(data=data, initial=initial), flags=flags)
 
 
 # Around the words and blocks of 2, 8, 16, 32, 64 and 128 bytes; 720 is where `tio.checksum` begins to cut numbers.
@@ -28,7 +28,7 @@ for _length in (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 
         "Every byte counts, up to the last: an odd one is the high half of a word."
         if _length % 2
         else "Every byte counts, up to the last whole word.",
-        ChecksumInput(data=payload(_length, seed=0x91).hex()),
+        ChecksumInput(data=payload(_length, seed=0x91)),
         flags=("SumInBlocks", "OddLength") if _length % 2 else ("SumInBlocks",),
         basis=(_UNROLLED,),
     )

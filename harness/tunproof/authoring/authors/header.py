@@ -24,7 +24,7 @@ _NUMBERS = {
     "csum_offset": 0x1110,
 }
 _BUFFERS = 0x1312
-_REST = "1415161718191a1b1c1d1e1f"
+_REST = bytes(range(0x14, 0x20))
 _WIDTHS = {"flags": 1, "gso_type": 1, "hdr_len": 2, "gso_size": 2, "csum_start": 2, "csum_offset": 2}
 
 
@@ -57,16 +57,17 @@ class _Layout:
         if self.size >= 12:
             values["num_buffers"] = _BUFFERS if number is None else number
         if self.size >= 24:
-            values["rest"] = _REST if number is None else "ff" * 12
+            values["rest"] = _REST if number is None else b"\xff" * 12
         return VnetFields(**values)
 
     def packed(self) -> bytes:
         """Return the bytes of the different fields."""
         numbers = [*_NUMBERS.values(), _BUFFERS]
         widths = [*_WIDTHS.values(), 2]
-        data = b"".join(
-            value.to_bytes(width, self.byte_order) for value, width in zip(numbers, widths, strict=True)
-        ) + bytes.fromhex(_REST)
+        data = (
+            b"".join(value.to_bytes(width, self.byte_order) for value, width in zip(numbers, widths, strict=True))
+            + _REST
+        )
         return data[: self.size]
 
 
@@ -82,7 +83,7 @@ for _field, _width in _WIDTHS.items():
     parse.add(
         f"{_name}-alone",
         f"Only {_field} is set, in its {_bytes_wide} from byte {_offset}: no other field may show it.",
-        ParseInput(bytes=_bytes.hex()),
+        ParseInput(bytes=_bytes),
         flags=("VnetLayout",),
     )
     emit.add(
@@ -99,7 +100,7 @@ for _layout in _LAYOUTS:
     parse.add(
         f"distinct-{_layout.name}",
         "No two bytes are alike, so swapped fields and swapped bytes show.",
-        ParseInput(bytes=_layout.packed().hex(), **_given),
+        ParseInput(bytes=_layout.packed(), **_given),
         **_common,
     )
     emit.add(
@@ -114,7 +115,7 @@ for _size in (10, 24):
     parse.add(
         f"all-ones-{_size}-bytes",
         "Every bit is set: fields are unsigned, and no bit is masked.",
-        ParseInput(bytes="ff" * _size, size=_size),
+        ParseInput(bytes=b"\xff" * _size, size=_size),
         flags=("VnetUnknownBits",),
         requires=_layout.requires,
     )
@@ -126,7 +127,7 @@ for _size in (10, 24):
         requires=_layout.requires,
     )
 
-parse.add("zeros", "The header of a plain packet.", ParseInput(bytes="00" * 10), flags=("Basic",))
+parse.add("zeros", "The header of a plain packet.", ParseInput(bytes=bytes(10)), flags=("Basic",))
 emit.add("zeros", "The header of a plain packet.", EmitInput(fields=VnetFields(**_zeros)), flags=("Basic",))
 
 for _name, _flags, _type in (
@@ -139,7 +140,7 @@ for _name, _flags, _type in (
     parse.add(
         f"unknown-{_name}",
         _about,
-        ParseInput(bytes=bytes((_flags, _type, *range(8))).hex()),
+        ParseInput(bytes=bytes((_flags, _type, *range(8)))),
         flags=("VnetUnknownBits",),
     )
     emit.add(
@@ -152,19 +153,19 @@ for _name, _flags, _type in (
 parse.add(
     "packet-behind-it",
     "What follows the header is the packet, and no part of any field.",
-    ParseInput(bytes=superpacket(ip4() / TCP(flags="A"), payload(24), gso_size=8).hex()),
+    ParseInput(bytes=superpacket(ip4() / TCP(flags="A"), payload(24), gso_size=8)),
     flags=("VnetSize",),
 )
 parse.add(
     "size-10-of-24-bytes",
     "A device with 10 bytes: what follows is not taken for num_buffers.",
-    ParseInput(bytes=_Layout(24, "little").packed().hex()),
+    ParseInput(bytes=_Layout(24, "little").packed()),
     flags=("VnetSize",),
 )
 parse.add(
     "size-12-of-24-bytes",
     "A device with 12 bytes: what follows is the packet.",
-    ParseInput(bytes=_Layout(24, "little").packed().hex(), size=12),
+    ParseInput(bytes=_Layout(24, "little").packed(), size=12),
     flags=("VnetSize",),
     requires=("header.12",),
 )
@@ -174,7 +175,7 @@ for _size in (10, 12, 24):
     parse.add(
         f"one-byte-short-of-{_size}",
         "The header is not all there, by one byte.",
-        ParseInput(bytes=_layout.packed()[:-1].hex(), size=_size),
+        ParseInput(bytes=_layout.packed()[:-1], size=_size),
         flags=("Truncated",),
         requires=_layout.requires,
         sibling=f"distinct-{_layout.name}",
@@ -182,7 +183,7 @@ for _size in (10, 12, 24):
 parse.add(
     "no-bytes",
     "There is nothing to read.",
-    ParseInput(bytes=""),
+    ParseInput(bytes=b""),
     flags=("Truncated",),
     sibling="distinct-10-bytes-little-endian",
 )
@@ -190,7 +191,7 @@ for _size in (0, 9, 11, 20):
     parse.add(
         f"size-{_size}",
         "A size that no device has.",
-        ParseInput(bytes=_Layout(24, "little").packed().hex(), size=_size),
+        ParseInput(bytes=_Layout(24, "little").packed(), size=_size),
         flags=("VnetSize",),
         level="should",
         sibling="size-10-of-24-bytes",
@@ -228,7 +229,7 @@ for _size in (11, 13):
     emit.add(
         f"rest-of-{_size}-bytes",
         "A header of 24 bytes has 12 behind num_buffers: a rest of another length would move where the packet begins.",
-        EmitInput(fields=VnetFields(**(_zeros | {"num_buffers": 0, "rest": "a5" * _size})), size=24),
+        EmitInput(fields=VnetFields(**(_zeros | {"num_buffers": 0, "rest": b"\xa5" * _size})), size=24),
         flags=("VnetSize", "NarrowingCast"),
         requires=("header.any-integer", "header.24"),
         sibling="distinct-24-bytes-little-endian",

@@ -87,7 +87,7 @@ _SAME_OFFLOADS = does(Offloads(device="tun0", changed=True), _NONE)
 
 
 def _feed(fd: str, data: bytes) -> Line:
-    return does(Feed(fd=fd, frame=data.hex()))
+    return does(Feed(fd=fd, frame=data))
 
 
 _GSO = pieces(ip4() / TCP(flags="PA"), [payload(100, seed=1), payload(100, seed=2), payload(7, seed=3)])

@@ -198,7 +198,7 @@ add_life(
 )
 for _name, _step in (
     ("read", Read(fd="a")),
-    ("write", WriteStep(fd="a", packet=packet(1).hex())),
+    ("write", WriteStep(fd="a", packet=packet(1))),
     ("write-gso", gso_step("a", _GSO)),
 ):
     add_life(
@@ -249,7 +249,7 @@ for _name, _close in (("container", Close()), ("queue", CloseQueue(fd="a"))):
         f"{_name}-wakes-writer",
         "A writer that waits for room gets its answer when the queue is closed.",
         *opened("a"),
-        does(StartWrite(fd="a", packet=packet(1).hex(), count=64), WAITING),
+        does(StartWrite(fd="a", packet=packet(1), count=64), WAITING),
         does(_close),
         does(FinishWrite(fd="a"), CLOSED),
         does(Close()),
@@ -265,8 +265,8 @@ add_life(
     *opened("b"),
     does(StartRead(fd="a"), WAITING),
     does(StartRead(fd="b"), WAITING),
-    does(StartWrite(fd="b", packet=packet(1).hex(), count=64), WAITING),
-    does(StartWrite(fd="b", packet=packet(1).hex(), count=64), WAITING),
+    does(StartWrite(fd="b", packet=packet(1), count=64), WAITING),
+    does(StartWrite(fd="b", packet=packet(1), count=64), WAITING),
     does(Close()),
     does(FinishRead(fd="b"), CLOSED),
     does(FinishRead(fd="a"), CLOSED),
@@ -352,7 +352,7 @@ add_life(
     "far-end-wakes-writer",
     "A writer that waits learns that the far end hung up.",
     *opened("a"),
-    does(StartWrite(fd="a", packet=packet(1).hex(), count=64), WAITING),
+    does(StartWrite(fd="a", packet=packet(1), count=64), WAITING),
     does(HangUp(fd="a")),
     does(FinishWrite(fd="a"), CLOSED),
     flags=("DeviceVanished",),

@@ -26,7 +26,7 @@ _PLAIN = frame(packet_bytes(ip4() / ICMP() / Raw(payload(20))))
 
 def _after(built: bytes, *before: bytes) -> ReadInput:
     """Return a frame that is read after others."""
-    return ReadInput(frame=built.hex(), before=tuple(map(bytes.hex, before)))
+    return ReadInput(frame=built, before=tuple(before))
 
 
 # The reader goes on: a good frame after each kind of bad one.

@@ -60,7 +60,7 @@ for _name, _packet, _about in _PROTOCOLS:
     protocols.add(
         _name,
         f"{_about} It goes out behind a vnet header of zeros.",
-        WriteInput(packet=packet_bytes(_packet).hex()),
+        WriteInput(packet=packet_bytes(_packet)),
         flags=("VnetHeaderMissing", "WrittenAsItIs"),
     )
 
@@ -76,11 +76,11 @@ for _name, _packet, _about in _CHECKSUMS:
     protocols.add(
         _name,
         f"{_about} It is written as it is, with neither NEEDS_CSUM nor DATA_VALID: who receives it must see it.",
-        WriteInput(packet=packet_bytes(_packet).hex()),
+        WriteInput(packet=packet_bytes(_packet)),
         flags=("WrittenAsItIs", "ChecksumUntouched"),
     )
 
-sizes.add("empty", "Nothing is written, and that is no error.", WriteInput(packet=""), flags=("EmptyWrite",))
+sizes.add("empty", "Nothing is written, and that is no error.", WriteInput(packet=b""), flags=("EmptyWrite",))
 for _name, _data, _about in (
     ("ipv4-header-alone", packet_bytes(ip4(proto=6)), "20 bytes: TCP is announced, and not one byte of it is there."),
     ("ipv6-header-alone", packet_bytes(ip6(nh=6)), "40 bytes: TCP is announced, and not one byte of it is there."),
@@ -90,19 +90,19 @@ for _name, _data, _about in (
     sizes.add(
         _name,
         f"{_about} What is in a packet is no affair of `write`, and must not be read behind its end.",
-        WriteInput(packet=_data.hex()),
+        WriteInput(packet=_data),
         flags=("Truncated",),
     )
 sizes.add(
     "65535-bytes",
     "The largest packet there is.",
-    WriteInput(packet=_LARGEST.hex()),
+    WriteInput(packet=_LARGEST),
     flags=("MaximumSize",),
 )
 sizes.add(
     "65536-bytes",
     "One byte more than the length field of any packet can say.",
-    WriteInput(packet=(_LARGEST + b"\0").hex()),
+    WriteInput(packet=_LARGEST + b"\0"),
     flags=("LengthOverflow",),
     sibling="65535-bytes",
     level="should",
@@ -111,7 +111,7 @@ for _nibble in (0, 5, 15):
     sizes.add(
         f"version-nibble-{_nibble}",
         "Neither IPv4 nor IPv6. A kernel answers EINVAL; better is to say so before it is asked.",
-        WriteInput(packet=(bytes((_nibble << 4 | 5,)) + _UDP4[1:]).hex()),
+        WriteInput(packet=bytes((_nibble << 4 | 5,)) + _UDP4[1:]),
         flags=("UnknownVersion",),
         sibling="write/protocols/udp4",
         level="should",
@@ -125,44 +125,44 @@ for _name, _data, _about in (
     state.add(
         f"poisoned-headroom-{_name}",
         f"{_about} in a buffer whose room for the vnet header is full of ones: the header goes out all zero.",
-        WriteInput(packet=_data.hex(), poison="ff"),
+        WriteInput(packet=_data, poison=b"\xff"),
         flags=("StaleVnetHeader",),
         importance="critical",
     )
 state.add(
     "poisoned-headroom-without-checksum",
     "A datagram without a checksum, and room for the header that says NEEDS_CSUM: nothing may be filled in.",
-    WriteInput(packet=packet_bytes(ip4() / UDP(chksum=0) / Raw(payload(8))).hex(), poison="01"),
+    WriteInput(packet=packet_bytes(ip4() / UDP(chksum=0) / Raw(payload(8))), poison=b"\x01"),
     flags=("StaleVnetHeader",),
 )
 state.add(
     "short-after-long",
     "A short packet behind a long one in the same buffer: nothing of the long one follows it.",
-    WriteInput(packet=packet_bytes(ip4() / UDP()).hex(), before=(packet_bytes(ip6() / UDP() / payload(1400)).hex(),)),
+    WriteInput(packet=packet_bytes(ip4() / UDP()), before=(packet_bytes(ip6() / UDP() / payload(1400)),)),
     flags=("StaleVnetHeader", "WrittenAsItIs"),
 )
 state.add(
     "after-an-empty-one",
     "An empty packet leaves nothing behind that the next write would be the end of.",
-    WriteInput(packet=_UDP4.hex(), before=("",)),
+    WriteInput(packet=_UDP4, before=(b"",)),
     flags=("EmptyWrite",),
 )
 state.add(
     "after-a-refused-one",
     "A packet that is refused leaves nothing behind.",
-    WriteInput(packet=_UDP4.hex(), before=("55" * 40,)),
+    WriteInput(packet=_UDP4, before=(b"\x55" * 40,)),
     flags=("StaleVnetHeader",),
 )
 state.add(
     "empty-after-a-packet",
     "An empty packet behind another: the other one is not written again.",
-    WriteInput(packet="", before=(_UDP4.hex(),)),
+    WriteInput(packet=b"", before=(_UDP4,)),
     flags=("EmptyWrite",),
 )
 state.add(
     "twice-the-same",
     "The same packet again is another packet, and is written again.",
-    WriteInput(packet=_UDP4.hex(), before=(_UDP4.hex(),)),
+    WriteInput(packet=_UDP4, before=(_UDP4,)),
     flags=("WrittenAsItIs",),
 )
 
@@ -186,7 +186,7 @@ for _name, _data, _about in _DAMAGED:
     sizes.add(
         _name,
         f"{_about} What is in a packet is no affair of `write`, and must not be read behind its end.",
-        WriteInput(packet=_data.hex()),
+        WriteInput(packet=_data),
         flags=("Truncated",),
         basis=(kernel("tun_get_user", "drivers/net/tun.c"),),
     )
@@ -200,7 +200,7 @@ for _name, _packet, _about in (
     manners.add(
         f"{_name}-without-data-valid",
         f"{_about} A driver must not set DATA_VALID; and the kernel does not believe it (V12).",
-        WriteInput(packet=packet_bytes(_packet).hex()),
+        WriteInput(packet=packet_bytes(_packet)),
         flags=("DataValid",),
         level="should",
         importance="low",

@@ -121,7 +121,7 @@ for _name, (_packet, _what) in _SINGLE.items():
         f"{_what} goes out behind a vnet header that was written for it, whatever stood in its place.",
         [_packet],
         ideal=alone(1),
-        poison="ff",
+        poison=b"\xff",
         flags=(*_STALE, "VnetHeaderMissing"),
         importance="critical",
     )
@@ -132,7 +132,7 @@ for _kind, _headers in KINDS.items():
         "Joined packets: each field of the vnet header is written, and nothing of what lay behind the packets is sent.",
         Flow(_headers).packets(16, 16, 9),
         ideal=((0, 1, 2),),
-        poison="ff",
+        poison=b"\xff",
         flags=_STALE,
         importance="critical",
     )
@@ -144,6 +144,6 @@ for _kind, _headers in KINDS.items():
         before=[_flow.packets(200, 200, 200)],
         packets=_flow.packets(9),
         ideal=alone(1),
-        poison="5a",
+        poison=b"\x5a",
         flags=_STALE,
     )

@@ -89,7 +89,7 @@ for _kind in KINDS:
         "behind a vnet header of zeros, whatever stood in the memory before it.",
         [_off_by_one(_packets[0], _FIELD[_kind]), *_packets[1:]],
         ideal=((0,), (1, 2)),
-        poison="ff",
+        poison=b"\xff",
         flags=("StaleVnetHeader",),
         basis=(_WIREGUARD,),
         importance="critical",

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from tunproof.corpus.capabilities import CAPABILITIES
+from tunproof.corpus.codec import decoder, encode
 from tunproof.errors import EnvironmentProblem
 from tunproof.protocol import messages as protocol
 from tunproof.protocol.messages import Attach, BatchReply, Bye, Hello, HelloReply, Reply, Runner
@@ -16,12 +17,11 @@ __all__ = ["AdapterBrokenError", "Asked", "Client"]
 _PER_RUN = 0.01  # seconds more that a batch may take for each run in it
 _SHOWN = 120  # bytes of a line that is no reply
 
-_ENCODER = msgspec.json.Encoder()
-_HELLO = msgspec.json.Decoder(HelloReply)
-_REPLY = msgspec.json.Decoder(Reply)
-_REPLIES = msgspec.json.Decoder(BatchReply)
+_HELLO = decoder(HelloReply)
+_REPLY = decoder(Reply)
+_REPLIES = decoder(BatchReply)
 
-_BYE = _ENCODER.encode(Bye()) + b"\n"
+_BYE = encode(Bye()) + b"\n"
 _NO_OP = "no-such-operation"
 
 
@@ -74,7 +74,7 @@ class Client:
         patience = self._limits.answer + _PER_RUN * len(runs)
         answer = self._ask(b'{"cmd":"batch","runs":[%s]}\n' % messages, patience, None)
         try:
-            replies = _REPLIES.decode(answer).results
+            replies: tuple[Reply, ...] = _REPLIES.decode(answer).results
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise _no_reply(answer, error) from error
         if len(replies) != len(runs):
@@ -107,8 +107,8 @@ class Client:
         runner = Runner(name="tunproof", version=__version__)
         message = Hello(protocol=(protocol.VERSION,), runner=runner, attach=attach, descriptors=descriptors)
         try:
-            answer = self._ask(_ENCODER.encode(message) + b"\n", self._limits.start, None)
-            hello = _HELLO.decode(answer)
+            answer = self._ask(encode(message) + b"\n", self._limits.start, None)
+            hello: HelloReply = _HELLO.decode(answer)
         except BrokenError as error:
             raise AdapterBrokenError(
                 f"the adapter did not answer hello: it {error.detail}{self._last_words()}",

@@ -14,7 +14,7 @@ from typing import Literal
 import tio
 from tunproof import lab
 from tunproof.corpus.cases import Packets, ReadCase, WriteBatchCase
-from tunproof.corpus.model import KernelSame, from_hex
+from tunproof.corpus.model import KernelSame
 from tunproof.errors import EnvironmentProblem
 from tunproof.judge.outcome import Cut, Inapplicable, Outcome, TurnedDown
 from tunproof.kernel.probes import running_traits
@@ -91,7 +91,7 @@ class DeviceWay(Way):
         obstacle = self._delivery.obstacle(case)
         if obstacle is not None:
             return Inapplicable(obstacle)
-        for frame in from_hex((*case.input.before, case.input.frame)):
+        for frame in (*case.input.before, case.input.frame):
             with contextlib.suppress(OSError):  # what comes before need not be anything that a kernel sends
                 self._device.send(frame)
             try:
@@ -129,7 +129,7 @@ class _Delivery:
         """Return why a case cannot be read from a device, or None."""
         if not isinstance(case.expect, Packets):
             return "no kernel hands over a frame that is to be turned down"
-        frame = bytes.fromhex(case.input.frame)
+        frame = case.input.frame
         try:
             self._lab.send(frame)
         except OSError as error:
@@ -138,7 +138,7 @@ class _Delivery:
         with contextlib.suppress(BlockingIOError, tio.FrameError):
             while True:
                 packets += cut(os.read(self._fd, 1 << 17))
-        if tuple(packet.hex() for packet in packets) != case.expect.packets:
+        if tuple(packets) != case.expect.packets:
             return "this kernel makes something else of such a frame before anybody reads it"
         return None
 

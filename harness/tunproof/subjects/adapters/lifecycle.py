@@ -9,8 +9,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
+from tunproof.corpus.codec import builtins_of
 from tunproof.corpus.script import (
     Answer,
     FinishWrite,
@@ -65,7 +64,7 @@ class RemoteLifecycle:
         answers: list[Answer] = []
         far_side = FarSide(script)
         try:
-            _check(ask("lifecycle", msgspec.to_builtins(LifecycleAsked(backend=script.backend)), None))
+            _check(ask("lifecycle", builtins_of(LifecycleAsked(backend=script.backend)), None))
             for index, step in enumerate(script.steps):
                 try:
                     answer = _do(step, far_side, ask, send_fd)
@@ -93,7 +92,7 @@ def _do(step: Step, far_side: FarSide, ask: Ask, send_fd: Callable[[int], None])
         finally:
             os.close(fd)
     drain = functools.partial(far_side.drain, step.fd) if isinstance(step, FinishWrite) else None
-    reply = _check(ask("step", msgspec.to_builtins(StepAsked(step=step)), drain))
+    reply = _check(ask("step", builtins_of(StepAsked(step=step)), drain))
     if reply.answer is None:
         raise ValueError("the reply has no answer")
     return reply.answer

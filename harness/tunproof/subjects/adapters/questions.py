@@ -16,7 +16,7 @@ from tunproof.corpus.cases import (
     WriteCase,
     WriteGsoCase,
 )
-from tunproof.corpus.model import from_hex
+from tunproof.corpus.codec import encode
 from tunproof.judge.outcome import Answered, Broken, Outcome, TurnedDown, Unable
 from tunproof.protocol import messages as protocol
 from tunproof.protocol.messages import (
@@ -37,11 +37,10 @@ from tunproof.subjects.adapters.client import Asked
 
 __all__ = ["FRAME_IS_THERE", "SENTINEL_FRAME", "Question", "outcome_of", "question_of", "reads_on"]
 
-_ENCODE = msgspec.json.Encoder().encode
 
 SENTINEL_FRAME = bytes(10) + SENTINEL
-FRAME_IS_THERE = Asked("read", _ENCODE(ReadAsked(frame=None)))
-_READ_SENTINEL = Asked("read", _ENCODE(ReadAsked(frame=SENTINEL_FRAME.hex())))
+FRAME_IS_THERE = Asked("read", encode(ReadAsked(frame=None)))
+_READ_SENTINEL = Asked("read", encode(ReadAsked(frame=SENTINEL_FRAME)))
 
 
 class Question(msgspec.Struct, frozen=True):  # as `Asked`
@@ -94,7 +93,7 @@ def question_of(case: Case) -> Question:
         case _:
             raise TypeError(f"{case.id} has no single run")
     op = case.id.partition("/")[0]
-    *before, asked = (Asked(op, _ENCODE(given)) for given in inputs)
+    *before, asked = (Asked(op, encode(given)) for given in inputs)
     return Question(case, tuple(before), asked, (*before, asked, *after))
 
 
@@ -108,7 +107,7 @@ def outcome_of(op: str, reply: Reply, *, silent: bool) -> Outcome:
         case OkReply():
             return _answered(op, reply, silent=silent)
         case RejectedReply(detail=detail, packets=packets, frames=frames):
-            return TurnedDown(detail, tuple(from_hex((*packets, *frames))))
+            return TurnedDown(detail, (*packets, *frames))
         case UnsupportedReply(what=what):
             return Unable(what)
         case ErrorReply(detail=detail, trace=trace):
@@ -124,16 +123,12 @@ def _answered(op: str, reply: OkReply, *, silent: bool) -> Outcome:
     value = getattr(reply, name)
     if name == "packets" and silent and not value:
         return TurnedDown("nothing came out")
-    if name in {"packets", "frames"}:
-        value = from_hex(value)
-    elif name == "bytes":
-        value = bytes.fromhex(value)
-    return Answered(value)
+    return Answered(list(value) if name in {"packets", "frames"} else value)
 
 
 def reads_on(outcome: Outcome, reply: Reply) -> Outcome:
     """Return the outcome of a frame, given the reply to the plain packet behind it: a reader must have gone on."""
-    if isinstance(outcome, Broken) or (isinstance(reply, OkReply) and reply.packets == (SENTINEL.hex(),)):
+    if isinstance(outcome, Broken) or (isinstance(reply, OkReply) and reply.packets == (SENTINEL,)):
         return outcome
     return Broken("error", f"after this frame a plain packet was not read as it is: {_said(reply)}")
 
@@ -141,6 +136,6 @@ def reads_on(outcome: Outcome, reply: Reply) -> Outcome:
 def _said(reply: Reply) -> str:
     match reply:
         case OkReply(packets=packets):
-            return f"{len(packets or ())} packets came out: {', '.join(packets or ())[:160]}"
+            return f"{len(packets or ())} packets came out: {', '.join(map(bytes.hex, packets or ()))[:160]}"
         case UnsupportedReply(what=detail) | RejectedReply(detail=detail) | ErrorReply(detail=detail):
             return f"{type(reply).__struct_config__.tag}: {detail}"

@@ -9,9 +9,8 @@ import socket
 import subprocess
 from collections.abc import Callable, Sequence
 
-import msgspec
-
 from tunproof.corpus.cases import Case, LifecycleCase
+from tunproof.corpus.codec import encode
 from tunproof.corpus.script import PATIENCE
 from tunproof.judge.outcome import Answered, Broken, Inapplicable, Outcome, TurnedDown, Unable
 from tunproof.protocol.messages import Attach, Reply
@@ -144,7 +143,7 @@ class Way(abc.ABC):
 
     def _step(self, op: str, given: dict[str, object], while_waiting: Callable[[], None] | None) -> Reply:
         watch = None if while_waiting is None else Watch(act=lambda _: while_waiting(), every=_BLINK)
-        return self.client.run(Asked(op, msgspec.json.encode(given)), watch, patience=self.limits.answer + PATIENCE)
+        return self.client.run(Asked(op, encode(given)), watch, patience=self.limits.answer + PATIENCE)
 
     def _pass_on(self, fd: int) -> None:
         if self._descriptors is None:

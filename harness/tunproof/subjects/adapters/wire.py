@@ -13,7 +13,6 @@ import termios
 from collections import deque
 
 from tunproof.corpus.cases import ReadCase
-from tunproof.corpus.model import from_hex
 from tunproof.judge.outcome import Answered, Inapplicable, Outcome, TurnedDown
 from tunproof.protocol.messages import Attach, ErrorReply, OkReply, Reply, UnsupportedReply
 from tunproof.subjects.adapters.process import BrokenError, Watch
@@ -62,7 +61,7 @@ class WireWay(Way):
         return _written(question.asked.op, reply, frames)
 
     def _read(self, case: ReadCase) -> Outcome:
-        frames = from_hex((*case.input.before, case.input.frame))
+        frames = (*case.input.before, case.input.frame)
         if not all(frames):
             return Inapplicable("on a wire an empty frame and the end of the file look the same")
         for frame in frames:

@@ -4,8 +4,7 @@ import socket
 from collections.abc import Callable
 from typing import Any, Literal
 
-import msgspec
-
+from tunproof.corpus.codec import builtins_of, convert
 from tunproof.corpus.script import Answer, Done, LetGo, OpenOther, OpenTun, OpenWire, Step, Waiting
 from tunproof.subjects.lifecycle.nearside import NearSide
 from tunproof.subjects.lifecycle.player import Player, StuckError
@@ -41,12 +40,12 @@ class LifecycleAdapter:
 
         Raises `ValueError` for a step about something that no step made, and `UnsupportedError`.
         """
-        asked: Step = msgspec.convert(step, Step)
+        asked: Step = convert(step, Step)
         try:
             answer = self._steps[type(asked)](asked)
         except StuckError:
             answer = Waiting()
-        said: dict[str, Any] = msgspec.to_builtins(answer)
+        said: dict[str, Any] = builtins_of(answer)
         return said
 
     def close(self) -> None:

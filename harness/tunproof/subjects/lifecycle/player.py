@@ -241,14 +241,14 @@ class Player:
         def read() -> Answer:
             packets = queue.read()
             self._reads[name].append(packets)
-            return ReadPackets(packets=tuple(bytes(packet).hex() for packet in packets))
+            return ReadPackets(packets=tuple(bytes(packet) for packet in packets))
 
         return read
 
     def _look(self, step: Look) -> Answer:
         try:
             packet = self._reads[step.fd][-1 - step.reads_ago][step.packet]
-            return ReadPackets(packets=(bytes(packet).hex(),))
+            return ReadPackets(packets=(bytes(packet),))
         except (ValueError, IndexError):  # released, or never there
             return Released()
 
@@ -258,17 +258,15 @@ class Player:
     # Writing.
 
     def _write(self, step: WriteStep) -> Answer:
-        queue, packet = self._queue(step.fd), bytes.fromhex(step.packet)
+        queue, packet = self._queue(step.fd), step.packet
         return _in_time(lambda: _done(queue.write, packet))
 
     def _write_gso(self, step: WriteGsoStep) -> Answer:
         queue = self._queue(step.fd)
-        hdr, transport_hdr = bytes.fromhex(step.hdr), bytes.fromhex(step.transport_hdr)
-        pays = [bytes.fromhex(pay) for pay in step.pays]
-        return _in_time(lambda: _done(queue.write_gso, hdr, transport_hdr, pays))
+        return _in_time(lambda: _done(queue.write_gso, step.hdr, step.transport_hdr, step.pays))
 
     def _start_write(self, step: StartWrite) -> Answer:
-        queue, packet = self._queue(step.fd), bytes.fromhex(step.packet)
+        queue, packet = self._queue(step.fd), step.packet
 
         def write() -> Answer:
             for _ in range(step.count):

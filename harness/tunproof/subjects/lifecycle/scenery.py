@@ -99,7 +99,7 @@ class FarSide:
 
     def feed(self, step: Feed) -> Answer:
         """Send a frame to whoever reads the fd."""
-        frame = bytes.fromhex(step.frame)
+        frame = step.frame
         if step.fd in self._device_of and self._devices is not None:
             self._devices.send(self._device_of[step.fd], frame)
         else:
@@ -301,4 +301,4 @@ def _received(end: socket.socket) -> list[bytes]:
 
 
 def _frames(frames: list[bytes]) -> Frames:
-    return Frames(packets=tuple(frame.hex() for frame in frames))
+    return Frames(packets=tuple(frames))
