@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[2]
 TOP = {
     ".ci", ".clusterfuzzlite", ".github", ".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "README.md",
     "action.yml", "constraints.txt", "corpora", "fuzz", "harness", "pyproject.toml", "reference", "tests",
+    "tools",
 }  # fmt: skip
 
 

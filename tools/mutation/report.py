@@ -8,7 +8,7 @@ from mutation.equivalent import Argument, Key, match
 
 __all__ = ["Result", "Run"]
 
-_ORIGIN = "`make mutants` makes this file; the arguments stand in `tests/mutation/equivalent.toml`."
+_ORIGIN = "`make mutants` makes this file; the arguments stand in `tools/mutation/equivalent.toml`."
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ is put into `reference/tio`, and the cases must tell. The unit and property test
 a case that is missing or a change that nobody could notice.
 
     make mutants                                              installs the tool, runs all, writes corpora/MUTANTS.md
-    .venv/bin/python tests/mutation/run.py --select checksum  some modules
-    .venv/bin/python tests/mutation/run.py --json             one object for machines
+    .venv/bin/python tools/mutation/run.py --select checksum  some modules
+    .venv/bin/python tools/mutation/run.py --json             one object for machines
 
 Exit codes: 0, at least 95 % are killed, not more than 3 % are argued to be equivalent, and every argument still fits;
 1, otherwise; 2, usage; 3, the tool is missing, or the unmutated reference fails.
