@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from support import STACKS, build, pieces, superframe, text
+from common.support import STACKS, build, pieces, superframe, text
 from tio.coalesce import coalesce
 from tio.errors import FrameError
 from tio.geometry import check_geometry

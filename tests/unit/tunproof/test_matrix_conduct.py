@@ -15,7 +15,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-import fake_qemu
+from common import fake_qemu
 from tio.linux import Outcome, Trait, Way, traits_of
 from tunproof.cli.commands import app
 from tunproof.corpus.load import load

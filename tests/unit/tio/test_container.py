@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from support import (
+from common.support import (
     BACKENDS,
     PATIENCE,
     STACKS,

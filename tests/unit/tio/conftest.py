@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from support import BACKENDS, Waits, Wire, open_fds
+from common.support import BACKENDS, Waits, Wire, open_fds
 from tio.container import RejectCallback
 from tio.endpoint import Endpoint
 

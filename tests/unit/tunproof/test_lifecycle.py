@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 import tio
-from support import open_fds
+from common.support import open_fds
 from tio.endpoint import Endpoint
 from tunproof.corpus.script import (
     Add,

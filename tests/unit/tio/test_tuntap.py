@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from support import open_fds
+from common.support import open_fds
 from tio import tuntap
 from tio.tuntap import Iff, Offload
 

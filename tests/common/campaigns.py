@@ -10,14 +10,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from fake_shards import RULES, FakeRunner
+from common.fake_shards import RULES, FakeRunner
 from tunfuzz.campaign import conduct
 from tunfuzz.campaign.request import Campaign, Experiment
 from tunfuzz.campaign.state import STATE, read
 from tunfuzz.campaign.summary import Summary
 
 PATIENCE = 20.0  # seconds that anything may take before a test gives up on it
-COMMAND = [sys.executable, "-W", "error", "-c", "import fake_shards; fake_shards.main()"]
+COMMAND = [sys.executable, "-W", "error", "-c", "from common import fake_shards; fake_shards.main()"]
 ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from support import broken_rule
+from common.support import broken_rule
 from tio.errors import HeaderError
 from tio.virtio import HEADER_SIZES, ByteOrder, GsoType, VnetFlag, VnetHeader
 

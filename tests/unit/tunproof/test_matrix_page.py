@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from made_kernels import CORPUS, frames, kernel, never_up
+from common.made_kernels import CORPUS, frames, kernel, never_up
 from tio.linux import ABOUT
 from tunproof.errors import EnvironmentProblem, UsageError
 from tunproof.kernel.probes import PROBES, Probed

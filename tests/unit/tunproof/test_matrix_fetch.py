@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fake_archive import FakeArchive
+from common.fake_archive import FakeArchive
 from tunproof.errors import EnvironmentProblem
 from tunproof.matrix.fetch import Fetched, fetch
 from tunproof.matrix.kernels import NOTE, in_cache

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from support import (
+from common.support import (
     PATIENCE,
     STACKS,
     TIMESTAMPS,

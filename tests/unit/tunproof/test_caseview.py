@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from handmade import CASES, file_of
+from common.handmade import CASES, file_of
 from tunproof.cli import show as caseview
 from tunproof.cli.terminal import Terminal
 from tunproof.corpus.load import Corpus, load

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from markdown_it import MarkdownIt
 
-from browser.made import finished, result, run, stream
+from common.made_streams import finished, result, run, stream
 from fakes.batches import TtlIgnored
 from fakes.own_values import OwnValues
 from fakes.reading import CwrOnEverySegment

@@ -6,7 +6,7 @@ import pytest
 from scapy.layers.inet import IP
 from scapy.packet import Packet
 
-from support import (
+from common.support import (
     Vnet,
     build,
     cut,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from support import PATIENCE, STACKS, Background, Vnet, Waits, Wire, build, open_fds, text
+from common.support import PATIENCE, STACKS, Background, Vnet, Waits, Wire, build, open_fds, text
 from tio.endpoint import Endpoint
 from tio.errors import Closed, DeviceError, Geometry, KernelRefused, LinkDown, TioError
 

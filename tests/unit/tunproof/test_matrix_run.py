@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from made_kernels import CORPUS, kernel
+from common.made_kernels import CORPUS, kernel
 from tio.linux import FORWARD, Delivered, Lost, Outcome, Refused, Way, readback
 from tio.tuntap import Offload
 from tunproof.corpus.load import Corpus

@@ -8,7 +8,7 @@ from scapy.layers.inet import IP, TCP, UDP, IPOption_NOP, defragment
 from scapy.layers.inet6 import IPv6ExtHdrDestOpt
 from scapy.packet import Packet, Raw
 
-from support import ip4, ip6, tcp, udp
+from common.support import ip4, ip6, tcp, udp
 from tio.linux import NotModelled, Trait, Traits, Way, traits_of
 from tio.linux.forward import Router
 from tio.linux.skb import Skb

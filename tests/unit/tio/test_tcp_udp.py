@@ -5,7 +5,19 @@ from scapy.compat import raw
 from scapy.layers.inet import ICMP, TCP
 from scapy.packet import Packet
 
-from support import STACKS, TIMESTAMPS, broken_rule, build, header_lengths, ip4, ip6, partial_sum, patched, tcp, text
+from common.support import (
+    STACKS,
+    TIMESTAMPS,
+    broken_rule,
+    build,
+    header_lengths,
+    ip4,
+    ip6,
+    partial_sum,
+    patched,
+    tcp,
+    text,
+)
 from tio.errors import PacketError
 from tio.ip import parse_ip
 from tio.tcp import Tcp, TcpFlag

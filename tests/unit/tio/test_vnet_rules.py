@@ -6,7 +6,7 @@ import pytest
 from scapy.layers.inet import ICMP
 from scapy.packet import Packet
 
-from support import STACKS, Vnet, Wire, build, ip4, ip6, patched, pieces, superframe, tcp, text, vnet_for, word
+from common.support import STACKS, Vnet, Wire, build, ip4, ip6, patched, pieces, superframe, tcp, text, vnet_for, word
 from tio.superpacket import Superpacket
 from tio.vnet_rules import SHOULD, violations
 

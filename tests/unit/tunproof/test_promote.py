@@ -199,7 +199,7 @@ def test_words_of_a_finding_stay_words(corpus: Corpus) -> None:
 
 
 def test_the_code_is_as_ruff_wants_it(corpus: Corpus, tmp_path: Path) -> None:
-    project = Path(__file__).parent.parent.parent / "pyproject.toml"
+    project = Path(__file__).parents[3] / "pyproject.toml"
     awkward = patched(
         superpacket(ip4(options=[IPOption_NOP()]) / TCP(), payload(900, seed=3)[::-1], gso_size=8), 6, b"\3"
     )

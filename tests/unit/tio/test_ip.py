@@ -5,7 +5,20 @@ from scapy.layers.inet import ICMP, IP, IPOption_NOP
 from scapy.layers.inet6 import IPv6ExtHdrFragment
 from scapy.packet import Raw
 
-from support import EXTENSIONS, STACKS, broken_rule, build, header_lengths, ip4, ip6, judged, patched, tcp, text, word
+from common.support import (
+    EXTENSIONS,
+    STACKS,
+    broken_rule,
+    build,
+    header_lengths,
+    ip4,
+    ip6,
+    judged,
+    patched,
+    tcp,
+    text,
+    word,
+)
 from tio.errors import PacketError
 from tio.ip import IPv4, IPv6, parse_ip, version_of
 

@@ -8,7 +8,7 @@ from scapy.layers.inet import ICMP
 from scapy.layers.inet6 import IPv6ExtHdrFragment
 from scapy.packet import Packet
 
-from support import (
+from common.support import (
     STACKS,
     Vnet,
     broken_rule,

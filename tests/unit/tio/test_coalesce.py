@@ -10,7 +10,7 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, PadN
 from scapy.packet import Packet
 
-from support import (
+from common.support import (
     EXTENSIONS,
     STACKS,
     TIMESTAMPS,

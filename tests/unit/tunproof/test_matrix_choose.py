@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fake_archive import bzimage
+from common.fake_archive import bzimage
 from tunproof.errors import UsageError
 from tunproof.matrix.archive import Package, stanzas
 from tunproof.matrix.choose import choose, choose_kept, lacking, offered, parts, upstream_of, wish

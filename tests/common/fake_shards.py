@@ -87,7 +87,7 @@ def find(shard: Shard, out: Path) -> str:
 
 
 def main() -> None:
-    """`python -c 'import fake_shards; fake_shards.main()' RUNNER-AS-JSON OPTION...`."""
+    """`python -c 'from common import fake_shards; fake_shards.main()' RUNNER-AS-JSON OPTION...`."""
     from tunfuzz.campaign import request  # noqa: PLC0415
     from tunfuzz.campaign.command import campaign_command  # noqa: PLC0415
     from tunproof.cli import commands as cli  # noqa: PLC0415

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from support import (
+from common.support import (
     STACKS,
     broken_rule,
     build,

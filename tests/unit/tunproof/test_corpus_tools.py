@@ -17,7 +17,7 @@ import jsonschema
 import pytest
 from scapy.utils import RawPcapNgReader
 
-from handmade import CASES, encoded, file_of, write_corpus
+from common.handmade import CASES, encoded, file_of, write_corpus
 from tunproof.authoring import lint
 from tunproof.authoring.flags import FLAGS
 from tunproof.corpus import export, schema
