@@ -45,7 +45,7 @@ fuzz: $(STAMP)  ## coverage-guided targets, the kernel differential and the prop
 	$(BIN)/tunproof fuzz all --seconds $(FUZZ_SECONDS)
 
 mutants: $(STAMP)  ## would the corpus notice a fault in the reference? writes corpora/MUTANTS.md
-	$(BIN)/python tests/mutation/run.py --jobs $(MUTANT_JOBS) --report corpora/MUTANTS.md
+	$(BIN)/python tools/mutation/run.py --jobs $(MUTANT_JOBS) --report corpora/MUTANTS.md
 
 corpus: $(STAMP)  ## record the golden cases from the running kernel
 	$(BIN)/tunproof corpus build

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from common.support import processes_marked
 from fakes.cutting import CUTTERS
-from support import processes_marked
 from tunproof.corpus.load import load
 from tunproof.errors import UsageError
 from tunproof.protocol.kits import adapter as kit

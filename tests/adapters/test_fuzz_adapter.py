@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from support import processes_marked
+from common.support import processes_marked
 from tunfuzz.peer.request import Request
 from tunfuzz.peer.run import run
 from tunproof.corpus.load import load

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from support import processes_marked
+from common.support import processes_marked
 from tunproof.corpus.load import load
 from tunproof.errors import UsageError
 from tunproof.judge.verdict import Kind

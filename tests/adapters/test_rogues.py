@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support import processes_marked
+from common.support import processes_marked
 from tunproof.corpus.load import load
 from tunproof.errors import EnvironmentProblem, UsageError
 from tunproof.judge.verdict import Kind

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from browser.conftest import Browser
-from made_kernels import CORPUS, kernel, never_up
+from common.made_kernels import CORPUS, kernel, never_up
 from tunproof.matrix.conduct import KernelResult
 from tunproof.matrix.page import CASES, page
 

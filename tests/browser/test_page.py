@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from browser.conftest import Browser
-from browser.made import finished, result, run, stream
+from common.made_streams import finished, result, run, stream
 from fakes.batches import TtlIgnored
 from fakes.own_reader import OwnReader
 from fakes.reading import CwrOnEverySegment

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from support import open_fds
+from common.support import open_fds
 from tio import offload, tuntap
 from tio.tuntap import Offload
 from tunproof.corpus.cases import Case

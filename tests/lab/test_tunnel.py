@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from support import open_fds
+from common.support import open_fds
 from tio.errors import Geometry, KernelRefused, LinkDown
 from tio.offload import OffloadQueue
 from tunproof.testing.tunnel import Tunnel, carry

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from support import open_fds
+from common.support import open_fds
 from tunfuzz.machine import OffloadMachine, PollMachine, QueueMachine
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from campaigns import ENVIRONMENT, PATIENCE, Runs, all_gone, wait_for
+from common.campaigns import ENVIRONMENT, PATIENCE, Runs, all_gone, wait_for
 from tunfuzz.campaign.cluster import connected
 from tunproof.errors import EnvironmentProblem, UsageError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from campaigns import COMMAND, ENVIRONMENT, PATIENCE, Runs, all_gone, wait_for
+from common.campaigns import COMMAND, ENVIRONMENT, PATIENCE, Runs, all_gone, wait_for
 
 
 @pytest.fixture

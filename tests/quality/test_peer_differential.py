@@ -151,7 +151,7 @@ def test_what_is_loaded_besides_changes_no_input() -> None:
     here = Path(__file__).parents[1]
     said = [
         subprocess.run([sys.executable, "-c", script, *more], cwd=here, capture_output=True, check=True).stdout
-        for more in ((), ("fakes", "handmade", "tunproof.cli"))
+        for more in ((), ("fakes", "common.handmade", "tunproof.cli"))
     ]
     assert said[0] == said[1]
 

@@ -1,5 +1,6 @@
 """What is committed, and what is not."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -9,7 +10,9 @@ ROOT = Path(__file__).parents[2]
 TOP = {
     ".ci", ".clusterfuzzlite", ".github", ".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "README.md",
     "action.yml", "constraints.txt", "corpora", "fuzz", "harness", "pyproject.toml", "reference", "tests",
+    "tools",
 }  # fmt: skip
+TESTS = ROOT / "tests"
 
 
 def git(*arguments: str) -> str:
@@ -42,3 +45,29 @@ def test_modules_stay_small() -> None:
         if (lines := len(path.read_text().splitlines())) > 450
     }
     assert long == {}
+
+
+def named(readme: str) -> set[str]:
+    """Return the folders and modules that a text names: words of code that end as those do."""
+    return {word for code in re.findall(r"`([^`]+)`", readme) for word in code.split() if word.endswith(("/", ".py"))}
+
+
+def test_what_the_readme_of_the_tests_names_exists() -> None:
+    for name in named((TESTS / "README.md").read_text()):
+        there = [path for path in (TESTS / name, ROOT / name) if path.exists()]
+        assert there, name
+        assert there[0].is_dir() == name.endswith("/"), name
+
+
+def test_the_readme_of_the_tests_names_every_folder_and_helper() -> None:
+    names = named((TESTS / "README.md").read_text())
+    files = [Path(name) for name in git("ls-files", "tests").splitlines()]
+    folders = {f"{path.parts[1]}/" for path in files if len(path.parts) > 2}
+    units = {"/".join(path.parts[1:3]) + "/" for path in files if path.parts[1] == "unit"}
+    helpers = {f"common/{path.name}" for path in files if path.parts[1] == "common" and path.name != "__init__.py"}
+    assert folders | units | helpers <= names
+
+
+def test_no_module_lies_loose_among_the_folders_of_tests() -> None:
+    assert {path.name for path in TESTS.glob("*.py")} == {"conftest.py"}
+    assert not list((TESTS / "unit").glob("*.py"))
