@@ -11,7 +11,7 @@ import msgspec
 
 from tio.linux import Delivered, Outcome, Refused, Traits, Way
 from tunproof.errors import UsageError
-from tunproof.kernel.replay import describe_outcome
+from tunproof.judge.kernel import describe
 from tunproof.lab.way_json import ToldWay, way_of
 from tunproof.packets.difference import first_difference
 from tunproof.runs import findings
@@ -44,8 +44,8 @@ class Difference:
             if different is not None:
                 where = f"packet {different.packet}, {different.field} at byte {different.offset}"
                 return f"{where}: the model says {different.expected}, the kernel {different.got}"
-        got = self.got if isinstance(self.got, str) else describe_outcome(self.got)
-        return f"{self.rule}: the model says {describe_outcome(self.predicted)}, the kernel {got}"
+        got = self.got if isinstance(self.got, str) else describe(self.got)
+        return f"{self.rule}: the model says {describe(self.predicted)}, the kernel {got}"
 
 
 def rule_of(predicted: Outcome, trail: list[str], got: Outcome | str) -> str:

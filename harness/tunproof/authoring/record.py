@@ -56,8 +56,8 @@ from tunproof.corpus.cases import (
 from tunproof.corpus.model import KernelAnswer, KernelDelivers, KernelLoses, KernelRefuses, KernelSame, digest_of, fits
 from tunproof.corpus.script import Answers
 from tunproof.errors import TunproofError
+from tunproof.judge.kernel import describe
 from tunproof.judge.verdict import Kind
-from tunproof.kernel.replay import describe_outcome
 from tunproof.lab import Exchange
 from tunproof.packets import summing
 from tunproof.packets.builder import GsoPieces
@@ -278,7 +278,7 @@ class Recorder:
     def _demand(self, draft: Draft, rule: KernelRule, outcome: Outcome) -> None:
         said = self._said(rule)
         if said != outcome:
-            what = f"  author: {describe_outcome(said)}\n  kernel: {describe_outcome(outcome)}"
+            what = f"  author: {describe(said)}\n  kernel: {describe(outcome)}"
             raise DisagreementError(f"{draft.id}: the running kernel does not do what the author says\n{what}")
 
 
@@ -332,7 +332,7 @@ def _fault(draft: Draft, error: TurnedDownError) -> Fault:
 
 def _both_sides(mine: Sequence[bytes] | None, theirs: Outcome) -> str:
     says = "turns the frame down" if mine is None else describe_packets(mine)
-    text = f"  reference: {says}\n  kernel: {describe_outcome(theirs)}"
+    text = f"  reference: {says}\n  kernel: {describe(theirs)}"
     if mine is not None and isinstance(theirs, Delivered):
         text += f"\n{first_difference(theirs.packets, mine)}"
     return text

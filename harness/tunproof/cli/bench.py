@@ -37,6 +37,7 @@ from tunproof.corpus.cases import (
 )
 from tunproof.corpus.load import Corpus, load_for_good
 from tunproof.errors import EnvironmentProblem
+from tunproof.judge import kernel as judge_kernel
 from tunproof.judge.decide import decide
 from tunproof.judge.outcome import Answered, TurnedDown
 from tunproof.judge.verdict import Kind
@@ -151,8 +152,9 @@ def _bare(pair: Pair, question: Question) -> None:
 
 def _replay(exchange: Exchange, questions: list[Question]) -> None:
     for disagreement in replay(exchange, questions):
+        verdict = judge_kernel.decide(disagreement.expected, disagreement.got)
         raise EnvironmentProblem(
-            f"the kernel got {disagreement.case.id} wrong: {disagreement.explain()}",
+            f"the kernel got {disagreement.case.id} wrong: {verdict.difference}",
             cure="run `tunproof kernel`; a rate of wrong answers says nothing",
         )
 

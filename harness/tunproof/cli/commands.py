@@ -71,38 +71,29 @@ def kernel(*, select: Select = "*", report: Report = None, as_json: AsJson = Fal
     from tunproof import lab
     from tunproof.cli.terminal import Terminal
     from tunproof.corpus.load import load_for_good
-    from tunproof.kernel import describe as kernel_traits
-    from tunproof.kernel.replay import verify
+    from tunproof.kernel import describe
+    from tunproof.runs.kernel import verify
+    from tunproof.runs.results import keep
+    from tunproof.runs.runner import why_nothing_was_asked
 
     lab.ensure()
     corpus = load_for_good()
-    cases = corpus.select(select)
     terminal = Terminal()
     with terminal.progress("cases") as tick:
-        found = verify(cases, progress=tick)
-    if len(found.not_applicable) == found.cases:
-        raise UsageError(f"{select!r} selects no case that can be put to this kernel: {_reasons(found.not_applicable)}")
+        results, probed = verify(corpus, select, progress=tick)
+    if reasons := why_nothing_was_asked(results.results.values()):
+        raise UsageError(f"{select!r} selects no case that can be put to this kernel: {reasons}")
     if report is not None:
         from tunproof.reports.write import write_reports
-        from tunproof.runs.kernel import keep
 
-        write_reports(report, keep(report, found, cases, corpus, select=select), corpus)
+        keep(report, results)
+        write_reports(report, results, corpus)
     if as_json:
-        print_json(
-            {
-                "kernel": found.kernel,
-                "cases": found.cases,
-                "agree": found.agree,
-                "disagree": [item.case.id for item in found.disagreements],
-                "not_applicable": len(found.not_applicable),
-                "seconds": round(found.seconds, 3),
-            }
-            | kernel_traits.as_json(found.probed)
-        )
+        print_json(_kernel_json(results) | describe.as_json(probed))
     else:
-        terminal.kernel_report(found, cases)
+        terminal.kernel_report(results, probed, corpus)
         _say_where(terminal, report)
-    if found.disagreements:
+    if results.unexpected():
         raise typer.Exit(1)
 
 
@@ -316,6 +307,19 @@ def _tell(terminal: "Terminal", results: "Results", corpus: "Corpus", *, report:
         raise typer.Exit(1)
 
 
+def _kernel_json(results: "Results") -> dict[str, object]:
+    """Return the figures of a kernel by the names that they have had from the beginning."""
+    verdicts = results.verdicts()
+    return {
+        "kernel": results.run.kernel,
+        "cases": len(results.results),
+        "agree": verdicts.get("pass", 0),
+        "disagree": [one.id for one in results.results.values() if one.unexpected],
+        "not_applicable": verdicts.get("not-applicable", 0),
+        "seconds": results.end.seconds if results.end else None,
+    }
+
+
 def _say_where(terminal: "Terminal", report: Path | None) -> None:
     if report is not None:
         terminal.say(f"reports: {report / 'index.html'}, junit.xml, summary.md, results.jsonl")
@@ -323,10 +327,6 @@ def _say_where(terminal: "Terminal", report: Path | None) -> None:
 
 def _complain(text: str) -> None:
     print(f"tunproof: {text}", file=sys.stderr)
-
-
-def _reasons(reasons: dict[str, str]) -> str:
-    return "; ".join(sorted(set(reasons.values())))
 
 
 def _no_such_case(case_id: str, ids: list[str]) -> str:

@@ -1,7 +1,7 @@
 """What the command prints for people: tables and pictures on a terminal, the same as plain text in a pipe."""
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:  # a command that needs none of them starts at once
     from tunproof.corpus.load import Corpus
     from tunproof.corpus.stats import Stats
     from tunproof.kernel.probes import Probed
-    from tunproof.kernel.replay import KernelReport
     from tunproof.runs.results import Results
 
 __all__ = ["Page", "Terminal"]
@@ -34,7 +33,7 @@ _PIPE_WIDTH = 160  # of tables
 _PICTURE = 100  # columns that a picture may have
 _MOST_BYTES = 160  # of a hexdump
 _IN_FULL = 8  # explanations of what was unexpected
-_WRONG = {"disagree", "fail", "xpass", "error", "crash", "hang", "oom", "protocol-error", "flaky"}
+_WRONG = {"fail", "xpass", "error", "crash", "hang", "oom", "protocol-error", "flaky"}
 
 
 class _Console(Console):
@@ -69,14 +68,14 @@ class Terminal:
             table.add_column(column, justify="right" if column in set(numbers) else "left", overflow="fold")
         return table
 
-    def kernel_report(self, report: "KernelReport", cases: Iterable["Case"]) -> None:
-        """Print what a kernel said: a line per topic, its traits, the regressions it has, then every disagreement."""
-        self.out.print(f"[bold]Linux {escape(report.kernel)}[/bold], cut by the kernel between two TUN devices\n")
-        self._topics(cases, {item.case.id for item in report.disagreements}, report.not_applicable)
-        self._traits(report.probed, report.kernel)
-        for item in report.disagreements:
-            self.out.print(f"\n[red]{item.case.id}[/red]  (tunproof show {item.case.id})\n{escape(item.explain())}")
-        self._summary(report.agree, len(report.disagreements), len(report.not_applicable), report.seconds)
+    def kernel_report(self, results: "Results", probed: "Probed", corpus: "Corpus") -> None:
+        """Print what a kernel did, as for any other subject, and before the last line what it is by its traits."""
+        self.out.print(f"[bold]{escape(results.run.subject)}[/bold], cut by the kernel between two TUN devices\n")
+        self._verdicts(results)
+        self._traits(probed, results.run.kernel)
+        self._unexpected(results, corpus)
+        self.out.print()
+        self._end(results)
 
     def _traits(self, probed: "Probed", release: str) -> None:
         from tunproof.kernel import describe as kernel_traits
@@ -93,22 +92,12 @@ class Terminal:
 
     def check_report(self, results: "Results", corpus: "Corpus") -> None:
         """Print what a subject did: a line per topic, then what was unexpected, the first of it in full."""
-        from tunproof.reports.failure import explain, headline
         from tunproof.reports.figures import mean_quality, policies, subject_line
 
         run = results.run
         self.out.print(f"[bold]{escape(subject_line(run))}[/bold], mode {run.mode}, Linux {escape(run.kernel)}\n")
         self._verdicts(results)
-        unexpected = [result for result in results.results.values() if result.unexpected]
-        for result in unexpected[:_IN_FULL]:
-            self.out.print()
-            head, _, rest = explain(result, run, corpus).text.partition("\n")
-            self.out.print(Text(head, style="red"))
-            self.out.print(Text(rest))
-        if unexpected[_IN_FULL:]:
-            self.out.print("\nand")
-        for result in unexpected[_IN_FULL:]:
-            self.out.print(Text(f"{result.id}  {result.verdict}  {headline(explain(result, run, corpus))}"))
+        self._unexpected(results, corpus)
         for problem in results.problems:
             self.out.print(Text(f"\n{problem.id}  {problem.what}: {problem.text}", style="red"))
         self.out.print()
@@ -118,6 +107,20 @@ class Terminal:
         if quality is not None:
             self.out.print(f"merge quality: {quality[0]:.0%} of what could be joined, over {quality[1]} batches")
         self._end(results)
+
+    def _unexpected(self, results: "Results", corpus: "Corpus") -> None:
+        from tunproof.reports.failure import explain, headline
+
+        unexpected = [result for result in results.results.values() if result.unexpected]
+        for result in unexpected[:_IN_FULL]:
+            self.out.print()
+            head, _, rest = explain(result, results.run, corpus).text.partition("\n")
+            self.out.print(Text(head, style="red"))
+            self.out.print(Text(rest))
+        if unexpected[_IN_FULL:]:
+            self.out.print("\nand")
+        for result in unexpected[_IN_FULL:]:
+            self.out.print(Text(f"{result.id}  {result.verdict}  {headline(explain(result, results.run, corpus))}"))
 
     def _verdicts(self, results: "Results") -> None:
         counts: dict[str, Counter[str]] = defaultdict(Counter)
@@ -144,27 +147,6 @@ class Terminal:
         style = "red" if wrong else "green"
         text = f"{len(results.results)} cases: {says}; {wrong} unexpected{restarts}, {seconds:.2f} s"
         self.out.print(f"[{style}]{text}[/{style}]")
-
-    def _topics(self, cases: Iterable["Case"], wrong: Container[str], not_applicable: Mapping[str, str]) -> None:
-        counts: dict[str, Counter[str]] = defaultdict(Counter)
-        for case in cases:
-            verdict = "disagree" if case.id in wrong else "n/a" if case.id in not_applicable else "agree"
-            counts[_topic(case.id)][verdict] += 1
-        columns = ("agree", "disagree", "n/a")
-        table = self.table("topic", "cases", *columns, numbers=("cases", *columns))
-        for topic, count in counts.items():
-            if count["n/a"] == count.total():  # the reasons below say it
-                continue
-            table.add_row(topic, str(count.total()), *(_tally(count[name], name) for name in columns))
-        self.out.print(table)
-        for reason, number in Counter(not_applicable.values()).most_common():
-            self.out.print(f"n/a, {number}: {escape(reason)}", style="dim")
-
-    def _summary(self, agree: int, disagree: int, not_applicable: int, seconds: float) -> None:
-        style = "red" if disagree else "green"
-        total = agree + disagree + not_applicable
-        text = f"{total} cases: {agree} agree, {disagree} disagree, {not_applicable} not applicable, {seconds:.2f} s"
-        self.out.print(f"\n[{style}]{text}[/{style}]")
 
     def checks(self, checks: Iterable[Check]) -> None:
         """Print what the doctor found, and the cures under it."""

@@ -163,6 +163,11 @@ class WriteInput(Strict, frozen=True, kw_only=True):
     before: tuple[Hex, ...] = ()
     poison: HexByte | None = None
 
+    @property
+    def whole(self) -> bytes:
+        """The packet that is written, as `GsoArguments.whole`."""
+        return self.packet
+
 
 class GsoArguments(Strict, frozen=True, kw_only=True):
     """The arguments of one `write_gso`."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-__all__ = ["Hex", "HexByte", "builtins_of", "convert", "decoder", "encode", "formatted", "schema_components"]
+__all__ = ["Hex", "HexByte", "builtins_of", "convert", "decoder", "encode", "formatted", "schema_components", "shown"]
 
 if TYPE_CHECKING:
     Hex = bytes
@@ -53,6 +53,17 @@ def encode(value: object, *, order: Literal["sorted"] | None = None) -> bytes:
 def formatted(value: object, *, indent: int = 1) -> bytes:
     """Return JSON for files that people read, with a line feed at the end."""
     return msgspec.json.format(encode(value), indent=indent) + b"\n"
+
+
+def shown(value: object) -> str:
+    """Return a value for people: bytes in hex, structs and lists of them as JSON, anything else as Python has it."""
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, msgspec.Struct) or (
+        isinstance(value, list) and any(isinstance(one, msgspec.Struct) for one in value)
+    ):
+        return encode(value).decode()
+    return str(value)
 
 
 def schema_components(kinds: tuple[Any, ...]) -> tuple[tuple[dict[str, Any], ...], dict[str, dict[str, Any]]]:

@@ -1,11 +1,13 @@
 """Steps, answers and kernels of the corpus in a few words."""
 
+import errno
+
 import msgspec
 
 from tunproof.corpus.model import KernelAnswer, KernelDelivers, KernelLoses, KernelRefuses
 from tunproof.packets.difference import describe_packets
 
-__all__ = ["what_it_does", "which_kernels", "words"]
+__all__ = ["errno_name", "what_it_does", "which_kernels", "words"]
 
 _BYTES = {"frame", "packet", "data", "hdr", "transport_hdr"}
 
@@ -43,7 +45,12 @@ def what_it_does(answer: KernelDelivers | KernelRefuses | KernelLoses) -> str:
     match answer:
         case KernelDelivers(packets=packets):
             return f"delivers {describe_packets(packets)}"
-        case KernelRefuses(errno=errno):
-            return f"refuses the write: {errno}"
+        case KernelRefuses(errno=name):
+            return f"refuses the write: {name}"
         case KernelLoses():
             return "accepts the write and loses it"
+
+
+def errno_name(number: int) -> str:
+    """Return the name of an errno, or its number where it has none."""
+    return errno.errorcode.get(number, str(number))

@@ -32,6 +32,8 @@ class BatchReport:
         advice: the same for constraints that only should hold.
         policies: what the subject does that it may do or not.
         groups: for each frame the packets that it stands for, by index.
+        strange: the packets that came out and nobody put in.
+        missing: the packets that were put in and never came out, by index.
         quality: how much of the ideal joining was reached: 1 is all of it, 0 none, None where there is nothing to join.
     """
 
@@ -39,6 +41,8 @@ class BatchReport:
     advice: list[str] = field(default_factory=list)
     policies: set[str] = field(default_factory=set)
     groups: list[tuple[int, ...]] = field(default_factory=list)
+    strange: list[bytes] = field(default_factory=list)
+    missing: list[int] = field(default_factory=list)
     quality: float | None = None
 
 
@@ -76,7 +80,8 @@ def inspect_cut_batch(packets: Sequence[bytes], came_out: Sequence[bytes], expec
 
 
 def _check_all_came(report: BatchReport, waiting: "_Waiting") -> None:
-    for index in waiting.left():
+    report.missing = waiting.left()
+    for index in report.missing:
         report.failures.append(f"packet {index} ({len(waiting.packet(index))} bytes) never came out")
 
 
@@ -139,6 +144,7 @@ def _match(  # noqa: PLR0913 (two of them only say how)
     if index is not None and has_other_identification(waiting.packet(index), packet):
         report.policies.add(RESTAMPS)
     if index is None:
+        report.strange.append(packet)
         nearest = waiting.nearest()
         difference = f"\n{first_difference([nearest], [packet])}" if nearest is not None else ""
         report.failures.append(f"{what} {number} stands for a packet that nobody put in{difference}")

@@ -1,5 +1,6 @@
 """The judge: what a subject did with the input of a case, held against what must come out."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ from tunproof.corpus.cases import (
     HeaderCase,
     LifecycleCase,
     Nothing,
+    Packets,
     ReadCase,
     Refused,
     Rejected,
@@ -20,13 +22,15 @@ from tunproof.corpus.cases import (
     WriteGsoCase,
     Written,
 )
+from tunproof.corpus.codec import shown
 from tunproof.corpus.script import Answer, Frames
 from tunproof.judge.batch import BatchReport, inspect_batch, inspect_cut_batch
+from tunproof.judge.mismatch import Found, beside, frames_beside, mismatch, packets_beside
 from tunproof.judge.outcome import Answered, Broken, Cut, Inapplicable, Outcome, TurnedDown, Unable
 from tunproof.judge.verdict import Kind, Verdict
 from tunproof.packets.difference import describe_packets, first_difference
 from tunproof.packets.equality import RESTAMPS, has_other_identification, same_packets
-from tunproof.packets.frame import cut, rules_broken
+from tunproof.packets.frame import HEADER_SIZE, cut, rules_broken
 
 __all__ = ["decide"]
 
@@ -66,26 +70,22 @@ def _checksum(case: ChecksumCase, got: int, _: bool) -> Verdict:
 def _header(case: HeaderCase, got: object, _: bool) -> Verdict:
     match case.expect:
         case HeaderBytes(bytes=right) | Fields(fields=right):
-            return _PASS if right == got else _fail(f"expected {_said(right)}, got {_said(got)}")
-    return _fail(f"expected a refusal ({case.expect.fault}), got {_said(got)}")
+            text = f"expected {shown(right)}, got {shown(got)}"
+            return _PASS if right == got else _fail(text, _header_mismatch(right, got))
+    return _fail(f"expected a refusal ({case.expect.fault}), got {shown(got)}")
 
 
-def _said(value: object) -> object:
-    return value.hex() if isinstance(value, bytes) else value
+def _header_mismatch(right: object, got: object) -> Found:
+    if not isinstance(right, bytes) or not isinstance(got, bytes):
+        return (), 0
+    return (mismatch("vnet header", right, got),), 1
 
 
 def _read(case: ReadCase, got: Sequence[bytes], exact: bool) -> Verdict:
     if isinstance(case.expect, Rejected):
-        return _fail(f"expected a frame that is turned down ({case.expect.fault}), got {describe_packets(got)}")
+        text = f"expected a frame that is turned down ({case.expect.fault}), got {describe_packets(got)}"
+        return _fail(text, packets_beside((), got, exact=True))
     return _packets(case.expect.packets, got, exact=exact or case.level != "must")
-
-
-def _write(case: WriteCase, frames: Sequence[bytes], exact: bool) -> Verdict:
-    return _frame(case, case.input.packet, frames, exact=exact)
-
-
-def _write_gso(case: WriteGsoCase, frames: Sequence[bytes], exact: bool) -> Verdict:
-    return _frame(case, case.input.whole, frames, exact=exact)
 
 
 def _write_batch(case: WriteBatchCase, frames: Sequence[bytes], exact: bool) -> Verdict:
@@ -94,46 +94,51 @@ def _write_batch(case: WriteBatchCase, frames: Sequence[bytes], exact: bool) -> 
         return Verdict(Kind.PASS, quality=1.0) if joined else _PASS
     if exact:
         difference = first_difference(case.expect.example, frames)
-        return _fail(f"not the frames of the example: {difference}")
-    return _batch(inspect_batch(case.input.packets, frames, case.expect))
+        return _fail(f"not the frames of the example: {difference}", frames_beside(case.expect.example, frames))
+    return _batch(case, inspect_batch(case.input.packets, frames, case.expect))
 
 
 def _lifecycle(case: LifecycleCase, got: Sequence[Answer], exact: bool) -> Verdict:
     for index, (step, right, said) in enumerate(zip(case.input.steps, case.expect.answers, got, strict=False)):
         if not any(_answers(one, said, header=case.input.backend == "offload", exact=exact) for one in right):
-            return _fail(f"step {index}, {step}: expected {' or '.join(map(str, right))}, got {said}")
+            wanted = " or ".join(shown(one) for one in right)
+            return _fail(f"step {index}, {shown(step)}: expected {wanted}, got {shown(said)}")
     return _equal(len(case.input.steps), len(got))
-
-
-_DECIDE: dict[type, Callable[[Any, Any, bool], Verdict]] = {
-    ChecksumCase: _checksum,
-    HeaderCase: _header,
-    ReadCase: _read,
-    WriteCase: _write,
-    WriteGsoCase: _write_gso,
-    WriteBatchCase: _write_batch,
-    LifecycleCase: _lifecycle,
-}
 
 
 def _decide_cut(case: Case, packets: Sequence[bytes]) -> Verdict:
     """Judge what a kernel made of what was written. The vnet headers are gone: only their effect can be seen."""
     match case:
         case WriteBatchCase(input=given, expect=expect):
-            return _batch(inspect_cut_batch(given.packets, packets, expect))
+            return _batch(case, inspect_cut_batch(given.packets, packets, expect))
         case WriteCase() | WriteGsoCase() if isinstance(case.expect, Written):
             return _packets(case.expect.segments, packets, exact=case.level != "must")
         case WriteCase() | WriteGsoCase() if isinstance(case.expect, Refused):
-            return _fail(f"expected a write that is refused ({case.expect.fault}), got {describe_packets(packets)}")
+            text = f"expected a write that is refused ({case.expect.fault}), got {describe_packets(packets)}"
+            return _fail(text, packets_beside((), packets, exact=True))
         case WriteCase():
-            return _equal("nothing written", describe_packets(packets) if packets else "nothing written")
+            return _nothing(describe_packets(packets), packets_beside((), packets, exact=True)) if packets else _PASS
     raise TypeError(f"{case.id} writes nothing that a kernel could cut")
 
 
-def _batch(report: BatchReport) -> Verdict:
-    kind = Kind.FAIL if report.failures else Kind.PASS
-    policies = frozenset(report.policies)
-    return Verdict(kind, "\n".join(report.failures), tuple(report.advice), policies, report.quality)
+def _batch(case: WriteBatchCase, report: BatchReport) -> Verdict:
+    strange = itertools.zip_longest(report.missing, report.strange)
+    mismatches, mismatched = beside(
+        (f"packet {index} that went in", case.input.packets[index], got)
+        if index is not None
+        else ("a packet that nobody put in", None, got)
+        for index, got in strange
+    )
+    return Verdict(
+        Kind.FAIL if report.failures else Kind.PASS,
+        "\n".join(report.failures),
+        advice=tuple(report.advice),
+        policies=frozenset(report.policies),
+        quality=report.quality,
+        mismatches=mismatches,
+        mismatched=mismatched,
+        groups=tuple(report.groups),
+    )
 
 
 def _answers(right: Answer, said: Answer, *, header: bool, exact: bool) -> bool:
@@ -144,66 +149,113 @@ def _answers(right: Answer, said: Answer, *, header: bool, exact: bool) -> bool:
         return same_packets(right.packets, said.packets, exact=exact)
     if any(violation.is_must for frame in said.packets for violation in rules_broken(frame)):
         return False
-    return same_packets(right.packets, [frame[10:] for frame in said.packets], exact=exact)
+    return same_packets(right.packets, [frame[HEADER_SIZE:] for frame in said.packets], exact=exact)
 
 
-def _frame(case: WriteCase | WriteGsoCase, packet: bytes, frames: Sequence[bytes], *, exact: bool) -> Verdict:
+def _frame(case: WriteCase | WriteGsoCase, frames: Sequence[bytes], exact: bool) -> Verdict:
     """Judge what a writer wrote for one packet or superpacket. A case of level `should` asks for good manners, too."""
     expect = case.expect
     if isinstance(expect, Nothing):
-        return _equal("nothing written", f"{len(frames)} frames" if frames else "nothing written")
+        return _nothing(f"{len(frames)} frames", frames_beside((), frames)) if frames else _PASS
     if isinstance(expect, Refused):
-        return _fail(f"expected a write that is refused ({expect.fault}), got {len(frames)} frames")
-    if len(frames) != 1:
-        return _fail(f"expected one frame, got {len(frames)}")
-    (frame,) = frames
-    if frame == expect.header + packet:  # building judged it
+        text = f"expected a write that is refused ({expect.fault}), got {len(frames)} frames"
+        return _fail(text, frames_beside((), frames))
+    right = expect.header + case.input.whole
+    if list(frames) == [right]:  # building judged it
         return _PASS
-    if exact and frame[:10] != expect.header:
-        return _fail(f"vnet header: expected {expect.header.hex()}, got {frame[:10].hex()}")
-    return _written(case, expect, packet, frame, exact=exact)
+    wrong = _wrong_frames(case, expect, frames, exact=exact)
+    verdict = _fail(wrong) if wrong else _written(case, expect, frames[0], exact=exact)
+    if verdict.kind is Kind.PASS:
+        return verdict
+    mismatches, mismatched = frames_beside([right], frames)
+    return replace(verdict, mismatches=mismatches, mismatched=mismatched)
 
 
-def _written(case: WriteCase | WriteGsoCase, expect: Written, packet: bytes, frame: bytes, *, exact: bool) -> Verdict:
-    """Judge the one frame that was written."""
-    exact = exact or case.level != "must"
-    if frame[10:] != packet:
-        return _fail(str(first_difference([packet], [frame[10:]])))
-    found = rules_broken(frame)
-    broken = [violation for violation in found if violation.is_must or case.level == "should"]
-    if broken:
-        return _fail("; ".join(map(str, broken)))
-    verdict = _packets(expect.segments, cut(frame), exact=exact)
-    return verdict if verdict.difference else replace(verdict, advice=tuple(map(str, found)))
+def _nothing(got: str, found: Found) -> Verdict:
+    return _fail(f"expected nothing written, got {got}", found)
+
+
+def _wrong_frames(case: WriteCase | WriteGsoCase, expect: Written, frames: Sequence[bytes], *, exact: bool) -> str:
+    """Return what is wrong with the one frame that should be written, but for what it stands for."""
+    if len(frames) != 1:
+        return f"expected one frame, got {len(frames)}"
+    (frame,), packet = frames, case.input.whole
+    if exact and frame[:HEADER_SIZE] != expect.header:
+        return f"vnet header: expected {expect.header.hex()}, got {frame[:HEADER_SIZE].hex()}"
+    if frame[HEADER_SIZE:] != packet:
+        return str(first_difference([packet], [frame[HEADER_SIZE:]]))
+    broken = [violation for violation in rules_broken(frame) if violation.is_must or case.level == "should"]
+    return "; ".join(map(str, broken))
+
+
+def _written(case: WriteCase | WriteGsoCase, expect: Written, frame: bytes, *, exact: bool) -> Verdict:
+    """Judge what a frame stands for, which is a right one otherwise."""
+    verdict = _packets(expect.segments, cut(frame), exact=exact or case.level != "must")
+    if verdict.difference:
+        return verdict
+    return replace(verdict, advice=tuple(map(str, rules_broken(frame))))
 
 
 def _packets(right: Sequence[bytes], got: Sequence[bytes], *, exact: bool) -> Verdict:
     if list(right) == list(got):
         return _PASS
     if not same_packets(right, got, exact=exact):
-        return _fail(str(first_difference(right, got)))
+        return _fail(str(first_difference(right, got)), packets_beside(right, got, exact=exact))
     restamped = any(map(has_other_identification, right, got))
     return Verdict(Kind.PASS, policies=frozenset({RESTAMPS} if restamped else ()))
 
 
 def _turned_down(case: Case, outcome: TurnedDown, *, exact: bool) -> Verdict:
+    if isinstance(case, WriteBatchCase) and case.expect.optional:
+        return _write_batch(case, outcome.frames, exact)
+    wrong = _wrong_refusal(case, outcome, exact=exact)
+    return _fail(wrong, _all_the_same(case, outcome.frames)) if wrong else _PASS
+
+
+def _wrong_refusal(case: Case, outcome: TurnedDown, *, exact: bool) -> str:
+    """Return what is wrong with the refusal of an input."""
     expect = case.expect
     if isinstance(case, WriteBatchCase):
-        if not case.expect.optional:
-            return _fail(f"expected every packet to be written, but one was turned down ({outcome.reason})")
-        return _write_batch(case, outcome.frames, exact)
+        return f"expected every packet to be written, but one was turned down ({outcome.reason})"
     if not isinstance(expect, Rejected | Refused):
-        return _fail(f"expected {type(expect).__name__.lower()}, but it was turned down ({outcome.reason})")
+        return f"expected {type(expect).__name__.lower()}, but it was turned down ({outcome.reason})"
     if exact and outcome.fault != expect.fault:
-        return _fail(f"expected {expect.fault}, got {outcome.fault}")
+        return f"expected {expect.fault}, got {outcome.fault}"
     if outcome.frames:
-        return _fail(f"turned down ({outcome.reason}), but {len(outcome.frames)} frames came all the same")
-    return _PASS
+        return f"turned down ({outcome.reason}), but {len(outcome.frames)} frames came all the same"
+    return ""
+
+
+def _all_the_same(case: Case, came: Sequence[bytes]) -> Found:
+    """Return what came out of a refusal all the same, beside what should have."""
+    if not came:
+        return (), 0
+    match case:
+        case ReadCase(expect=expect):
+            right = expect.packets if isinstance(expect, Packets) else ()
+            return packets_beside(right, came, exact=case.level != "must")
+        case WriteCase(expect=expect) | WriteGsoCase(expect=expect):
+            return frames_beside([expect.header + case.input.whole] if isinstance(expect, Written) else (), came)
+        case WriteBatchCase(expect=expect, input=given):
+            verdict = _batch(case, inspect_batch(given.packets, came, expect))
+            return verdict.mismatches, verdict.mismatched
+    return frames_beside((), came)
 
 
 def _equal(right: object, got: object) -> Verdict:
     return _PASS if right == got else _fail(f"expected {right}, got {got}")
 
 
-def _fail(difference: str) -> Verdict:
-    return Verdict(Kind.FAIL, difference)
+def _fail(difference: str, found: Found = ((), 0)) -> Verdict:
+    return Verdict(Kind.FAIL, difference, mismatches=found[0], mismatched=found[1])
+
+
+_DECIDE: dict[type, Callable[[Any, Any, bool], Verdict]] = {
+    ChecksumCase: _checksum,
+    HeaderCase: _header,
+    ReadCase: _read,
+    WriteCase: _frame,
+    WriteGsoCase: _frame,
+    WriteBatchCase: _write_batch,
+    LifecycleCase: _lifecycle,
+}

@@ -3,7 +3,13 @@
 import enum
 from dataclasses import dataclass
 
-__all__ = ["Kind", "Verdict"]
+from tunproof.corpus.codec import Hex
+from tunproof.corpus.model import Strict
+
+__all__ = ["MOST_MISMATCHES", "Kind", "Mismatch", "Verdict"]
+
+MOST_MISMATCHES = 16
+"""How many mismatches a verdict holds: people look at a few, and the packets are in the results as well."""
 
 
 class Kind(enum.StrEnum):
@@ -41,6 +47,26 @@ class Kind(enum.StrEnum):
     FLAKY = "flaky"
 
 
+class Mismatch(Strict, frozen=True, kw_only=True):
+    """Two packets, or frames, that should be the same and are not.
+
+    Attributes:
+        what: which ones, such as "packet 3" or "frame 0".
+        place: the field with the first difference, in words; or that one of the two is missing.
+        at: the offset of the first difference, in bytes.
+        framed: whether both begin with a vnet header.
+        expected: the bytes that should have come out; null where nothing should.
+        got: the bytes that came out; null where nothing did.
+    """
+
+    what: str
+    place: str
+    at: int = 0
+    framed: bool = False
+    expected: Hex | None = None
+    got: Hex | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The word on one case.
@@ -51,6 +77,9 @@ class Verdict:
         advice: what should have been otherwise and is not failed.
         policies: what the subject does that it may do or not.
         quality: for batches, how much of the ideal joining was reached, from 0 to 1.
+        mismatches: what differs, packet by packet or frame by frame: the first `MOST_MISMATCHES` of them.
+        mismatched: how many mismatches there are in all.
+        groups: for batches, the packets that each frame stands for, by index.
     """
 
     kind: Kind
@@ -58,3 +87,6 @@ class Verdict:
     advice: tuple[str, ...] = ()
     policies: frozenset[str] = frozenset()
     quality: float | None = None
+    mismatches: tuple[Mismatch, ...] = ()
+    mismatched: int = 0
+    groups: tuple[tuple[int, ...], ...] = ()

@@ -5,13 +5,10 @@ comparison.
 """
 
 import errno
-import os
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tio.linux import Delivered, Lost, Outcome, Refused
-from tunproof import lab
 from tunproof.corpus.cases import (
     Case,
     ChecksumCase,
@@ -25,27 +22,18 @@ from tunproof.corpus.cases import (
     Written,
 )
 from tunproof.corpus.model import KernelAnswer, KernelDelivers, KernelLoses, KernelRefuses, KernelSame
-from tunproof.kernel.probes import Probed, running_kernel
 from tunproof.lab import Exchange
-from tunproof.packets.difference import describe_packets, first_difference
 from tunproof.packets.frame import cut
 from tunproof.packets.summing import completed_frame
 
 __all__ = [
     "Disagreement",
-    "KernelReport",
     "Question",
-    "describe_outcome",
     "expected_outcome",
     "frames_of",
     "prepare",
     "replay",
-    "report_on",
-    "verify",
 ]
-
-
-_AT_A_TIME = 256  # questions between two looks at the progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +53,6 @@ class Disagreement:
     case: Case
     expected: Outcome
     got: Outcome
-
-    def explain(self) -> str:
-        """Return what is different, down to the field where packets can be compared."""
-        if isinstance(self.expected, Delivered) and isinstance(self.got, Delivered):
-            return str(first_difference(self.expected.packets, self.got.packets))
-        return f"expected {describe_outcome(self.expected)}, got {describe_outcome(self.got)}"
-
-
-@dataclass(frozen=True, slots=True)
-class KernelReport:
-    """What a kernel said to a corpus. `not_applicable` gives the reason for each case that was not put to it."""
-
-    kernel: str
-    probed: Probed
-    cases: int
-    agree: int
-    disagreements: tuple[Disagreement, ...]
-    not_applicable: dict[str, str]
-    seconds: float
 
 
 def prepare(cases: Iterable[Case], traits: frozenset[str]) -> tuple[list[Question], dict[str, str]]:
@@ -155,51 +124,3 @@ def replay(exchange: Exchange, questions: Sequence[Question]) -> Iterator[Disagr
         got = send(question.frame, question.hint)
         if got != question.expected:
             yield Disagreement(question.case, question.expected, got)
-
-
-Ask = Callable[[Sequence[Question]], Iterable[Disagreement]]
-"""Put questions to a kernel, and yield where it disagrees."""
-
-
-def verify(cases: Sequence[Case], *, progress: Callable[[int, int], None] = lambda *_: None) -> KernelReport:
-    """Put cases to the running kernel. `progress` is called now and then with how many are done, and of how many.
-
-    Raises `EnvironmentProblem`.
-    """
-    probed = running_kernel()
-    with lab.redirect() as pair:
-        exchange = Exchange(pair)
-        return report_on(os.uname().release, probed, cases, lambda some: replay(exchange, some), progress)
-
-
-def report_on(
-    kernel: str, probed: Probed, cases: Sequence[Case], ask: Ask, progress: Callable[[int, int], None]
-) -> KernelReport:
-    """Put cases to a kernel, some at a time, and return what it said. Raises what `ask` does."""
-    started = time.perf_counter()
-    disagreements: list[Disagreement] = []
-    questions, not_applicable = prepare(cases, probed.traits)
-    for start in range(0, len(questions), _AT_A_TIME):
-        disagreements += ask(questions[start : start + _AT_A_TIME])
-        progress(min(start + _AT_A_TIME, len(questions)), len(questions))
-    asked = {question.case.id for question in questions}
-    return KernelReport(
-        kernel=kernel,
-        probed=probed,
-        cases=len(cases),
-        agree=len(asked - {item.case.id for item in disagreements}),
-        disagreements=tuple(disagreements),
-        not_applicable=not_applicable,
-        seconds=time.perf_counter() - started,
-    )
-
-
-def describe_outcome(outcome: Outcome) -> str:
-    """Return an outcome in a few words."""
-    match outcome:
-        case Refused(errno=number):
-            return f"write refused with {errno.errorcode.get(number, number)}"
-        case Lost():
-            return "accepted and lost"
-        case Delivered(packets=packets):
-            return describe_packets(packets)

@@ -21,6 +21,7 @@ from tunproof.corpus.cases import Case
 from tunproof.corpus.codec import encode
 from tunproof.corpus.load import Corpus
 from tunproof.errors import EnvironmentProblem, TunproofError
+from tunproof.judge.verdict import Kind
 from tunproof.kernel.probes import Probed, probe
 from tunproof.matrix.accelerator import accelerator_for
 from tunproof.matrix.examine import Frames, FramesReport, Tick, differential, verify
@@ -29,8 +30,8 @@ from tunproof.matrix.kernels import Kernel
 from tunproof.matrix.machine import GuestGone, Machine
 from tunproof.matrix.remote import RemoteKernel
 from tunproof.reports.write import EVIDENCE, JUNIT, PAGE, SUMMARY, write_file, write_reports, writing
-from tunproof.runs.kernel import keep
-from tunproof.runs.results import STREAM
+from tunproof.runs.kernel import heading
+from tunproof.runs.results import STREAM, keep
 
 __all__ = [
     "BOOTS",
@@ -262,15 +263,15 @@ class _Examination:
 
     def _ask_cases(self, kernel: RemoteKernel, probed: Probed) -> None:
         wanted = self._wanted
-        report, ended = verify(kernel, probed, wanted.cases, self._tick("cases"))
-        results = keep(self._out, report, wanted.cases, wanted.corpus, select=wanted.select)
+        run = heading(self.release, probed, wanted.cases, wanted.corpus, wanted.select)
+        results, ended = verify(kernel, run, wanted.cases, self._tick("cases"))
+        keep(self._out, results)
         write_reports(self._out, results, wanted.corpus)
-        wrong = dict.fromkeys(one.case.id for one in report.disagreements)
         self._learn(
-            cases=report.cases,
+            cases=len(wanted.cases),
             answers=answers_digest(wanted.cases),
-            agree=report.agree,
-            disagree=list(wrong),
+            agree=results.verdicts().get(Kind.PASS, 0),
+            disagree=[one.id for one in results.results.values() if one.unexpected],
             problem=ended,
         )
 

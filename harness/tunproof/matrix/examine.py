@@ -2,7 +2,7 @@
 
 import importlib.metadata
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from typing import Protocol
@@ -12,10 +12,11 @@ import msgspec
 from tio.linux import REDIRECT, Outcome, Traits
 from tunproof.corpus.cases import Case
 from tunproof.errors import EnvironmentProblem
-from tunproof.kernel.probes import Probed
-from tunproof.kernel.replay import Disagreement, KernelReport, Question, report_on
+from tunproof.kernel.replay import Disagreement, Question
 from tunproof.matrix.machine import GuestGone
 from tunproof.matrix.remote import LACKING, RemoteKernel
+from tunproof.runs.kernel import leave_out, run_kernel
+from tunproof.runs.results import Results, Run
 
 __all__ = ["Frames", "FramesReport", "Tick", "differential", "verify"]
 
@@ -56,8 +57,8 @@ class Examiner(Protocol):
         ...
 
 
-def verify(kernel: RemoteKernel, probed: Probed, cases: Sequence[Case], progress: Tick) -> tuple[KernelReport, str]:
-    """Put cases to the kernel of a guest, as `tunproof.kernel.replay.verify` does to the running one.
+def verify(kernel: RemoteKernel, run: Run, cases: Sequence[Case], progress: Tick) -> tuple[Results, str]:
+    """Run cases through the kernel of a guest, as `tunproof.runs.kernel.verify` does for the running one.
 
     The words say why it ended early, "" where it did not; cases that were not answered do not apply.
     """
@@ -80,10 +81,10 @@ def verify(kernel: RemoteKernel, probed: Probed, cases: Sequence[Case], progress
             elif got != question.expected:
                 yield Disagreement(question.case, question.expected, got)
 
-    report = report_on(kernel.kernel.release, probed, cases, ask, progress)
-    wrong = {one.case.id for one in report.disagreements}
-    left = {case: why for case, why in left.items() if case not in wrong}
-    return replace(report, agree=report.agree - len(left), not_applicable=report.not_applicable | left), ended
+    results = run_kernel(run, cases, ask, progress)
+    wrong = {case for case, result in results.results.items() if result.unexpected}
+    leave_out(results, cases, {case: why for case, why in left.items() if case not in wrong})
+    return results, ended
 
 
 def differential() -> Examiner:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tio.errors import PacketError
 from tio.ip import IPv6, parse_ip
 
-__all__ = ["Field", "field_at", "packet_fields"]
+__all__ = ["Field", "field_at", "packet_fields", "vnet_field_at"]
 
 _IPV4 = (
     ("version, IHL", 0, 1),
@@ -87,6 +87,14 @@ def field_at(packet: bytes, offset: int) -> Field:
         if field.start <= offset < field.end:
             return field
     return Field("end of packet", len(packet), offset + 1)
+
+
+_VNET = {"flags": 0, "gso_type": 1, "hdr_len": 2, "gso_size": 4, "csum_start": 6, "csum_offset": 8}
+
+
+def vnet_field_at(offset: int) -> str:
+    """Return the name of the field of a vnet header that holds the byte at `offset`, below 10."""
+    return [name for name, start in _VNET.items() if start <= offset][-1]
 
 
 def _transport_fields(packet: bytes, at: int, protocol: int) -> Iterator[Field]:

@@ -8,12 +8,13 @@ import re
 from collections.abc import Iterator
 
 from tunproof.corpus.cases import Case
+from tunproof.corpus.expected import delivered_by, frames_of
+from tunproof.corpus.expected import packets_of as expected_packets
 from tunproof.corpus.export import packets_of
 from tunproof.corpus.load import Corpus
 from tunproof.packets.pcapng import Captured, capture
 from tunproof.packets.picture import VNET_SIZE, vnet_words
 from tunproof.reports.failure import FAULTY, case_of
-from tunproof.reports.pairs import pairs, right_ones
 from tunproof.runs.results import Result, Results, Run
 from tunproof.text import legible
 
@@ -37,28 +38,30 @@ def evidence(results: Results, corpus: Corpus) -> Iterator[tuple[str, bytes]]:
 
 def _packets(result: Result, run: Run, case: Case | None) -> Iterator[Captured]:
     head = f"{legible(result.id)}\n{result.verdict.value}"
+    what = result.got.what if result.got else ""
     if case is not None:
         for shown in packets_of(case):
             if shown.goes_in:
                 comment = f"{head}\nsent: {shown.what}"
                 yield Captured(packet=shown.packet, comment=comment, goes_in=True, interface=_SENT)
-    what = result.got.what if result.got else ""
-    right, framed = ([], False) if case is None else right_ones(case, run, what)
-    wrong = {} if case is None or result.got is None else _wrong(case, run, result)
+        yield from _expected(case, run, head, what)
+    got = result.got.packets if result.got else ()
+    wrong = {one.got: f"\nfirst difference: {one.what}: {one.place}" for one in result.mismatches}
     said = legible(result.difference).partition("\n")[0]
-    for at, one in enumerate(right):
-        yield _captured(one, f"{head}\nexpected: {at}, counted from 0, of {len(right)}", _EXPECTED, framed=framed)
-    got = result.got.packets if result.got else []
     for at, one in enumerate(got):
-        note = f"\nfirst difference: {wrong[one]}" if one in wrong else ""
-        comment = f"{head}\ngot: {at}, counted from 0, of {len(got)}{note}\n{said}"
+        comment = f"{head}\ngot: {at}, counted from 0, of {len(got)}{wrong.get(one, '')}\n{said}"
         yield _captured(one, comment, _GOT, framed=what == "frames")
 
 
-def _wrong(case: Case, run: Run, result: Result) -> dict[bytes, str]:
-    """Return what is different, in words, by the packet or frame that came out."""
-    found = pairs(case, run, result.got) if result.got else []
-    return {pair.got: f"{pair.what}: {pair.place}" for pair in found if pair.got is not None}
+def _expected(case: Case, run: Run, head: str, what: str) -> Iterator[Captured]:
+    """Yield what should have come out, of the kind that did (`Got.what`)."""
+    frames = frames_of(case) if what != "packets" and run.mode != "kernel" else ()
+    right = frames or expected_packets(case)
+    if run.mode == "kernel":
+        right = delivered_by(case, frozenset(run.traits))
+    for at, one in enumerate(right):
+        comment = f"{head}\nexpected: {at}, counted from 0, of {len(right)}"
+        yield _captured(one, comment, _EXPECTED, framed=bool(frames))
 
 
 def _captured(data: bytes, comment: str, interface: int, *, framed: bool) -> Captured:

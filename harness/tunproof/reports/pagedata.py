@@ -7,7 +7,7 @@ stream and in the captures.
 
 import glob
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
@@ -31,7 +31,7 @@ from tunproof.corpus.load import Corpus
 from tunproof.judge.verdict import Kind
 from tunproof.packets import picture
 from tunproof.reports.failure import FAULTY, Explanation, case_of, command_around, explain
-from tunproof.reports.pairs import Pair, frames_written, pairs
+from tunproof.reports.mismatches import frames_written, window
 from tunproof.reports.words import VNET_LINE, rule_of, sent, vnet_rows
 from tunproof.runs.results import Result, Results, Run
 from tunproof.text import legible, shortened
@@ -39,9 +39,7 @@ from tunproof.text import legible, shortened
 __all__ = ["LOOKS", "page_data"]
 
 _MOST_PAIRS = 3
-_BEFORE, _SHOWN = 32, 96  # bytes of a packet: before the first difference, and in all
 _MOST_TEXT = 2000  # characters of anything that a subject said
-_MOST_FIELDS = 12
 _MOST_DETAILS = 3000  # results with bytes; of more there are the words
 _MOST_PACKETS = 300  # of a batch that is drawn
 
@@ -236,15 +234,9 @@ def _told(result: Result, run: Run, corpus: Corpus, tables: _Tables) -> Json:
     }
     if result.verdict is not Kind.PASS:
         told |= _faulty(explanation)
-        case = case_of(result, corpus)
-        if result.got is not None and case is not None:
+        if result.mismatches or result.groups:
             tables.details += 1
-            if tables.details <= _MOST_DETAILS:
-                found = pairs(case, run, result.got)
-                told |= {"pairs": [_pair(pair) for pair in found[:_MOST_PAIRS]], "morePairs": len(found) - _MOST_PAIRS}
-                told["frames"] = frames_written(case, result.got)
-            else:
-                told["left"] = True
+            told |= _differing(result) if tables.details <= _MOST_DETAILS else {"left": True}
     return {key: value for key, value in told.items() if value not in (None, "", (), [])}
 
 
@@ -258,27 +250,9 @@ def _faulty(explanation: Explanation) -> Json:
     }
 
 
-def _pair(pair: Pair) -> Json:
-    """Return a pair: the bytes around its first difference, in hex, from `start`, and how long both are.
-
-    Lines of 16 bytes are counted from the packet's first; the vnet header has a line of its own.
-    """
-    head = picture.VNET_SIZE if pair.framed else 0
-    start = max(pair.at - head - _BEFORE, 0) // 16 * 16
-    start += head if start else 0
+def _differing(result: Result) -> Json:
     return {
-        "what": pair.what,
-        "place": pair.place,
-        "sizes": [None if one is None else len(one) for one in (pair.expected, pair.got)],
-        "start": start,
-        "hex": [None if one is None else one[start : start + _SHOWN].hex() for one in (pair.expected, pair.got)],
-        "head": head,
-        "fields": list(_fields(pair)),
+        "pairs": [window(one) for one in result.mismatches[:_MOST_PAIRS]],
+        "morePairs": result.mismatched - _MOST_PAIRS,
+        "frames": frames_written(result),
     }
-
-
-def _fields(pair: Pair) -> Iterator[tuple[str, str, str]]:
-    found = pair.fields()
-    yield from found[:_MOST_FIELDS]
-    if len(found) > _MOST_FIELDS:
-        yield f"… {len(found) - _MOST_FIELDS} more fields", "", ""

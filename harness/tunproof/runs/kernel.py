@@ -1,62 +1,106 @@
-"""What a kernel said, as a stream of results beside those of implementations."""
+"""Is this kernel right? A run of the corpus through a real TUN, recorded as any other run.
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from pathlib import Path
+A kernel that does something else fails; there is no baseline, and nothing is run twice.
+"""
 
-from tio.linux import Delivered
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from tio.linux import Delivered, Outcome
+from tunproof import lab
 from tunproof.corpus.cases import Case
 from tunproof.corpus.load import Corpus
-from tunproof.judge.verdict import Kind
-from tunproof.kernel.replay import Disagreement, KernelReport
-from tunproof.runs.results import FORMAT, STREAM, Got, Result, Results, Run, Writer
-from tunproof.runs.runner import corpus_digest
-from tunproof.version import __version__
+from tunproof.judge.kernel import decide
+from tunproof.judge.verdict import Kind, Verdict
+from tunproof.kernel.probes import Probed, running_kernel
+from tunproof.kernel.replay import Disagreement, Question, prepare, replay
+from tunproof.lab import Exchange
+from tunproof.runs.results import Got, Result, Results, Run
+from tunproof.runs.runner import today
 
-__all__ = ["keep", "results_of"]
+__all__ = ["Ask", "heading", "leave_out", "run_kernel", "verify"]
 
+_AT_A_TIME = 256  # frames between two looks at the progress
 
-def keep(folder: Path, report: KernelReport, cases: Sequence[Case], corpus: Corpus, *, select: str) -> Results:
-    """Write the stream of a kernel into a folder, and return its results. Raises `OSError`."""
-    results = results_of(report, cases, corpus, select=select)
-    folder.mkdir(parents=True, exist_ok=True)
-    with Writer(folder / STREAM) as writer:
-        writer.write([results.run, *results.results.values(), *([results.end] if results.end else [])])
-    return results
+Ask = Callable[[Sequence[Question]], Iterable[Disagreement]]
+"""Send frames to a kernel, and yield where it disagrees."""
 
 
-def results_of(report: KernelReport, cases: Sequence[Case], corpus: Corpus, *, select: str) -> Results:
-    """Return the results of a kernel. A kernel that disagrees fails; there is no baseline."""
-    results = Results(
-        Run(
-            format=FORMAT,
-            subject=f"Linux {report.kernel}",
-            command=("tunproof", "kernel"),
-            mode="kernel",
-            corpus=corpus_digest(corpus),
-            cases=len(cases),
-            select=select,
-            kernel=report.kernel,
-            tunproof=__version__,
-            started=datetime.now(UTC).isoformat(timespec="seconds"),
-            traits=tuple(sorted(report.probed.traits)),
+def verify(
+    corpus: Corpus, select: str = "*", *, progress: Callable[[int, int], None] = lambda *_: None
+) -> tuple[Results, Probed]:
+    """Run the selected cases through the running kernel; return the results, and the kernel's traits.
+
+    `progress` is called now and then with how many frames were sent, and of how many. Raises `UsageError`,
+    `EnvironmentProblem`.
+    """
+    cases = corpus.select(select)
+    probed = running_kernel()
+    with lab.redirect() as pair:
+        exchange = Exchange(pair)
+        release = os.uname().release
+        results = run_kernel(
+            heading(release, probed, cases, corpus, select), cases, lambda some: replay(exchange, some), progress
         )
+    return results, probed
+
+
+def heading(release: str, probed: Probed, cases: Sequence[Case], corpus: Corpus, select: str) -> Run:
+    """Return the first record of a run of a kernel."""
+    return Run(
+        subject=f"Linux {release}",
+        command=("tunproof", "kernel"),
+        mode="kernel",
+        cases=len(cases),
+        select=select,
+        kernel=release,
+        traits=tuple(sorted(probed.traits)),
+        exact=True,
+        **today(corpus),
     )
-    wrong = {item.case.id: item for item in report.disagreements}
+
+
+def run_kernel(run: Run, cases: Sequence[Case], ask: Ask, progress: Callable[[int, int], None]) -> Results:
+    """Send the frames of cases to a kernel with the traits of `run`, some at a time. Raises what `ask` does."""
+    started = time.perf_counter()
+    wrong: dict[str, Disagreement] = {}
+    questions, not_applicable = prepare(cases, frozenset(run.traits))
+    for start in range(0, len(questions), _AT_A_TIME):
+        for one in ask(questions[start : start + _AT_A_TIME]):
+            wrong.setdefault(one.case.id, one)
+        progress(min(start + _AT_A_TIME, len(questions)), len(questions))
+    results = Results(run)
     for case in cases:
-        results.add(_result(case, report, wrong.get(case.id)))
-    results.end = results.ended(report.seconds)
+        results.add(_result(case, wrong.get(case.id), not_applicable))
+    results.end = results.ended(time.perf_counter() - started)
     return results
 
 
-def _result(case: Case, report: KernelReport, wrong: Disagreement | None) -> Result:
-    if case.id in report.not_applicable:
-        reason = report.not_applicable[case.id]
-        return Result(id=case.id, digest=case.digest, verdict=Kind.NOT_APPLICABLE, difference=reason)
-    if wrong is None:
-        return Result(id=case.id, digest=case.digest, verdict=Kind.PASS)
-    packets = tuple(wrong.got.packets) if isinstance(wrong.got, Delivered) else None
-    got = None if packets is None else Got(what="packets", packets=packets)
+def leave_out(results: Results, cases: Iterable[Case], reasons: Mapping[str, str]) -> None:
+    """Make cases not applicable after all, each for a reason: they were not sent, or not answered."""
+    for case in cases:
+        if case.id in reasons:
+            results.add(_result(case, None, reasons))
+    if results.end is not None:
+        results.end = results.ended(results.end.seconds)
+
+
+def _result(case: Case, wrong: Disagreement | None, not_applicable: Mapping[str, str]) -> Result:
+    got: Outcome | None = None
+    if case.id in not_applicable:
+        verdict = Verdict(Kind.NOT_APPLICABLE, not_applicable[case.id])
+    elif wrong is None:
+        verdict = Verdict(Kind.PASS)
+    else:
+        verdict, got = decide(wrong.expected, wrong.got), wrong.got
     return Result(
-        id=case.id, digest=case.digest, verdict=Kind.FAIL, unexpected=True, difference=wrong.explain(), got=got
+        id=case.id,
+        digest=case.digest,
+        verdict=verdict.kind,
+        unexpected=verdict.kind is Kind.FAIL,
+        difference=verdict.difference,
+        got=Got(what="packets", packets=got.packets) if isinstance(got, Delivered) else None,
+        mismatches=verdict.mismatches,
+        mismatched=verdict.mismatched,
     )

@@ -19,10 +19,24 @@ import msgspec
 from tunproof.corpus.codec import Hex, decoder, encode
 from tunproof.corpus.model import Digest, Strict
 from tunproof.errors import UsageError
-from tunproof.judge.verdict import Kind
+from tunproof.judge.verdict import Kind, Mismatch
 from tunproof.protocol.messages import Implementation, schema_of_lines
 
-__all__ = ["FORMAT", "STREAM", "End", "Got", "Known", "Problem", "Result", "Results", "Run", "Writer", "read", "schema"]
+__all__ = [
+    "FORMAT",
+    "STREAM",
+    "End",
+    "Got",
+    "Known",
+    "Problem",
+    "Result",
+    "Results",
+    "Run",
+    "Writer",
+    "keep",
+    "read",
+    "schema",
+]
 
 FORMAT: Literal["tunproof-results/1"] = "tunproof-results/1"
 STREAM = "results.jsonl"
@@ -46,6 +60,7 @@ class Run(Strict, frozen=True, kw_only=True, tag_field="record", tag="run"):
         started: date and time, UTC, ISO 8601.
         traits: kernel traits, where a kernel was probed.
         baseline: the file of known failures, as it was named.
+        exact: whether the subject was allowed none of the freedoms: the reference is not.
     """
 
     format: Literal["tunproof-results/1"]
@@ -61,6 +76,7 @@ class Run(Strict, frozen=True, kw_only=True, tag_field="record", tag="run"):
     started: str
     traits: tuple[str, ...] = ()
     baseline: str | None = None
+    exact: bool = False
 
 
 class Got(Strict, frozen=True, kw_only=True):
@@ -100,6 +116,9 @@ class Result(Strict, frozen=True, kw_only=True, tag_field="record", tag="result"
         advice: what should have been otherwise and is not failed.
         policies: what the subject does that it may do or not.
         quality: for batches, how much of the ideal joining was reached, from 0 to 1.
+        mismatches: the first packets or frames that differ, each beside the one that should have come out.
+        mismatched: how many differ.
+        groups: for batches, the packets that each frame stands for, by index.
         known: what the baseline says.
     """
 
@@ -114,6 +133,9 @@ class Result(Strict, frozen=True, kw_only=True, tag_field="record", tag="result"
     advice: tuple[str, ...] = ()
     policies: tuple[str, ...] = ()
     quality: float | None = None
+    mismatches: tuple[Mismatch, ...] = ()
+    mismatched: int = 0
+    groups: tuple[tuple[int, ...], ...] = ()
     known: Known | None = None
 
 
@@ -223,6 +245,13 @@ class Writer:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self.close()
+
+
+def keep(folder: Path, results: Results) -> None:
+    """Write a stream that has its end into a folder, which is made. Raises `OSError`, `BlockingIOError`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with Writer(folder / STREAM) as writer:
+        writer.write([results.run, *results.results.values(), *([results.end] if results.end else [])])
 
 
 def read(path: Path, *, incomplete: bool = False) -> Results:

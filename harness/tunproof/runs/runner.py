@@ -13,11 +13,13 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from tunproof.corpus.cases import Case, Refused, Rejected
+from tunproof.corpus.codec import shown
 from tunproof.corpus.load import Corpus
 from tunproof.judge.decide import decide
 from tunproof.judge.outcome import Answered, Broken, Cut, Outcome, TurnedDown, Unable
@@ -35,6 +37,7 @@ __all__ = [
     "heading",
     "perform",
     "planned",
+    "today",
     "troubles_of",
     "why_nothing_was_asked",
 ]
@@ -98,19 +101,27 @@ def why_nothing_was_asked(results: Iterable[Result]) -> str:
 def heading(asker: Asker, corpus: Corpus, plan: Plan, command: Sequence[str]) -> Run:
     """Return the first record of a run. `command` are the words that repeat it, without selection and reports."""
     return Run(
-        format=FORMAT,
         subject=asker.name,
         implementation=asker.implementation,
         command=tuple(command),
         mode=asker.mode,
-        corpus=corpus_digest(corpus),
         cases=len(plan.cases),
         select=plan.select,
         kernel=os.uname().release,
-        tunproof=__version__,
-        started=datetime.now(UTC).isoformat(timespec="seconds"),
         baseline=plan.known,
+        exact=plan.exact,
+        **today(corpus),
     )
+
+
+def today(corpus: Corpus) -> dict[str, Any]:
+    """Return what the first record of every run says, whatever runs: format, corpus, version and time."""
+    return {
+        "format": FORMAT,
+        "corpus": corpus_digest(corpus),
+        "tunproof": __version__,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
 
 
 def corpus_digest(corpus: Corpus) -> str:
@@ -235,25 +246,23 @@ class _Judge:
 
     def _ask_again(self, judged: dict[str, tuple[Verdict, Asked]]) -> None:
         """Replace what does not hold when it is asked again by "flaky"."""
-        wrong = [one for verdict, one in judged.values() if verdict.kind in _ASKED_AGAIN]
-        right = [one for verdict, one in judged.values() if verdict.kind is Kind.PASS]
-        again = [self._asker.ask([one.case])[0] for one in wrong]
-        if self._plan.repeat > 1:
-            for _ in range(self._plan.repeat - 1):
-                again += self._asker.ask([one.case for one in right])
-        else:
-            again += self._asker.ask([one.case for one in right if _is_sample(one.case)])
-        for one in again:
+        for one in self._once_more(judged):
             verdict, first = judged[one.case.id]
-            second = self._decide(one, claimed=True)
-            if verdict.kind is Kind.FLAKY:
-                continue
-            if second.kind is not verdict.kind:
-                what = f"{verdict.kind} when it was asked first, {second.kind} when it was asked again"
-                difference = f"{what}: {second.difference or verdict.difference}"
-                judged[one.case.id] = (Verdict(Kind.FLAKY, difference), one if verdict.kind is Kind.PASS else first)
-            elif verdict.kind is not Kind.PASS:
-                judged[one.case.id] = (second, one)  # asked alone: what is on stderr is about this case
+            if verdict.kind is not Kind.FLAKY:
+                same = one.outcome == first.outcome
+                second = verdict if same else self._decide(one, claimed=True)
+                judged[one.case.id] = _agreed(verdict, first, second, one)
+
+    def _once_more(self, judged: Mapping[str, tuple[Verdict, Asked]]) -> list[Asked]:
+        """Ask again what failed, alone; and of what passed all, or a sample."""
+        wrong = [one.case for verdict, one in judged.values() if verdict.kind in _ASKED_AGAIN]
+        right = [one.case for verdict, one in judged.values() if verdict.kind is Kind.PASS]
+        again = [self._asker.ask([case])[0] for case in wrong]
+        if self._plan.repeat == 1:
+            return again + self._asker.ask([case for case in right if _is_sample(case)])
+        for _ in range(self._plan.repeat - 1):
+            again += self._asker.ask(right)
+        return again
 
     def _result(self, verdict: Verdict, asked: Asked) -> Result:
         case = asked.case
@@ -275,6 +284,9 @@ class _Judge:
             advice=verdict.advice,
             policies=tuple(sorted(verdict.policies)),
             quality=None if verdict.quality is None else round(verdict.quality, 3),
+            mismatches=verdict.mismatches,
+            mismatched=verdict.mismatched,
+            groups=verdict.groups if wrong else (),
             known=known,
         )
 
@@ -287,6 +299,19 @@ class _Judge:
         return Verdict(
             Kind.BLOCKED, f"was turned down, but so may be anything: {case.sibling}, which is valid, is {kind}"
         )
+
+
+def _agreed(verdict: Verdict, first: Asked, second: Verdict, again: Asked) -> tuple[Verdict, Asked]:
+    """Return what holds of two verdicts on one case."""
+    if second.kind is not verdict.kind:
+        what = f"{verdict.kind} when it was asked first, {second.kind} when it was asked again"
+        wrong = second if verdict.kind is Kind.PASS else verdict
+        difference = f"{what}: {second.difference or verdict.difference}"
+        flaky = replace(wrong, kind=Kind.FLAKY, difference=difference, advice=(), policies=frozenset(), quality=None)
+        return flaky, again if verdict.kind is Kind.PASS else first
+    if verdict.kind is Kind.PASS:
+        return verdict, first
+    return second, again  # asked alone: what is on stderr is about this case
 
 
 def _shortened(text: str) -> str:
@@ -308,5 +333,5 @@ def _got(case: Case, outcome: Outcome) -> Got | None:
         case Answered(value=list() as packets) if all(isinstance(packet, bytes) for packet in packets):
             return Got(what=what, packets=tuple(packets))  # type: ignore[arg-type]
         case Answered(value=value):
-            return Got(what="value", value=value.hex() if isinstance(value, bytes) else str(value))
+            return Got(what="value", value=shown(value))
     return None
