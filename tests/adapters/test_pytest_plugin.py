@@ -188,7 +188,7 @@ def test_what_nobody_is_left_to_ask_is_a_failure(session, tmp_path):
     (tmp_path / "conftest.py").write_text(
         "from dataclasses import replace\n"
         "from tunproof.subjects import connect\n"
-        "from tunproof.adapters.process import Limits\n"
+        "from tunproof.subjects.adapters.process import Limits\n"
         "right = connect.connector_of\n"
         "connect.connector_of = lambda *args, **kw: replace(right(*args, **kw), limits=Limits(restarts=0))\n"
     )
