@@ -68,6 +68,9 @@ def _asked(subject: Subject, case: Case) -> Result:
         advice=verdict.advice,
         policies=tuple(sorted(verdict.policies)),
         quality=verdict.quality,
+        mismatches=verdict.mismatches,
+        mismatched=verdict.mismatched,
+        groups=() if right else verdict.groups,
     )
 
 

@@ -18,12 +18,13 @@ from tunproof import lab
 from tunproof.corpus.cases import ChecksumCase, Packets, ReadCase, WriteBatchCase
 from tunproof.corpus.load import load
 from tunproof.corpus.model import KernelLoses, KernelRefuses
+from tunproof.judge.kernel import decide
 from tunproof.judge.verdict import Kind
 from tunproof.kernel.describe import regressions, tell
 from tunproof.kernel.probes import PROBES, UNSEEN, Probed, running_kernel, running_traits
-from tunproof.kernel.replay import Disagreement, KernelReport, prepare, replay, verify
+from tunproof.kernel.replay import Disagreement, prepare, replay
 from tunproof.lab import Exchange
-from tunproof.runs.kernel import results_of
+from tunproof.runs.kernel import heading, run_kernel, verify
 from tunproof.runs.results import read
 
 pytestmark = pytest.mark.lab
@@ -32,11 +33,13 @@ RUN = [sys.executable, "-m", "tunproof"]
 
 
 def test_the_running_kernel_agrees_with_every_case() -> None:
-    cases = list(load().cases.values())
-    report = verify(cases)
-    assert [f"{item.case.id}: {item.explain()}" for item in report.disagreements] == []
-    assert report.agree + len(report.not_applicable) == report.cases == len(cases)
-    assert report.kernel == os.uname().release
+    corpus = load()
+    results, probed = verify(corpus)
+    assert [(one.id, one.difference) for one in results.results.values() if one.unexpected] == []
+    assert set(results.verdicts()) == {Kind.PASS, Kind.NOT_APPLICABLE}
+    assert list(results.results) == list(corpus.cases)
+    assert (results.run.kernel, results.run.exact) == (os.uname().release, True)
+    assert set(results.run.traits) == probed.traits
 
 
 def test_the_json_has_the_promised_keys_and_exit_code_0() -> None:
@@ -64,7 +67,7 @@ def explained(case: ReadCase) -> str:
     questions, _ = prepare([case], running_traits())
     with lab.redirect() as pair:
         (disagreement,) = replay(Exchange(pair), questions)
-    return disagreement.explain()
+    return decide(disagreement.expected, disagreement.got).difference
 
 
 def test_a_wrong_byte_is_found_and_named() -> None:
@@ -122,7 +125,7 @@ def test_a_checksum_is_put_to_a_kernel_as_a_packet_to_complete() -> None:
     """By scapy: the kernel stores the complement of the sum in front of the data."""
     case = next(case for case in load().cases.values() if isinstance(case, ChecksumCase) and len(case.input.data) > 40)
     (question,), _ = prepare([case], frozenset())
-    data = bytes.fromhex(f"{case.input.initial:04x}{case.input.data}")
+    data = case.input.initial.to_bytes(2, "big") + case.input.data
     assert question.frame[30:] == data
     assert isinstance(question.expected, Delivered)
     stored = int.from_bytes(question.expected.packets[0][20:22], "big")
@@ -227,16 +230,11 @@ def test_the_reports_of_a_kernel_stand_beside_those_of_an_implementation(tmp_pat
 def test_a_kernel_that_is_wrong_fails_in_its_stream() -> None:
     (case,) = load().select("read/tcp4/two-segments")
     got = Delivered((b"E" * 40,))
-    report = KernelReport(
-        kernel="6.1",
-        probed=Probed(frozenset({Trait.USO}), {}),
-        cases=1,
-        agree=0,
-        disagreements=(Disagreement(case, Delivered(tuple(case.expect.packets)), got),),
-        not_applicable={},
-        seconds=0.1,
-    )
-    results = results_of(report, [case], load(), select=case.id)
+    wrong = Disagreement(case, Delivered(case.expect.packets), got)
+    run = heading("6.1", Probed(frozenset({Trait.USO}), {}), [case], load(), case.id)
+    results = run_kernel(run, [case], lambda _: [wrong], lambda *_: None)
     (result,) = results.results.values()
-    assert (result.verdict, result.unexpected, result.got.packets) == (Kind.FAIL, True, ("45" * 40,))
+    assert (result.verdict, result.unexpected, result.got.packets) == (Kind.FAIL, True, got.packets)
+    assert (result.mismatches[0].expected, result.mismatches[0].got) == (case.expect.packets[0], got.packets[0])
+    assert result.mismatched == 2
     assert results.end.unexpected == 1

@@ -1,5 +1,6 @@
 """What a matrix run says of the corpus: only kernels that were asked everything count, and only for the same bytes."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -9,11 +10,12 @@ from tio.linux import Lost, observable, traits_of
 from tunproof.corpus.load import load
 from tunproof.errors import UsageError
 from tunproof.kernel.probes import Probed
-from tunproof.kernel.replay import Disagreement, KernelReport, prepare
+from tunproof.kernel.replay import Disagreement, Question
 from tunproof.matrix.conduct import KernelResult, answers_digest
 from tunproof.matrix.confirm import seen_in
 from tunproof.matrix.publish import MATRIX
-from tunproof.runs.kernel import keep
+from tunproof.runs.kernel import heading, run_kernel
+from tunproof.runs.results import keep
 
 CORPUS = load()
 CASES = CORPUS.select("read/udp4/*")
@@ -22,19 +24,13 @@ CASES = CORPUS.select("read/udp4/*")
 def asked(folder: Path, release: str, *, wrong: str = "", problem: str = "") -> KernelResult:
     """Put down what a kernel said that does what its version says, but for one case; return the result."""
     traits = observable(traits_of(release))
-    questions, not_applicable = prepare(CASES, traits)
-    disagree = [Disagreement(one.case, one.expected, Lost()) for one in questions if one.case.id == wrong]
-    report = KernelReport(
-        kernel=release,
-        probed=Probed(traits, {}),
-        cases=len(CASES),
-        agree=len(CASES) - len(disagree),
-        disagreements=tuple(disagree),
-        not_applicable=not_applicable,
-        seconds=0.0,
-    )
+
+    def ask(questions: Sequence[Question]) -> list[Disagreement]:
+        return [Disagreement(one.case, one.expected, Lost()) for one in questions if one.case.id == wrong]
+
+    run = heading(release, Probed(traits, {}), CASES, CORPUS, "read/udp4/*")
     if not problem:
-        keep(folder / release, report, CASES, CORPUS, select="read/udp4/*")
+        keep(folder / release, run_kernel(run, CASES, ask, lambda *_: None))
     version = release.partition("-")[0]
     known = answers_digest(CASES)
     return KernelResult(

@@ -11,12 +11,12 @@ from common.made_kernels import CORPUS, frames, kernel, never_up
 from tio.linux import ABOUT
 from tunproof.errors import EnvironmentProblem, UsageError
 from tunproof.kernel.probes import PROBES, Probed
-from tunproof.kernel.replay import KernelReport
 from tunproof.matrix.compare import differing, grouped, oldest_first
 from tunproof.matrix.conduct import KernelResult
 from tunproof.matrix.page import CASES, headline, page
 from tunproof.matrix.publish import MATRIX, clear, publish
-from tunproof.runs.kernel import keep
+from tunproof.runs.kernel import heading, run_kernel
+from tunproof.runs.results import keep
 
 CWR = "read/tcp4/cwr-on-first-segment-only"
 FINDING = "kernel-field-bytes-bbb3806f"
@@ -235,16 +235,9 @@ def test_it_asks_for_nothing() -> None:
 
 def asked(folder: Path, one: KernelResult) -> KernelResult:
     """Leave behind what a kernel leaves in its folder."""
-    report = KernelReport(
-        kernel=one.release,
-        probed=Probed(frozenset(), {}),
-        cases=1,
-        agree=1,
-        disagreements=(),
-        not_applicable={},
-        seconds=1.0,
-    )
-    keep(folder / one.release, report, [CORPUS.cases[CWR]], CORPUS, select=CWR)
+    cases = [CORPUS.cases[CWR]]
+    run = heading(one.release, Probed(frozenset(), {}), cases, CORPUS, CWR)
+    keep(folder / one.release, run_kernel(run, cases, lambda _: [], lambda *_: None))
     return one
 
 

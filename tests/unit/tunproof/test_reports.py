@@ -16,14 +16,15 @@ import pytest
 from markdown_it import MarkdownIt
 
 from common.made_streams import finished, result, run, stream
-from fakes.batches import TtlIgnored
 from fakes.own_values import OwnValues
 from fakes.reading import CwrOnEverySegment
 from fakes.writing import EmptyFragmentCrashes
 from tunproof.corpus.cases import Case
+from tunproof.corpus.expected import frames_of, packets_of
 from tunproof.corpus.load import Corpus, load
 from tunproof.corpus.model import KernelDelivers
 from tunproof.errors import EnvironmentProblem, UsageError
+from tunproof.judge.mismatch import frames_beside, packets_beside
 from tunproof.judge.verdict import Kind
 from tunproof.packets.pcapng import Captured, capture
 from tunproof.protocol.messages import Implementation
@@ -32,9 +33,9 @@ from tunproof.reports.failure import command_around, explain
 from tunproof.reports.figures import labels, mean_quality, policies
 from tunproof.reports.junit import junit
 from tunproof.reports.markdown import markdown
+from tunproof.reports.mismatches import fields
 from tunproof.reports.page import page
 from tunproof.reports.pagedata import page_data
-from tunproof.reports.pairs import pairs, right_ones
 from tunproof.reports.words import sent
 from tunproof.reports.write import write_page, write_reports
 from tunproof.runs import results as results_module
@@ -162,53 +163,26 @@ def test_a_kernel_is_held_against_what_kernels_like_it_do() -> None:
         if isinstance(answer, KernelDelivers) and all(answer.when.values())
     )
     asked = run(mode="kernel", traits=tuple(answer.when))
-    assert right_ones(case, asked) == (answer.packets, False)
     assert explain(result(case), asked, corpus()).expected.startswith("this kernel delivers")
-    assert right_ones(case, run())[0] != answer.packets
 
 
 # Expected beside got.
 
 
-def test_only_the_packets_that_differ_are_paired_and_the_field_is_named() -> None:
-    failed = cwr().results[CWR]
-    assert failed.got is not None
-    found = pairs(corpus().cases[CWR], cwr().run, failed.got)
-    assert [(pair.what, pair.place) for pair in found] == [
-        ("packet 1", "tcp.flags at byte 53"),
-        ("packet 2", "tcp.flags at byte 53"),
-    ]
-    assert found[0].fields()[0] == ("tcp.flags", "ACK", "CWR|ACK")
+def test_the_fields_that_differ_are_named_with_what_they_say() -> None:
+    first, second = cwr().results[CWR].mismatches
+    assert (first.place, second.place) == ("tcp.flags at byte 53", "tcp.flags at byte 53")
+    assert fields(first)[0] == ("tcp.flags", "ACK", "CWR|ACK")
 
 
-def test_missing_and_extra_packets_stand_alone() -> None:
-    case = corpus().cases[CWR]
-    right, _ = right_ones(case, run())
-    missing = pairs(case, run(), Got(what="packets", packets=right[:2]))
-    extra = pairs(case, run(), Got(what="packets", packets=(*right, b"\x45")))
-    assert [(one.expected, one.got) for one in missing] == [(right[2], None)]
-    assert [(one.expected, one.got) for one in extra] == [(None, b"\x45")]
-
-
-def test_a_written_frame_is_compared_from_its_vnet_header_on() -> None:
-    case = next(case for case in corpus().select("write_gso/tcp4/*") if right_ones(case, run())[0])
-    (frame,), framed = right_ones(case, run())
-    assert framed
+def test_the_fields_of_a_vnet_header_are_named() -> None:
+    case = next(case for case in corpus().select("write_gso/tcp4/*") if frames_of(case))
+    (frame,) = frames_of(case)
     wrong = frame[:4] + b"\x07\0" + frame[6:30] + bytes([frame[30] ^ 1]) + frame[31:]
-    (pair,) = pairs(case, run(), Got(what="frames", packets=(wrong,)))
-    assert pair.place == "vnet.gso_size at byte 4 of the vnet header"
-    assert [name for name, _, _ in pair.fields()][:1] == ["vnet.gso_size"]
-    (short,) = pairs(case, run(), Got(what="frames", packets=(frame[:5],)))
-    assert short.fields() == []
-
-
-def test_a_batch_shows_what_nobody_put_in() -> None:
-    failed = stream(TtlIgnored(), corpus().select("write_batch/pairs-ip4/tcp-ttl"))
-    ((case_id, one),) = failed.results.items()
-    assert one.got is not None
-    for pair in pairs(corpus().cases[case_id], failed.run, one.got):
-        assert pair.place == "ipv4.ttl at byte 8"
-        assert pair.fields()[0][0] == "ipv4.ttl"
+    (one,), _ = frames_beside([frame], [wrong])
+    assert [name for name, _, _ in fields(one)][:1] == ["vnet.gso_size"]
+    (short,), _ = frames_beside([frame], [frame[:5]])
+    assert fields(short) == []
 
 
 # Figures.
@@ -467,12 +441,12 @@ def test_a_page_on_which_everything_is_wrong_stays_loadable() -> None:
 
 
 def test_bytes_are_there_around_the_difference_only() -> None:
-    case = next(
-        case for case in corpus().select("read/*") if any(len(one) > 4000 for one in right_ones(case, run())[0])
-    )
-    right = list(right_ones(case, run())[0])
+    case = next(case for case in corpus().select("read/*") if any(len(one) > 4000 for one in packets_of(case)))
+    right = list(packets_of(case))
     right[0] = right[0][:1000] + bytes([right[0][1000] ^ 1]) + right[0][1001:]
-    made = finished([result(case, got=Got(what="packets", packets=right))])
+    mismatches, mismatched = packets_beside(packets_of(case), right, exact=False)
+    got = Got(what="packets", packets=tuple(right))
+    made = finished([result(case, got=got, mismatches=mismatches, mismatched=mismatched)])
     (told,) = page_data([made], corpus())["cases"]
     (pair,) = told["of"]["0"]["pairs"]
     assert pair["start"] == 960
