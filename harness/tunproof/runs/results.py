@@ -251,7 +251,8 @@ def keep(folder: Path, results: Results) -> None:
     """Write a stream that has its end into a folder, which is made. Raises `OSError`, `BlockingIOError`."""
     folder.mkdir(parents=True, exist_ok=True)
     with Writer(folder / STREAM) as writer:
-        writer.write([results.run, *results.results.values(), *([results.end] if results.end else [])])
+        ends = [] if results.end is None else [results.end]
+        writer.write([results.run, *results.problems, *results.results.values(), *ends])
 
 
 def read(path: Path, *, incomplete: bool = False) -> Results:
