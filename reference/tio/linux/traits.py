@@ -95,13 +95,13 @@ class About:
 
 ABOUT: Final[dict[Trait, About]] = {
     Trait.HDR_LEN_LOOSE: About(
-        means="hdr_len is compared with all that follows the 10 bytes of vnet header that are read, so behind a longer "
-        "header it may be more than the packet has; without it, with the packet.",
+        means="hdr_len is compared with everything after the first 10 bytes of the vnet header, so after a longer "
+        "header it may be more than the packet has; without it, it is compared with the packet.",
         commit="2506251e81d1",
         releases="6.15+",
     ),
     Trait.LONG_FRAMES: About(
-        means="A frame may be longer than 69632 bytes and its linear part; without it that is EMSGSIZE.",
+        means="A frame may be longer than 69632 bytes plus its linear part; without it that fails with EMSGSIZE.",
         commit="ce7c7fef1473",
         releases="6.6+",
     ),
@@ -111,8 +111,8 @@ ABOUT: Final[dict[Trait, About]] = {
         releases="6.2+",
     ),
     Trait.USO_STRICT: About(
-        means="A UDP superpacket must have NEEDS_CSUM, csum_offset 6 and no ECN bit, and is limited in its segments; "
-        "without it the first three are not looked at when it is written.",
+        means="A UDP superpacket must have NEEDS_CSUM, csum_offset 6 and no ECN bit, and the number of its segments is "
+        "limited; without it the first three are not checked on a write.",
         commit="fc8b2a619469",
         releases="6.6+ 6.5.9+",
         needs=Trait.USO,
@@ -124,7 +124,7 @@ ABOUT: Final[dict[Trait, About]] = {
         needs=Trait.USO_STRICT,
     ),
     Trait.UDP_TUNNEL: About(
-        means="Superpackets inside UDP tunnels can be written behind a vnet header of 24 bytes and more; without it "
+        means="Superpackets inside UDP tunnels can be written with a vnet header of 24 bytes or more; without it "
         "their types are refused.",
         commit="a2fb4bc4e2a6",
         releases="6.17+",
@@ -136,33 +136,33 @@ ABOUT: Final[dict[Trait, About]] = {
         releases="6.12+ 6.11.3+",
     ),
     Trait.CSUM_START_CEILING: About(
-        means="csum_start that becomes 65535 behind the headroom of 64 bytes is refused, a number that stands for no "
-        "transport header; without it only a larger one is.",
+        means="csum_start that becomes 65535 after the headroom of 64 bytes, the number for a missing transport "
+        "header, is refused; without it only a larger one is.",
         commit="424f8416bb39",
         releases="6.4+ 6.3.4+ 6.1.30+",
     ),
     Trait.NOCSUM_MIN_LEN: About(
-        means="Without NEEDS_CSUM a typed packet is measured with 20 bytes (TCPV6: 40) of IP header; without it the IP "
-        "header counts as payload, and a payload of gso_size is accepted and lost.",
+        means="Without NEEDS_CSUM 20 bytes (TCPV6: 40) of a typed packet count as IP header; without the trait the "
+        "IP header counts as payload, and a packet with a payload of gso_size is accepted and lost.",
         commit="9181d6f8a2bb",
         releases="6.8+ 6.6.14+",
         implied_by=Trait.DISSECTED,
     ),
     Trait.DISSECTED: About(
         means="Without NEEDS_CSUM a typed packet is dissected: its IP version and protocol must be what the type says, "
-        "or the write is refused, and what it tunnels in IP or GRE counts for it; the version nibble is looked at "
-        "before the vnet header.",
+        "or the write is refused, and in an IP or GRE tunnel those of the inner packet count; the version nibble is "
+        "checked before the vnet header.",
         commit="44378d02c5aa",
         releases="7.3+ 7.2.11+",
     ),
     Trait.TSO_CSUM_CHECKED: About(
         means="csum_offset of a TCP superpacket must be 16, or the write is refused, and csum_start of a TCP or UDP "
-        "superpacket must be where that header is, or the packet is lost; without it these are ignored.",
+        "superpacket must point at that header, or the packet is lost; without it both are ignored.",
         commit="89add40066f9",
         releases="6.11+ 6.10.5+ 6.6.46+ 6.1.107+ 5.15.167+",
     ),
     Trait.MIN_GSO_8: About(
-        means="gso_size of a TCP superpacket is raised to 8: the packet is cut elsewhere than the sender said.",
+        means="gso_size of a TCP superpacket is raised to 8: the packet is not cut where the sender said.",
         commit="c27c449d455a",
         releases="7.2+ 6.12.110+ 6.1.188+",
     ),
@@ -173,8 +173,8 @@ ABOUT: Final[dict[Trait, About]] = {
         unseen="the first byte of what write(2) hands over is always linear",
     ),
     Trait.HBH_JUMBO_STRIP: About(
-        means="A hop-by-hop header with nothing but a jumbo payload option is cut out of an IPv6 TCP superpacket over "
-        "65536 bytes; without it every segment has a copy.",
+        means="A hop-by-hop header with nothing but a jumbo payload option is removed from an IPv6 TCP superpacket "
+        "over 65536 bytes; without it every segment has a copy.",
         commit="09f3d1a3a52c",
         releases="5.19-6.18",
     ),
@@ -190,32 +190,32 @@ ABOUT: Final[dict[Trait, About]] = {
         unseen="no type of a vnet header sets the mark up to 7.3; only GRO does",
     ),
     Trait.TOTLEN0: About(
-        means="An IPv4 total length of 0 on a TCP superpacket means: as long as it is; without it the packet is lost "
-        "in the IP layer.",
+        means="A TCP superpacket with an IPv4 total length of 0 is taken at its actual length; without it the packet "
+        "is lost in the IP layer.",
         commit="b1a78b9b9886",
         releases="6.3+",
     ),
     Trait.PAYLEN0: About(
-        means="An IPv6 payload length of 0 on a TCP superpacket means: as long as it is; without it the packet is lost "
-        "in the IP layer.",
+        means="A TCP superpacket with an IPv6 payload length of 0 is taken at its actual length; without it the packet "
+        "is lost in the IP layer.",
         commit="b2936b4fd562",
         releases="7.0+ 6.12.115+",
     ),
     Trait.FRAG_CSUM_START: About(
-        means="A packet with a partial checksum whose csum_start lies inside the IP header is lost when it has to be "
+        means="A packet with a partial checksum whose csum_start is inside the IP header is lost when it has to be "
         "fragmented; without it the checksum is written there first.",
         commit="",
         releases="7.3+ 7.2.11+ 6.12.113+ 6.1.190+",
     ),
     Trait.GSO_SEGS_COUNTED: About(
-        means="gso_max_segs of the outgoing link limits what a reader gets whole; without it frames that were written "
-        "to a TUN are never counted.",
+        means="gso_max_segs of the outgoing link limits what a reader gets whole; without it the segments of frames "
+        "that were written to a TUN are never counted.",
         commit="be1b70ab21cb",
         releases="6.19+",
     ),
     Trait.LINEAR_CAPPED: About(
-        means="hdr_len 0 makes the first 3712 bytes of a long frame linear; without it all of it, which shows in the "
-        "hdr_len that a reader gets.",
+        means="With hdr_len 0 the first 3712 bytes of a long frame are linear; without it the whole frame is, which "
+        "shows in the hdr_len that a reader gets.",
         commit="6231e47b6fad",
         releases="6.6+",
     ),
@@ -232,26 +232,26 @@ ABOUT: Final[dict[Trait, About]] = {
         unseen="it is a flag of TUNSETIFF: no frame shows it",
     ),
     Trait.HBH_JUMBO_ETHERNET: About(
-        means="A jumbo payload option is cut out as if an Ethernet header stood before the packet: the first 14 bytes "
+        means="A jumbo payload option is removed as if an Ethernet header preceded the packet: the first 14 bytes "
         "of TCP are overwritten.",
         commit="09f3d1a3a52c",
         releases="5.19-6.2",
         regression=True,
         fixed="89300468e2b2",
-        symptom="breaks IPv6 superpackets over 65536 bytes that a TUN is given: the regression of Linux 5.19",
-        effect="Segments have the wrong ports, or are lost, by what the sequence number happens to be.",
+        symptom="breaks IPv6 superpackets over 65536 bytes that are written to a TUN: the regression of Linux 5.19",
+        effect="Segments have the wrong ports, or are lost, depending on the sequence number.",
         needs=Trait.HBH_JUMBO_STRIP,
     ),
     Trait.GSO_REMAINDER_CHECKED: About(
-        means="A frame with NEEDS_CSUM and a gso_size is refused unless its whole length, headers included, leaves no "
-        "remainder by gso_size or one that is larger than the headers.",
+        means="A frame with NEEDS_CSUM and a gso_size is refused unless its whole length, headers included, divided by "
+        "gso_size leaves no remainder or one that is larger than the headers.",
         commit="e269d79c7d35",
         releases="6.10.3-6.10.4 6.6.44-6.6.45 6.1.103-6.1.106 5.15.165-5.15.166",
         regression=True,
         fixed="89add40066f9",
         symptom="refuses legal superpackets whose length, headers included, leaves a small remainder: the regression "
         "of Linux 6.6.44",
-        effect="Legal superpackets are refused with EINVAL, by their length: throughput of tunnels collapses.",
+        effect="Legal superpackets are refused with EINVAL, depending on length: throughput of tunnels collapses.",
     ),
     Trait.NOCSUM_CSUM_OFFSET: About(
         means="A TCP superpacket without NEEDS_CSUM is refused unless its csum_offset, which nothing uses, is 16.",
@@ -261,26 +261,25 @@ ABOUT: Final[dict[Trait, About]] = {
         fixed="6513eb3d3191",
         symptom="refuses TCP superpackets without NEEDS_CSUM unless their csum_offset, which nothing uses, is 16: the "
         "regression of Linux 6.6.46",
-        effect="Writers that leave checksums to themselves get EINVAL for every superpacket.",
+        effect="Writers that leave NEEDS_CSUM out get EINVAL for every superpacket.",
     ),
     Trait.TUNNEL_OUTER_ETHERNET: About(
-        means="The offset of an outer transport header is compared as if an Ethernet header stood before the packet: "
+        means="The offset of an outer transport header is checked as if an Ethernet header preceded the packet: "
         "a plain outer IP header is refused on a TUN.",
         commit="a2fb4bc4e2a6",
         releases="6.17+",
         regression=True,
-        symptom="refuses superpackets inside UDP tunnels whose outer IP header is a plain one: the regression of "
-        "Linux 6.17",
+        symptom="refuses superpackets inside UDP tunnels with a plain outer IP header: the regression of Linux 6.17",
         effect="Superpackets inside UDP tunnels work on a TUN only with 16 bytes of outer IP options.",
         needs=Trait.UDP_TUNNEL,
     ),
     Trait.TUNNEL_READ_EFAULT: About(
-        means="A reader that takes UDP tunnels (TUN_F_UDP_TUNNEL_GSO) with a vnet header under 24 bytes gets EFAULT "
+        means="A reader that enables UDP tunnels (TUN_F_UDP_TUNNEL_GSO) with a vnet header under 24 bytes gets EFAULT "
         "for every packet.",
         commit="288f30435132",
         releases="6.17+",
         regression=True,
-        symptom="fails every read of a reader that takes UDP tunnels with a vnet header under 24 bytes: the regression "
+        symptom="fails every read if the reader enables UDP tunnels with a vnet header under 24 bytes: the regression "
         "of Linux 6.17",
         effect="Every read fails, and every packet is lost, until the offload or the header size is changed.",
         needs=Trait.UDP_TUNNEL,
@@ -291,19 +290,19 @@ ABOUT: Final[dict[Trait, About]] = {
         releases="6.17-6.17.10",
         regression=True,
         fixed="1cd1c472343b",
-        symptom="does not say DATA_VALID of checksums that it knows to be right: the regression of Linux 6.17",
-        effect="Readers verify checksums again that the kernel has verified.",
+        symptom="does not set DATA_VALID for checksums that it knows to be right: the regression of Linux 6.17",
+        effect="Readers verify checksums again that the kernel has already verified.",
     ),
     Trait.EXTENSIONS_READ_AS_TCP: About(
-        means="A forwarded TCP superpacket is lost unless what stands behind its IPv6 header and hop-by-hop options "
-        "looks like a TCP header, though more extension headers may stand there.",
+        means="A forwarded TCP superpacket is lost unless what follows its IPv6 header and hop-by-hop options "
+        "looks like a TCP header, although more extension headers may follow.",
         commit="7fb4c1967011",
         releases="7.1+ 7.0.10+ 6.12.117+",
         regression=True,
-        symptom="loses forwarded IPv6 superpackets with destination options or a routing header, by what the first "
-        "bytes of TCP happen to be: the regression of Linux 7.1",
-        effect="Connections through a router stall where their sequence numbers are low, be the superpackets written "
-        "to a TUN or merged by GRO.",
+        symptom="loses forwarded IPv6 superpackets with destination options or a routing header, depending on the "
+        "first bytes of TCP: the regression of Linux 7.1",
+        effect="Connections through a router stall while their sequence numbers are low, whether the superpackets were "
+        "written to a TUN or merged by GRO.",
     ),
     Trait.READ_STACK_LEAK: About(
         means="Bytes 10 to 23 of the vnet header of packets outside tunnels are left over from the kernel's stack.",

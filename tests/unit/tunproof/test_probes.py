@@ -120,7 +120,7 @@ def test_a_regression_is_named_with_what_it_means() -> None:
     assert tell(Trait.GSO_REMAINDER_CHECKED) == (
         "this kernel refuses legal superpackets whose length, headers included, leaves a small remainder:"
         " the regression of Linux 6.6.44, fixed by 89add40066f9."
-        " Legal superpackets are refused with EINVAL, by their length: throughput of tunnels collapses."
+        " Legal superpackets are refused with EINVAL, depending on length: throughput of tunnels collapses."
     )
     (one,) = as_json(probed)["regressions"]
     assert (one["name"], one["commit"], one["fixed"]) == ("gso_remainder_checked", "e269d79c7d35", "89add40066f9")

@@ -1,4 +1,4 @@
-"""What the authors of batches share: headers to begin with, and how a batch is put down in one line."""
+"""What the authors of batches share: headers to start from, and a short way to write down a batch."""
 
 import itertools
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from tunproof.corpus.cases import BatchInput
 from tunproof.corpus.model import Basis
 from tunproof.packets.builder import ip4, ip6
 
-__all__ = ["CUT", "GRO", "GRO_UDP", "KINDS", "alone", "borders", "put", "tcp", "udp"]
+__all__ = ["CUT", "GRO", "GRO_UDP", "KINDS", "PAIRS_APART", "alone", "borders", "put", "tcp", "udp"]
 
 CUT = {
     "tcp4": (kernel("tcp_gso_segment", "net/ipv4/tcp_offload.c"), kernel("inet_gso_segment", "net/ipv4/af_inet.c")),
@@ -23,9 +23,12 @@ CUT = {
         kernel("ipv6_gso_segment", "net/ipv6/ip6_offload.c"),
     ),
 }
-"""What gives the packets back, by kind of flow: what it does not give back must not be joined."""
+"""What restores the packets, by kind of flow: what it does not restore must not be joined."""
 GRO = kernel("tcp_gro_receive", "net/ipv4/tcp_offload.c")
 GRO_UDP = kernel("udp_gro_receive_segment", "net/ipv4/udp_offload.c")
+
+PAIRS_APART = "The two pairs must not be joined."
+"""What must hold where two packets are followed by two others that differ from them."""
 
 
 def tcp(**fields: object) -> Packet:
@@ -43,7 +46,7 @@ KINDS = {"tcp4": ip4() / tcp(), "tcp6": ip6() / tcp(), "udp4": ip4() / udp(), "u
 
 
 def alone(count: int) -> tuple[tuple[int, ...], ...]:
-    """Return the ideal of packets of which none is joined."""
+    """Return the ideal for packets none of which is joined."""
     return tuple((index,) for index in range(count))
 
 
@@ -70,7 +73,7 @@ def put(  # noqa: PLR0913 (one keyword for each thing that a batch states)
 ) -> None:
     """Add a batch. `traits` are what a kernel needs for the superpackets of UDP, if the ideal has any.
 
-    Subjects need no capability: joining is never demanded of them.
+    Subjects need no capability: joining is never required.
     """
     given = BatchInput(
         packets=tuple(packets),
@@ -91,7 +94,7 @@ def put(  # noqa: PLR0913 (one keyword for each thing that a batch states)
 
 
 def _is_udp(packet: bytes) -> bool:
-    """Whether a packet that is joined is UDP: by its protocol, and if that is an extension header, the one behind."""
+    """Whether a joined packet is UDP: by its protocol, or by the one after its extension header."""
     if packet[0] >> 4 == 4:
         return packet[9] == 17
     return 17 in {packet[6], packet[40] if packet[6] != 6 else 6}

@@ -82,13 +82,13 @@ for _field, _width in _WIDTHS.items():
     _bytes_wide = "one byte" if _width == 1 else f"{_width} bytes"
     parse.add(
         f"{_name}-alone",
-        f"Only {_field} is set, in its {_bytes_wide} from byte {_offset}: no other field may show it.",
+        f"Only {_field} is set ({_bytes_wide} at offset {_offset}): no other field may pick it up.",
         ParseInput(bytes=_bytes),
         flags=("VnetLayout",),
     )
     emit.add(
         f"{_name}-alone",
-        f"Only {_field} is set: it stands in its {_bytes_wide} from byte {_offset}, and nowhere else.",
+        f"Only {_field} is set: it is written as {_bytes_wide} at offset {_offset}, and nowhere else.",
         EmitInput(fields=VnetFields(**(_zeros | {_field: _number}))),
         flags=("VnetLayout",),
     )
@@ -99,13 +99,13 @@ for _layout in _LAYOUTS:
     _given: dict[str, Any] = {"size": _layout.size, "byte_order": _layout.byte_order}
     parse.add(
         f"distinct-{_layout.name}",
-        "No two bytes are alike, so swapped fields and swapped bytes show.",
+        "No two bytes are equal, so swapped fields and swapped bytes show.",
         ParseInput(bytes=_layout.packed(), **_given),
         **_common,
     )
     emit.add(
         f"distinct-{_layout.name}",
-        "No two bytes are alike, so swapped fields and swapped bytes show.",
+        "No two bytes are equal, so swapped fields and swapped bytes show.",
         EmitInput(fields=_layout.fields(), **_given),
         **_common,
     )
@@ -121,14 +121,14 @@ for _size in (10, 24):
     )
     emit.add(
         f"all-ones-{_size}-bytes",
-        "Every field at its largest number.",
+        "Every field has its largest value.",
         EmitInput(fields=_layout.fields(0xFFFF), size=_size),
         flags=("VnetUnknownBits",),
         requires=_layout.requires,
     )
 
-parse.add("zeros", "The header of a plain packet.", ParseInput(bytes=bytes(10)), flags=("Basic",))
-emit.add("zeros", "The header of a plain packet.", EmitInput(fields=VnetFields(**_zeros)), flags=("Basic",))
+parse.add("zeros", "The header of a plain packet: all zeros.", ParseInput(bytes=bytes(10)), flags=("Basic",))
+emit.add("zeros", "The header of a plain packet: all zeros.", EmitInput(fields=VnetFields(**_zeros)), flags=("Basic",))
 
 for _name, _flags, _type in (
     ("flags", 0xF8, 0),
@@ -136,7 +136,7 @@ for _name, _flags, _type in (
     ("accecn", 1, 0x91),
     ("tunnel-types", 1, 0x61),
 ):
-    _about = "Bits that this version does not know are kept as they are: what they mean is decided later."
+    _about = "Bits that are not defined here are preserved: interpreting them is left to a later step."
     parse.add(
         f"unknown-{_name}",
         _about,
@@ -152,19 +152,19 @@ for _name, _flags, _type in (
 
 parse.add(
     "packet-behind-it",
-    "What follows the header is the packet, and no part of any field.",
+    "What follows the header is the packet, not part of any field.",
     ParseInput(bytes=superpacket(ip4() / TCP(flags="A"), payload(24), gso_size=8)),
     flags=("VnetSize",),
 )
 parse.add(
     "size-10-of-24-bytes",
-    "A device with 10 bytes: what follows is not taken for num_buffers.",
+    "A device with 10-byte headers: the bytes after them are not num_buffers.",
     ParseInput(bytes=_Layout(24, "little").packed()),
     flags=("VnetSize",),
 )
 parse.add(
     "size-12-of-24-bytes",
-    "A device with 12 bytes: what follows is the packet.",
+    "A device with 12-byte headers: the bytes after them are the packet.",
     ParseInput(bytes=_Layout(24, "little").packed(), size=12),
     flags=("VnetSize",),
     requires=("header.12",),
@@ -174,7 +174,7 @@ for _size in (10, 12, 24):
     _layout = _Layout(_size, "little")
     parse.add(
         f"one-byte-short-of-{_size}",
-        "The header is not all there, by one byte.",
+        "The header is one byte short: it must not be completed from other memory.",
         ParseInput(bytes=_layout.packed()[:-1], size=_size),
         flags=("Truncated",),
         requires=_layout.requires,
@@ -182,7 +182,7 @@ for _size in (10, 12, 24):
     )
 parse.add(
     "no-bytes",
-    "There is nothing to read.",
+    "There are no bytes to parse: that is an error, not a header of zeros.",
     ParseInput(bytes=b""),
     flags=("Truncated",),
     sibling="distinct-10-bytes-little-endian",
@@ -190,7 +190,7 @@ parse.add(
 for _size in (0, 9, 11, 20):
     parse.add(
         f"size-{_size}",
-        "A size that no device has.",
+        "No device has headers of this size: the call should be rejected.",
         ParseInput(bytes=_Layout(24, "little").packed(), size=_size),
         flags=("VnetSize",),
         level="should",
@@ -198,7 +198,7 @@ for _size in (0, 9, 11, 20):
     )
 emit.add(
     "size-11",
-    "A size that no device has.",
+    "No device has headers of this size: the call should be rejected.",
     EmitInput(fields=VnetFields(**_zeros), size=11),
     flags=("VnetSize",),
     level="should",
@@ -209,7 +209,7 @@ for _field, _width in (*_WIDTHS.items(), ("num_buffers", 2)):
     _size = 12 if _field == "num_buffers" else 10
     emit.add(
         f"{_field.replace('_', '-')}-too-large",
-        f"One more than the {8 * _width} bits of {_field} hold: to cut it would write 0.",
+        f"One more than the {8 * _width} bits of {_field} hold: truncated, it would be written as 0.",
         EmitInput(fields=VnetFields(**(_zeros | {_field: 1 << 8 * _width})), size=_size),
         flags=("NarrowingCast",),
         requires=("header.any-integer", *_Layout(_size, "little").requires),
@@ -218,7 +218,7 @@ for _field, _width in (*_WIDTHS.items(), ("num_buffers", 2)):
 for _field in ("gso_type", "csum_start"):
     emit.add(
         f"{_field.replace('_', '-')}-negative",
-        "A negative number: to cut it would write all ones.",
+        "A negative number: truncated, it would be written as all ones.",
         EmitInput(fields=VnetFields(**(_zeros | {_field: -1}))),
         flags=("NarrowingCast",),
         requires=("header.any-integer",),
@@ -228,7 +228,7 @@ for _field in ("gso_type", "csum_start"):
 for _size in (11, 13):
     emit.add(
         f"rest-of-{_size}-bytes",
-        "A header of 24 bytes has 12 behind num_buffers: a rest of another length would move where the packet begins.",
+        "A 24-byte header has 12 bytes after num_buffers: a rest of any other length would shift the packet.",
         EmitInput(fields=VnetFields(**(_zeros | {"num_buffers": 0, "rest": b"\xa5" * _size})), size=24),
         flags=("VnetSize", "NarrowingCast"),
         requires=("header.any-integer", "header.24"),
@@ -236,7 +236,7 @@ for _size in (11, 13):
     )
 emit.add(
     "num-buffers-left-out",
-    "A header of 12 bytes made of fields without num_buffers: its two bytes are there, and 0.",
+    "A 12-byte header made from fields without num_buffers: its two bytes are still written, as 0.",
     EmitInput(fields=VnetFields(**(_zeros | _NUMBERS)), size=12),
     flags=("VnetSize", "VnetLayout"),
     requires=("header.12",),

@@ -1,9 +1,9 @@
-"""Lives of containers and queues on real TUNs, in a namespace of their own.
+"""Lives of containers and queues on real TUNs, in a separate namespace.
 
-What cannot be said here, because a container is given fds and opens nothing itself: that a second process cannot attach
-to a device by its name, and that opening fails halfway. A kernel that refuses USO is one that lacks it: there the
-answers without `tx-udp-segmentation` are the right ones. And a TUN without IFF_NO_PI cannot be told from one with it by
-its fd: what TUNGETIFF answers with that bit is IFF_NOFILTER, which has the same number and is always set for a TUN.
+Not covered, because a container is given fds and opens nothing itself: a second process that attaches to a device by
+its name, and an open that fails halfway. A kernel that refuses USO is one that lacks it: there the answers without
+`tx-udp-segmentation` are the right ones. A TUN without IFF_NO_PI cannot be told from one with it by its fd: the bit
+that TUNGETIFF returns there is IFF_NOFILTER, which has the same value and is always set for a TUN.
 """
 
 from typing import Any
@@ -102,7 +102,7 @@ _UDP_DATA = payload(300, seed=7)
 
 
 def _udp_super(length: int) -> bytes:
-    """Return the frame of a UDP superpacket with so many of the bytes."""
+    """Return the frame of a UDP superpacket with this many bytes of payload."""
     return superpacket(ip4(id=5) / UDP(sport=7), _UDP_DATA[:length], gso_size=100)
 
 
@@ -142,7 +142,7 @@ add_life(
 add_life(
     devices,
     "plain",
-    "A TUN without vnet headers: packets go through it bare, and all that is read is finished and cut.",
+    "A TUN without vnet headers: packets go through it bare, and what is read is already completed and cut.",
     _open("a", *_BARE),
     does(Add(fd="a")),
     _offloads(_NONE),
@@ -162,7 +162,7 @@ add_life(
 add_life(
     devices,
     "offload-without-header",
-    "A TUN without vnet headers is refused by a backend that needs them, when it is added and not when it is used.",
+    "A backend that needs vnet headers refuses a TUN without them when it is added, not when it is first used.",
     _open("a", *_BARE),
     does(Add(fd="a"), REFUSED),
     does(Queues(), Count(count=0)),
@@ -175,7 +175,7 @@ add_life(
 add_life(
     devices,
     "plain-with-header",
-    "A TUN with vnet headers is refused by a backend that knows none.",
+    "A backend without vnet headers refuses a TUN that has them.",
     _open("a", *_VNET),
     does(Add(fd="a"), REFUSED),
     does(LetGo(fd="a")),
@@ -189,7 +189,7 @@ add_life(
 add_life(
     devices,
     "header-of-the-first-queue",
-    "A second queue opened without IFF_VNET_HDR has vnet headers all the same, if the device's first one has.",
+    "A second queue opened without IFF_VNET_HDR still has vnet headers if the device's first queue has them.",
     _open("a", *_VNET, "MULTI_QUEUE"),
     _open("b", *_BARE, "MULTI_QUEUE"),
     does(LetGo(fd="a")),
@@ -204,7 +204,7 @@ add_life(
 add_life(
     devices,
     "no-header-of-the-first-queue",
-    "A second queue opened with IFF_VNET_HDR has no vnet headers, if the device's first one has none: it is refused.",
+    "A second queue opened with IFF_VNET_HDR has no vnet headers if the device's first queue has none: it is refused.",
     _open("a", *_BARE, "MULTI_QUEUE"),
     _open("b", *_VNET, "MULTI_QUEUE"),
     does(Add(fd="b"), REFUSED),
@@ -216,7 +216,7 @@ add_life(
 add_life(
     devices,
     "tap",
-    "A TAP, whose frames are Ethernet, is refused, and stays open.",
+    "A TAP, whose frames are Ethernet, is refused and stays open.",
     _open("a", "TAP", "NO_PI", "VNET_HDR"),
     does(Add(fd="a"), REFUSED),
     does(LetGo(fd="a")),
@@ -228,7 +228,7 @@ add_life(
 add_life(
     devices,
     "unattached",
-    "An open /dev/net/tun without a device is refused, and stays open.",
+    "An open /dev/net/tun without a device is refused and stays open.",
     does(OpenOther(fd="a", what="unattached-tun")),
     does(Add(fd="a"), REFUSED),
     does(LetGo(fd="a")),
@@ -239,8 +239,8 @@ add_life(
 add_life(
     devices,
     "header-of-12-bytes",
-    "A former user left vnet headers of 12 bytes: packets are not shifted, in neither direction, whether the size is "
-    "taken over or set back.",
+    "A previous user left vnet headers of 12 bytes: packets are not shifted in either direction, whether the size is "
+    "kept or set back.",
     _open("a", *_VNET, header_size=12),
     does(Add(fd="a")),
     _link("up"),
@@ -257,7 +257,7 @@ add_life(
 add_life(
     devices,
     "second-queue",
-    "A second queue of a device leaves the offloads as they are, and the first queue works on.",
+    "Adding a second queue leaves the device's offloads as they are, and the first queue keeps working.",
     _open("a", *_VNET, "MULTI_QUEUE"),
     does(Add(fd="a")),
     _offloads(_ALL, _TSO_ONLY),
@@ -280,7 +280,7 @@ add_life(
 add_life(
     devices,
     "offloads-of-a-former-user",
-    "A former user of a device asked for superpackets and went: a backend that cannot read them gets them cut.",
+    "A previous user of the device enabled superpackets and left: a backend that cannot read them gets them cut.",
     _open("x", *_VNET, offloads=True),
     does(LetGo(fd="x")),
     _offloads(_TSO_ONLY),
@@ -298,8 +298,8 @@ add_life(
 add_life(
     devices,
     "as-much-as-a-former-user",
-    "A former user of a device had all offloads that the kernel has, and went: who can do UDP superpackets has no "
-    "fewer, whatever the kernel's version is called.",
+    "A previous user of the device enabled all offloads that the kernel has, and left: an implementation that handles "
+    "UDP superpackets enables no fewer, whatever the kernel's version string says.",
     _open("x", *_VNET, uso=True),
     does(LetGo(fd="x")),
     _offloads(_ALL, _TSO_ONLY),
@@ -314,7 +314,8 @@ add_life(
     devices,
     "udp-superpacket",
     "UDP superpackets go through a device with USO both ways, with a short and with an equal tail: no IP fragments "
-    "come out, and no datagram with the length of all. Who fails here and nowhere else has such a kernel.",
+    "come out, and no datagram has the length of the whole. An implementation that fails only here runs on a kernel "
+    "with this bug.",
     _open("a", *_VNET),
     does(Add(fd="a")),
     _link("up"),
@@ -356,7 +357,7 @@ for _backend, _flags, _requires in (("offload", _VNET, ()), ("plain", _BARE, ("l
     add_life(
         links,
         f"down-and-up-{_backend}",
-        "A write to a link that is down fails, softly: once it is up, the same write works.",
+        "A write to a link that is down fails, but not for good: once the link is up, the same write works.",
         _open("a", *_flags),
         does(Add(fd="a")),
         write("a", packet(1), Down()),
@@ -375,7 +376,7 @@ for _backend, _flags, _requires in (("offload", _VNET, ()), ("plain", _BARE, ("l
     add_life(
         links,
         f"deleted-{_backend}",
-        "The device is deleted while a reader waits: reader and writer learn that this is the end.",
+        "The device is deleted while a reader waits: reads and writes report that the queue has ended.",
         _open("a", *_flags),
         does(Add(fd="a")),
         _link("up"),
@@ -392,7 +393,7 @@ for _backend, _flags, _requires in (("offload", _VNET, ()), ("plain", _BARE, ("l
 add_life(
     links,
     "down-and-up-under-a-reader",
-    "A reader that waits is still there when the link was down and is up again.",
+    "A waiting reader survives the link going down and coming up again.",
     _open("a", *_VNET),
     does(Add(fd="a")),
     _link("up"),
@@ -407,7 +408,7 @@ add_life(
 add_life(
     links,
     "superpacket-while-down",
-    "A superpacket to a link that is down is not a superpacket that the kernel refuses: offload stays.",
+    "A superpacket that fails because the link is down was not refused for what it is: offload stays on.",
     _open("a", *_VNET),
     does(Add(fd="a")),
     does(gso_step("a", _GSO), Down()),

@@ -1,8 +1,8 @@
 """Adding fds and closing them, on wires, which need no privileges.
 
-What cannot be said here: a `read` that fails with EINVAL, or an ioctl that a kernel answers otherwise, needs a fd that
-lies, and a wire does not; a memory that is given back right after a write, and a second reader, are questions that only
-a test in the language itself can ask.
+Not covered: a `read` that fails with EINVAL, or an ioctl with an unusual result, needs an fd that lies, and a wire
+never does; memory that is freed right after a write, and a second reader, can only be tested in the implementation's
+own language.
 """
 
 from scapy.layers.inet import TCP
@@ -56,7 +56,7 @@ _GSO = pieces(ip4() / TCP(flags="PA"), [payload(20, seed=1), payload(20, seed=2)
 add_life(
     adding,
     "one-queue",
-    "A container takes a fd, lists its queue, reads, writes and closes.",
+    "A container accepts an fd, lists its queue, reads, writes and closes.",
     does(Queues(), Count(count=0)),
     *opened("a"),
     does(Queues(), Count(count=1)),
@@ -88,7 +88,7 @@ add_life(
 add_life(
     adding,
     "large-number",
-    "A fd whose number does not fit the bitmap of `select`.",
+    "An fd whose number does not fit the bitmap of `select` works like any other.",
     does(OpenWire(fd="a", least=1024)),
     does(Add(fd="a")),
     does(StartRead(fd="a"), WAITING),
@@ -102,7 +102,7 @@ add_life(
 add_life(
     adding,
     "closed-fd",
-    "A fd that is not open is refused, and the container is as good as before.",
+    "An fd that is not open is refused, and the container works as before.",
     does(OpenOther(fd="x", what="closed")),
     does(Add(fd="x"), REFUSED),
     does(Queues(), Count(count=0)),
@@ -115,7 +115,7 @@ add_life(
 add_life(
     adding,
     "same-fd-twice",
-    "A fd that is a queue already is refused, and the queue goes on.",
+    "An fd that is already a queue is refused, and the queue keeps working.",
     *opened("a"),
     does(Add(fd="a"), REFUSED),
     does(Queues(), Count(count=1)),
@@ -130,7 +130,7 @@ add_life(
 add_life(
     adding,
     "after-close",
-    "A container that was closed takes no fd, which stays the caller's, open.",
+    "A closed container accepts no fd; the fd stays the caller's, and open.",
     does(Close()),
     does(OpenWire(fd="a")),
     does(Add(fd="a"), CLOSED, REFUSED),
@@ -142,7 +142,7 @@ add_life(
 add_life(
     adding,
     "refused-leaks-nothing",
-    "Adding that fails leaves no fd behind, however often.",
+    "An add that fails leaves no fd behind, however often it is tried.",
     does(OpenOther(fd="x", what="closed")),
     *(does(Add(fd="x"), REFUSED) for _ in range(3)),
     does(Descriptors(), Count(count=0)),
@@ -186,7 +186,7 @@ add_life(
 add_life(
     closing,
     "another-fd-in-its-place",
-    "A second close must not close a fd that got the same number in between.",
+    "A second close must not close an fd that was given the same number in between.",
     *opened("a"),
     does(CloseQueue(fd="a")),
     does(OpenWire(fd="b")),
@@ -204,7 +204,7 @@ for _name, _step in (
     add_life(
         closing,
         f"{_name}-after",
-        "A call after close says that the queue is closed, also where there is something to read or room to write.",
+        "A call after close reports that the queue is closed, even if there is something to read or room to write.",
         *opened("a"),
         feed("a", packet(2)),
         does(Close()),
@@ -215,7 +215,7 @@ for _name, _step in (
 add_life(
     closing,
     "queue-alone",
-    "One queue is closed, the other one goes on; whether a container still lists the first is its own affair.",
+    "One queue is closed and the other keeps working; the container may or may not still list the first.",
     *opened("a"),
     *opened("b"),
     does(CloseQueue(fd="a")),
@@ -233,7 +233,7 @@ for _name, _close in (("container", Close()), ("queue", CloseQueue(fd="a"))):
     add_life(
         closing,
         f"{_name}-wakes-reader",
-        "A reader that waits gets its answer when the queue is closed.",
+        "A waiting reader returns when the queue is closed.",
         *opened("a"),
         does(StartRead(fd="a"), WAITING),
         does(_close),
@@ -247,7 +247,7 @@ for _name, _close in (("container", Close()), ("queue", CloseQueue(fd="a"))):
     add_life(
         closing,
         f"{_name}-wakes-writer",
-        "A writer that waits for room gets its answer when the queue is closed.",
+        "A writer that waits for room returns when the queue is closed.",
         *opened("a"),
         does(StartWrite(fd="a", packet=packet(1), count=64), WAITING),
         does(_close),
@@ -260,7 +260,7 @@ for _name, _close in (("container", Close()), ("queue", CloseQueue(fd="a"))):
 add_life(
     closing,
     "wakes-everybody",
-    "Two readers, a writer beside one of them and two writers on another queue: close wakes each.",
+    "A reader on each of two queues, and two writers on one of them: close wakes all four.",
     *opened("a"),
     *opened("b"),
     does(StartRead(fd="a"), WAITING),
@@ -286,7 +286,7 @@ add_life(
 add_life(
     closing,
     "reader-parked-then-new-session",
-    "After close with a waiting reader a new session starts: nothing of the old one holds a fd or takes a packet.",
+    "A new session starts after a close with a waiting reader: nothing of the old one holds an fd or takes a packet.",
     *opened("a"),
     does(StartRead(fd="a"), WAITING),
     does(Close()),
@@ -302,7 +302,7 @@ add_life(
 add_life(
     closing,
     "far-end-gone",
-    "The far end hung up: reading and writing answer that, each time, and do not spin.",
+    "The far end hung up: reads and writes report it every time, and do not spin.",
     *opened("a"),
     does(HangUp(fd="a")),
     does(Read(fd="a"), CLOSED),
@@ -326,7 +326,8 @@ add_life(
 add_life(
     closing,
     "far-end-gone-with-frames-unread",
-    "The far end hung up on frames that it never took: a read answers that the end is near once at most.",
+    "The far end hung up with frames unread, which the fd may report once (ECONNRESET): what came before is still "
+    "read.",
     *opened("a"),
     write("a", packet(2)),
     feed("a", packet(1)),
@@ -339,7 +340,7 @@ add_life(
 add_life(
     closing,
     "far-end-wakes-reader",
-    "A reader that waits learns that the far end hung up.",
+    "A waiting reader returns when the far end hangs up.",
     *opened("a"),
     does(StartRead(fd="a"), WAITING),
     does(HangUp(fd="a")),
@@ -350,7 +351,7 @@ add_life(
 add_life(
     closing,
     "far-end-wakes-writer",
-    "A writer that waits learns that the far end hung up.",
+    "A waiting writer returns when the far end hangs up.",
     *opened("a"),
     does(StartWrite(fd="a", packet=packet(1), count=64), WAITING),
     does(HangUp(fd="a")),
@@ -361,7 +362,7 @@ add_life(
 add_life(
     closing,
     "one-far-end-gone",
-    "Of two queues one has lost its far end: the other one goes on, and both are closed.",
+    "One of two queues has lost its far end: the other keeps working, and both are closed.",
     *opened("a"),
     *opened("b"),
     does(HangUp(fd="a")),

@@ -1,4 +1,4 @@
-"""Reading and writing over a queue's life, on wires: what a call leaves behind, what is lent, and who waits."""
+"""Reading and writing over a queue's life, on wires: what a call leaves behind, what is lent, and what waits."""
 
 from scapy.layers.inet import TCP, UDP
 
@@ -56,7 +56,7 @@ def _data(*sizes: int, seed: int = 0) -> list[bytes]:
 
 
 def _segments(count: int, seed: int) -> tuple[bytes, ...]:
-    """Return the packets that make up the superpacket of `_super`."""
+    """Return the packets that the superpacket of `_super` stands for."""
     data = payload(8 * count, seed=seed)
     return tuple(
         bytes(ip4(id=seed + index) / TCP(flags="A", seq=1000 + 8 * index) / data[8 * index : 8 * index + 8])
@@ -111,7 +111,7 @@ add_life(
 add_life(
     reading,
     "waiting-reader",
-    "A reader that waits gets the packet that comes, and the next one waits again.",
+    "A waiting reader gets the packet that arrives, and the next read waits again.",
     *opened("a"),
     does(StartRead(fd="a"), WAITING),
     feed("a", packet(1)),
@@ -125,7 +125,7 @@ add_life(
 add_life(
     reading,
     "empty-datagram",
-    "A datagram of no bytes is dropped like any frame without a header; it is not the end.",
+    "An empty datagram is dropped like any frame without a header; it is not the end of the wire.",
     *opened("a"),
     does(Feed(fd="a", frame=b"")),
     feed("a", packet(1)),
@@ -143,7 +143,7 @@ for _name, _bad in _BAD:
     add_life(
         reading,
         f"good-after-{_name}",
-        "A frame that cannot be read is dropped, and the same read goes on to the next one.",
+        "A frame that cannot be read is dropped, and the same read continues with the next one.",
         *opened("a"),
         does(Feed(fd="a", frame=_bad)),
         feed("a", packet(1)),
@@ -154,7 +154,7 @@ for _name, _bad in _BAD:
 add_life(
     reading,
     "waiting-reader-and-a-bad-frame",
-    "A reader that waits is not ended by a frame that cannot be read, which nobody gets.",
+    "A frame that cannot be read does not end a waiting reader, and is not delivered.",
     *opened("a"),
     does(StartRead(fd="a"), WAITING),
     does(Feed(fd="a", frame=_BAD[0][1])),
@@ -170,7 +170,7 @@ add_life(
 add_life(
     reading,
     "lent-until-the-next-read",
-    "All segments of a superpacket can be looked at after the read, in any order, and after a write.",
+    "All segments of a superpacket can be examined after the read, in any order, even after a write.",
     *opened("a"),
     does(_super(3, 5)),
     feed("a", packet(1)),
@@ -183,7 +183,7 @@ add_life(
 add_life(
     reading,
     "lent-and-read-on",
-    "After the next read a packet is gone, or still shows its own bytes; those of another it never shows.",
+    "After the next read a packet is gone or still shows its own bytes; it never shows another packet's.",
     *opened("a"),
     feed("a", packet(1)),
     feed("a", packet(2)),
@@ -202,7 +202,7 @@ add_life(
 add_life(
     reading,
     "lent-and-closed",
-    "After close a packet is gone, or still shows its own bytes.",
+    "After close a packet is gone or still shows its own bytes.",
     *opened("a"),
     feed("a", packet(1)),
     read_gives("a", packet(1)),
@@ -215,7 +215,7 @@ add_life(
 add_life(
     reading,
     "segment-that-grows",
-    "Bytes appended to the first segment do not reach the second, and the next read is whole.",
+    "Bytes appended to the first segment do not reach the second, and the next read is intact.",
     *opened("a"),
     does(_super(3, 5)),
     feed("a", packet(1)),
@@ -246,7 +246,7 @@ add_life(
 add_life(
     writing,
     "plain-after-superpacket",
-    "The vnet header of a plain packet has nothing left of the superpacket before it.",
+    "The vnet header of a plain packet keeps nothing of the superpacket before it.",
     *opened("a"),
     does(gso_step("a", _GSO)),
     taken("a", whole(_GSO)),
@@ -259,7 +259,7 @@ add_life(
 add_life(
     writing,
     "short-after-long-superpacket",
-    "Three fragments, then two, then one: nothing of the longer one follows the shorter.",
+    "Three fragments, then two, then one: nothing of a longer superpacket follows a shorter one.",
     *opened("a"),
     does(gso_step("a", _GSO)),
     does(gso_step("a", _SHORT_GSO)),
@@ -271,7 +271,7 @@ add_life(
 add_life(
     writing,
     "protocols-in-turn",
-    "TCP over IPv6, UDP and TCP over IPv4 in turn: types and offsets are each one's own.",
+    "TCP over IPv6, UDP and TCP over IPv4 in turn: each has its own type and offsets.",
     *opened("a"),
     does(gso_step("a", _GSO6)),
     does(gso_step("a", _USO)),
@@ -283,7 +283,7 @@ add_life(
 add_life(
     writing,
     "after-a-refused-superpacket",
-    "A superpacket that is refused writes nothing, and the next packet and superpacket are as good as ever.",
+    "A refused superpacket writes nothing, and the next packet and superpacket are written as usual.",
     *opened("a"),
     does(gso_step("a", _BAD_GSO), REFUSED),
     write("a", packet(1)),
@@ -297,7 +297,7 @@ add_life(
 add_life(
     writing,
     "after-a-refused-packet",
-    "A packet that is refused writes nothing, and the next one is as good as ever.",
+    "A refused packet writes nothing, and the next one is written as usual.",
     *opened("a"),
     write("a", b"\x55" * 40, REFUSED),
     write("a", packet(1)),
@@ -309,7 +309,7 @@ add_life(
 add_life(
     writing,
     "empty-between",
-    "An empty packet is a success that writes nothing, and does not end a wire.",
+    "Writing an empty packet succeeds, writes nothing, and does not end the wire.",
     *opened("a"),
     write("a", packet(1)),
     write("a", b""),
@@ -320,7 +320,7 @@ add_life(
 add_life(
     writing,
     "waiting-writer",
-    "A writer waits for room, and then goes on: every packet arrives once.",
+    "A writer waits for room, and then continues: every packet arrives once.",
     *opened("a"),
     does(StartWrite(fd="a", packet=packet(1), count=64), WAITING),
     does(FinishWrite(fd="a")),
@@ -331,7 +331,7 @@ add_life(
 add_life(
     writing,
     "two-waiting-writers",
-    "Two writers wait for room on one queue, and both go on: every packet arrives once and whole.",
+    "Two writers wait for room on one queue, and both continue: every packet arrives once and whole.",
     *opened("a"),
     does(StartWrite(fd="a", packet=packet(1), count=64), WAITING),
     does(StartWrite(fd="a", packet=packet(1), count=64), WAITING),
@@ -344,7 +344,7 @@ add_life(
 add_life(
     writing,
     "while-a-reader-waits",
-    "A reader that waits does not keep a writer from writing, and gets none of its packets.",
+    "A waiting reader does not block a writer, and gets none of its packets.",
     *opened("a"),
     does(StartRead(fd="a"), WAITING),
     write("a", packet(1)),
@@ -361,7 +361,7 @@ add_life(
 add_life(
     plain,
     "read-and-write",
-    "Packets are read and written bare, one a call.",
+    "Packets are read and written bare, one per call.",
     *opened("a"),
     does(Feed(fd="a", frame=packet(1))),
     does(Feed(fd="a", frame=packet(2))),
@@ -377,7 +377,7 @@ add_life(
 add_life(
     plain,
     "superpacket",
-    "Without a header nobody can say what a superpacket is: it is refused, and the next packet goes out.",
+    "Without a vnet header a superpacket cannot be described: it is refused, and the next packet goes out.",
     *opened("a"),
     does(gso_step("a", _GSO), REFUSED),
     write("a", packet(1)),
@@ -389,7 +389,7 @@ add_life(
 add_life(
     plain,
     "empty",
-    "An empty packet is a success that writes nothing, and an empty datagram is not the end.",
+    "Writing an empty packet succeeds and writes nothing; an empty datagram is not the end of the wire.",
     *opened("a"),
     write("a", b""),
     write("a", packet(1)),
@@ -403,7 +403,7 @@ add_life(
 add_life(
     plain,
     "close-wakes-reader",
-    "A reader that waits gets its answer when the container is closed.",
+    "A waiting reader returns when the container is closed.",
     *opened("a"),
     does(StartRead(fd="a"), WAITING),
     does(Close()),
@@ -417,7 +417,7 @@ add_life(
 add_life(
     plain,
     "lent-and-read-on",
-    "After the next read a packet is gone, or still shows its own bytes; those of another it never shows.",
+    "After the next read a packet is gone or still shows its own bytes; it never shows another packet's.",
     *opened("a"),
     does(Feed(fd="a", frame=packet(1))),
     does(Feed(fd="a", frame=packet(2))),

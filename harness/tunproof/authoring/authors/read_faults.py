@@ -1,4 +1,4 @@
-"""Frames with one fault each, and what becomes of them."""
+"""Frames with one fault each, and what happens to them."""
 
 from scapy.layers.inet import ICMP, TCP, UDP
 from scapy.layers.inet6 import IPv6ExtHdrFragment
@@ -40,7 +40,7 @@ for _topic, _siblings in (
     for _kind, _frame in _siblings.items():
         _topic.add(
             f"valid-{_kind}",
-            "The valid sibling of the faults below.",
+            "A valid frame: the sibling of the faulty ones.",
             _frame,
             flags=("Basic",),
             requires=(_REQUIRES[_kind],),
@@ -51,7 +51,7 @@ for _topic, _siblings in (
 def _fault(  # noqa: PLR0913, PLR0917 (what every fault states)
     topic: Topic, kind: str, flag: str, name: str, about: str, built: bytes, **options: object
 ) -> None:
-    """Add a fault of this kind, which says what it requires and, unless told otherwise, what its valid sibling is."""
+    """Add a fault of this kind, which decides what it requires and, by default, its valid sibling."""
     usual: dict[str, object] = {
         "requires": (_REQUIRES[kind],),
         "kernels": _KERNELS.get(kind),
@@ -78,20 +78,27 @@ for _name, _type in (("type-2", 2), ("type-6", 6), ("type-127", 127), ("ecn-alon
         "tcp4",
         "UnknownType",
         f"unknown-{_name}",
-        "A type that nobody defined: the frame is turned down, never delivered whole.",
+        "An undefined type: the frame is rejected, never delivered whole.",
         patched(_TCP4, 1, bytes((_type,))),
         basis=(virtio("5.1.6"),),
     )
-_fault(vnet, "udp4", "UnknownType", "ecn-on-udp", "The ECN qualifier belongs to TCP.", patched(_UDP4, 1, b"\x85"))
+_fault(
+    vnet,
+    "udp4",
+    "UnknownType",
+    "ecn-on-udp",
+    "The ECN qualifier is for TCP only: on UDP the frame is rejected.",
+    patched(_UDP4, 1, b"\x85"),
+)
 _fault(
     vnet,
     "udp4",
     "UnknownType",
     "udp-fragmentation",
-    "Type 3, UDP fragmentation: nobody can ask to be handed it, so a reader turns it down.",
+    "Type 3, UDP fragmentation: no reader can ask for it, so the frame is rejected.",
     superpacket(ip4() / UDP(), payload(40), gso_size=24, gso_type=3),
     kernels=ANY_KERNEL,
-    differs="a kernel that is written to still fragments such a packet itself",
+    differs="on a write the kernel still fragments such a packet itself",
     basis=(kernel("udp4_ufo_fragment", "net/ipv4/udp_offload.c"),),
 )
 for _kind, _good in (("tcp4", _TCP4), ("tcp6", _TCP6), ("udp4", _UDP4)):
@@ -100,7 +107,7 @@ for _kind, _good in (("tcp4", _TCP4), ("tcp6", _TCP6), ("udp4", _UDP4)):
         _kind,
         "GsoSizeZero",
         f"gso-size-zero-{_kind}",
-        "A type with gso_size 0.",
+        "A type with gso_size 0: there is no size to cut by, so the frame is rejected.",
         patched(_good, 4, b"\0\0"),
         importance="critical",
     )
@@ -117,7 +124,7 @@ _fault(
     "tcp4",
     "TypeMismatch",
     "tcp4-type-on-ipv6",
-    "The type says IPv4, the packet is IPv6.",
+    "The type says IPv4, but the packet is IPv6.",
     patched(_TCP6, 1, b"\x01"),
 )
 _fault(
@@ -125,7 +132,7 @@ _fault(
     "tcp6",
     "TypeMismatch",
     "tcp6-type-on-ipv4",
-    "The type says IPv6, the packet is IPv4.",
+    "The type says IPv6, but the packet is IPv4.",
     patched(_TCP4, 1, b"\x04"),
     kernels=by_trait("csum_start_floor", yes=refused("EINVAL"), no=LOST),
 )
@@ -134,7 +141,7 @@ _fault(
     "udp4",
     "TypeMismatch",
     "udp-type-on-tcp",
-    "The type says UDP, the packet is TCP.",
+    "The type says UDP, but the packet is TCP.",
     patched(patched(_TCP4, 1, b"\x05"), 8, b"\x06\x00"),
 )
 
@@ -145,14 +152,14 @@ _fault(
     "udp4",
     "NeedsCsumMissing",
     "udp4-without-needs-csum",
-    "UDP_L4 without NEEDS_CSUM.",
+    "UDP_L4 without NEEDS_CSUM, which the type requires.",
     patched(_UDP4, 0, b"\0"),
     basis=(virtio("5.1.6.2.1"),),
 )
 for _name, _start, _offset, _about in (
-    ("past-the-end", 20, 15, "A checksum field of which the last byte lies behind the packet."),
-    ("start-past-the-end", 60, 6, "Summing would start behind the packet."),
-    ("fields-overflow", 0xFFF0, 0x10, "csum_start and csum_offset add up to more than 16 bits can say."),
+    ("past-the-end", 20, 15, "The last byte of the checksum field is past the end of the packet."),
+    ("start-past-the-end", 60, 6, "Summing would start past the end of the packet."),
+    ("fields-overflow", 0xFFF0, 0x10, "csum_start and csum_offset add up to more than 16 bits can hold."),
 ):
     _fault(
         vnet,
@@ -178,11 +185,11 @@ _fault(
     "csum",
     "BadCsumFields",
     "csum-start-in-the-ipv6-header",
-    "Summing starts in the destination address. A kernel trusts the field and writes into the header all the same.",
+    "Summing would start in the destination address. Kernels trust the field and write into the header anyway.",
     _csum_start(plain(ip6() / UDP(), payload(8)), 30),
     sibling=CSUM6_SIBLING,
     level="should",
-    differs="the kernel's floor is 20 bytes for every packet without a type; no IPv6 checksum is in the fixed header",
+    differs="the kernel's floor is 20 bytes for every packet without a type, although the fixed IPv6 header has 40",
 )
 for _name, _start in (("one-too-large", 21), ("two-too-large", 22)):
     _fault(
@@ -190,7 +197,7 @@ for _name, _start in (("one-too-large", 21), ("two-too-large", 22)):
         "tcp4",
         "BadCsumFields",
         f"tcp4-csum-start-{_name}",
-        "csum_start of a superpacket is not where the TCP header begins.",
+        "csum_start of a superpacket does not point at the TCP header.",
         _csum_start(_TCP4, _start),
         kernels=by_trait("tso_csum_checked", yes=LOST, no=like(_TCP4)),
         importance="critical",
@@ -200,9 +207,10 @@ _fault(
     "tcp4",
     "BadCsumFields",
     "tcp4-csum-start-at-the-payload",
-    "csum_start of a superpacket is where the payload begins.",
+    "csum_start of a superpacket points at the payload.",
     _csum_start(_TCP4, 40),
-    differs="a kernel counts the payload from csum_start, finds too little for two segments, and completes a checksum "
+    differs="the kernel counts the payload from csum_start, finds too little for two segments, and completes a "
+    "checksum "
     "inside the payload of one packet",
 )
 _fault(
@@ -227,12 +235,12 @@ _fault(
 
 vnet.add(
     "hdr-len-past-the-end",
-    "hdr_len one more than the packet has. A kernel refuses to allocate that; to a reader it is a hint like any other.",
+    "hdr_len is one byte more than the packet. The kernel refuses to allocate that; to a reader it is only a hint.",
     superpacket(ip4() / TCP(flags="A"), payload(24), gso_size=8, hdr_len=65),
     flags=("HdrLenIsAHint",),
     requires=("gso.tcp4",),
     basis=(virtio("5.1.6.4"), kernel("tun_get_user", "drivers/net/tun.c")),
-    differs="hdr_len never proves anything to a reader, but a kernel that is written to uses it to size a buffer",
+    differs="hdr_len proves nothing to a reader, but on a write the kernel uses it to size a buffer",
 )
 for _length in (9, 0, 1):
     _fault(
@@ -245,7 +253,7 @@ for _length in (9, 0, 1):
         requires=(),
         sibling="read/plain/tcp4",
     )
-_fault(vnet, "tcp4", "Truncated", "vnet-header-alone", "A vnet header with no packet behind it.", _TCP4[:10])
+_fault(vnet, "tcp4", "Truncated", "vnet-header-alone", "A vnet header with no packet after it.", _TCP4[:10])
 
 # Faults of the packet.
 
@@ -275,7 +283,7 @@ _fault(
     "tcp4",
     "TypeMismatch",
     "icmp-as-tcp",
-    "The type says TCP, the packet is ICMP.",
+    "The type says TCP, but the packet is ICMP.",
     _TCP4[:10] + packet_bytes(ip4() / ICMP() / Raw(payload(40))),
 )
 _fault(
@@ -283,7 +291,7 @@ _fault(
     "tcp6",
     "Fragmented",
     "ipv6-fragment-header",
-    "A Fragment header in front of TCP: this is a fragment and no superpacket.",
+    "A Fragment header before TCP: this is a fragment, not a superpacket.",
     superpacket(ip6() / IPv6ExtHdrFragment(offset=0, m=0, id=7) / TCP(flags="A"), payload(24), gso_size=8),
 )
 _fault(
@@ -300,11 +308,11 @@ for _name, _delta in (("one-more", 1), ("one-less", -1)):
         "tcp4",
         "LengthMismatch",
         f"ipv4-total-length-{_name}",
-        "The total length of a superpacket does not say how long it is.",
+        "The total length of a superpacket does not match its actual length.",
         _TCP4[:10] + packet_bytes(ip4(len=64 + _delta, proto=6) / Raw(_TCP4[30:])),
         level="should",
         importance="low",
         basis=(rfc(791, "3.1"),),
-        differs="a redirect hands the frame to the cutter without a look at the IP length, which is written anew; "
-        "where it goes through the IP layer, that trims or drops it",
+        differs="a redirect passes the frame on without checking the IP length, which cutting rewrites; a frame that "
+        "goes through the IP layer is trimmed or dropped there",
     )

@@ -40,7 +40,7 @@ def _add(kind: str, name: str, about: str, built: bytes, *flags: str, **options:
 
 
 for _kind in _KINDS:
-    _add(_kind, "valid", "The valid sibling of the faults below.", _frame(_kind, ip4()), "Basic")
+    _add(_kind, "valid", "A valid frame: the sibling of the faulty ones.", _frame(_kind, ip4()), "Basic")
 
 # Fields that are copied.
 
@@ -50,9 +50,9 @@ _COPIED: dict[str, tuple[str, dict[str, object], str]] = {
     "congestion-experienced": ("tcp", {"tos": 3}, "A CE mark on the superpacket marks every segment."),
     "congestion-experienced-udp": ("udp", {"tos": 3}, "A CE mark on the superpacket marks every datagram."),
     "dscp-all-ones": ("tcp", {"tos": 0xFC}, "All six bits of DSCP are copied."),
-    "ttl-zero": ("tcp", {"ttl": 0}, "A TTL of zero is copied: dropping it is a router's affair."),
+    "ttl-zero": ("tcp", {"ttl": 0}, "A TTL of zero is copied: dropping the packet is up to a router."),
     "ttl-largest": ("udp", {"ttl": 255}, "A TTL of 255, which some protocols demand, is not decremented."),
-    "reserved-bit": ("udp", {"flags": "evil"}, "The reserved bit is copied, DF stays clear."),
+    "reserved-bit": ("udp", {"flags": "evil"}, "The reserved bit is copied, and DF stays clear."),
     "no-flags": ("tcp", {"flags": 0}, "DF is clear and stays clear."),
 }
 
@@ -70,7 +70,7 @@ for _kind in ("tcp", "udp"):
     _add(
         _kind,
         "more-fragments",
-        "MF on a superpacket makes no sense; the cutter copies the bit as it copies DF.",
+        "MF on a superpacket makes no sense; it is copied to every segment, just like DF.",
         _frame(_kind, ip4(flags="MF")),
         "Ipv4Header",
         level="should",
@@ -79,7 +79,7 @@ for _kind in ("tcp", "udp"):
     _add(
         _kind,
         "fragment-offset",
-        "A fragment offset on a superpacket makes no sense; the cutter copies it to every segment and adds nothing.",
+        "A fragment offset on a superpacket makes no sense; it is copied to every segment unchanged.",
         _frame(_kind, ip4(flags=0, frag=185)),
         "Ipv4Header",
         level="should",
@@ -93,28 +93,43 @@ _IDENTIFICATIONS: dict[str, tuple[str, dict[str, object], str, str]] = {
         "tcp",
         {"id": 0x00FF, "flags": 0},
         "IdIncrement",
-        "The low byte overflows into the high.",
+        "The low byte of the identification carries into the high byte.",
     ),
-    "identification-carries-udp": ("udp", {"id": 0x12FF, "flags": 0}, "IdIncrement", "The same for datagrams."),
-    "identification-changes-sign": ("tcp", {"id": 0x7FFF, "flags": 0}, "IdIncrement", "From 0x7FFF to 0x8000."),
+    "identification-carries-udp": (
+        "udp",
+        {"id": 0x12FF, "flags": 0},
+        "IdIncrement",
+        "The low byte of the identification carries into the high byte.",
+    ),
+    "identification-changes-sign": (
+        "tcp",
+        {"id": 0x7FFF, "flags": 0},
+        "IdIncrement",
+        "The identification goes from 0x7FFF to 0x8000: it is unsigned.",
+    ),
     "identification-wraps-behind-the-first": (
         "tcp",
         {"id": 0xFFFE, "flags": 0},
         "IdWrap",
         "Only the third segment's identification is zero.",
     ),
-    "identification-zero": ("udp", {"id": 0, "flags": 0}, "IdIncrement", "Zero is a number like any other, DF clear."),
+    "identification-zero": (
+        "udp",
+        {"id": 0, "flags": 0},
+        "IdIncrement",
+        "With DF clear, zero is an identification like any other.",
+    ),
     "identification-wraps-with-df": (
         "tcp",
         {"id": 0xFFFF},
         "IdWrap",
-        "It wraps with DF set, too, and the header checksums fit what was made of it.",
+        "The identification wraps even with DF set, and the header checksums match it.",
     ),
     "identification-zero-with-df": (
         "udp",
         {"id": 0},
         "IdIncrement",
-        "Zero with DF, as Linux sends atomic packets: it may grow or stay, and the header checksums must fit.",
+        "Zero with DF, as in Linux's atomic packets: it may grow or stay, and the header checksums must match.",
     ),
 }
 
@@ -135,7 +150,7 @@ for _kind, _index, _where in (("tcp", 0, "first"), ("tcp", 1, "middle"), ("tcp",
     _add(
         _kind,
         f"header-checksum-zero-in-{_where}",
-        f"The header checksum of the {_where} segment is 0x0000 and is stored as that: 0xFFFF is for UDP alone.",
+        f"The header checksum of the {_where} segment is 0x0000 and is stored as such: 0xFFFF is for UDP only.",
         _frame(_kind, ip4(id=_identification_for_zero(_kind, _index), flags=0)),
         "HeaderChecksumZero",
         basis=(rfc(1624, "3"), rfc(791, "3.1")),
@@ -145,7 +160,7 @@ for _name, _value in (("wrong", b"\xde\xad"), ("zero", b"\0\0"), ("all-ones", b"
     _add(
         "udp",
         f"header-checksum-{_name}",
-        "What stands in the superpacket's header checksum does not matter: each datagram gets its own.",
+        "The superpacket's header checksum does not matter: each datagram gets its own.",
         patched(_frame("udp", ip4()), 10, _value),
         "Ipv4Header",
         importance="medium",
@@ -159,26 +174,26 @@ _add(
     sound=False,
 )
 
-# Options: each length of header that no other case has, and each kind that something treats on its own.
+# Options: each header length that no other case has, and each kind that gets special treatment somewhere.
 
 _OPTIONS: dict[str, tuple[str, list[Packet], str]] = {
-    "router-alert": ("udp", [IPOption_Router_Alert()], "IHL 6: router alert, as RSVP and IGMP have it."),
+    "router-alert": ("udp", [IPOption_Router_Alert()], "IHL 6: router alert, as RSVP and IGMP use it."),
     "end-of-options": ("tcp", [IPOption(b"\x01" * 4), IPOption_EOL()], "IHL 7: an end of options and its padding."),
     "short-record-route": (
         "tcp",
         [IPOption_RR(routers=["203.0.113.1", "203.0.113.2"]), IPOption(b"\x01")],
         "IHL 8: a record route with two slots used.",
     ),
-    "unknown-option": ("udp", [IPOption(b"\x5e\x0c" + bytes(range(10)))], "IHL 8: an option that nobody defined."),
+    "unknown-option": ("udp", [IPOption(b"\x5e\x0c" + bytes(range(10)))], "IHL 8: an undefined option."),
     "stream-id-and-no-operations": (
         "tcp",
         [IPOption(b"\x88\x04\x12\x34" + b"\x01" * 12)],
-        "IHL 9: options in front of the padding.",
+        "IHL 9: an option before the padding.",
     ),
     "largest-options": (
         "udp",
         [IPOption(b"\x07\x27\x04" + bytes(36)), IPOption(b"\x01")],
-        "IHL 15: the longest record route there is.",
+        "IHL 15: the longest possible record route.",
     ),
 }
 
@@ -186,7 +201,7 @@ for _name, (_kind, _options, _about) in _OPTIONS.items():
     _add(
         _kind,
         _name,
-        f"{_about} It is copied to every segment, and the transport header begins behind it.",
+        f"{_about} It is copied to every segment, and the transport header begins after it.",
         _frame(_kind, ip4(options=_options)),
         "Ipv4Header",
         basis=(rfc(791, "3.1"),),
@@ -213,7 +228,7 @@ for _kind, _transport, _protocol, _at in (("tcp", tcp(), 6, 16), ("udp", udp(), 
     _add(
         _kind,
         "source-route",
-        "A source route with a hop left: the partial sums the last hop's address, and it alone is what to go on from.",
+        "A source route with a hop left: the partial covers the last hop's address, so it is adjusted, not recomputed.",
         _source_routed(_transport, _protocol, _at),
         "FinalDestination",
         basis=(rfc(1122, "3.2.1.8"),),
@@ -226,7 +241,7 @@ for _kind, _transport, _protocol, _at in (("tcp", tcp(), 6, 16), ("udp", udp(), 
 _add(
     "tcp",
     "header-length-4-without-needs-csum",
-    "An IHL of 4: the TCP header would begin in the destination address, and pass for one.",
+    "An IHL of 4: the TCP header would begin in the destination address, and still look valid.",
     superpacket(ip4(ihl=4) / tcp(ack=0x5A0B0C0D), _DATA, gso_size=8, flags=0, hdr_len=40, csum_start=0, csum_offset=0),
     "Truncated",
     sibling="read/tcp4/without-needs-csum",
@@ -247,7 +262,7 @@ for _kind in ("tcp", "udp"):
     _add(
         _kind,
         "header-length-into-the-payload",
-        "An IHL that leaves less than a transport header behind it.",
+        "An IHL that leaves no room for a transport header after it.",
         patched(_frame(_kind, ip4()), 0, b"\x4f" if _kind == "tcp" else b"\x4c"),
         "Truncated",
         sibling=f"{_kind}-valid",
@@ -256,7 +271,7 @@ for _kind in ("tcp", "udp"):
 _add(
     "udp",
     "header-length-past-the-end",
-    "An IHL of 15 in a packet of 52 bytes.",
+    "An IHL of 15 in a packet of 52 bytes: the header would end past the packet.",
     patched(_frame("udp", ip4()), 0, b"\x4f"),
     "Truncated",
     sibling="udp-valid",
@@ -273,15 +288,15 @@ for _kind, _lengths in _LENGTHS.items():
         _add(
             _kind,
             f"total-length-{_name}",
-            "The total length of a superpacket does not say how long it is.",
+            "The total length of a superpacket does not match its actual length.",
             _frame(_kind, ip4(len=_length)),
             "LengthMismatch",
             sibling=f"{_kind}-valid",
             level="should",
             importance="low",
             basis=(rfc(791, "3.1"),),
-            differs="a redirect hands the frame to the cutter without a look at the IP length, which is written anew; "
-            "where it goes through the IP layer, that trims or drops it",
+            differs="a redirect passes the frame on without checking the IP length, which cutting rewrites; a frame "
+            "that goes through the IP layer is trimmed or dropped there",
         )
 
 _PROTOCOLS = {
@@ -294,22 +309,22 @@ for _kind, _numbers in _PROTOCOLS.items():
         _add(
             _kind,
             f"protocol-{_name}",
-            "The protocol is another than the type says, whatever the bytes behind the IP header look like.",
+            "The protocol is not the one that the type says, whatever the bytes after the IP header look like.",
             _frame(_kind, ip4(proto=_number)),
             "TypeMismatch",
             sibling=f"{_kind}-valid",
         )
 
-# Single packets: csum_start and csum_offset are all that is believed. What the IP header says does not matter.
+# Single packets: only csum_start and csum_offset are trusted. What the IP header says does not matter.
 
 _SINGLES: dict[str, tuple[Packet, str]] = {
-    "total-length-short": (ip4(len=30), "The sum goes to the end of what was read, not to that of the IP length."),
-    "total-length-zero": (ip4(len=0), "A total length of zero, as a stack leaves it to hardware."),
-    "total-length-long": (ip4(len=0xFFFF), "Nothing is read behind the packet."),
-    "header-length-4": (ip4(ihl=4), "An IHL under 5 is nobody's affair without a type."),
-    "header-length-15": (ip4(ihl=15), "An IHL past the end is nobody's affair without a type."),
+    "total-length-short": (ip4(len=30), "The sum runs to the end of what was read, not of the IP length."),
+    "total-length-zero": (ip4(len=0), "A total length of zero, as a stack leaves it to hardware, does not matter."),
+    "total-length-long": (ip4(len=0xFFFF), "Nothing is read past the end of the packet."),
+    "header-length-4": (ip4(ihl=4), "An IHL under 5 does not matter without a type."),
+    "header-length-15": (ip4(ihl=15), "An IHL past the end does not matter without a type."),
     "fragment": (ip4(flags="MF"), "A first fragment with NEEDS_CSUM is summed as it is."),
-    "protocol-unknown": (ip4(proto=0xFD), "The protocol is not looked at: csum_start and csum_offset say it all."),
+    "protocol-unknown": (ip4(proto=0xFD), "The protocol is ignored: csum_start and csum_offset say it all."),
 }
 
 for _name, (_header, _about) in _SINGLES.items():

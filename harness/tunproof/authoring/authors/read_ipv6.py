@@ -66,11 +66,11 @@ def _words(protocol: int, first: int, *rest: bytes) -> Packet:
 
 
 for _kind in _KINDS:
-    _add(_kind, "valid", "The valid sibling of the faults below.", _frame(_kind, ip6()), "Basic")
+    _add(_kind, "valid", "A valid frame: the sibling of the faulty ones.", _frame(_kind, ip6()), "Basic")
     _add(
         _kind,
         "valid-with-extension",
-        "The valid sibling of the faulty chains below.",
+        "A valid frame with an extension header: the sibling of the faulty chains.",
         _frame(_kind, ip6() / _pad()),
         "ExtensionHeaders",
     )
@@ -78,26 +78,26 @@ for _kind in _KINDS:
 # The fixed header.
 
 _COPIED: dict[str, tuple[str, dict[str, object], str]] = {
-    "traffic-class": ("udp", {"tc": 0xFF}, "All eight bits of the traffic class, which lies across two bytes."),
+    "traffic-class": ("udp", {"tc": 0xFF}, "All eight bits of the traffic class are copied; they span two bytes."),
     "congestion-experienced": ("tcp", {"tc": 3}, "A CE mark on the superpacket marks every segment."),
     "ect-1": ("udp", {"tc": 1}, "ECT(1), which L4S uses, is copied."),
-    "flow-label": ("udp", {"fl": 0xFFFFF}, "All twenty bits of the flow label."),
-    "flow-label-low-byte": ("tcp", {"fl": 1}, "A flow label is no counter: it is the same in every segment."),
-    "hop-limit-zero": ("tcp", {"hlim": 0}, "A hop limit of zero is copied: dropping it is a router's affair."),
-    "hop-limit-largest": ("udp", {"hlim": 255}, "A hop limit of 255, as neighbour discovery demands it."),
+    "flow-label": ("udp", {"fl": 0xFFFFF}, "All twenty bits of the flow label are copied."),
+    "flow-label-low-byte": ("tcp", {"fl": 1}, "A flow label is not a counter: it is the same in every segment."),
+    "hop-limit-zero": ("tcp", {"hlim": 0}, "A hop limit of zero is copied: dropping the packet is up to a router."),
+    "hop-limit-largest": ("udp", {"hlim": 255}, "A hop limit of 255, as neighbour discovery requires it, is copied."),
 }
 
 for _name, (_kind, _changes, _about) in _COPIED.items():
     _add(_kind, _name, _about, _frame(_kind, ip6(**_changes)), "Ipv6Header", basis=(rfc(8200, "3"),))
 
-# Chains that are walked. Those of TCP superpackets that are simpler stand in read/tcp6.
+# Chains that are walked. Simpler ones of TCP superpackets are in read/tcp6.
 
 _CHAINS: dict[str, tuple[tuple[str, ...], Packet, str]] = {
     "hop-by-hop": (("udp", "single"), _hop(), "A hop-by-hop header."),
     "router-alert": (("tcp",), IPv6ExtHdrHopByHop(options=[RouterAlert(value=0)]), "A hop-by-hop router alert."),
     "destination-options": (("single",), _pad(), "Destination options."),
     "routing-header": (("udp", "single"), IPv6ExtHdrRouting(addresses=_ROUTE[:1], segleft=0), "A spent source route."),
-    "two-destination-options": (("tcp", "udp"), _pad() / _pad(12), "Destination options twice: before and behind."),
+    "two-destination-options": (("tcp", "udp"), _pad() / _pad(12), "Two headers of destination options in a row."),
     "hop-by-hop-not-first": (("tcp", "udp"), _pad(nh=0) / _hop(), "A hop-by-hop header that is not the first."),
     "chain-of-three": (
         ("tcp", "udp", "single"),
@@ -107,12 +107,12 @@ _CHAINS: dict[str, tuple[tuple[str, ...], Packet, str]] = {
     "largest-extension": (
         ("tcp",),
         IPv6ExtHdrDestOpt(options=[PadN(optdata=bytes(254))] * 7 + [PadN(optdata=bytes(252))]),
-        "Destination options of 2048 bytes, the most that their length byte can say.",
+        "Destination options of 2048 bytes, the most that their length byte allows.",
     ),
     "unknown-option": (
         ("udp",),
         _words(17, 0, b"\x1e\x04\x01\x02\x03\x04"),
-        "Destination options with an option that nobody defined.",
+        "Destination options with an undefined option.",
     ),
 }
 
@@ -122,7 +122,7 @@ for _name, (_kinds, _chain, _about) in _CHAINS.items():
         _add(
             _kind,
             _name,
-            f"{_about} It is copied to every segment and counted in its payload length."
+            f"{_about} The chain is copied to every segment and counted in its payload length."
             if _kind != "single"
             else f"{_about} csum_start says where the transport header is.",
             _frame(_kind, (ip6() if _first is None else ip6(nh=_first)) / _chain),
@@ -133,7 +133,7 @@ for _name, (_kinds, _chain, _about) in _CHAINS.items():
 _add(
     "tcp",
     "jumbo-option",
-    "A jumbo payload option on a packet that needs none: Linux puts one into large superpackets, and it is copied.",
+    "A jumbo payload option on a packet that needs none: Linux adds one to large superpackets, and it is copied.",
     _frame("tcp", ip6() / IPv6ExtHdrHopByHop(options=[Jumbo(jumboplen=52)])),
     "ExtensionHeaders",
     level="should",
@@ -154,7 +154,8 @@ for _kind in _KINDS:
     _add(
         _kind,
         "routing-header-with-a-hop-left",
-        "The partial sums the address of the last hop, which stands in the routing header: it is adjusted as it is.",
+        "The partial covers the last hop's address, which is in the routing header: it is used as given, not "
+        "recomputed.",
         _source_routed(_kind),
         "FinalDestination",
         basis=(rfc(8200, "8.1"),),
@@ -168,14 +169,14 @@ _ELSEWHERE: dict[str, tuple[tuple[str, ...], int, bytes, str]] = {
         ("tcp", "udp"),
         51,
         b"\x04" + bytes(22),
-        "An AH covers the whole packet with a checksum.",
+        "AH protects the whole packet with a checksum.",
     ),
     "encapsulating-security": (("tcp",), 50, b"\x00" + bytes(6), "What follows ESP is encrypted."),
-    "no-next-header": (("tcp", "udp"), 59, b"\x00" + bytes(6), "Nothing follows No Next Header, whatever bytes come."),
+    "no-next-header": (("tcp", "udp"), 59, b"\x00" + bytes(6), "Nothing follows No Next Header, whatever the bytes."),
     "mobility-header": (("tcp",), 135, b"\x00" + bytes(6), "A Mobility header has the form of an extension header."),
     "host-identity": (("udp",), 139, b"\x00" + bytes(6), "HIP has the form of an extension header."),
     "shim6": (("tcp",), 140, b"\x00" + bytes(6), "Shim6 has the form of an extension header."),
-    "experimental": (("tcp",), 253, b"\x00" + bytes(6), "A next header that nobody knows."),
+    "experimental": (("tcp",), 253, b"\x00" + bytes(6), "An unknown next header."),
 }
 
 for _name, (_kinds, _number, _rest, _about) in _ELSEWHERE.items():
@@ -184,7 +185,7 @@ for _name, (_kinds, _number, _rest, _about) in _ELSEWHERE.items():
         _add(
             _kind,
             _name,
-            f"{_about} No superpacket is looked for behind it.",
+            f"{_about} The frame is rejected: no superpacket is looked for after it.",
             _frame(_kind, ip6(nh=_number) / _chain),
             "UnknownNextHeader",
             sibling=f"{_kind}-valid-with-extension",
@@ -196,7 +197,7 @@ for _name in ("authentication-header", "no-next-header"):
     _add(
         "single",
         _name,
-        f"{_about} A single packet is summed from csum_start on all the same.",
+        f"{_about} A single packet is still summed from csum_start on.",
         _frame("single", ip6(nh=_number) / Raw(b"\x11" + _rest)),
         "ChecksumCompleted",
         sound=False,
@@ -207,7 +208,7 @@ for _name in ("authentication-header", "no-next-header"):
 _add(
     "tcp",
     "authentication-header-behind-options",
-    "The walk goes through destination options and ends at the AH behind them.",
+    "The walk goes through destination options and stops at the AH after them.",
     _frame("tcp", ip6(nh=60) / _pad(nh=51) / _words(6, 4, bytes(22))),
     "UnknownNextHeader",
     sibling="tcp-valid-with-extension",
@@ -216,7 +217,7 @@ _add(
 _add(
     "tcp",
     "authentication-header-of-8-bytes",
-    "An AH whose length byte is 0: read like any other extension header it would end where TCP begins.",
+    "An AH whose length byte is 0: read like any other extension header, it would end where TCP begins.",
     _frame("tcp", ip6(nh=51) / _words(6, 0, bytes(6))),
     "UnknownNextHeader",
     sibling="tcp-valid-with-extension",
@@ -226,7 +227,7 @@ for _name, _number in (("icmp6", 58), ("other-transport", 17), ("ipv6-in-ipv6", 
     _add(
         "tcp",
         f"next-header-{_name}",
-        "What follows is another protocol than the type says, behind an extension header that is walked.",
+        "The protocol after the extension header is not the one that the type says.",
         _frame("tcp", ip6() / _pad(nh=_number)),
         "TypeMismatch",
         sibling="tcp-valid-with-extension",
@@ -234,7 +235,7 @@ for _name, _number in (("icmp6", 58), ("other-transport", 17), ("ipv6-in-ipv6", 
 _add(
     "udp",
     "next-header-tcp",
-    "The type says UDP, the next header TCP.",
+    "The type says UDP, but the next header says TCP.",
     patched(_frame("udp", ip6()), 6, b"\x06"),
     "TypeMismatch",
     sibling="udp-valid",
@@ -242,7 +243,7 @@ _add(
 _add(
     "udp",
     "fragment-header",
-    "A Fragment header in front of UDP: this is a fragment and no superpacket.",
+    "A Fragment header before UDP: this is a fragment, not a superpacket.",
     _frame("udp", ip6() / IPv6ExtHdrFragment(offset=0, m=1, id=7)),
     "Fragmented",
     sibling="udp-valid-with-extension",
@@ -250,7 +251,7 @@ _add(
 _add(
     "tcp",
     "fragment-header-behind-routing",
-    "The walk goes through a routing header and ends at the Fragment header behind it.",
+    "The walk goes through a routing header and stops at the Fragment header after it.",
     _frame("tcp", ip6() / IPv6ExtHdrRouting(addresses=_ROUTE[:1], segleft=0) / IPv6ExtHdrFragment(m=0, id=7)),
     "Fragmented",
     sibling="tcp-valid-with-extension",
@@ -262,7 +263,7 @@ for _kind in ("tcp", "udp"):
     _add(
         _kind,
         "second-extension-past-the-end",
-        "The second extension header is longer than what is left of the packet.",
+        "The second extension header is longer than the rest of the packet.",
         patched(_frame(_kind, ip6(nh=60) / _pad(nh=60) / _pad()), 40 + 8 + 1, b"\xff"),
         "ExtensionHeaders",
         sibling=f"{_kind}-hop-by-hop-not-first",
@@ -271,7 +272,7 @@ for _kind in ("tcp", "udp"):
     _add(
         _kind,
         "extension-to-the-end",
-        "The extension header goes to the last byte of the packet and leaves no transport header.",
+        "The extension header runs to the last byte of the packet and leaves no room for a transport header.",
         patched(
             superpacket(ip6() / _pad() / _KINDS[_kind][0], payload(28 if _kind == "tcp" else 24), gso_size=8),
             41,
@@ -296,8 +297,8 @@ for _kind in ("tcp", "udp"):
     )
 
 _LEFT = {
-    1: "the byte that says what follows",
-    2: "what follows and how long it is",
+    1: "only the next-header byte",
+    2: "only the next-header and length bytes",
     7: "all but one byte",
 }
 
@@ -308,8 +309,8 @@ for _kind in ("tcp", "udp"):
             _add(
                 _kind,
                 f"second-extension-of-{_left}-bytes-behind-{_first}",
-                f"The packet ends inside the second extension header, of which {_there} is there. Its length is not "
-                "to be read from behind the end, nor is there a transport header.",
+                f"The packet ends inside the second extension header, with {_there} present. Its length must not be "
+                "read past the end of the packet, and there is no transport header.",
                 frame(
                     patched(bytes(_IP) + _chain, 4, (_first + _left).to_bytes(2, "big"))[_IP:],
                     flags=1,
@@ -337,33 +338,33 @@ for _kind, _lengths in _LENGTHS.items():
         _add(
             _kind,
             f"payload-length-{_name}",
-            "The payload length of a superpacket does not say how long it is.",
+            "The payload length of a superpacket does not match its actual length.",
             patched(_frame(_kind, ip6()), 4, _length.to_bytes(2, "big")),
             "LengthMismatch",
             sibling=f"{_kind}-valid",
             level="should",
             importance="low",
             basis=(rfc(8200, "3"),),
-            differs="a redirect hands the frame to the cutter without a look at the payload length, which is written "
-            "anew; where it goes through the IP layer, that trims or drops it",
+            differs="a redirect passes the frame on without checking the payload length, which cutting rewrites; a "
+            "frame that goes through the IP layer is trimmed or dropped there",
         )
 _add(
     "tcp",
     "payload-length-without-extension",
-    "The payload length leaves out the extension header: it counts everything behind the 40 fixed bytes.",
+    "The payload length leaves out the extension header, but must count everything after the 40 fixed bytes.",
     patched(_frame("tcp", ip6() / _pad()), 4, b"\0\x2c"),
     "LengthMismatch",
     sibling="tcp-valid-with-extension",
     level="should",
     importance="low",
     basis=(rfc(8200, "3"),),
-    differs="a redirect hands the frame to the cutter without a look at the payload length, which is written anew",
+    differs="a redirect passes the frame on without checking the payload length, which cutting rewrites",
 )
 for _name, _value in (("zero", b"\0\0"), ("one-less", b"\0\x1f"), ("largest", b"\xff\xff")):
     _add(
         "single",
         f"payload-length-{_name}",
-        "The sum goes to the end of what was read, whatever the payload length says.",
+        "The sum runs to the end of what was read, whatever the payload length says.",
         patched(_frame("single", ip6()), 4, _value),
         "ChecksumCompleted",
         sound=False,

@@ -1,10 +1,10 @@
 """Where kernels disagree: each case names the trait that decides, and says what kernels with and without it do.
 
 The frames are written to a TUN whose other end has no offload, with nothing between but a redirect, so what comes out
-is the kernel's own cut. A reader does one thing whatever the kernel.
+is the kernel's own cut. A reader does the same whatever the kernel.
 
 Counts and sizes are in `read_kernels_limits`. Left out: frames without NEEDS_CSUM that are too short for their headers,
-because what dissecting kernels do with them was not seen.
+because what dissecting kernels do with them was not observed.
 """
 
 from scapy.layers.inet import ICMP, TCP, IPOption
@@ -69,7 +69,7 @@ for _start in (0, 8, 19):
 for _start in (20, 39):
     checksums.add(
         f"single6-csum-start-{_start}",
-        "Summing would start in the last 20 bytes of an IPv6 header: above the floor of every kernel, and wrong.",
+        "Summing would start in the last 20 bytes of an IPv6 header: above the floor of every kernel, but still wrong.",
         _UDP6.single(csum_start=_start),
         flags=("CsumStartFloor", "BadCsumFields"),
         requires=("csum.partial",),
@@ -92,8 +92,8 @@ for _shape, _starts in ((_TCP4, (0, 10, 19)), (_TCP6, (0, 20, 39))):
     for _start in _starts:
         checksums.add(
             f"{_shape.name}-csum-start-{_start}",
-            "csum_start of a superpacket lies inside the IP header. Three generations of kernels refuse it, lose it, "
-            "or never look at it.",
+            "csum_start of a superpacket is inside the IP header. Three generations of kernels refuse the frame, lose "
+            "it, or ignore the field.",
             _shape.superpacket(csum_start=_start),
             flags=("CsumStartFloor", "BadCsumFields"),
             requires=_shape.requires,
@@ -117,7 +117,7 @@ for _shape in (_TCP4, _TCP6):
         )
     checksums.add(
         f"{_shape.name}-csum-start-at-the-payload",
-        "csum_start is where the payload begins, and enough payload follows for two segments even counted from there.",
+        "csum_start points at the payload, and enough payload follows for two segments even counted from there.",
         _shape.superpacket(60, csum_start=_shape.length),
         flags=("BadCsumFields", "CsumStartAssumed"),
         requires=_shape.requires,
@@ -126,8 +126,8 @@ for _shape in (_TCP4, _TCP6):
     )
 checksums.add(
     "tcp4-on-ipv6-with-needs-csum",
-    "The type says IPv4, the packet is IPv6, csum_start fits the type: with NEEDS_CSUM no kernel compares the two when "
-    "it is written to, and all of them lose the packet.",
+    "The type says IPv4, the packet is IPv6, and csum_start fits the type: with NEEDS_CSUM no kernel compares type and "
+    "packet on a write, and all of them lose the packet.",
     _TCP6.superpacket(gso_type=1, csum_start=20),
     flags=("TypeMismatch", "CsumStartAssumed"),
     requires=("gso.tcp4",),
@@ -137,7 +137,8 @@ for _shape in (_TCP4, _TCP6):
     for _name, _value in (("zero", b"\0\0"), ("all-ones", b"\xff\xff")):
         checksums.add(
             f"{_shape.name}-garbage-without-needs-csum-{_name}",
-            "Without NEEDS_CSUM the checksum field of a superpacket is not read: it is no partial, whatever it holds.",
+            "Without NEEDS_CSUM the checksum field of a superpacket is not read: it is not a partial, whatever it "
+            "holds.",
             patched(_shape.superpacket(**NO_CSUM), _shape.network + 16, _value),
             flags=("ChecksumComputed",),
             requires=_shape.requires,
@@ -162,8 +163,8 @@ for _shape in (_TCP4, _TCP6):
     for _name, _length in (("equal-to", 24), ("just-below", 23)):
         small.add(
             f"{_shape.name}-payload-{_name}-gso-size-without-needs-csum",
-            "A complete packet that fits one segment: it is handed on untouched. Old kernels count the IP header as "
-            "payload, take it for a superpacket, and find nothing to cut.",
+            "A complete packet that fits one segment: it is passed on untouched. Old kernels count the IP header as "
+            "payload, treat the packet as a superpacket, and find nothing to cut.",
             _typed(_shape.headers, _length, _shape.gso_type, 24),
             flags=("HeaderCountedAsPayload", "SmallSuperpacket"),
             requires=_shape.requires,
@@ -172,8 +173,8 @@ for _shape in (_TCP4, _TCP6):
 for _shape in (_TCP4, _TCP6):
     small.add(
         f"{_shape.name}-garbage-checksum-equal-to-gso-size-without-needs-csum",
-        "A packet that fits one segment, whose checksum is wrong and is not asked for: it is one packet after all, and "
-        "not a byte of it changes. Who computes a checksum here hides the damage.",
+        "A packet that fits one segment, with a wrong checksum and without NEEDS_CSUM: it is a single packet, and not "
+        "a byte of it changes. An implementation that computes a checksum here hides the damage.",
         patched(_typed(_shape.headers, 24, _shape.gso_type, 24), _shape.network + 16, b"\xde\xad"),
         flags=("ChecksumUntouched", "SmallSuperpacket", "HeaderCountedAsPayload"),
         requires=_shape.requires,
@@ -184,7 +185,7 @@ for _shape, _headers in ((_TCP4, _OPTIONS4), (_TCP6, _OPTIONS6)):
     small.add(
         f"{_shape.name}-ip-options-without-needs-csum",
         "A complete packet that fits one segment, with IP options before TCP: only a kernel that dissects it knows "
-        "that they are no payload; the others lose it.",
+        "that they are not payload; the others lose it.",
         _typed(_headers, 24, _shape.gso_type, 24),
         flags=("HeaderCountedAsPayload", "SmallSuperpacket"),
         requires=_shape.requires,
@@ -192,7 +193,7 @@ for _shape, _headers in ((_TCP4, _OPTIONS4), (_TCP6, _OPTIONS6)):
     )
     small.add(
         f"{_shape.name}-ip-options-two-segments-without-needs-csum",
-        "IP options before TCP and two segments of payload: cut behind the options, on every kernel.",
+        "IP options before TCP and two segments of payload: cut after the options, on every kernel.",
         _typed(_headers, 48, _shape.gso_type, 24),
         flags=("HeaderCountedAsPayload", "ChecksumComputed"),
         requires=_shape.requires,
@@ -213,8 +214,8 @@ for _shape, _ip in ((_TCP4, ip4()), (_TCP6, ip6())):
     for _name, (_options, _length, _size) in _TRAPS.items():
         small.add(
             f"{_shape.name}-options-trap-{_name}",
-            "TCP options and payload together are more than gso_size, the payload alone is not: one packet. Kernels "
-            "take it for a superpacket and find nothing to cut.",
+            "TCP options and payload together are more than gso_size, but the payload alone is not: this is one "
+            "packet. Kernels treat it as a superpacket and find nothing to cut.",
             superpacket(_ip / TCP(flags="A", options=[("NOP", None)] * _options), payload(_length), gso_size=_size),
             flags=("OptionsTrap",),
             requires=_shape.requires,
@@ -223,7 +224,7 @@ for _shape, _ip in ((_TCP4, ip4()), (_TCP6, ip6())):
         )
     small.add(
         f"{_shape.name}-options-just-out-of-the-trap",
-        "TCP options and payload together are exactly gso_size: one packet, to kernels as well.",
+        "TCP options and payload together are exactly gso_size: one packet, for kernels too.",
         superpacket(_ip / TCP(flags="A", options=TIMESTAMPS), payload(12), gso_size=24),
         flags=("OptionsTrap", "SmallSuperpacket"),
         requires=_shape.requires,
@@ -237,7 +238,7 @@ for _shape, _ip in ((_TCP4, ip4()), (_TCP6, ip6())):
     )
     small.add(
         f"{_shape.name}-options-trap-without-needs-csum",
-        "The same trap without NEEDS_CSUM: the packet is complete and is handed on untouched.",
+        "TCP options push one segment over gso_size, without NEEDS_CSUM: the packet is complete and stays untouched.",
         _typed(_ip / TCP(flags="A", options=TIMESTAMPS), 24, _shape.gso_type, 24),
         flags=("OptionsTrap", "ChecksumUntouched"),
         requires=_shape.requires,
@@ -252,7 +253,7 @@ _CLAMP = kernel("virtio_net_hdr_to_skb", "include/linux/virtio_net.h", since="7.
 for _shape, _ip in ((_TCP4, ip4()), (_TCP6, ip6())):
     small.add(
         f"{_shape.name}-eight-bytes-in-two-segments",
-        "8 bytes with a gso_size of 4 are two segments; kernels that raise it to 8 hand on one packet.",
+        "8 bytes with a gso_size of 4 are two segments; kernels that raise it to 8 pass on one packet.",
         _shape.superpacket(8, gso_size=4),
         flags=("GsoSizeUnderEight",),
         requires=_shape.requires,
@@ -261,7 +262,7 @@ for _shape, _ip in ((_TCP4, ip4()), (_TCP6, ip6())):
     )
     small.add(
         f"{_shape.name}-thirty-segments-of-one-byte",
-        "30 bytes with a gso_size of 1; kernels that raise it to 8 make four segments.",
+        "30 bytes with a gso_size of 1 are 30 segments; kernels that raise it to 8 make four.",
         _shape.superpacket(30, gso_size=1),
         flags=("GsoSizeUnderEight", "ManySegments"),
         requires=_shape.requires,
@@ -270,8 +271,8 @@ for _shape, _ip in ((_TCP4, ip4()), (_TCP6, ip6())):
     )
     small.add(
         f"{_shape.name}-options-and-eight-bytes-of-payload",
-        "8 bytes with a gso_size of 7 behind TCP options are two segments; kernels that raise it to 8 fall into the "
-        "trap of the options and lose them.",
+        "8 bytes after TCP options, with a gso_size of 7, are two segments; kernels that raise it to 8 count the "
+        "options as payload, find nothing to cut, and lose the packet.",
         superpacket(_ip / TCP(flags="A", options=TIMESTAMPS), payload(8), gso_size=7),
         flags=("GsoSizeUnderEight", "OptionsTrap"),
         requires=_shape.requires,
@@ -287,7 +288,7 @@ def _mistyped(name: str, about: str, built: bytes, shape: Shape) -> None:
     """Add a frame without NEEDS_CSUM whose type is that of this shape, and whose packet is another."""
     types.add(
         name,
-        f"{about} Kernels that dissect such a packet refuse it; the others take it, and lose it when they cut.",
+        f"{about} Kernels that dissect such a packet refuse it; the others accept it, and lose it when they cut.",
         built,
         flags=("TypeMismatch",),
         requires=shape.requires,
@@ -298,20 +299,20 @@ def _mistyped(name: str, about: str, built: bytes, shape: Shape) -> None:
 
 _mistyped(
     "tcp4-on-ipv6-without-needs-csum",
-    "The type says IPv4, the packet is IPv6.",
+    "The type says IPv4, but the packet is IPv6.",
     _TCP6.superpacket(gso_type=1, **NO_CSUM),
     _TCP4,
 )
 _mistyped(
     "tcp6-on-ipv4-without-needs-csum",
-    "The type says IPv6, the packet is IPv4.",
+    "The type says IPv6, but the packet is IPv4.",
     _TCP4.superpacket(60, gso_type=4, **NO_CSUM),
     _TCP6,
 )
 types.add(
     "tcp6-on-short-ipv4-without-needs-csum",
-    "The type says IPv6, the packet is IPv4 and has two segments, but too few for the header of IPv6. Some kernels "
-    "count that header, find one segment, and hand the superpacket on whole.",
+    "The type says IPv6, but the packet is IPv4, and too short for two segments after an IPv6 header. Some kernels "
+    "count that header, find one segment, and pass the superpacket on whole.",
     _TCP4.superpacket(gso_type=4, **NO_CSUM),
     flags=("TypeMismatch", "HeaderCountedAsPayload"),
     requires=("gso.tcp6",),
@@ -325,26 +326,26 @@ types.add(
 for _tcp, _udp in ((_TCP4, _UDP4), (_TCP6, _UDP6)):
     _mistyped(
         f"{_tcp.name}-on-udp-without-needs-csum",
-        "The type says TCP, the packet is UDP.",
+        "The type says TCP, but the packet is UDP.",
         _udp.superpacket(gso_type=_tcp.gso_type, **NO_CSUM),
         _tcp,
     )
 _mistyped(
     "tcp4-on-icmp-without-needs-csum",
-    "The type says TCP, the packet is ICMP.",
+    "The type says TCP, but the packet is ICMP.",
     _typed(ip4() / ICMP(), 40, 1, 8),
     _TCP4,
 )
 _mistyped(
     "tcp4-with-ecn-on-ipv6-without-needs-csum",
-    "The type says IPv4 with the ECN qualifier, the packet is IPv6.",
+    "The type says IPv4 with the ECN qualifier, but the packet is IPv6.",
     _TCP6.superpacket(gso_type=0x81, **NO_CSUM),
     _TCP4,
 )
 types.add(
     "tcp4-on-udp-with-needs-csum",
     "The type says TCP, the packet is UDP, and csum_start and csum_offset are TCP's: with NEEDS_CSUM every kernel "
-    "takes such a write, and loses it when it cuts.",
+    "accepts such a write, and loses the packet when it cuts.",
     _UDP4.superpacket(gso_type=1, csum_offset=16),
     flags=("TypeMismatch",),
     requires=("gso.tcp4",),
@@ -352,7 +353,7 @@ types.add(
 )
 types.add(
     "udp-on-tcp6",
-    "The type says UDP, the packet is TCP over IPv6, and csum_offset is UDP's.",
+    "The type says UDP, and csum_offset is UDP's, but the packet is TCP over IPv6.",
     _TCP6.superpacket(gso_type=5, csum_offset=6),
     flags=("TypeMismatch",),
     requires=("gso.udp6",),
@@ -362,7 +363,7 @@ types.add(
 for _shape, _nibble in ((_TCP4, 6), (_TCP6, 4)):
     types.add(
         f"{_shape.name}-with-version-nibble-{_nibble}",
-        "The version nibble alone is that of the other IP version: it names another header than the type does.",
+        "Only the version nibble is that of the other IP version: it contradicts the type.",
         patched(_shape.superpacket(), 0, bytes((_nibble << 4 | _shape.superpacket()[10] & 0xF,))),
         flags=("TypeMismatch",),
         requires=_shape.requires,
@@ -370,21 +371,21 @@ for _shape, _nibble in ((_TCP4, 6), (_TCP6, 4)):
     )
 types.add(
     "tcp4-with-version-nibble-5-and-unknown-type",
-    "Neither type nor version is known. Kernels differ in which they look at first; the answer is the same.",
+    "Neither type nor version is known. Kernels differ in which they check first; the answer is the same.",
     patched(_TCP4.superpacket(gso_type=2), 0, b"\x55"),
     flags=("UnknownVersion", "UnknownType"),
     requires=("gso.tcp4",),
     sibling=_TCP4.sibling,
 )
 
-# What the TCP header claims. Kernels believe the data offset when they cut, and csum_start when they decide whether to.
+# What the TCP header claims. Kernels trust the data offset when they cut, and csum_start when they decide whether to.
 
 for _shape in (_TCP4, _TCP6):
     _offset = _shape.network + 12
     packets.add(
         f"{_shape.name}-data-offset-into-the-payload",
-        "The data offset claims four bytes of options that look like payload. Nobody can know better: they are copied "
-        "to every segment.",
+        "The data offset claims four bytes of options that look like payload. Nothing tells them apart: they are "
+        "copied to every segment.",
         patched(_shape.superpacket(28), _offset, b"\x60"),
         flags=("TcpOptions",),
         requires=_shape.requires,
@@ -403,7 +404,7 @@ for _shape in (_TCP4, _TCP6):
     )
     packets.add(
         f"{_shape.name}-data-offset-leaves-nothing",
-        "The data offset claims the whole payload for options: one packet without data.",
+        "The data offset claims the whole payload as options: one packet without data.",
         patched(_shape.superpacket(40), _offset, b"\xf0"),
         flags=("TcpOptions", "OptionsTrap"),
         level="should",
@@ -414,7 +415,7 @@ for _shape in (_TCP4, _TCP6):
     )
     packets.add(
         f"{_shape.name}-data-offset-one-word-past-the-end",
-        "The data offset claims four bytes more than there are.",
+        "The data offset claims four bytes more than the packet has.",
         patched(_shape.superpacket(36), _offset, b"\xf0"),
         flags=("Truncated", "TcpOptions"),
         requires=_shape.requires,
@@ -422,7 +423,7 @@ for _shape in (_TCP4, _TCP6):
     )
     packets.add(
         f"{_shape.name}-data-offset-four-without-needs-csum",
-        "A data offset under 5, and no csum_start that would say better.",
+        "A data offset under 5, and no csum_start to fall back on.",
         patched(_shape.superpacket(**NO_CSUM), _offset, b"\x40"),
         flags=("Truncated",),
         requires=_shape.requires,
@@ -432,12 +433,12 @@ for _shape in (_TCP4, _TCP6):
 for _name, _total in (("one-more", 65), ("one-less", 63), ("zero", 0)):
     packets.add(
         f"tcp4-total-length-{_name}-without-needs-csum",
-        "The total length of a superpacket does not say how long it is, and no partial was made with either length.",
+        "The total length of a superpacket does not match its actual length, and there is no partial made from either.",
         patched(_TCP4.superpacket(**NO_CSUM), 2, _total.to_bytes(2, "big")),
         flags=("LengthMismatch",),
         requires=("gso.tcp4",),
         sibling=_TCP4.sibling,
         level="should",
         importance="low",
-        differs="the cutter does not look at the IP length and writes it anew",
+        differs="cutting does not check the IP length and rewrites it",
     )

@@ -64,18 +64,33 @@ _NEIGHBOURS: dict[str, tuple[str, tuple[str, ...], int, str]] = {
         "CFA",
         ("CwrOnFirstOnly", "FinOnLastOnly"),
         16,
-        "CWR on the first, FIN on the last.",
+        "CWR goes on the first segment, FIN on the last.",
     ),
-    "cwr-fin-psh-on-two-segments": ("CFPA", ("CwrOnFirstOnly", "FinOnLastOnly"), 9, "The last one has a single byte."),
+    "cwr-fin-psh-on-two-segments": (
+        "CFPA",
+        ("CwrOnFirstOnly", "FinOnLastOnly"),
+        9,
+        "CWR first, FIN and PSH last, on a single byte.",
+    ),
     "cwr-and-ece": (
         "CEA",
         ("CwrOnFirstOnly", "FlagsCopied"),
         24,
-        "CWR goes with the first, its neighbour ECE with all.",
+        "CWR goes on the first segment, its neighbour ECE on all.",
     ),
-    "psh-and-rst": ("PRA", ("PshOnLastOnly", "FlagsCopied"), 24, "PSH goes with the last, its neighbour RST with all."),
-    "fin-and-syn": ("FSA", ("FinOnLastOnly", "FlagsCopied"), 24, "FIN goes with the last, its neighbour SYN with all."),
-    "cwr-and-ae": ("CNA", ("CwrOnFirstOnly", "FlagsCopied"), 24, "AE counts for AccECN; it is no part of CWR."),
+    "psh-and-rst": (
+        "PRA",
+        ("PshOnLastOnly", "FlagsCopied"),
+        24,
+        "PSH goes on the last segment, its neighbour RST on all.",
+    ),
+    "fin-and-syn": (
+        "FSA",
+        ("FinOnLastOnly", "FlagsCopied"),
+        24,
+        "FIN goes on the last segment, its neighbour SYN on all.",
+    ),
+    "cwr-and-ae": ("CNA", ("CwrOnFirstOnly", "FlagsCopied"), 24, "AE belongs to AccECN; it is not part of CWR."),
 }
 
 for _name, (_bits, _flags, _length, _about) in _NEIGHBOURS.items():
@@ -84,43 +99,58 @@ for _name, (_bits, _flags, _length, _about) in _NEIGHBOURS.items():
 # Other fields.
 
 _FIELDS: dict[str, tuple[str, dict[str, object], tuple[str, ...], str]] = {
-    "sequence-passes-the-sign": ("tcp4", {"seq": 0x7FFFFFFC}, ("SequenceWrap",), "From below 2**31 to above it."),
+    "sequence-passes-the-sign": ("tcp4", {"seq": 0x7FFFFFFC}, ("SequenceWrap",), "The sequence number passes 2**31."),
     "sequence-of-all-ones": (
         "tcp6",
         {"seq": 0xFFFFFFFF},
         ("SequenceWrap",),
-        "The first byte is the last of its round.",
+        "The first byte has the last sequence number before the wrap.",
     ),
-    "sequence-wraps-in-the-last": ("tcp4", {"seq": 0xFFFFFFF0}, ("SequenceWrap",), "Only the third segment wraps."),
+    "sequence-wraps-in-the-last": (
+        "tcp4",
+        {"seq": 0xFFFFFFF0},
+        ("SequenceWrap",),
+        "Only the third segment's sequence number wraps.",
+    ),
     "sequence-carries": (
         "tcp6",
         {"seq": 0x00FFFFF8},
         ("SequenceWrap",),
-        "Three bytes of the sequence number overflow.",
+        "A carry runs through three bytes of the sequence number.",
     ),
-    "acknowledgment-zero": ("tcp4", {"ack": 0}, ("TcpFieldsCopied",), "An acknowledgment of zero."),
-    "acknowledgment-of-all-ones": ("tcp6", {"ack": 0xFFFFFFFF}, ("TcpFieldsCopied",), "It is copied, not advanced."),
+    "acknowledgment-zero": ("tcp4", {"ack": 0}, ("TcpFieldsCopied",), "An acknowledgment of zero is copied."),
+    "acknowledgment-of-all-ones": (
+        "tcp6",
+        {"ack": 0xFFFFFFFF},
+        ("TcpFieldsCopied",),
+        "The acknowledgment is copied, not advanced.",
+    ),
     "acknowledgment-without-ack": (
         "tcp4",
         {"flags": "P", "ack": 0xDEADBEEF},
         ("TcpFieldsCopied",),
-        "Without ACK the field means nothing and is copied all the same.",
+        "Without ACK the acknowledgment means nothing, but is still copied.",
     ),
-    "window-zero": ("tcp4", {"window": 0}, ("TcpFieldsCopied",), "A closed window."),
-    "window-of-all-ones": ("tcp6", {"window": 0xFFFF}, ("TcpFieldsCopied",), "The widest window."),
-    "port-zero": ("tcp4", {"sport": 0, "dport": 0}, ("TcpFieldsCopied",), "Ports of zero."),
-    "port-of-all-ones": ("tcp6", {"sport": 0xFFFF, "dport": 0xFFFF}, ("TcpFieldsCopied",), "The largest ports."),
+    "window-zero": ("tcp4", {"window": 0}, ("TcpFieldsCopied",), "A closed window is copied."),
+    "window-of-all-ones": ("tcp6", {"window": 0xFFFF}, ("TcpFieldsCopied",), "The largest window is copied."),
+    "port-zero": ("tcp4", {"sport": 0, "dport": 0}, ("TcpFieldsCopied",), "Ports of zero are copied."),
+    "port-of-all-ones": (
+        "tcp6",
+        {"sport": 0xFFFF, "dport": 0xFFFF},
+        ("TcpFieldsCopied",),
+        "The largest ports are copied.",
+    ),
     "urgent-pointer-into-the-second-segment": (
         "tcp4",
         {"flags": "UA", "urgptr": 12},
         ("TcpFieldsCopied",),
-        "The pointer counts from each segment's own sequence number; it is copied and not moved.",
+        "The urgent pointer counts from each segment's own sequence number; it is copied, not moved.",
     ),
     "urgent-pointer-without-urg": (
         "tcp6",
         {"urgptr": 0xFFFF},
         ("TcpFieldsCopied",),
-        "Without URG the pointer means nothing and is copied all the same.",
+        "Without URG the urgent pointer means nothing, but is still copied.",
     ),
 }
 
@@ -136,7 +166,7 @@ _OPTIONS: dict[str, tuple[str, list[tuple[object, object]], str]] = {
     "padding-behind-the-end": (
         "tcp6",
         [("NOP", None), ("EOL", None)],
-        "Data offset 6: the end of options, and padding.",
+        "Data offset 6: the end of options, then padding.",
     ),
     "window-scale-and-sack-permitted": (
         "tcp6",
@@ -146,13 +176,13 @@ _OPTIONS: dict[str, tuple[str, list[tuple[object, object]], str]] = {
     "timestamps-unaligned": (
         "tcp4",
         [("Timestamp", (0x01020304, 0x05060708)), *_NOPS],
-        "Data offset 8: timestamps in front of their padding.",
+        "Data offset 8: timestamps before their padding.",
     ),
     "unknown-option": ("tcp4", [(0xFD, bytes(range(14)))], "Data offset 9: an experimental option."),
     "one-sack-block-and-timestamps": (
         "tcp6",
         [*TIMESTAMPS, *_NOPS, ("SAck", _SACK[1][:2])],
-        "Data offset 11: what a receiver with a hole sends along.",
+        "Data offset 11: what a receiver with a gap in its data sends.",
     ),
     "three-sack-blocks": ("tcp4", [*_NOPS, _SACK], "Data offset 12: three SACK blocks."),
     "all-of-a-syn": (
@@ -165,7 +195,11 @@ _OPTIONS: dict[str, tuple[str, list[tuple[object, object]], str]] = {
         [*_NOPS, ("SAck", (*_SACK[1], 1, 2))],
         "Data offset 14: four SACK blocks.",
     ),
-    "three-sack-blocks-and-timestamps": ("tcp6", [*TIMESTAMPS, *_NOPS, _SACK], "Data offset 15: all of it used."),
+    "three-sack-blocks-and-timestamps": (
+        "tcp6",
+        [*TIMESTAMPS, *_NOPS, _SACK],
+        "Data offset 15: the largest header, full.",
+    ),
 }
 
 for _name, (_kind, _options, _about) in _OPTIONS.items():
@@ -195,7 +229,7 @@ for _name, _port in (("zero", 0), ("of-all-ones", 0xFFFF)):
 for _kind, _ip in (("udp4", ip4()), ("udp6", ip6())):
     datagrams.add(
         f"valid-{_kind}",
-        "The valid sibling of the faults below.",
+        "A valid frame: the sibling of the faulty ones.",
         superpacket(_ip / udp(), _DATA, gso_size=8),
         flags=("Basic",),
         requires=(f"gso.{_kind}",),
@@ -203,7 +237,7 @@ for _kind, _ip in (("udp4", ip4()), ("udp6", ip6())):
     for _name, _length in (("zero", 0), ("of-one-datagram", 16), ("one-more", 33), ("one-less", 31)):
         datagrams.add(
             f"length-{_name}-{_kind}",
-            "The UDP length of a superpacket does not say how long it is.",
+            "The UDP length of a superpacket does not match its actual length.",
             superpacket(_ip / UDP(sport=40000, dport=443, len=_length), _DATA, gso_size=8),
             flags=("LengthMismatch",),
             requires=(f"gso.{_kind}",),
@@ -211,18 +245,18 @@ for _kind, _ip in (("udp4", ip4()), ("udp6", ip6())):
             basis=(rfc(768, "Fields"),),
             level="should",
             importance="low",
-            differs="a kernel takes the length field out of the partial without comparing it with anything: where it "
-            "is wrong, so are the checksums of all datagrams",
+            differs="the kernel takes the length field out of the partial without checking it: if it is wrong, so are "
+            "the checksums of all datagrams",
         )
 
 # Sizes.
 
 _SIZES: dict[str, tuple[int, int, str, str]] = {
-    "one-segment-and-one-byte": (9, 8, "SegmentSize", "One byte more than fits one packet."),
-    "odd-segment-and-one-byte": (12, 11, "OddLength", "An odd segment, and one byte."),
-    "even-segments-and-an-odd-one": (29, 10, "OddLength", "Only the last one is odd."),
-    "odd-segments-and-an-even-one": (35, 11, "OddLength", "All are odd but the last one of two bytes."),
-    "one-byte-less-than-two-segments": (19, 10, "SegmentSize", "The last one lacks one byte."),
+    "one-segment-and-one-byte": (9, 8, "SegmentSize", "One byte more than fits one segment."),
+    "odd-segment-and-one-byte": (12, 11, "OddLength", "A segment of odd length, then one byte."),
+    "even-segments-and-an-odd-one": (29, 10, "OddLength", "Only the last segment is of odd length."),
+    "odd-segments-and-an-even-one": (35, 11, "OddLength", "All segments are of odd length but the last, of two bytes."),
+    "one-byte-less-than-two-segments": (19, 10, "SegmentSize", "The last segment is one byte short."),
 }
 
 for _name, (_length, _gso_size, _flag, _about) in _SIZES.items():
@@ -238,7 +272,7 @@ for _name, (_length, _gso_size, _flag, _about) in _SIZES.items():
 
 _MSS: dict[str, tuple[str, int, int, str]] = {
     "mss-and-one-byte": ("tcp4", 1461, 1460, "A full segment and one byte."),
-    "two-mss": ("tcp6", 2880, 1440, "Two full segments and nothing more."),
+    "two-mss": ("tcp6", 2880, 1440, "Two full segments, and nothing more."),
     "two-mss-and-one-byte": ("tcp4", 2897, 1448, "Two full segments and one byte."),
     "two-datagrams-and-one-byte": ("udp6", 2401, 1200, "Two full datagrams and one byte."),
     "jumbo-segments": ("tcp4", 9001, 8960, "Segments of a 9000-byte link: longer than a page."),
@@ -256,11 +290,11 @@ for _name, (_kind, _length, _gso_size, _about) in _MSS.items():
     )
 
 for _kind, _length, _about in (
-    ("udp4", 513, "65 datagrams, the last of one byte: one more than kernels before 6.9 took."),
-    ("udp6", 520, "65 datagrams: one more than kernels before 6.9 took."),
+    ("udp4", 513, "65 datagrams, the last of one byte: one more than kernels before 6.9 accepted."),
+    ("udp6", 520, "65 datagrams: one more than kernels before 6.9 accepted."),
     ("udp4", 1016, "127 datagrams."),
     ("udp6", 1023, "128 datagrams, the last one byte short."),
-    ("udp4", 1024, "128 datagrams: the most there may be."),
+    ("udp4", 1024, "128 datagrams: the maximum."),
 ):
     sizes.add(
         f"{_length}-bytes-of-datagrams-{_kind}",
@@ -274,7 +308,7 @@ for _kind, _length, _about in (
 
 sizes.add(
     "300-segments-without-df-tcp4",
-    "300 segments with DF clear: the identification grows through more than one byte, and wraps on the way.",
+    "300 segments with DF clear: the identification grows by more than a byte holds, and wraps on the way.",
     superpacket(ip4(id=0xFF80, flags=0) / tcp(), payload(2400), gso_size=8),
     flags=("IdIncrement", "IdWrap", "ManySegments"),
     requires=("gso.tcp4",),
@@ -314,7 +348,7 @@ for _kind, (_ip, _transport, _kernels) in _KINDS.items():
     for _index, _where in enumerate(("first", "middle", "last")):
         if _kind in {"udp4", "udp6"} and _index == 0:
             continue  # the first is read/udp4 and read/udp6
-        _what = "is 0x0000 and stays it" if "tcp" in _kind else "would be zero, which means none, and is sent as 0xFFFF"
+        _what = "is 0x0000 and stays so" if "tcp" in _kind else "would be zero, which means none: it is sent as 0xFFFF"
         sums.add(
             f"zero-in-the-{_where}-{_kind}",
             f"The checksum of the {_where} segment {_what}.",
@@ -354,12 +388,12 @@ def _addresses_for(kind: str, wanted: int) -> Packet:
 for _kind, (_ip, _transport, _kernels) in _KINDS.items():
     _own = len(packet_bytes(_transport))
     for _name, _wanted, _about in (
-        ("whole", _own + 24, "The given partial is 0xFFFF, the other zero."),
-        ("segment", _own + 8, "The partial of each segment comes out as a zero, of which there are two."),
+        ("whole", _own + 24, "The given partial is 0xFFFF, one of the two zeros."),
+        ("segment", _own + 8, "The partial of each segment comes out as one of the two zeros."),
     ):
         sums.add(
             f"partial-of-the-{_name}-is-zero-{_kind}",
-            f"{_about} Both are nothing in one's complement, and the sums come out right with either.",
+            f"{_about} Both mean the same in one's complement, and the checksums come out right with either.",
             superpacket(_addresses_for(_kind, _wanted) / _transport, _DATA, gso_size=8),
             flags=("MinusZero",),
             requires=(f"gso.{_kind}",),

@@ -1,7 +1,7 @@
 """Frames one after another: what a reader keeps of a frame must not show in the next one.
 
-`before` is read by the same reader first. What comes of it is no affair of these cases; what it leaves behind is: bytes
-in a buffer, lengths, counters, a sum, or a reader that has stopped.
+`before` is read by the same reader first. Its outcome is not judged; what it leaves behind is: bytes in a buffer,
+lengths, counters, a sum, or a reader that has stopped.
 """
 
 from scapy.layers.inet import ICMP, TCP, UDP, IPOption
@@ -29,21 +29,21 @@ def _after(built: bytes, *before: bytes) -> ReadInput:
     return ReadInput(frame=built, before=tuple(before))
 
 
-# The reader goes on: a good frame after each kind of bad one.
+# The reader continues: a good frame after each kind of bad one.
 
 _BAD: dict[str, tuple[bytes, str]] = {
-    "an-empty-datagram": (b"", "Nothing at all, which on a wire looks like the end."),
+    "an-empty-datagram": (b"", "Nothing at all, which looks like the end of a wire."),
     "one-byte": (b"\1", "A frame of one byte."),
     "half-a-vnet-header": (bytes(5), "Half a vnet header."),
-    "a-vnet-header-alone": (bytes(10), "A vnet header with no packet behind it."),
+    "a-vnet-header-alone": (bytes(10), "A vnet header with no packet after it."),
     "an-unknown-version": (frame(b"\x55" + bytes(27)), "A packet of no known IP version."),
-    "an-unknown-type": (_TCP4.superpacket(gso_type=2), "A type that nobody defined."),
+    "an-unknown-type": (_TCP4.superpacket(gso_type=2), "An undefined type."),
     "a-type-of-udp-fragmentation": (_UDP4.superpacket(gso_type=3), "A type that was never asked for."),
     "gso-size-zero": (_TCP4.superpacket(gso_size=0), "A type with gso_size 0."),
-    "another-ip-version": (_TCP6.superpacket(gso_type=1), "A type that is for the other IP version."),
-    "another-protocol": (_UDP4.superpacket(gso_type=1, csum_offset=16), "A type that is for the other protocol."),
-    "a-wild-csum-start": (_TCP4.superpacket(csum_start=0xFFF0), "csum_start far behind the packet."),
-    "a-single-packet-with-wild-csum-fields": (_UDP4.single(csum_offset=0xFFF0), "csum_offset far behind the packet."),
+    "another-ip-version": (_TCP6.superpacket(gso_type=1), "A type for the other IP version."),
+    "another-protocol": (_UDP4.superpacket(gso_type=1, csum_offset=16), "A type for the other protocol."),
+    "a-wild-csum-start": (_TCP4.superpacket(csum_start=0xFFF0), "csum_start far past the end of the packet."),
+    "a-single-packet-with-wild-csum-fields": (_UDP4.single(csum_offset=0xFFF0), "csum_offset far past the packet."),
     "a-short-transport-header": (_TCP4.superpacket()[: 10 + 30], "A packet that ends inside its TCP header."),
     "a-wrong-data-offset": (patched(_TCP4.superpacket(), 32, b"\x10"), "A data offset of 1."),
     "a-wrong-ihl": (patched(_TCP4.superpacket(), 0, b"\x41"), "An IHL of 1."),
@@ -59,7 +59,8 @@ for _index, (_name, (_bad, _about)) in enumerate(_BAD.items()):
     _shape = (_TCP4, _TCP6)[_index % 2]
     sequences.add(
         f"{_shape.name}-after-{_name}",
-        f"{_about} The reader turns it down and goes on: the superpacket behind it is cut as if nothing had been.",
+        f"{_about} The reader rejects the frame and continues: the superpacket after it is cut as if nothing had "
+        "happened.",
         _after(_shape.superpacket(), _bad),
         flags=("ReaderGoesOn",),
         requires=_shape.requires,
@@ -76,18 +77,18 @@ for _shape in SHAPES:
     )
 sequences.add(
     "single-after-all-kinds-of-bad-frames",
-    "One bad frame of each kind, and then a packet that is to be handed on untouched.",
+    "One bad frame of each kind, then a packet that must be passed on untouched.",
     _after(_PLAIN, *(bad for bad, _ in _BAD.values())),
     flags=("ReaderGoesOn", "ChecksumUntouched"),
 )
 
-# Runts: what an earlier frame left behind them in the buffer is not theirs.
+# Runts: what an earlier frame left after them in the buffer does not belong to them.
 
 _RUNTS = {"tcp4": (1, 19, 20, 39), "tcp6": (1, 19, 39, 40, 59), "udp4": (20, 27), "udp6": (40, 47)}
 
 
 def _cut(shape: Shape, length: int) -> bytes:
-    """Return the first bytes of a superpacket, with an IP length that owns to them where there is one."""
+    """Return the first bytes of a superpacket, with an IP length that matches them if the header is whole."""
     runt = shape.superpacket()[: 10 + length]
     if length < shape.network:
         return runt
@@ -100,7 +101,9 @@ for _kind, _lengths in _RUNTS.items():
     for _length in _lengths:
         sequences.add(
             f"{_kind}-cut-to-{_length}-bytes-after-its-like",
-            f"{_length} bytes of a superpacket, and behind them in the buffer the rest of an equal one: not its own.",
+            f"A superpacket cut off after byte {_length}, followed in the buffer by the rest of an earlier one, which "
+            "is "
+            "not its own.",
             _after(_cut(_shape, _length), _shape.superpacket()),
             flags=("StaleBytes", "Truncated"),
             requires=_shape.requires,
@@ -110,21 +113,21 @@ for _kind, _lengths in _RUNTS.items():
 for _length in (30, 39):
     sequences.add(
         f"tcp6-of-{_length}-bytes-with-csum-start-zero",
-        "A runt whose csum_start fits it, and in the buffer behind it the rest of an IPv6 packet. A reader that looks "
-        "for addresses before it looks at the length finds those of somebody else.",
+        "A runt whose csum_start fits it, followed in the buffer by the rest of an IPv6 packet. A reader that looks "
+        "for addresses before it checks the length finds those of another packet.",
         _after(_TCP6.superpacket(csum_start=0)[: 10 + _length], _TCP6.superpacket()),
         flags=("StaleBytes", "Truncated"),
         requires=("gso.tcp6",),
         sibling=_TCP6.sibling,
         basis=(kernel("ipv6_gso_segment", "net/ipv6/ip6_offload.c"),),
-        kernels=(KernelRule({}, refused("EINVAL")),),  # for its hdr_len, before anybody looks at csum_start
+        kernels=(KernelRule({}, refused("EINVAL")),),  # for its hdr_len, before csum_start is checked
         importance="critical",
     )
 for _kind, _good in (("v4", _UDP4.single()), ("v6", _UDP6.single())):
     _shape = _UDP4 if _kind == "v4" else _UDP6
     sequences.add(
         f"single-{_kind}-without-its-checksum-field",
-        "A single packet that ends before its checksum field, and in the buffer behind it a field that would do.",
+        "A single packet that ends before its checksum field, followed in the buffer by the field of an earlier one.",
         _after(_good[: 10 + _shape.network + 7], _good),
         flags=("StaleBytes", "BadCsumFields"),
         requires=("csum.partial",),
@@ -137,7 +140,7 @@ for _name, _built in (
 ):
     sequences.add(
         f"single-of-{_name}",
-        "A runt with neither a type nor NEEDS_CSUM: a reader has nothing to do but to hand on what came, and no more.",
+        "A runt with neither a type nor NEEDS_CSUM: a reader only has to pass on what arrived, and no more.",
         _after(_built, _PLAIN),
         flags=("StaleBytes", "ChecksumUntouched"),
         level="may",
@@ -146,7 +149,7 @@ for _name, _built in (
     )
 sequences.add(
     "vnet-header-alone-after-a-packet",
-    "A vnet header of zeros and nothing behind it but what the last packet left in the buffer.",
+    "A vnet header of zeros, followed only by what the last packet left in the buffer: that is not its packet.",
     _after(bytes(10), _PLAIN),
     flags=("StaleBytes", "Truncated"),
     sibling="read/plain/icmp4",
@@ -154,14 +157,14 @@ sequences.add(
 )
 sequences.add(
     "nine-bytes-after-a-packet",
-    "A frame one byte short of a vnet header, and in the buffer behind it the rest of one.",
+    "A frame one byte short of a vnet header, followed in the buffer by the missing byte of an earlier one.",
     _after(_PLAIN[:9], _PLAIN),
     flags=("StaleBytes", "Truncated"),
     sibling="read/plain/icmp4",
 )
 sequences.add(
     "tcp6-runt-after-a-full-buffer-of-ones",
-    "20 bytes after a frame as large as a buffer, every bit set.",
+    "A packet of 20 bytes, after a frame that filled the whole buffer with ones: those are not part of it.",
     _after(_TCP6.superpacket()[: 10 + 20], b"\xff" * 65545),
     flags=("StaleBytes", "MaximumSize"),
     requires=("gso.tcp6",),
@@ -170,14 +173,14 @@ sequences.add(
 for _name, _length in (("odd", 21), ("even", 20)):
     sequences.add(
         f"single-{_name}-after-ones",
-        "A single packet whose checksum is completed over its own bytes: what is behind its end is not summed.",
+        "A single packet's checksum is completed over its own bytes: nothing past its end is summed.",
         _after(_UDP4.single(_length), b"\xff" * 200),
         flags=("StaleBytes", "OddLength"),
         requires=("csum.partial",),
     )
 sequences.add(
     "tcp4-odd-segments-after-ones",
-    "Segments of odd length, cut from a buffer in which everything was 0xFF.",
+    "Segments of odd length, cut from a buffer that was full of 0xFF.",
     _after(_TCP4.superpacket(31, gso_size=11), b"\xff" * 200),
     flags=("StaleBytes", "OddLength"),
     requires=("gso.tcp4",),
@@ -188,8 +191,8 @@ for _shape in (_UDP4, _UDP6):
     _whole = frame(packet_bytes(_shape.headers / Raw(payload(20))))
     sequences.add(
         f"single-v{_version}-shorter-than-its-ip-length",
-        "A packet that ends before its IP length says, and in the buffer behind it what would fill it up: it is handed "
-        "on as short as it came.",
+        "A packet shorter than its IP length says, followed in the buffer by the missing bytes: it is passed on as "
+        "short as it arrived.",
         _after(_whole[:-9], _whole),
         flags=("StaleBytes", "ChecksumUntouched"),
         sound=False,
@@ -205,18 +208,18 @@ for _shape in (_UDP4, _UDP6):
 for _shape in SHAPES:
     sequences.add(
         f"{_shape.name}-without-its-last-segment-after-its-like",
-        "A superpacket that ends before its IP length says, and in the buffer behind it the missing segment of an "
-        "equal one: it must not be sent a second time.",
+        "A superpacket shorter than its IP length says, followed in the buffer by the missing segment of an earlier "
+        "one, which must not be sent a second time.",
         _after(_shape.superpacket()[:-8], _shape.superpacket()),
         flags=("StaleBytes", "LengthMismatch"),
         requires=_shape.requires,
         kernels=_shape.kernels,
         sibling=_shape.sibling,
         level="should",
-        differs="the cutter does not look at the IP length and writes it anew",
+        differs="cutting does not check the IP length and rewrites it",
     )
 
-# State: each frame is cut for itself.
+# State: each frame is cut independently.
 
 _FULL = superpacket(
     ip4(options=[IPOption(b"\x01" * 40)]) / TCP(flags="A", options=[("NOP", None)] * 40), payload(200), gso_size=8
@@ -244,30 +247,40 @@ _STATE: dict[str, tuple[str, bytes, tuple[bytes, ...], str]] = {
         (_TCP6.superpacket(),),
         "Segments of 8 bytes, then of 300.",
     ),
-    "short-tail-after-whole": ("tcp4", _TCP4.superpacket(17), (_TCP4.superpacket(24),), "A tail of one byte."),
-    "whole-after-short-tail": ("tcp4", _TCP4.superpacket(24), (_TCP4.superpacket(17),), "The last tail was one byte."),
+    "short-tail-after-whole": (
+        "tcp4",
+        _TCP4.superpacket(17),
+        (_TCP4.superpacket(24),),
+        "A full last segment, then one of a byte.",
+    ),
+    "whole-after-short-tail": (
+        "tcp4",
+        _TCP4.superpacket(24),
+        (_TCP4.superpacket(17),),
+        "A last segment of one byte, then a full one.",
+    ),
     "short-headers-after-long": ("tcp4", _TCP4.superpacket(), (_FULL,), "Headers of 120 bytes, then of 40."),
     "long-headers-after-short": ("tcp4", _FULL, (_TCP4.superpacket(),), "Headers of 40 bytes, then of 120."),
     "no-options-after-timestamps": ("tcp6", _TCP6.superpacket(), (_STAMPED,), "TCP options, then none."),
     "no-extension-after-one": ("tcp6", _TCP6.superpacket(), (_EXTENDED,), "An extension header, then none."),
-    "ipv4-after-ipv6": ("tcp4", _TCP4.superpacket(), (_TCP6.superpacket(),), "The other IP version."),
-    "ipv6-after-ipv4": ("tcp6", _TCP6.superpacket(), (_TCP4.superpacket(),), "The other IP version."),
-    "udp-after-tcp": ("udp4", _UDP4.superpacket(), (_TCP4.superpacket(),), "The other protocol."),
-    "tcp-after-udp": ("tcp4", _TCP4.superpacket(), (_UDP4.superpacket(),), "The other protocol."),
-    "udp6-after-tcp6": ("udp6", _UDP6.superpacket(), (_TCP6.superpacket(),), "The other protocol."),
+    "ipv4-after-ipv6": ("tcp4", _TCP4.superpacket(), (_TCP6.superpacket(),), "IPv6, then IPv4."),
+    "ipv6-after-ipv4": ("tcp6", _TCP6.superpacket(), (_TCP4.superpacket(),), "IPv4, then IPv6."),
+    "udp-after-tcp": ("udp4", _UDP4.superpacket(), (_TCP4.superpacket(),), "TCP, then UDP."),
+    "tcp-after-udp": ("tcp4", _TCP4.superpacket(), (_UDP4.superpacket(),), "UDP, then TCP."),
+    "udp6-after-tcp6": ("udp6", _UDP6.superpacket(), (_TCP6.superpacket(),), "TCP over IPv6, then UDP."),
     "no-flags-after-all": ("tcp4", _TCP4.superpacket(), (_FLAGGED,), "CWR, FIN and PSH, then none of them."),
-    "flags-after-none": ("tcp4", _FLAGGED, (_TCP4.superpacket(),), "CWR, FIN and PSH after none of them."),
+    "flags-after-none": ("tcp4", _FLAGGED, (_TCP4.superpacket(),), "None of CWR, FIN and PSH, then all of them."),
     "the-same-twice": (
         "tcp4",
         _COUNTED,
         (_COUNTED,) * 2,
-        "The same frame three times: identification (DF is clear) and sequence numbers begin anew.",
+        "The same frame three times: identification (DF is clear) and sequence numbers start over.",
     ),
     "the-same-datagrams-twice": (
         "udp4",
         _COUNTED_UDP,
         (_COUNTED_UDP,),
-        "The same datagrams twice: identification (DF is clear) begins anew.",
+        "The same datagrams twice: the identification (DF is clear) starts over.",
     ),
     "without-needs-csum-after-with": (
         "tcp4",
@@ -281,24 +294,29 @@ _STATE: dict[str, tuple[str, bytes, tuple[bytes, ...], str]] = {
         (_TCP6.superpacket(**NO_CSUM),),
         "Without NEEDS_CSUM, then with it.",
     ),
-    "superpacket-after-a-single-packet": ("tcp4", _TCP4.superpacket(), (_PLAIN,), "A single packet, then this."),
+    "superpacket-after-a-single-packet": (
+        "tcp4",
+        _TCP4.superpacket(),
+        (_PLAIN,),
+        "A single packet, then a superpacket.",
+    ),
     "superpacket-after-a-completed-one": (
         "udp6",
         _UDP6.superpacket(),
         (_UDP6.single(),),
-        "A single packet with NEEDS_CSUM, then this.",
+        "A single packet with NEEDS_CSUM, then a superpacket.",
     ),
     "superpacket-after-a-full-buffer": (
         "tcp4",
         _TCP4.superpacket(),
         (frame(packet_bytes(ip4() / UDP() / Raw(bytes(65535 - 28)))),),
-        "A single packet of 65535 bytes, then this.",
+        "A single packet of 65535 bytes, then a superpacket.",
     ),
     "superpacket-after-one-segment": (
         "tcp6",
         _TCP6.superpacket(),
         (_TCP6.superpacket(8),),
-        "A type on one segment, then this.",
+        "A type on one segment, then a superpacket.",
     ),
 }
 
@@ -313,9 +331,9 @@ for _name, (_kind, _frame, _before, _about) in _STATE.items():
         kernels=_shape.kernels,
     )
 for _name, _earlier, _about in (
-    ("a-superpacket", _TCP4.superpacket(200), "After 25 segments one packet comes, and it is one."),
-    ("a-completed-one", _UDP4.single(), "After one that was completed, this is not: its checksum is wrong and stays."),
-    ("a-typed-one", _TCP4.superpacket(8), "After a type on one segment."),
+    ("a-superpacket", _TCP4.superpacket(200), "A single packet after 25 segments stays one packet."),
+    ("a-completed-one", _UDP4.single(), "A packet after one that was completed: its own wrong checksum stays."),
+    ("a-typed-one", _TCP4.superpacket(8), "A packet without a type after one with a type."),
 ):
     sequences.add(
         f"single-after-{_name}",

@@ -19,26 +19,29 @@ _PLAIN: dict[str, tuple[Packet, str]] = {
     "tcp6": (ip6() / TCP(flags="A") / Raw(payload(20)), "A complete TCP packet over IPv6."),
     "udp4": (ip4() / UDP() / Raw(payload(20)), "A complete UDP packet."),
     "udp4-without-checksum": (ip4() / UDP(chksum=0) / Raw(payload(20)), "UDP over IPv4 may go without a checksum."),
-    "icmp4": (ip4() / ICMP() / Raw(payload(20)), "Another protocol."),
-    "icmp6": (ip6() / ICMPv6EchoRequest(data=payload(20)), "Another protocol over IPv6."),
+    "icmp4": (ip4() / ICMP() / Raw(payload(20)), "An ICMP packet."),
+    "icmp6": (ip6() / ICMPv6EchoRequest(data=payload(20)), "An ICMPv6 packet."),
     "tcp4-wrong-checksum": (
         ip4() / TCP(flags="A", chksum=0x1234) / Raw(payload(20)),
         "A wrong checksum stays as it is.",
     ),
-    "udp6-zero-checksum": (ip6() / UDP(chksum=0) / Raw(payload(20)), "Illegal, and still not the reader's to mend."),
+    "udp6-zero-checksum": (
+        ip6() / UDP(chksum=0) / Raw(payload(20)),
+        "A UDP checksum of zero is illegal over IPv6, but not for the reader to repair.",
+    ),
     "fragment4": (ip4(flags="MF", frag=0) / UDP() / Raw(payload(24)), "A first fragment."),
     "fragment4-later": (ip4(flags=0, frag=3, proto=17) / Raw(payload(24)), "A later fragment has no ports."),
     "fragment6": (
         ip6() / IPv6ExtHdrFragment(offset=0, m=1, id=7) / UDP(len=48) / Raw(payload(24)),
         "An IPv6 fragment.",
     ),
-    "pure-ack": (ip4() / TCP(flags="A"), "No payload at all."),
+    "pure-ack": (ip4() / TCP(flags="A"), "A TCP packet without payload."),
 }
 
 for _name, (_packet, _about) in _PLAIN.items():
     plain_topic.add(
         _name,
-        f"{_about} Without NEEDS_CSUM and type not a byte is touched.",
+        f"{_about} Without NEEDS_CSUM and a type, not a byte is touched.",
         frame(packet_bytes(_packet)),
         flags=("ChecksumUntouched",),
         sound=False,
@@ -46,7 +49,7 @@ for _name, (_packet, _about) in _PLAIN.items():
 
 plain_topic.add(
     "largest",
-    "A single packet of 65535 bytes.",
+    "A single packet of 65535 bytes is passed on whole.",
     frame(packet_bytes(ip4() / UDP() / Raw(payload(65535 - 28)))),
     flags=("MaximumSize",),
 )
@@ -59,21 +62,21 @@ for _name, _header, _layer in (
 ):
     csum.add(
         f"{_name}-even",
-        "A local socket's packet: the checksum is completed from the partial.",
+        "A packet from a local socket: the checksum is completed from the partial.",
         plain(_header / _layer, payload(20)),
         flags=("ChecksumCompleted",),
         importance="critical",
     )
     csum.add(
         f"{_name}-odd",
-        "The same with an odd number of bytes: the last one is the high half of a word.",
+        "A packet with a partial and an odd number of bytes: the last one is the high half of a word.",
         plain(_header / _layer, payload(21)),
         flags=("ChecksumCompleted", "OddLength"),
         importance="critical",
     )
     csum.add(
         f"{_name}-without-payload",
-        "The same without payload.",
+        "A packet with a partial and no payload: the checksum is completed all the same.",
         plain(_header / _layer, b""),
         flags=("ChecksumCompleted",),
     )
@@ -94,7 +97,7 @@ for _name, _header, _layer, _kind in (
 ):
     csum.add(
         f"{_name}-sum-that-folds-to-zero",
-        "The completed checksum is zero and stored as 0xFFFF: UDP must, TCP may; Linux does it for both here.",
+        "The completed checksum is zero and is stored as 0xFFFF: UDP must, TCP may, and Linux does so for both here.",
         plain(_header / _layer, _zero_sum_data(_header / _layer, _kind)),
         flags=("ZeroChecksum",),
         basis=(rfc(768, "Fields"),),
@@ -104,14 +107,14 @@ for _name, _header, _layer, _kind in (
 _partial = plain(ip4() / UDP(), payload(20))
 csum.add(
     "wrong-partial",
-    "A wrong partial gives a wrong checksum: nobody computes it anew.",
+    "A wrong partial gives a wrong checksum: it is never recomputed.",
     _partial[:36] + bytes((_partial[36] ^ 0x40,)) + _partial[37:],
     flags=("WrongPartialCarried",),
     sound=False,
 )
 csum.add(
     "left-over-gso-size",
-    "Without a type gso_size means nothing. Linux 6.6.44 refused to be written this.",
+    "Without a type gso_size means nothing. Linux 6.6.44 refused this as a write.",
     plain(ip4() / UDP(), payload(20), gso_size=1200),
     flags=("SingleFragment", "ChecksumCompleted"),
     importance="medium",
@@ -137,7 +140,7 @@ for _name, _header, _layer, _kernels in _TYPED:
     for _case, _length in (("payload-equal-to-gso-size", 24), ("payload-below-gso-size", 9), ("no-payload", 0)):
         small.add(
             f"{_name}-{_case}",
-            "One packet after all: its checksum is completed, its flags stay.",
+            "This is just one packet: its checksum is completed, and its flags stay.",
             superpacket(_header / _layer, payload(_length), gso_size=24),
             flags=("SmallSuperpacket",),
             requires=(f"gso.{_name}",),
@@ -148,7 +151,7 @@ for _name, _header in (("tcp4", ip4()), ("tcp6", ip6())):
     small.add(
         f"{_name}-options-trap",
         "12 bytes of TCP options and a payload of gso_size: one segment. The kernel counts the options as payload when "
-        "it decides whether this is a superpacket, and not when it cuts.",
+        "it decides whether this is a superpacket, but not when it cuts.",
         superpacket(
             _header / TCP(flags="A", options=[("NOP", None), ("NOP", None), ("Timestamp", (1, 2))]),
             payload(24),

@@ -29,7 +29,7 @@ def tcp(**fields: object) -> Packet:
 _SIZES = {
     "two-segments": (16, 8, "Two whole segments."),
     "last-segment-of-one-byte": (17, 8, "The last segment has one byte."),
-    "one-byte-less-than-whole": (23, 8, "The last segment lacks one byte."),
+    "one-byte-less-than-whole": (23, 8, "The last segment is one byte short."),
     "odd-gso-size": (27, 9, "Segments of odd length: the last byte of each is the high half of a checksum word."),
     "odd-last-segment": (29, 10, "Only the last segment is odd."),
     "ethernet-sized": (4200, 1400, "Three segments of 1400 bytes, as a tunnel sees them all day."),
@@ -64,15 +64,19 @@ def five_hundred_segments() -> bytes:
     return superpacket(ip4() / tcp(), payload(4000), gso_size=8)
 
 
-# Flags. The superpacket is cut in three, so that each flag has a first, a middle and a last segment to stand on.
+# Flags. The superpacket is cut in three, so that there is a first, a middle and a last segment for each flag.
 
 _FLAGS = {
-    "psh-on-last-segment-only": ("PA", "PshOnLastOnly", "PSH means: deliver what came up to here."),
-    "fin-on-last-segment-only": ("FA", "FinOnLastOnly", "FIN ends the stream behind the last byte."),
-    "fin-and-psh-on-last-segment-only": ("FPA", "FinOnLastOnly", "FIN and PSH together."),
+    "psh-on-last-segment-only": ("PA", "PshOnLastOnly", "PSH means: deliver everything up to here."),
+    "fin-on-last-segment-only": ("FA", "FinOnLastOnly", "FIN ends the stream after its last byte."),
+    "fin-and-psh-on-last-segment-only": ("FPA", "FinOnLastOnly", "FIN and PSH go on the last segment together."),
     "ece-on-all-segments": ("EA", "FlagsCopied", "ECE is repeated until it is answered, so every segment has it."),
     "urg-on-all-segments": ("UA", "FlagsCopied", "URG and the urgent pointer are copied as they are."),
-    "syn-on-all-segments": ("SA", "FlagsCopied", "SYN is copied; nobody sends this, everybody must survive it."),
+    "syn-on-all-segments": (
+        "SA",
+        "FlagsCopied",
+        "SYN is copied; no stack sends this, but every reader must survive it.",
+    ),
     "rst-on-all-segments": ("RA", "FlagsCopied", "RST is copied."),
     "no-flags": ("", "FlagsCopied", "No flag at all, not even ACK."),
 }
@@ -90,7 +94,7 @@ for _name, (_bits, _flag, _about) in _FLAGS.items():
 for _topic, _ip, _type in ((tcp4, ip4(), 1), (tcp6, ip6(), 4)):
     _topic.add(
         "cwr-on-first-segment-only",
-        "CWR answers one ECE, so it stands on one segment, the first. The type carries the ECN qualifier.",
+        "CWR answers one ECE, so it is set on one segment, the first. The type carries the ECN qualifier.",
         superpacket(_ip / tcp(flags="CA"), payload(24), gso_size=8),
         flags=("CwrOnFirstOnly", "EcnQualifier"),
         basis=(rfc(3168, "6.1.2"), virtio("5.1.6.2")),
@@ -98,21 +102,21 @@ for _topic, _ip, _type in ((tcp4, ip4(), 1), (tcp6, ip6(), 4)):
     )
     _topic.add(
         "cwr-without-ecn-qualifier",
-        "CWR stands on the first segment only whether or not the type carries the ECN qualifier.",
+        "CWR is set on the first segment only, whether or not the type carries the ECN qualifier.",
         superpacket(_ip / tcp(flags="CA"), payload(24), gso_size=8, gso_type=_type),
         flags=("CwrOnFirstOnly",),
         basis=(rfc(3168, "6.1.2"),),
     )
     _topic.add(
         "ecn-qualifier-without-cwr",
-        "The qualifier without CWR breaks the sender's rule (V9). The cut takes CWR from the TCP header alone.",
+        "The qualifier without CWR breaks the sender's rule (V9). Cutting takes CWR from the TCP header alone.",
         superpacket(_ip / tcp(), payload(24), gso_size=8, gso_type=_type | 0x80),
         flags=("CwrOnFirstOnly",),
         importance="low",
     )
     _topic.add(
         "all-flags",
-        "Every flag and every reserved bit at once: CWR first only, FIN and PSH last only, the others everywhere.",
+        "Every flag and reserved bit: CWR on the first segment only, FIN and PSH on the last only, the others on all.",
         superpacket(_ip / tcp(flags=0x1FF, reserved=7, urgptr=3), payload(24), gso_size=8),
         flags=("FlagsCopied", "CwrOnFirstOnly", "FinOnLastOnly"),
         basis=(rfc(9293, "3.1"),),
@@ -166,11 +170,15 @@ for _topic, _ip in ((tcp4, ip4()), (tcp6, ip6())):
 
 _IPV4: dict[str, tuple[dict[str, object], str, str]] = {
     "identification-wraps": ({"id": 0xFFFF, "flags": 0}, "IdWrap", "The second segment's identification is zero."),
-    "identification-without-df": ({"id": 7, "flags": 0}, "IdIncrement", "DF clear: each segment needs its own."),
-    "identification-zero": ({"id": 0, "flags": 0}, "IdIncrement", "Zero is a number like any other."),
+    "identification-without-df": (
+        {"id": 7, "flags": 0},
+        "IdIncrement",
+        "DF clear: each segment needs its own identification.",
+    ),
+    "identification-zero": ({"id": 0, "flags": 0}, "IdIncrement", "Zero is an identification like any other."),
     "evil-bit": ({"flags": "evil+DF"}, "Ipv4Header", "The reserved bit is copied."),
     "tos": ({"tos": 0xB9}, "Ipv4Header", "DSCP and ECN are copied."),
-    "ttl-one": ({"ttl": 1}, "Ipv4Header", "TTL is copied; deciding about it is not the reader's affair."),
+    "ttl-one": ({"ttl": 1}, "Ipv4Header", "TTL is copied; acting on it is not up to the reader."),
 }
 
 for _name, (_fields, _flag, _about) in _IPV4.items():
@@ -184,7 +192,7 @@ for _name, (_fields, _flag, _about) in _IPV4.items():
 
 tcp4.add(
     "identification-with-df",
-    "DF set: the identification grows all the same. An atomic packet may carry any (RFC 6864, section 4.1).",
+    "The identification grows even with DF set; an atomic packet may carry any (RFC 6864, section 4.1).",
     superpacket(ip4(id=7) / tcp(), payload(24), gso_size=8),
     flags=("IdIncrement",),
     level="should",
@@ -194,7 +202,7 @@ tcp4.add(
 for _words in (1, 5, 10):
     tcp4.add(
         f"ip-options-of-{_words * 4}-bytes",
-        "IPv4 options are copied to every segment, and the transport header begins behind them.",
+        "IPv4 options are copied to every segment, and the transport header begins after them.",
         superpacket(ip4(options=[IPOption(b"\x01" * (_words * 4))]) / tcp(), payload(24), gso_size=8),
         flags=("Ipv4Header",),
         basis=(rfc(791, "3.1"),),
@@ -248,7 +256,7 @@ for _topic, _ip, _headers in ((tcp4, ip4(), 40), (tcp6, ip6(), 60)):
     ):
         _topic.add(
             f"hdr-len-{_name}",
-            "hdr_len says how much of the kernel's buffer is linear; the headers say how long the headers are.",
+            "hdr_len says how much of the kernel's buffer is linear; only the headers say how long they are.",
             superpacket(_ip / tcp(), payload(24), gso_size=8, hdr_len=_hdr_len),
             flags=("HdrLenIsAHint",),
             basis=(virtio("5.1.6.4"), kernel("virtio_net_hdr_from_skb", "include/linux/virtio_net.h")),
@@ -259,14 +267,14 @@ for _topic, _ip, _headers in ((tcp4, ip4(), 40), (tcp6, ip6(), 60)):
     for _name, _value in (("one-too-large", (_partial + 1) % 0xFFFF), ("zero", 0), ("all-ones", 0xFFFF)):
         _topic.add(
             f"partial-{_name}",
-            "The partial is adjusted, not computed anew: a wrong one stays wrong by the same amount in every segment.",
+            "The partial is adjusted, not recomputed: a wrong one stays wrong by the same amount in every segment.",
             _good[:_field] + _value.to_bytes(2, "big") + _good[_field + 2 :],
             flags=("WrongPartialCarried",),
             sound=False,
         )
     _topic.add(
         "without-needs-csum",
-        "Without NEEDS_CSUM the checksum field says nothing, and every segment's checksum is computed from nothing.",
+        "Without NEEDS_CSUM the checksum field means nothing, and every segment's checksum is computed from scratch.",
         frame(
             _good[10:_field] + b"\xbe\xef" + _good[_field + 2 :],
             gso_type=1 if _topic is tcp4 else 4,

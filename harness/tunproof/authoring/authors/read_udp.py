@@ -55,7 +55,7 @@ def _data_with_checksum_zero(headers: Packet, gso_size: int) -> bytes:
 for _topic, _ip in ((udp4, ip4()), (udp6, ip6())):
     _topic.add(
         "checksum-that-folds-to-zero",
-        "The first datagram's checksum comes out as zero, which would mean that there is none: it is sent as 0xFFFF.",
+        "The first datagram's checksum comes out as zero, which would mean no checksum: it is sent as 0xFFFF.",
         superpacket(_ip / udp(), _data_with_checksum_zero(_ip / udp(), 8), gso_size=8),
         flags=("ZeroChecksum",),
         basis=(rfc(768, "Fields"), bug("https://github.com/slackhq/nebula/pull/1823", "nebula")),
@@ -67,7 +67,7 @@ for _topic, _ip in ((udp4, ip4()), (udp6, ip6())):
     for _name, _value in (("one-too-large", (_partial + 1) % 0xFFFF), ("zero", 0)):
         _topic.add(
             f"partial-{_name}",
-            "The partial is adjusted, not computed anew, and a partial of zero is no missing checksum.",
+            "The partial is adjusted, not recomputed, and a partial of zero is not a missing checksum.",
             _good[:_field] + _value.to_bytes(2, "big") + _good[_field + 2 :],
             flags=("WrongPartialCarried",),
             sound=False,
@@ -99,7 +99,7 @@ for _name, _fields, _about in (
 
 udp4.add(
     "identification-grows-with-df",
-    "Identification grows with DF set, too; an atomic packet may carry any (RFC 6864, section 4.1).",
+    "The identification grows even with DF set; an atomic packet may carry any (RFC 6864, section 4.1).",
     superpacket(ip4(id=7) / udp(), payload(24), gso_size=8),
     flags=("IdIncrement",),
     basis=(kernel("inet_gso_segment", "net/ipv4/af_inet.c"),),

@@ -1,8 +1,8 @@
 """The vnet header of frames that are read, field by field; csum_start and csum_offset are in `read_vnet_csum`.
 
-A reader believes NEEDS_CSUM, the type, gso_size and where the checksum goes, as far as the headers of the packet agree.
-Everything else in the vnet header is a hint or a left-over. A kernel that is written the same frame sizes a buffer by
-hdr_len and has a use of its own for one gso_size; where that makes a difference the case says so.
+A reader trusts NEEDS_CSUM, the type, gso_size and where the checksum goes, as far as the headers of the packet agree.
+Everything else in the vnet header is a hint or a leftover. On a write the kernel sizes a buffer by hdr_len, and it
+reserves one gso_size for itself; where that makes a difference the case says so.
 """
 
 from scapy.layers.inet import TCP, UDP
@@ -58,7 +58,7 @@ for _name, _bits in _BITS.items():
 for _shape in (_TCP4, _TCP6):
     flags.add(
         f"{_shape.name}-all-other-bits-without-needs-csum",
-        "Every bit but NEEDS_CSUM: the checksums of the segments are computed from nothing.",
+        "Every bit but NEEDS_CSUM: the checksums of the segments are computed from scratch.",
         _shape.superpacket(flags=0xFE, csum_start=0, csum_offset=0),
         flags=("FlagBitsIgnored", "ChecksumComputed"),
         requires=_shape.requires,
@@ -67,7 +67,7 @@ for _shape in (_TCP4, _TCP6):
 for _shape in (_UDP4, _UDP6):
     flags.add(
         f"{_shape.name}-all-other-bits-without-needs-csum",
-        "UDP_L4 demands NEEDS_CSUM, and no other bit stands in for it.",
+        "UDP_L4 requires NEEDS_CSUM, and no other bit stands in for it.",
         _shape.superpacket(flags=0xFE),
         flags=("NeedsCsumMissing", "FlagBitsIgnored"),
         requires=_shape.requires,
@@ -78,47 +78,47 @@ for _shape in (_UDP4, _UDP6):
 for _shape in (_TCP4, _TCP6):
     flags.add(
         f"{_shape.name}-left-over-csum-fields",
-        "Without NEEDS_CSUM csum_start and csum_offset of a superpacket say nothing, however wild. Some kernels of "
-        "2024 compared a stale csum_offset and refused.",
+        "Without NEEDS_CSUM csum_start and csum_offset of a superpacket mean nothing, however wild. Some kernels of "
+        "2024 checked a stale csum_offset and refused the write.",
         _shape.superpacket(flags=0, csum_start=0xFFFF, csum_offset=6),
         flags=("LeftOverFields",),
         requires=_shape.requires,
     )
 flags.add(
     "single-left-over-csum-fields",
-    "Without NEEDS_CSUM csum_start and csum_offset of a single packet say nothing.",
+    "Without NEEDS_CSUM csum_start and csum_offset of a single packet mean nothing.",
     frame(packet_bytes(ip4() / UDP(chksum=0x1234) / Raw(payload(20))), csum_start=20, csum_offset=6),
     flags=("LeftOverFields", "ChecksumUntouched"),
     sound=False,
 )
 flags.add(
     "single-left-over-csum-fields-out-of-range",
-    "Without NEEDS_CSUM they are not checked either: a packet is not turned down for them.",
+    "Without NEEDS_CSUM csum_start and csum_offset are not even checked: no packet is rejected for them.",
     frame(packet_bytes(ip4() / UDP() / Raw(payload(20))), csum_start=0xFFFF, csum_offset=0xFFFF),
     flags=("LeftOverFields",),
 )
 
 
-# gso_type. The types that nobody defined are in vnet-faults.
+# gso_type. Undefined types are in vnet-faults.
 
 _QUALIFIED = {
     "acc-ecn": (0x11, "AccEcnQualifier", "TCPV4 with the bit that is proposed for Accurate ECN."),
     "acc-ecn-and-ecn": (0x91, "AccEcnQualifier", "TCPV4 with ECN and the bit that is proposed for Accurate ECN."),
-    "acc-ecn-alone": (0x10, "AccEcnQualifier", "The proposed bit qualifies a type; alone it is none."),
+    "acc-ecn-alone": (0x10, "AccEcnQualifier", "The proposed bit qualifies a type; alone it is not one."),
     "tunnel4": (0x21, "TunnelType", "TCPV4 inside UDP over IPv4: a vnet header of 10 bytes cannot say where."),
     "tunnel6": (0x41, "TunnelType", "TCPV4 inside UDP over IPv6: a vnet header of 10 bytes cannot say where."),
     "both-tunnels": (0x61, "TunnelType", "Both tunnel bits contradict each other."),
     "tunnel4-alone": (0x20, "TunnelType", "A tunnel bit without a type."),
-    "type-7": (0x07, "UnknownType", "A type between the defined ones: bits must not be looked at one by one."),
+    "type-7": (0x07, "UnknownType", "A type between the defined ones: bits must not be tested one by one."),
     "type-9": (0x09, "UnknownType", "TCPV4 with an undefined bit."),
     "type-64": (0x40, "TunnelType", "A tunnel bit without a type."),
-    "type-255": (0xFF, "UnknownType", "All bits."),
+    "type-255": (0xFF, "UnknownType", "All bits are set."),
 }
 
 for _name, (_type, _flag, _about) in _QUALIFIED.items():
     types.add(
         f"tcp4-{_name}",
-        f"{_about} The frame is turned down, never cut as plain TCP nor delivered whole.",
+        f"{_about} The frame is rejected, neither cut as plain TCP nor delivered whole.",
         superpacket(ip4() / TCP(flags="CA"), payload(24), gso_size=8, gso_type=_type),
         flags=(_flag,),
         requires=("gso.tcp4",),
@@ -132,7 +132,7 @@ for _name, _type, _flag in (
 ):
     types.add(
         f"udp4-{_name}",
-        "UDP_L4 with a bit that this header does not know: the frame is turned down.",
+        "UDP_L4 with a bit that is not defined for this header: the frame is rejected.",
         _UDP4.superpacket(gso_type=_type),
         flags=(_flag,),
         requires=("gso.udp4",),
@@ -140,7 +140,7 @@ for _name, _type, _flag in (
     )
 types.add(
     "udp6-ecn",
-    "The ECN qualifier belongs to TCP, over IPv6 as well.",
+    "The ECN qualifier is for TCP only, over IPv6 too: the frame is rejected.",
     _UDP6.superpacket(gso_type=0x85),
     flags=("EcnQualifier",),
     requires=("gso.udp6",),
@@ -148,18 +148,18 @@ types.add(
 )
 types.add(
     "udp4-ecn-on-udp-fragmentation",
-    "Type 3 with the ECN qualifier: readers are handed neither.",
+    "Type 3 with the ECN qualifier: readers never get either, so the frame is rejected.",
     superpacket(ip4() / UDP(), payload(40), gso_size=24, gso_type=0x83),
     flags=("EcnQualifier", "UdpFragmentation"),
     requires=("gso.udp4",),
     sibling=_UDP4.sibling,
     basis=(kernel("udp4_ufo_fragment", "net/ipv4/udp_offload.c"),),
-    differs="a kernel that is written to ignores the qualifier and fragments the packet itself",
+    differs="on a write the kernel ignores the qualifier and fragments the packet itself",
 )
 for _shape, _type, _version in ((_TCP6, 0x81, "4"), (_TCP4, 0x84, "6")):
     types.add(
         f"{_shape.name}-with-the-ecn-type-of-ipv{_version}",
-        "With the ECN qualifier the type still names an IP version, and it is the wrong one.",
+        "With the ECN qualifier the type still names an IP version, here the wrong one.",
         _shape.superpacket(gso_type=_type),
         flags=("EcnQualifier", "TypeMismatch"),
         requires=("gso.tcp4", "gso.tcp6"),
@@ -169,7 +169,7 @@ for _shape, _type, _version in ((_TCP6, 0x81, "4"), (_TCP4, 0x84, "6")):
     )
 types.add(
     "unknown-type-on-one-segment",
-    "A type that nobody defined, on a packet that fits one segment: the type is looked at first.",
+    "An undefined type on a packet that fits one segment: the type is checked first.",
     _TCP4.superpacket(8, gso_size=8, gso_type=2),
     flags=("UnknownType",),
     requires=("gso.tcp4",),
@@ -187,14 +187,14 @@ for _shape in SHAPES:
 
 # hdr_len. For TCP zero, one, some bytes too many and the whole packet are in tcp4 and tcp6.
 
-_PAST = "hdr_len never proves anything to a reader, but a kernel that is written to uses it to size a buffer"
+_PAST = "hdr_len proves nothing to a reader, but on a write the kernel uses it to size a buffer"
 
 for _shape in SHAPES:
     _shared = {"flags": ("HdrLenIsAHint",), "requires": _shape.requires, "kernels": _shape.kernels}
     for _name, _value, _about in (
         ("ip-header-alone", _shape.network, "hdr_len counts the IP header alone."),
-        ("one-short", _shape.length - 1, "hdr_len is one byte less than the headers have."),
-        ("one-more", _shape.length + 1, "hdr_len is one byte more than the headers have: odd, and into the payload."),
+        ("one-short", _shape.length - 1, "hdr_len is one byte less than the headers."),
+        ("one-more", _shape.length + 1, "hdr_len is one byte more than the headers: odd, and into the payload."),
     ):
         hdr_len.add(
             f"{_shape.name}-{_name}",
@@ -214,7 +214,7 @@ for _shape in SHAPES:
             continue  # vnet-faults has it
         hdr_len.add(
             f"{_shape.name}-{_name}",
-            "hdr_len is more than the packet has: to a reader a hint like any other.",
+            "hdr_len is more than the packet has: to a reader it is only a hint.",
             _shape.superpacket(hdr_len=_value),
             importance="medium",
             differs=_PAST,
@@ -225,7 +225,7 @@ for _shape in SHAPES:
 for _shape, _ip in ((_TCP4, ip4()), (_TCP6, ip6())):
     hdr_len.add(
         f"{_shape.name}-without-the-tcp-options",
-        "hdr_len leaves out 12 bytes of TCP options. They belong to every segment's header all the same.",
+        "hdr_len leaves out 12 bytes of TCP options, which still belong to every segment's header.",
         superpacket(_ip / TCP(flags="A", options=TIMESTAMPS), payload(60), gso_size=20, hdr_len=_shape.length),
         flags=("HdrLenIsAHint", "TcpOptions"),
         requires=_shape.requires,
@@ -260,7 +260,7 @@ for _name, _value in (("short", 27), ("exact", 28)):
     )
 hdr_len.add(
     "single-past-the-end-with-needs-csum",
-    "hdr_len past the end, and a checksum to complete: to a reader a hint like any other.",
+    "hdr_len past the end, and a checksum to complete: to a reader it is only a hint.",
     _UDP4.single(hdr_len=49),
     flags=("HdrLenIsAHint",),
     requires=("csum.partial",),
@@ -273,12 +273,12 @@ hdr_len.add(
 
 for _shape in SHAPES:
     _sizes = {
-        "below-header-length": (100, _shape.length - 1, "Segments shorter than their headers, as after a small MSS."),
+        "below-header-length": (100, _shape.length - 1, "Segments shorter than their headers, as with a small MSS."),
         "header-length": (100, _shape.length, "Segments as long as their headers."),
         "one-less-than-payload": (24, 23, "A second segment of one byte."),
-        "one-more-than-payload": (24, 25, "One packet after all: its checksum is completed."),
+        "one-more-than-payload": (24, 25, "The payload fits one packet: its checksum is completed."),
         "with-the-high-bit": (24, 0x8000, "0x8000 is large, not negative: one packet."),
-        "next-to-largest": (24, 0xFFFE, "65534 is a number like any other: one packet."),
+        "next-to-largest": (24, 0xFFFE, "65534 is a size like any other: one packet."),
     }
     for _name, (_length, _size, _about) in _sizes.items():
         gso_size.add(
@@ -291,12 +291,12 @@ for _shape in SHAPES:
         )
     gso_size.add(
         f"{_shape.name}-largest",
-        "65535 is more than the payload: to a reader one packet.",
+        "65535 is more than the payload: to a reader this is one packet.",
         _shape.superpacket(gso_size=0xFFFF),
         flags=("GsoByFrags", "WideGsoSize"),
         requires=_shape.requires,
         basis=(virtio("5.1.6.2"),),
-        differs="the kernel keeps 0xFFFF for itself (GSO_BY_FRAGS) and refuses it in a write, whatever the payload",
+        differs="the kernel reserves 0xFFFF for itself (GSO_BY_FRAGS) and refuses it on a write, whatever the payload",
     )
 
 _CLAMP = observed("Linux 6.1.192, 6.12.117, 7.2.12 and 7.3.4, booted")
@@ -330,7 +330,7 @@ gso_size.add(
 )
 gso_size.add(
     "single-left-over-largest-with-needs-csum",
-    "Without a type not even 0xFFFF means anything.",
+    "Without a type not even a gso_size of 0xFFFF means anything: one packet, and its checksum is completed.",
     _UDP4.single(gso_size=0xFFFF),
     flags=("LeftOverFields", "SingleFragment"),
     requires=("csum.partial",),

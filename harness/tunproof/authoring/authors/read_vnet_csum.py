@@ -1,7 +1,7 @@
-"""csum_start and csum_offset of frames that are read: on single packets, which trust them, and on superpackets.
+"""csum_start and csum_offset of frames that are read: on single packets, where they are trusted, and on superpackets.
 
-For a single packet they alone say where the checksum goes: ICMPv6 has a partial like TCP and UDP, and so has what is in
-a tunnel. A superpacket's headers say it too, and a reader turns down one in which the two do not agree.
+For a single packet they alone say where the checksum goes: ICMPv6 has a partial like TCP and UDP, and so do packets in
+a tunnel. A superpacket's headers say it too, and a reader rejects one in which the two do not agree.
 """
 
 from scapy.layers.inet import ICMP, TCP, UDP, IPOption
@@ -37,7 +37,7 @@ _TCP4, _TCP6, _UDP4, _UDP6 = SHAPES
 
 
 def _partial_at(packet: bytes, start: int, offset: int) -> bytes:
-    """Return the frame of a single packet whose checksum is asked for at `start` + `offset`."""
+    """Return the frame of a single packet whose checksum is requested at `start` + `offset`."""
     return frame(packet, flags=1, csum_start=start, csum_offset=offset)
 
 
@@ -92,15 +92,15 @@ _OTHERS: dict[str, tuple[bytes, str]] = {
     "inside-an-ip-tunnel": (_inside(ip4(proto=4)), "The inner UDP header of an IP tunnel has the partial."),
     "inside-a-udp-tunnel": (
         _inside(ip4() / UDP(dport=8472, chksum=0) / Raw(bytes.fromhex("0800000000002a00" + "02" * 12 + "0800"))),
-        "The inner UDP header behind VXLAN has the partial; the outer UDP goes without a checksum.",
+        "The inner UDP header behind VXLAN has the partial; the outer UDP has no checksum.",
     ),
     "behind-ipv6-options": (
         plain(ip6() / IPv6ExtHdrDestOpt(options=[PadN(optdata=b"\0\0\0\0")]) / UDP(), payload(20)),
-        "An extension header stands before UDP: csum_start is 48, not 40.",
+        "An extension header precedes UDP: csum_start is 48, not 40.",
     ),
     "behind-ipv4-options": (
         plain(ip4(options=[IPOption(b"\x01" * 4)]) / TCP(flags="A"), payload(20)),
-        "IPv4 options stand before TCP: csum_start is 24, not 20.",
+        "IPv4 options precede TCP: csum_start is 24, not 20.",
     ),
 }
 
@@ -115,7 +115,7 @@ for _name, (_frame, _about) in _OTHERS.items():
     )
 csum.add(
     "icmp6-sum-that-folds-to-zero",
-    "The completed checksum is zero and stored as 0xFFFF, for ICMPv6 as for UDP.",
+    "The completed checksum is zero and is stored as 0xFFFF, for ICMPv6 as for UDP.",
     _icmp6_zero(),
     flags=("ZeroChecksum", "CsumFieldsTrusted"),
 )
@@ -123,9 +123,9 @@ csum.add(
 _RAW = packet_bytes(ip4(proto=253) / Raw(payload(24)))  # RFC 3692: 253 is for experiments; 44 bytes
 
 _PLACES: dict[str, tuple[int, int, str]] = {
-    "field-first": (20, 0, "The checksum is the first thing that is summed."),
+    "field-first": (20, 0, "The checksum field is the first thing that is summed."),
     "field-last": (20, 22, "The checksum is the last two bytes of the packet."),
-    "start-odd": (21, 6, "csum_start is odd: words begin there, not at even bytes of the packet."),
+    "start-odd": (21, 6, "csum_start is odd: words are counted from there, not from even bytes of the packet."),
     "start-and-length-odd": (23, 1, "csum_start and csum_offset are odd, so the field is even."),
     "offset-odd": (20, 7, "csum_offset is odd: the checksum is stored across two words."),
     "last-word-alone": (42, 0, "Nothing is summed but the field itself."),
@@ -134,7 +134,7 @@ _PLACES: dict[str, tuple[int, int, str]] = {
 for _name, (_start, _offset, _about) in _PLACES.items():
     csum.add(
         f"other-protocol-{_name}",
-        f"{_about} Nobody knows the protocol, so nobody knows better.",
+        f"{_about} The protocol is unknown, so nothing else can say where the checksum goes.",
         _partial_at(_RAW, _start, _offset),
         flags=("CsumFieldsTrusted",),
         basis=(rfc(1071, "4.1"),),
@@ -148,7 +148,7 @@ csum.add(
 )
 csum.add(
     "all-one-bits",
-    "The sum of 0xFFFF words is 0xFFFF, its inverse zero, and that is stored as 0xFFFF.",
+    "The sum of 0xFFFF words is 0xFFFF and its inverse zero, which is stored as 0xFFFF.",
     _partial_at(packet_bytes(ip4(proto=253) / Raw(b"\xff" * 24)), 20, 6),
     flags=("ZeroChecksum", "CsumFieldsTrusted"),
 )
@@ -156,23 +156,23 @@ csum.add(
 _LENGTH = len(_UDP4.single()) - 10  # 48 bytes
 
 _OUTSIDE: dict[str, tuple[int, int, str]] = {
-    "field-one-past-the-end": (_LENGTH - 2, 1, "The second byte of the field lies behind the packet."),
-    "start-at-the-last-byte": (_LENGTH - 1, 0, "Only one byte of the field is there."),
-    "start-at-the-end": (_LENGTH, 0, "Nothing is left to be summed."),
-    "start-one-past-the-end": (_LENGTH + 1, 0, "Summing would start behind the packet."),
+    "field-one-past-the-end": (_LENGTH - 2, 1, "The second byte of the field is past the end of the packet."),
+    "start-at-the-last-byte": (_LENGTH - 1, 0, "Only one byte of the field is inside the packet."),
+    "start-at-the-end": (_LENGTH, 0, "csum_start is the end of the packet: nothing is left to sum."),
+    "start-one-past-the-end": (_LENGTH + 1, 0, "Summing would start past the end of the packet."),
     "start-largest": (0xFFFF, 0, "The largest csum_start."),
-    "offset-largest": (20, 0xFFFF, "The largest csum_offset; the sum wraps to 19."),
-    "offset-negative": (20, 0xFFF2, "-14 as a signed number: the field would be at byte 6, in front of csum_start."),
-    "both-largest": (0xFFFF, 0xFFFF, "Both are as large as can be."),
-    "wraps-to-zero": (0x8000, 0x8000, "The sum wraps to zero, where the IP header begins."),
-    "wraps-to-the-checksum": (0xFFF0, 0x2A, "The sum wraps to 26, which is just where the checksum is."),
-    "end-wraps": (0xFFFE, 0, "Only the two bytes of the field make it wrap."),
+    "offset-largest": (20, 0xFFFF, "The largest csum_offset; added to csum_start it wraps to 19."),
+    "offset-negative": (20, 0xFFF2, "csum_offset is -14 if signed: the field would be at byte 6, before csum_start."),
+    "both-largest": (0xFFFF, 0xFFFF, "csum_start and csum_offset both have their largest value."),
+    "wraps-to-zero": (0x8000, 0x8000, "csum_start plus csum_offset wraps to zero, where the IP header begins."),
+    "wraps-to-the-checksum": (0xFFF0, 0x2A, "csum_start plus csum_offset wraps to 26, exactly where the checksum is."),
+    "end-wraps": (0xFFFE, 0, "Only with the two bytes of the field does the sum wrap."),
 }
 
 for _name, (_start, _offset, _about) in _OUTSIDE.items():
     csum.add(
         f"fields-{_name}",
-        f"{_about} The frame is turned down, and nothing is written anywhere.",
+        f"{_about} The frame is rejected, and nothing is written anywhere.",
         _UDP4.single(csum_start=_start, csum_offset=_offset),
         flags=("CsumFieldsOverflow" if _start + _offset > 0xFFFD else "BadCsumFields",),
         sibling=CSUM_SIBLING,
@@ -180,14 +180,14 @@ for _name, (_start, _offset, _about) in _OUTSIDE.items():
     )
 csum.add(
     "tcp6-sum-that-folds-to-zero",
-    "The completed checksum is zero and stored as 0xFFFF, over IPv6 as over IPv4.",
+    "The completed checksum is zero and is stored as 0xFFFF, over IPv6 as over IPv4.",
     plain(_TCP6.headers, _zero_sum(_TCP6)),
     flags=("ZeroChecksum",),
 )
 for _shape in SHAPES:
     csum.add(
         f"{_shape.name}-typed-sum-that-folds-to-zero",
-        "A type, and one packet after all: its completed checksum is zero and stored as 0xFFFF.",
+        "A type on a single packet: its completed checksum is zero and is stored as 0xFFFF.",
         superpacket(_shape.headers, _zero_sum(_shape), gso_size=24),
         flags=("ZeroChecksum", "SmallSuperpacket"),
         requires=_shape.requires,
@@ -199,12 +199,12 @@ for _shape in SHAPES:
 
 
 def _ignored_by_old(good: bytes) -> tuple[KernelRule, ...]:
-    """Return rules for a csum_start that is at least the floor, and wrong: old kernels do not look at it."""
+    """Return rules for a csum_start that is at least the floor, and wrong: old kernels ignore it."""
     return by_trait("tso_csum_checked", yes=LOST, no=like(good))
 
 
 def _ignored_by_old_uso(good: bytes) -> tuple[KernelRule, ...]:
-    """Return the same rules for UDP, which some kernels do not take at all."""
+    """Return the same rules for UDP, which some kernels do not accept at all."""
     return (
         KernelRule({"uso": True, "tso_csum_checked": True}, LOST),
         KernelRule({"uso": True, "tso_csum_checked": False}, like(good)),
@@ -221,10 +221,10 @@ def _place(
     basis: Basis = _BOOTED,
     **vnet: int,
 ) -> None:
-    """Add a superpacket whose checksum is asked for in a place that its headers contradict."""
+    """Add a superpacket whose checksum is requested in a place that its headers contradict."""
     csum_gso.add(
         f"{shape.name}-{name}",
-        f"{about} The frame is turned down: to complete a checksum elsewhere would write over headers or payload.",
+        f"{about} The frame is rejected: completing a checksum elsewhere would overwrite headers or payload.",
         shape.superpacket(**vnet),
         flags=("BadCsumFields", "CsumStartAssumed") if "csum_start" in vnet else ("BadCsumFields",),
         requires=shape.requires,
@@ -255,25 +255,25 @@ for _shape in SHAPES:
     _place(
         _shape,
         "csum-offset-out-of-range",
-        "csum_offset lies behind the packet.",
+        "The last byte of the checksum field is past the end of the packet.",
         None,
         csum_offset=_shape.length + 24 - _shape.network - 1,
     )
     _place(
         _shape,
         "csum-offset-largest",
-        "The sum of both wraps to the byte before csum_start.",
+        "The sum of csum_start and csum_offset wraps to the byte before csum_start.",
         None,
         csum_offset=0xFFFF,
     )
     _place(
         _shape,
         "csum-start-at-the-end",
-        "Nothing is left to be summed.",
+        "csum_start is the end of the packet: nothing is left to sum.",
         None,
         csum_start=_shape.length + 24,
     )
-    _place(_shape, "csum-start-largest", "The sum of both wraps.", None, csum_start=0xFFFF)
+    _place(_shape, "csum-start-largest", "The sum of csum_start and csum_offset wraps.", None, csum_start=0xFFFF)
     if _shape is not _TCP4:  # vnet-faults has it
         _place(
             _shape,
@@ -299,13 +299,13 @@ for _shape, _headers, _sibling, _about in (
         _TCP4,
         _OPTIONS4,
         "read/tcp4/ip-options-of-4-bytes",
-        "IPv4 options stand before TCP, and csum_start is 20 as if they did not.",
+        "IPv4 options precede TCP, but csum_start is 20, as if there were none.",
     ),
     (
         _TCP6,
         _OPTIONS6,
         "read/ipv6/tcp-valid-with-extension",
-        "An extension header stands before TCP, and csum_start is 40 as if it did not.",
+        "An extension header precedes TCP, but csum_start is 40, as if there were none.",
     ),
 ):
     csum_gso.add(

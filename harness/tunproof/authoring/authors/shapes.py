@@ -37,7 +37,7 @@ class Shape:
         gso_type: the type that fits.
         network: length of the IP header.
         requires: the capability.
-        kernels: what kernels do where none differs for another reason.
+        kernels: what kernels do, unless some differ for another reason.
         sibling: a valid case of this kind.
     """
 
@@ -86,6 +86,6 @@ def patched(good: bytes, offset: int, value: bytes) -> bytes:
 
 
 def add_of_kind(topic: Topic, kind: str, name: str, about: str, built: bytes, **options: object) -> None:
-    """Add a case about a field that every kind of frame has; that of UDP superpackets rests on their own cut, too."""
+    """Add a case about a field that every kind of frame has; for UDP superpackets their own cut is a basis, too."""
     basis = (*cast("tuple[Basis, ...]", options.pop("basis", ())), *((_USO,) if kind == "udp" else ()))
     topic.add(f"{kind}-{name}", about, built, basis=basis, **options)  # type: ignore[arg-type]

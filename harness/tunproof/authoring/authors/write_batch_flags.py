@@ -12,21 +12,36 @@ TOPICS = tuple(_topics.values())
 Ideal = tuple[tuple[int, ...], ...]
 _COUNT: Final = 4
 
-# What a flag does to the joining of four packets when it stands on packet 0, 1 and 3.
+# How a flag on packet 0, 1 or 3 affects the joining of four packets.
 _ENDS: dict[int, Ideal] = {0: ((0,), (1, 2, 3)), 1: ((0, 1), (2, 3)), 3: ((0, 1, 2, 3),)}
 _BEGINS: dict[int, Ideal] = {0: ((0, 1, 2, 3),), 1: ((0,), (1, 2, 3)), 3: ((0, 1, 2), (3,))}
 _STANDS_ALONE: dict[int, Ideal] = {0: ((0,), (1, 2, 3)), 1: ((0,), (1,), (2, 3)), 3: ((0, 1, 2), (3,))}
 
 _FLAGS: dict[str, tuple[str, dict[int, Ideal], str, str]] = {
-    "psh": ("PA", _ENDS, "FlagMoved", "PSH ends a superpacket, whose last segment has it again; no other one has."),
-    "fin": ("FA", _ENDS, "FlagMoved", "FIN ends a superpacket, whose last segment has it again; no other one has."),
+    "psh": ("PA", _ENDS, "FlagMoved", "PSH ends a superpacket: its last segment has PSH again, and no other does."),
+    "fin": ("FA", _ENDS, "FlagMoved", "FIN ends a superpacket: its last segment has FIN again, and no other does."),
     "fin-psh": ("FPA", _ENDS, "FlagMoved", "FIN and PSH together end a superpacket."),
-    "cwr": ("CA", _BEGINS, "FlagMoved", "CWR comes back on the first segment only, so it may stand on a first only."),
-    "ece": ("EA", _STANDS_ALONE, "FlagMoved", "ECE on one packet is not on its neighbours: cutting would copy it."),
+    "cwr": (
+        "CA",
+        _BEGINS,
+        "FlagMoved",
+        "CWR comes back on the first segment only, so only a first packet may have it.",
+    ),
+    "ece": (
+        "EA",
+        _STANDS_ALONE,
+        "FlagMoved",
+        "ECE is on one packet, not on its neighbours: cutting would copy it to them.",
+    ),
     "no-ack": ("", _STANDS_ALONE, "FlagMoved", "Data without ACK is not joined to data with it."),
-    "syn": ("SA", _STANDS_ALONE, "ControlJoined", "A packet with SYN goes alone, whatever data it has."),
-    "rst": ("RA", _STANDS_ALONE, "ControlJoined", "A packet with RST goes alone, whatever data it has."),
-    "urg": ("UA", _STANDS_ALONE, "ControlJoined", "The urgent pointer counts from its own packet, which goes alone."),
+    "syn": ("SA", _STANDS_ALONE, "ControlJoined", "A packet with SYN goes out alone, whatever data it has."),
+    "rst": ("RA", _STANDS_ALONE, "ControlJoined", "A packet with RST goes out alone, whatever data it has."),
+    "urg": (
+        "UA",
+        _STANDS_ALONE,
+        "ControlJoined",
+        "The urgent pointer counts from its own packet, which goes out alone.",
+    ),
 }
 _PLACES = {0: "first", 1: "middle", 3: "last"}
 
@@ -45,15 +60,51 @@ for _kind, _topic in _topics.items():
                 importance="critical" if _name in {"psh", "fin", "cwr"} else "high",
             )
     for _name, _bits, _ideal, _flag, _about in (
-        ("psh", "PA", alone(_COUNT), "FlagMoved", "Each packet ends what it stands in."),
-        ("fin", "FA", alone(_COUNT), "FlagMoved", "Each packet ends what it stands in."),
-        ("cwr", "CA", alone(_COUNT), "FlagMoved", "Joined, all but the first would lose CWR."),
-        ("cwr-ece", "CEA", alone(_COUNT), "FlagMoved", "Joined, all but the first would lose CWR, and keep ECE."),
-        ("ece", "EA", ((0, 1, 2, 3),), "PacketsJoined", "ECE on all packets is copied to all segments."),
-        ("no-flags", "", ((0, 1, 2, 3),), "PacketsJoined", "No flag at all, on any of them: copied as well."),
-        ("syn", "SA", alone(_COUNT), "ControlJoined", "Cut, SYN would be on all; handed on whole, there is one."),
-        ("rst", "RA", alone(_COUNT), "ControlJoined", "Cut, RST would be on all; handed on whole, there is one."),
-        ("urg", "UA", alone(_COUNT), "ControlJoined", "Handed on whole, the pointers of all but the first are lost."),
+        ("psh", "PA", alone(_COUNT), "FlagMoved", "PSH on every packet: each ends a superpacket."),
+        ("fin", "FA", alone(_COUNT), "FlagMoved", "FIN on every packet: each ends a superpacket."),
+        ("cwr", "CA", alone(_COUNT), "FlagMoved", "CWR on every packet: joined, all but the first would lose it."),
+        (
+            "cwr-ece",
+            "CEA",
+            alone(_COUNT),
+            "FlagMoved",
+            "CWR and ECE on every packet: joined, all but the first would lose CWR.",
+        ),
+        (
+            "ece",
+            "EA",
+            ((0, 1, 2, 3),),
+            "PacketsJoined",
+            "ECE on every packet is copied to all segments, so they can be joined.",
+        ),
+        (
+            "no-flags",
+            "",
+            ((0, 1, 2, 3),),
+            "PacketsJoined",
+            "No flag on any packet: cutting adds none, so they can be joined.",
+        ),
+        (
+            "syn",
+            "SA",
+            alone(_COUNT),
+            "ControlJoined",
+            "SYN on every packet: a stack that gets a superpacket whole sees only one.",
+        ),
+        (
+            "rst",
+            "RA",
+            alone(_COUNT),
+            "ControlJoined",
+            "RST on every packet: a stack that gets a superpacket whole sees only one.",
+        ),
+        (
+            "urg",
+            "UA",
+            alone(_COUNT),
+            "ControlJoined",
+            "URG on every packet: a stack that gets a superpacket whole sees only the first pointer.",
+        ),
     ):
         _flow = Flow(KINDS[_kind])
         put(
@@ -85,7 +136,7 @@ for _kind, _topic in _topics.items():
         put(
             _topic,
             f"{_name}-ends-two-interleaved-flows",
-            f"{_about} two connections whose packets come in turn. A writer that finds the superpacket of a flow again "
+            f"{_about} two connections whose packets alternate. A writer that returns to the superpacket of a flow "
             "still joins the last packet to it, flag and all.",
             [_flow.packet(transport={"flags": _flags}) for _flags in ("A", "A", _bits) for _flow in _both],
             ideal=((0, 2, 4), (1, 3, 5)),
@@ -96,7 +147,7 @@ for _kind, _topic in _topics.items():
     put(
         _topic,
         "no-psh-where-a-short-tail-meets-older-data",
-        "Newer data that ends in a short packet, then the data before it. No packet has PSH, and none gets it.",
+        "Newer data that ends in a short packet, then the data before it. No packet has PSH, and none may gain it.",
         [_flow.packet(start=32), _flow.packet(9), _flow.packet(start=0), _flow.packet()],
         ideal=((0, 1), (2, 3)),
         flags=("PshInvented",),

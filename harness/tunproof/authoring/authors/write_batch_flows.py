@@ -44,17 +44,29 @@ _TURNS: dict[str, tuple[tuple[Packet, ...], str]] = {
         (KINDS["udp6"], ip6() / udp(sport=40002), ip6(dst="2001:db8:ffff::9") / udp()),
         "Three conversations, one of them with another host.",
     ),
-    "tcp4-other-source": ((KINDS["tcp4"], ip4(src="192.0.2.3") / tcp()), "Same ports, another source."),
-    "tcp6-other-source": ((KINDS["tcp6"], ip6(src="2001:db8::3") / tcp()), "Same ports, another source."),
-    "udp4-other-destination": ((KINDS["udp4"], ip4(dst="198.51.100.9") / udp()), "Same ports, another destination."),
-    "udp6-other-destination": ((KINDS["udp6"], ip6(dst="2001:db8::9") / udp()), "Same ports, another destination."),
+    "tcp4-other-source": (
+        (KINDS["tcp4"], ip4(src="192.0.2.3") / tcp()),
+        "Two flows with the same ports, from two sources.",
+    ),
+    "tcp6-other-source": (
+        (KINDS["tcp6"], ip6(src="2001:db8::3") / tcp()),
+        "Two flows with the same ports, from two sources.",
+    ),
+    "udp4-other-destination": (
+        (KINDS["udp4"], ip4(dst="198.51.100.9") / udp()),
+        "Two flows with the same ports, to two destinations.",
+    ),
+    "udp6-other-destination": (
+        (KINDS["udp6"], ip6(dst="2001:db8::9") / udp()),
+        "Two flows with the same ports, to two destinations.",
+    ),
     "tcp4-swapped-ports": (
         (KINDS["tcp4"], ip4() / tcp(sport=443, dport=40000)),
-        "Source and destination port are exchanged, the addresses are not.",
+        "Two flows with source and destination port swapped, but not the addresses.",
     ),
     "udp6-swapped-ports": (
         (KINDS["udp6"], ip6() / udp(sport=40001, dport=40000)),
-        "Source and destination port are exchanged, the addresses are not.",
+        "Two flows with source and destination port swapped, but not the addresses.",
     ),
     "tcp4-both-directions": (
         (KINDS["tcp4"], ip4(**_BACK4) / tcp(sport=443, dport=40000)),
@@ -76,7 +88,7 @@ for _name, (_headers, _about) in _TURNS.items():
     put(
         flows,
         _name,
-        f"{_about} Their packets come in turn; each flow is joined by itself.",
+        f"{_about} Their packets alternate; each flow is joined separately.",
         _packets,
         ideal=_ideal,
         apart=((0, 1), (2, 3)),
@@ -88,7 +100,7 @@ _one, _other = Flow(KINDS["tcp4"]), Flow(ip4() / tcp(sport=40001), seed=31)
 put(
     flows,
     "bursts",
-    "Three packets of one connection, three of another, then three more of the first, which still continue.",
+    "Three packets of one connection, three of another, then three that still continue the first.",
     _one.packets(16, 16, 16) + _other.packets(16, 16, 16) + _one.packets(16, 16, 16),
     ideal=((0, 1, 2, 6, 7, 8), (3, 4, 5)),
     flags=("InterleavedNotJoined",),
@@ -97,7 +109,8 @@ put(
 put(
     flows,
     "other-flow-that-would-continue",
-    "The other connection's sequence number, identification and size are just what would come next.",
+    "The other connection's sequence number, identification and size are exactly what would come next; its port is "
+    "not.",
     [Flow(KINDS["tcp4"]).packet(), *Flow(ip4(id=0x1235) / tcp(sport=40001, seq=0x01020314)).packets(16, 16)],
     ideal=((0,), (1, 2)),
     apart=((0, 1),),
@@ -106,7 +119,7 @@ put(
 )
 
 for _version, _network, _joined in (("4", ip4, "tcp"), ("4", ip4, "udp"), ("6", ip6, "tcp"), ("6", ip6, "udp")):
-    # One of the two protocols grows with each packet, so only the other can be joined: one superpacket type a case.
+    # One of the two protocols grows with each packet, so only the other can be joined: one superpacket type per case.
     _tcp, _udp = Flow(_network() / tcp(dport=40001)), Flow(_network() / udp(), seed=31)
     _sizes = {"tcp": (16, 16, 16), "udp": (17, 18, 19)} if _joined == "tcp" else {"tcp": (17, 18, 19), "udp": (16,) * 3}
     _packets = []
@@ -136,7 +149,7 @@ for _kind, _back in (("tcp4", ip4(**_BACK4)), ("tcp6", ip6(**_BACK6))):
         flags=("InterleavedNotJoined", "PureAckOrder"),
     )
 
-# The UDP packets grow and the ICMP packets are of other hosts, so only TCP can be joined: one superpacket type a case.
+# The UDP packets grow and the ICMP packets are of other hosts, so only TCP is joined: one superpacket type per case.
 _tcp, _udp = Flow(KINDS["tcp4"]), Flow(KINDS["udp4"], seed=31)
 _packets = []
 for _number in range(43):
@@ -146,21 +159,21 @@ _packets.append(_tcp.packet(40))
 put(
     flows,
     "three-lanes-in-a-long-batch",
-    "TCP, UDP and ICMP in turn, 130 packets: what one of them does with memory that all share leaves the others whole.",
+    "TCP, UDP and ICMP in turn, 130 packets: however one of them uses shared memory, the others stay intact.",
     _packets,
     ideal=(tuple(range(0, 130, 3)), *((_number,) for _number in range(130) if _number % 3)),
     flags=("BatchStateLeaks", "InterleavedNotJoined"),
 )
 
-# What tells flows apart, and what does not belong to it.
+# What tells flows apart, and what does not.
 
 for _kind, _network in (("tcp4", ip4), ("tcp6", ip6)):
     _packets, _ideal = _interleaved(_network() / tcp(seq=0x01FFFFF0), _network() / tcp(sport=40001))
     put(
         flows,
         f"two-{_kind}-ports-sequence-past-16-mib",
-        "The sequence number of the first connection passes a multiple of 2**24 between two packets. A key that is a "
-        "byte longer than the ports has the sequence number's first byte in it, and finds another flow.",
+        "The sequence number of the first connection passes a multiple of 2**24 between two packets. A key one byte "
+        "too long includes the first byte of the sequence number, and finds another flow.",
         _packets,
         ideal=_ideal,
         apart=((0, 1), (2, 3)),
@@ -171,8 +184,8 @@ for _kind, _network in (("udp4", ip4), ("udp6", ip6)):
     put(
         flows,
         f"two-{_kind}-ports-length-past-256",
-        "The last datagram of each conversation is short, so that the high byte of its length is another. A key that "
-        "is a byte longer than the ports has that byte in it, and finds another flow.",
+        "The last datagram of each conversation is short, so the high byte of its length differs. A key one byte too "
+        "long includes that byte, and finds another flow.",
         [_flow.packet(_size) for _size in (300, 300, 100) for _flow in _made],
         ideal=((0, 2, 4), (1, 3, 5)),
         apart=((0, 1), (2, 3)),
@@ -185,8 +198,8 @@ for _kind, _headers in KINDS.items():
     put(
         flows,
         f"two-{_kind}-ports-high-byte",
-        "Two conversations between two hosts, whose source ports differ in the high byte only. Their packets come in "
-        "turn; each flow is joined by itself.",
+        "Two conversations between two hosts, whose source ports differ only in the high byte. Their packets "
+        "alternate; each flow is joined separately.",
         _packets,
         ideal=_ideal,
         apart=((0, 1), (2, 3)),
@@ -216,9 +229,9 @@ _SHAPES4: dict[str, tuple[Packet, str]] = {
     "middle-fragment": (ip4(flags="MF", frag=3, proto=6) / _DATA, "A fragment from the middle of a TCP packet."),
     "last-fragment": (ip4(flags=0, frag=6, proto=17) / _DATA, "The last fragment of a datagram."),
     "ah": (ip4(proto=51) / Raw(bytes.fromhex("060400000000000100000001") + bytes(12)) / tcp(), "AH before TCP."),
-    "esp": (ip4(proto=50) / _DATA, "An encrypted packet: what stands where ports would be are none."),
-    "sctp": (ip4(proto=132) / _DATA, "Another protocol with ports at the same place."),
-    "ipip": (ip4(proto=4) / ip4() / tcp() / _DATA, "A tunnelled packet, whose inner header is of this flow."),
+    "esp": (ip4(proto=50) / _DATA, "An encrypted packet: the bytes in the place of ports are not ports."),
+    "sctp": (ip4(proto=132) / _DATA, "Another protocol with ports in the same place."),
+    "ipip": (ip4(proto=4) / ip4() / tcp() / _DATA, "A tunnelled packet whose inner header belongs to this flow."),
 }
 _SHAPES6: dict[str, tuple[Packet, str]] = {
     "icmpv6": (ip6() / ICMPv6EchoRequest(data=b"ping"), "An ICMPv6 packet between the same hosts."),
@@ -228,8 +241,8 @@ _SHAPES6: dict[str, tuple[Packet, str]] = {
     ),
     "later-fragment": (ip6() / IPv6ExtHdrFragment(offset=4, id=9, nh=6) / _DATA, "The last fragment of a TCP packet."),
     "ah": (ip6(nh=51) / Raw(bytes.fromhex("060400000000000100000001") + bytes(12)) / tcp(), "AH before TCP."),
-    "esp": (ip6(nh=50) / _DATA, "An encrypted packet: what stands where ports would be are none."),
-    "no-next-header": (ip6(nh=59) / _DATA, "A packet without anything behind its header."),
+    "esp": (ip6(nh=50) / _DATA, "An encrypted packet: the bytes in the place of ports are not ports."),
+    "no-next-header": (ip6(nh=59) / _DATA, "A packet with nothing after its header."),
 }
 _FLOW_FLAGS = ("FlowOvertaken", "VnetHeaderMissing")
 for _kinds, _shapes in ((("tcp4", "udp4"), _SHAPES4), (("tcp6", "udp6"), _SHAPES6)):
@@ -284,13 +297,13 @@ _between(
     flags=("InterleavedNotJoined", "FragmentJoined"),
 )
 
-# Nothing, what is no IP at all, and what ends too early.
+# Empty items, packets that are not IP at all, and packets that end too early.
 
 for _kind in KINDS:
     _between(
         _kind,
         "empty",
-        "An empty item stands for no packet: nothing is written for it.",
+        "An empty item is not a packet: nothing is written for it.",
         b"",
         ideal=_UNSEEN,
         flags=("EmptyPayload",),
@@ -298,7 +311,8 @@ for _kind in KINDS:
     _between(
         _kind,
         "no-ip",
-        "A version nibble of 5: it may be refused or handed to the kernel, which refuses it; the others come out.",
+        "A version nibble of 5: the packet may be refused or passed to the kernel, which refuses it; the others come "
+        "out.",
         patched(Flow(KINDS[_kind]).packet(), 0, b"\x50"),
         ideal=_UNSEEN,
         flags=("UnknownVersion",),
@@ -308,7 +322,7 @@ for _kind, _first in (("tcp4", b"\x05"), ("udp4", b"\xf5"), ("tcp6", b"\xf0"), (
     _between(
         _kind,
         f"no-ip-{_first.hex()[0]}",
-        "A version nibble far from 4 and 6, before the addresses of this flow: it has nothing to do with the flow.",
+        "A version nibble far from 4 and 6, with the addresses of this flow: the packet is not part of the flow.",
         patched(Flow(KINDS[_kind]).packet(), 0, _first),
         ideal=_UNSEEN,
         flags=("UnknownVersion",),
@@ -316,7 +330,7 @@ for _kind, _first in (("tcp4", b"\x05"), ("udp4", b"\xf5"), ("tcp6", b"\xf0"), (
 _between(
     "tcp4",
     "ihl-of-six-in-twenty-bytes",
-    "A packet of 20 bytes that says its header has 24.",
+    "A packet of 20 bytes whose header claims 24.",
     patched(Flow(KINDS["tcp4"]).packet()[:20], 0, b"\x46"),
     ideal=_CLOSES,
     flags=("HeaderLength", "Truncated"),
@@ -329,7 +343,7 @@ for _kind, _lengths in _CUTS.items():
         _between(
             _kind,
             f"cut-off-after-{_length}",
-            f"A packet that ends after {_length} bytes. No byte of a packet before it may be taken for its own.",
+            f"A packet that ends after {_length} bytes. No byte of an earlier packet may be read as its own.",
             Flow(KINDS[_kind]).packet()[:_length],
             ideal=_CLOSES if _seen else _OVER,
             flags=("Truncated",),
@@ -355,7 +369,7 @@ for _kind, _offset, _value, _name in (
     _between(
         _kind,
         _name,
-        "A packet whose header says that it is shorter than a header, or longer than the packet.",
+        "A packet whose header claims to be shorter than any header can be, or longer than the packet.",
         patched(Flow(KINDS[_kind]).packet(), _offset, _value),
         ideal=_CLOSES,
         flags=("HeaderLength",),

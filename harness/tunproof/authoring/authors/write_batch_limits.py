@@ -20,12 +20,12 @@ def _runs(total: int, size: int) -> tuple[tuple[int, ...], ...]:
 for _kind in ("udp4", "udp6"):
     for _count in (64, 65, 127, 128, 129):
         if _kind == "udp6" and _count in (65, 127):
-            continue  # the count does not know the version of IP; its ends do for the other one
+            continue  # the count does not depend on the IP version; for the other one its ends suffice
         _ideal = _runs(_count, 128)
         put(
             limits,
             f"{_kind}-{_count}-datagrams",
-            "A UDP superpacket has at most 128 segments; kernels before 6.9 took 64, and a writer may stop there.",
+            "A UDP superpacket has at most 128 segments; kernels before 6.9 accepted 64, and a writer may stop there.",
             Flow(KINDS[_kind]).packets(*[8] * _count),
             ideal=_ideal,
             apart=borders(_ideal),
@@ -37,7 +37,7 @@ for _kind in ("udp4", "udp6"):
 put(
     limits,
     "tcp4-1022-packets",
-    "As many packets as one system call has room for, and one more: 1024 pieces of memory, headers included.",
+    "One packet more than one system call has room for: 1024 pieces of memory, headers included.",
     Flow(KINDS["tcp4"]).packets(*[8] * 1022),
     ideal=_runs(1022, 1021),
     flags=("IovecLimit",),
@@ -61,9 +61,9 @@ for _kind, _total in (("tcp4", 65535), ("tcp4", 65536), ("tcp6", 65536), ("udp4"
     put(
         limits,
         f"{_kind}-{_total}-bytes",
-        "Joined, these packets would have 65535 bytes, the most that a length field can say."
+        "Joined, these packets would have 65535 bytes, the most that a length field can hold."
         if _total == 65535
-        else "Joined, these packets would have 65536 bytes, one too many: the last one goes by itself.",
+        else "Joined, these packets would have 65536 bytes, one too many: the last one goes out alone.",
         Flow(KINDS[_kind]).packets(*[_size] * 4, _tail + _total - 65535),
         ideal=((0, 1, 2, 3, 4),) if _total == 65535 else ((0, 1, 2, 3), (4,)),
         apart=() if _total == 65535 else ((3, 4),),
@@ -73,7 +73,7 @@ for _kind, _total in (("tcp4", 65535), ("tcp4", 65536), ("tcp6", 65536), ("udp4"
 put(
     limits,
     "tcp4-largest-packet-between-small-ones",
-    "A packet of 65535 bytes in a flow of small ones, as a host without fragmentation limits may send it.",
+    "A packet of 65535 bytes in a flow of small ones, as a host without fragmentation limits may send.",
     Flow(KINDS["tcp4"]).packets(16, 16, 65495, 16, 16),
     ideal=((0, 1), (2, 3), (4,)),
     apart=((1, 2),),
@@ -83,7 +83,7 @@ put(
 put(
     limits,
     "tcp6-too-large-packet-between-small-ones",
-    "A packet of 65536 bytes is more than a superpacket may have: it is refused or handed on, and the others come out.",
+    "A packet of 65536 bytes is more than a superpacket may have: it is refused or passed on, and the others come out.",
     Flow(KINDS["tcp6"]).packets(16, 16, 65476, 16, 16),
     ideal=((0, 1), (3, 4)),
     apart=((1, 2), (2, 3)),
@@ -104,7 +104,7 @@ for _kind in KINDS:
         put(
             limits,
             f"{_kind}-payloads-of-{'-'.join(map(str, _sizes))}",
-            "Packets with fewer than 8 bytes of data go by themselves, but for one at the end: some kernels cut TCP no "
+            "Packets with fewer than 8 bytes of data go out alone, except for one at the end: some kernels cut TCP no "
             "smaller, whatever gso_size says.",
             Flow(KINDS[_kind]).packets(*_sizes),
             ideal=_ideal,
@@ -129,7 +129,7 @@ put(
 put(
     limits,
     "empty-items-around",
-    "Empty items first, between and last: the packets between them are joined as if the others were not there.",
+    "Empty items first and last: the packets between them are joined as if the empty ones were not there.",
     [b"", *Flow(KINDS["tcp6"]).packets(16, 16), b"", b""],
     ideal=((1, 2),),
     flags=("EmptyPayload",),
@@ -138,7 +138,7 @@ for _kind in KINDS:
     put(
         limits,
         f"{_kind}-one-packet",
-        "A batch of one packet: it goes out as it is, and as no superpacket.",
+        "A batch of one packet: it goes out as it is, not as a superpacket.",
         Flow(KINDS[_kind]).packets(16),
         ideal=alone(1),
         flags=("SmallSuperpacket",),

@@ -1,4 +1,4 @@
-"""Batches whose order of arrival tempts a writer: repeats, reordering, acknowledgments, ends of streams."""
+"""Batches whose order is tempting to change: retransmissions, reordering, acknowledgments, ends of streams."""
 
 from scapy.layers.inet6 import IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, PadN
 from scapy.packet import Raw
@@ -24,8 +24,8 @@ for _kind, _network in _NETWORKS.items():
     put(
         order,
         f"{_kind}-repeat-with-newer-timestamp",
-        "Newer data, then a repeat of older data with a newer timestamp. If the repeat goes first, the receiver "
-        "throws the other away for its old timestamp.",
+        "Newer data, then a retransmission of older data with a newer timestamp. If the retransmission goes first, the "
+        "receiver discards the newer data for its old timestamp.",
         [_flow.packet(start=64), _flow.packet(), *(_flow.packet(start=at, transport=_stamps(20)) for at in (0, 16))],
         ideal=((0, 1), (2, 3)),
         apart=((1, 2),),
@@ -37,7 +37,7 @@ for _kind, _network in _NETWORKS.items():
     put(
         order,
         f"{_kind}-repeat-that-fills-the-gap",
-        "Data with a gap, then the missing packet with a newer timestamp: it would fit between them, and comes last.",
+        "Data with a gap, then the missing packet with a newer timestamp: it would fit into the gap, but comes last.",
         [_flow.packet(), _flow.packet(start=32), _flow.packet(start=16, transport=_stamps(20))],
         ideal=alone(3),
         apart=((0, 1), (1, 2)),
@@ -49,7 +49,7 @@ for _kind, _network in _NETWORKS.items():
     put(
         order,
         f"{_kind}-repeat-in-the-middle",
-        "The second packet is sent again behind the third, and the fourth follows.",
+        "The second packet is sent again after the third, and the fourth follows: they leave in that order.",
         [_flow.packet(), _flow.packet(), _flow.packet(), _flow.packet(start=16), _flow.packet(start=48)],
         ideal=((0, 1, 2), (3,), (4,)),
         apart=((2, 3), (3, 4)),
@@ -59,7 +59,7 @@ for _kind, _network in _NETWORKS.items():
     put(
         order,
         f"{_kind}-two-exchanged",
-        "The network exchanged two packets. A writer does not put them right again: it cannot know.",
+        "The network swapped two packets. A writer does not swap them back: it cannot know.",
         [_flow.packet(), *(_flow.packet(start=at) for at in (32, 16, 48))],
         ideal=alone(4),
         apart=((0, 1), (1, 2)),
@@ -69,7 +69,7 @@ for _kind, _network in _NETWORKS.items():
     put(
         order,
         f"{_kind}-descending",
-        "Every packet is the one before the last one's. Sorted they would be one superpacket; they stay as they came.",
+        "The packets arrive in reverse order. Sorted, they would be one superpacket; they stay as they came.",
         [_flow.packet(start=at) for at in (48, 32, 16, 0)],
         ideal=alone(4),
         flags=("RetransmissionSorted",),
@@ -78,8 +78,8 @@ for _kind, _network in _NETWORKS.items():
     put(
         order,
         f"{_kind}-pure-ack-between-data",
-        "A pure acknowledgment between data comes out once, and the data in its order. That the acknowledgment keeps "
-        "its place is good manners.",
+        "A pure acknowledgment between data comes out once, and the data in order. The acknowledgment should keep its "
+        "place.",
         [_flow.packet(), _flow.packet(0), _flow.packet()],
         ideal=alone(3),
         flags=("PureAckOrder",),
@@ -91,7 +91,8 @@ for _kind, _network in _NETWORKS.items():
     put(
         order,
         f"{_kind}-duplicate-acks",
-        "Three equal acknowledgments ask for a repeat. Each of them comes out: as one they ask for nothing.",
+        "Three equal acknowledgments request a retransmission. Each of them comes out: merged into one they request "
+        "nothing.",
         [_first, _ack, _ack, _ack, _flow.packet()],
         ideal=alone(5),
         flags=("PureAckOrder",),
@@ -101,7 +102,7 @@ for _kind, _network in _NETWORKS.items():
     put(
         order,
         f"{_kind}-acks-only",
-        "Acknowledgments without data, each one further. None is joined, and none left out.",
+        "Acknowledgments without data, each further than the last. None is joined, and none is left out.",
         [_flow.packet(0, transport={"ack": 0x0A0B0C0D + 1000 * number}) for number in range(3)],
         ideal=alone(3),
         flags=("PureAckOrder",),
@@ -111,7 +112,7 @@ for _kind, _network in _NETWORKS.items():
     put(
         order,
         f"{_kind}-fin-without-data-behind-data",
-        "The end of the stream comes behind its last data, not before.",
+        "The end of the stream comes after its last data, not before.",
         [*_flow.packets(16, 16), _flow.packet(0, transport={"flags": "FA"})],
         ideal=((0, 1), (2,)),
         flags=("FlowOvertaken",),
@@ -122,7 +123,7 @@ for _kind, _network in _NETWORKS.items():
     put(
         order,
         f"{_kind}-rst-behind-data",
-        "A reset without data behind data: if it passes it, the data is never read.",
+        "A reset without data after data: if it overtakes, the data is never read.",
         [*_flow.packets(16, 16), _flow.packet(0, transport={"flags": "R", "ack": 0, "window": 0})],
         ideal=((0, 1), (2,)),
         flags=("FlowOvertaken", "ControlJoined"),
@@ -147,7 +148,7 @@ for _kind, _network in _NETWORKS.items():
     put(
         order,
         f"{_kind}-ports-used-again",
-        "A connection ends and another begins on the same ports: nothing of the second passes the end of the first.",
+        "A connection ends and another begins on the same ports: nothing of the second overtakes the end of the first.",
         [*_end, _again.packet(0, transport={"flags": "S", "ack": 0}), _again.packet(start=1), _again.packet()],
         ideal=((0, 1), (2,), (3,), (4, 5)),
         apart=((1, 4),),
@@ -165,7 +166,7 @@ for _kind, _sizes, _ideal in (
     put(
         order,
         f"{_kind}-sizes-alternate-{'up' if _sizes[0] < _sizes[1] else 'down'}",
-        "Datagrams of two sizes in turn. Collected by size more could be joined, in an order that nobody sent.",
+        "Datagrams of two sizes in turn. Grouped by size, more could be joined, but in an order that was never sent.",
         Flow(KINDS[_kind]).packets(*_sizes),
         ideal=_ideal,
         flags=("FlowOvertaken", "UnequalSizesJoined"),
@@ -209,7 +210,7 @@ _plain, _extended = Flow(KINDS["tcp6"]), Flow(ip6() / IPv6ExtHdrDestOpt(options=
 put(
     order,
     "tcp6-extension-headers-then-none",
-    "The first half of the data has an extension header, the second none. Both halves are joined, in their order.",
+    "The first half of the data has an extension header, the second has none. Each half is joined, and order is kept.",
     [*_extended.packets(16, 16), _plain.packet(start=32), _plain.packet()],
     ideal=((0, 1), (2, 3)),
     apart=((1, 2),),
@@ -218,12 +219,12 @@ put(
 )
 for _name, _about, _fields in (
     ("first", "offset 0, more to follow: the bit is 0x20 of byte 6, not 0x80", {"flags": "MF"}),
-    ("later", "the same offset of 2048 bytes, which only byte 6 says", {"flags": 0, "frag": 0x100}),
+    ("later", "the same offset of 2048 bytes, which only byte 6 shows", {"flags": 0, "frag": 0x100}),
 ):
     put(
         order,
         f"tcp4-two-{_name}-fragments",
-        f"Two fragments ({_about}) whose bytes look like segments that follow each other: not to be joined.",
+        f"Two fragments ({_about}) whose bytes look like consecutive segments: they must not be joined.",
         [
             whole(ip4(id=9 + _index, **_fields) / tcp(seq=1000 + 16 * _index) / Raw(payload(16, seed=_index)))
             for _index in range(2)
@@ -237,7 +238,7 @@ _flow = Flow(KINDS["tcp4"])
 put(
     order,
     "tcp4-fragment-first",
-    "A fragment of a TCP packet, whose ports nobody can read, keeps its place before data of the same hosts.",
+    "A fragment of a TCP packet, whose ports cannot be read, keeps its place before data of the same hosts.",
     [whole(ip4(flags="MF", frag=3, proto=6) / _DATA), *_flow.packets(16, 16)],
     ideal=((0,), (1, 2)),
     apart=((0, 1),),

@@ -1,7 +1,7 @@
 """Batches in which two neighbours differ in exactly one field of the IP header.
 
 Four packets each: two, and two more that have another value. A writer that joins across the border gives the later ones
-the value of the first; one that gives up at the border joins nothing behind it.
+the value of the first; one that gives up at the border joins nothing after it.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from scapy.layers.inet import IPOption
 from scapy.layers.inet6 import IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, PadN
 from scapy.packet import Packet
 
-from tunproof.authoring.authors.batching import GRO, GRO_UDP, KINDS, alone, borders, put, tcp, udp
+from tunproof.authoring.authors.batching import GRO, GRO_UDP, KINDS, PAIRS_APART, alone, borders, put, tcp, udp
 from tunproof.authoring.draft import Topic, kernel, rfc
 from tunproof.packets.builder import Flow, ip4, ip6
 
@@ -33,12 +33,16 @@ def _border(kind: str, name: str, about: str, *flags: str, network: Fields) -> N
     flow = Flow(KINDS[kind])
     packets = flow.packets(16, 16) + [flow.packet(network=network) for _ in range(2)]
     basis = (GRO if "tcp" in kind else GRO_UDP,)
-    _put(kind, name, about, packets, ideal=_PAIRS, apart=((1, 2),), flags=flags, basis=basis)
+    _put(kind, name, f"{about} {PAIRS_APART}", packets, ideal=_PAIRS, apart=((1, 2),), flags=flags, basis=basis)
 
 
 for _kind in ("tcp4", "udp4"):
     _border(
-        _kind, "tos-dscp", "Packets of different DSCP have different rights.", "FieldNotCompared", network={"tos": 0xB8}
+        _kind,
+        "tos-dscp",
+        "Packets of different DSCP are treated differently.",
+        "FieldNotCompared",
+        network={"tos": 0xB8},
     )
     _border(
         _kind,
@@ -50,7 +54,7 @@ for _kind in ("tcp4", "udp4"):
     _border(
         _kind,
         "ttl",
-        "The later packets came another way and have another TTL.",
+        "The later packets came another way and have a different TTL.",
         "FieldNotCompared",
         network={"ttl": 63},
     )
@@ -64,15 +68,21 @@ for _kind in ("tcp4", "udp4"):
     _border(
         _kind,
         "reserved-bit",
-        "The reserved bit of the flags is copied by cutting, so it must be the same.",
+        "Cutting copies the reserved bit of the flags, so it must be the same.",
         "FieldNotCompared",
         network={"flags": "evil+DF"},
     )
-    _border(_kind, "source", "Another host sends with the same ports.", "FlowsMixed", network={"src": "192.0.2.3"})
+    _border(
+        _kind,
+        "source",
+        "The later packets come from another host, with the same ports.",
+        "FlowsMixed",
+        network={"src": "192.0.2.3"},
+    )
     _border(
         _kind,
         "destination",
-        "Another host is sent to, on the same ports.",
+        "The later packets go to another host, with the same ports.",
         "FlowsMixed",
         network={"dst": "198.51.100.4"},
     )
@@ -81,7 +91,7 @@ for _kind in ("tcp6", "udp6"):
     _border(
         _kind,
         "traffic-class-dscp",
-        "Packets of different DSCP: the traffic class is spread over the first two bytes.",
+        "Packets of different DSCP: the traffic class spans the first two bytes.",
         "FieldNotCompared",
         "Ipv6FieldOffsets",
         network={"tc": 0xB8},
@@ -89,7 +99,7 @@ for _kind in ("tcp6", "udp6"):
     _border(
         _kind,
         "traffic-class-low-half",
-        "Only the low half of the traffic class differs, which stands in the second byte: ECN and the end of DSCP.",
+        "Only the low half of the traffic class differs, which is in the second byte: ECN and the end of DSCP.",
         "FieldNotCompared",
         "Ipv6FieldOffsets",
         network={"tc": 0x03},
@@ -97,28 +107,40 @@ for _kind in ("tcp6", "udp6"):
     _border(
         _kind,
         "traffic-class-high-half",
-        "Only the high half of the traffic class differs, which stands beside the version.",
+        "Only the high half of the traffic class differs, which shares a byte with the version.",
         "FieldNotCompared",
         "Ipv6FieldOffsets",
         network={"tc": 0x80},
     )
-    _border(_kind, "flow-label", "The flow label chooses the path.", "FieldNotCompared", network={"fl": 0x00001})
+    _border(_kind, "flow-label", "The flow label can choose the path.", "FieldNotCompared", network={"fl": 0x00001})
     _border(
         _kind,
         "flow-label-high-bits",
-        "Its high bits share a byte with the traffic class.",
+        "The high bits of the flow label share a byte with the traffic class.",
         "FieldNotCompared",
         network={"fl": 0xF0000},
     )
-    _border(_kind, "hop-limit", "The later packets came another way.", "FieldNotCompared", network={"hlim": 63})
-    _border(_kind, "source", "The last byte of the source differs.", "FlowsMixed", network={"src": "2001:db8::3"})
     _border(
-        _kind, "source-prefix", "The first half of the source differs.", "FlowsMixed", network={"src": "2001:db8:1::1"}
+        _kind,
+        "hop-limit",
+        "The later packets came another way and have a different hop limit.",
+        "FieldNotCompared",
+        network={"hlim": 63},
+    )
+    _border(
+        _kind, "source", "The last byte of the source address differs.", "FlowsMixed", network={"src": "2001:db8::3"}
+    )
+    _border(
+        _kind,
+        "source-prefix",
+        "The first half of the source address differs.",
+        "FlowsMixed",
+        network={"src": "2001:db8:1::1"},
     )
     _border(
         _kind,
         "destination",
-        "The last byte of the destination differs.",
+        "The last byte of the destination address differs.",
         "FlowsMixed",
         network={"dst": "2001:db8:ffff::4"},
     )
@@ -137,7 +159,7 @@ def _identifications(
         _put(
             kind,
             f"identification-{name}{suffix}",
-            about + (" With DF set it means nothing, and a writer may give up the old one." if df else ""),
+            about + (" With DF set it means nothing, and a writer need not keep it." if df else ""),
             packets,
             ideal=ideal,
             apart=() if df else borders(ideal),
@@ -151,9 +173,9 @@ for _kind in ("tcp4", "udp4"):
     _identifications(
         _kind, "wraps", "The identification goes from 65535 to 0.", (0xFFFE, 0xFFFF, 0, 1), ((0, 1, 2, 3),)
     )
-    _identifications(_kind, "gap", _SAME_ID.format("a gap cannot be kept"), (7, 8, 10, 11), _PAIRS)
-    _identifications(_kind, "repeated", _SAME_ID.format("one that stands still cannot be kept"), (7, 7, 7), alone(3))
-    _identifications(_kind, "backwards", _SAME_ID.format("one that counts down cannot be kept"), (9, 8, 7), alone(3))
+    _identifications(_kind, "gap", _SAME_ID.format("a gap is lost"), (7, 8, 10, 11), _PAIRS)
+    _identifications(_kind, "repeated", _SAME_ID.format("a repeated one is lost"), (7, 7, 7), alone(3))
+    _identifications(_kind, "backwards", _SAME_ID.format("one that counts down is lost"), (9, 8, 7), alone(3))
     _identifications(
         _kind,
         "low-byte-wraps",
@@ -164,7 +186,7 @@ for _kind in ("tcp4", "udp4"):
     _identifications(
         _kind,
         "high-byte",
-        "Only the high byte of the identification is not the next.",
+        "The low byte of the identification continues, but the high byte does not.",
         (0x0107, 0x0208, 0x0209),
         ((0,), (1, 2)),
     )
@@ -177,7 +199,8 @@ def _one_other(kind: str, name: str, about: str, *flags: str, other: Packet) -> 
     third = {"id": 0x1236} if kind.endswith("4") else {}
     middle = Flow(other).packet(start=32, network=third)
     packets = [*first, middle, flow.packet(start=48), flow.packet()]
-    _put(kind, name, about, packets, ideal=((0, 1), (2,), (3, 4)), apart=((1, 2), (2, 3)), flags=flags)
+    stated = f"{about} That packet must not be joined with its neighbours."
+    _put(kind, name, stated, packets, ideal=((0, 1), (2,), (3, 4)), apart=((1, 2), (2, 3)), flags=flags)
 
 
 _NOPS = [IPOption(b"\x01" * 4)]
@@ -185,14 +208,14 @@ for _kind, _l4 in (("tcp4", tcp()), ("udp4", udp())):
     _one_other(
         _kind,
         "one-with-ip-options",
-        "One packet has IPv4 options.",
+        "One packet has IPv4 options, which the others lack.",
         "Ipv4OptionsLost",
         other=ip4(options=_NOPS) / _l4,
     )
     for _name, _about, _fields in (
         ("first", "offset 0, more fragments follow. The bit is 0x20 of byte 6.", {"flags": "MF+DF"}),
         ("last", "the offset is 16 bytes, and what looks like a header is data.", {"frag": 2}),
-        ("far-last", "the offset is 2048 bytes, which only byte 6 says.", {"frag": 0x100}),
+        ("far-last", "the offset is 2048 bytes, which only byte 6 shows.", {"frag": 0x100}),
     ):
         _one_other(
             _kind,
@@ -204,15 +227,15 @@ for _kind, _l4 in (("tcp4", tcp()), ("udp4", udp())):
     _one_other(
         _kind,
         "one-other-protocol",
-        "One packet has protocol 253, and bytes as of this flow.",
+        "One packet has protocol 253, but bytes like those of this flow.",
         "FlowsMixed",
         other=ip4(proto=253) / _l4,
     )
     _put(
         _kind,
         "all-with-same-ip-options",
-        "All packets have the same IPv4 options. Cutting copies them, so joining would be transparent; they come out "
-        "whole in any case.",
+        "All packets have the same IPv4 options. Cutting copies them, so joining would be transparent; joined or not, "
+        "they come out intact.",
         Flow(ip4(options=_NOPS) / _l4).packets(16, 16, 16),
         ideal=alone(3),
         flags=("Ipv4OptionsLost",),
@@ -222,7 +245,7 @@ for _kind, _l4 in (("tcp4", tcp()), ("udp4", udp())):
     _put(
         _kind,
         "ip-options-differ",
-        "Each packet has other IPv4 options.",
+        "Each packet has different IPv4 options: they must not be joined.",
         [_flow.packet(network={"options": [IPOption(bytes([1, 1, 1, end]))]}) for end in (1, 0)],
         ideal=alone(2),
         apart=((0, 1),),
@@ -249,7 +272,7 @@ for _kind, _l4 in (("tcp6", tcp()), ("udp6", udp())):
     _one_other(
         _kind,
         "one-with-fragment-header",
-        "One packet has a fragment header with offset 0 and no more to come (an atomic fragment): it stays as it is.",
+        "One packet has a fragment header with offset 0 and none to follow (an atomic fragment).",
         "FragmentJoined",
         other=ip6() / IPv6ExtHdrFragment(id=7) / _l4,
     )
@@ -265,7 +288,7 @@ for _kind, _l4 in (("tcp6", tcp()), ("udp6", udp())):
     _put(
         _kind,
         "extension-header-differs",
-        "The extension headers differ in one byte of an option.",
+        "The extension headers differ in one byte of an option: the packets must not be joined.",
         [_pads[0].packet(16), _pads[1].packet(16, start=16 if "tcp" in _kind else 0)],
         ideal=alone(2),
         apart=((0, 1),),

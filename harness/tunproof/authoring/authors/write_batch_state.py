@@ -23,7 +23,7 @@ for _kind, _headers in KINDS.items():
     put(
         after,
         f"{_kind}-flow-goes-on",
-        "The flow of the batch before goes on. What was written is gone: only these packets are joined.",
+        "The flow of the previous batch continues. What was written is gone: only these packets are joined.",
         before=[_flow.packets(16, 16)],
         packets=_flow.packets(16, 16),
         ideal=((0, 1),),
@@ -34,7 +34,7 @@ for _kind, _headers in KINDS.items():
     put(
         after,
         f"{_kind}-one-packet-goes-on",
-        "One packet that continues the batch before: it goes out now, by itself, and does not wait for more.",
+        "One packet that continues the previous batch: it goes out now, alone, and does not wait for more.",
         before=[_flow.packets(16, 16), _flow.packets(16)],
         packets=_flow.packets(16),
         ideal=alone(1),
@@ -53,7 +53,7 @@ for _kind, _headers in KINDS.items():
     put(
         after,
         f"{_kind}-larger-batch-before",
-        "The batch before had more and larger packets: of this one no more comes out than went in.",
+        "The previous batch had more and larger packets: no more comes out of this one than went in.",
         before=[Flow(_headers, seed=77).packets(*[200] * 12)],
         packets=Flow(_headers).packets(16, 16, 9),
         ideal=((0, 1, 2),),
@@ -73,19 +73,19 @@ for _kind, _headers in KINDS.items():
 _ORDINARY = Flow(KINDS["tcp4"], seed=5)
 _BAD_BEFORE: dict[str, tuple[list[bytes], str]] = {
     "byte": ([b"\x45"], "one byte, which no kernel delivers"),
-    "non-ip": ([b"\x50" + bytes(40)], "a packet that is no IP"),
+    "non-ip": ([b"\x50" + bytes(40)], "a packet that is not IP"),
     "empty": ([b""], "an empty item"),
     "cut-off": ([Flow(KINDS["tcp4"]).packet()[:30]], "a packet that is cut off"),
     "fragment": ([whole(ip4(flags="MF", proto=6) / Raw(payload(24)))], "the first fragment of a packet"),
     "wrong-checksum": ([patched(Flow(KINDS["tcp4"]).packet(), 36, b"\xab\xcd")], "a packet with a wrong checksum"),
-    "short-tail": (Flow(KINDS["tcp4"]).packets(16, 16, 3), "a superpacket that a short packet ended"),
+    "short-tail": (Flow(KINDS["tcp4"]).packets(16, 16, 3), "a superpacket ended by a short packet"),
     "reset": ([whole(ip4() / tcp(flags="R"))], "a reset of the connection"),
 }
 for _name, (_batch, _what) in _BAD_BEFORE.items():
     put(
         after,
         f"tcp4-{_name}-before",
-        f"The batch before held {_what}. This one is joined as if nothing had been.",
+        f"The previous batch held {_what}. This one is joined as if nothing had happened.",
         before=[_batch],
         packets=Flow(KINDS["tcp4"]).packets(16, 16, 16),
         ideal=((0, 1, 2),),
@@ -94,14 +94,14 @@ for _name, (_batch, _what) in _BAD_BEFORE.items():
 put(
     after,
     "many-batches-before",
-    "Many batches of one packet each, and then this one.",
+    "Many batches of one packet each, then this one: only its own packets come out.",
     before=[[_ORDINARY.packet()] for _ in range(40)],
     packets=_ORDINARY.packets(16, 16),
     ideal=((0, 1),),
     flags=_LEAKS,
 )
 
-# What lies around the packets is full of ones: a vnet header that nobody wrote would show.
+# The memory around the packets is full of ones: a vnet header that was never written would show.
 
 _STALE = ("StaleVnetHeader",)
 _SINGLE: dict[str, tuple[bytes, str]] = {
@@ -118,7 +118,7 @@ for _name, (_packet, _what) in _SINGLE.items():
     put(
         poison,
         _name,
-        f"{_what} goes out behind a vnet header that was written for it, whatever stood in its place.",
+        f"{_what} goes out behind a vnet header that was written for it, whatever was in its place.",
         [_packet],
         ideal=alone(1),
         poison=b"\xff",
@@ -129,7 +129,8 @@ for _kind, _headers in KINDS.items():
     put(
         poison,
         f"{_kind}-joined",
-        "Joined packets: each field of the vnet header is written, and nothing of what lay behind the packets is sent.",
+        "Joined packets: each field of the vnet header is written, and nothing that follows the packets in memory is "
+        "sent.",
         Flow(_headers).packets(16, 16, 9),
         ideal=((0, 1, 2),),
         poison=b"\xff",
@@ -140,7 +141,7 @@ for _kind, _headers in KINDS.items():
     put(
         poison,
         f"{_kind}-short-after-long",
-        "A single packet, shorter than the superpacket before it, in the same memory.",
+        "A single packet, shorter than the superpacket before it, in the same memory: nothing of that one shows.",
         before=[_flow.packets(200, 200, 200)],
         packets=_flow.packets(9),
         ideal=alone(1),

@@ -1,7 +1,7 @@
 """Batches with wrong checksums, without checksums, with checksums of zero, and with wrong lengths.
 
-A wrong checksum stops a good writer from joining: cut, the packet would have a right one. Writers that join it all the
-same are known; that is a policy, which reports name. A wrong length is none.
+A wrong checksum stops a good writer from joining: cut, the packet would have a right one. Writers that join it anyway
+are known; that is a policy, which reports name. Joining a wrong length is not.
 """
 
 import struct
@@ -54,8 +54,8 @@ for _kind in KINDS:
     put(
         checksums,
         f"{_kind}-two-wrong-then-two-right",
-        "Two packets with wrong checksums and two with right ones. To join all is a policy, to join none is allowed; "
-        "who joins the wrong ones only has the test the wrong way round.",
+        "Two packets with wrong checksums and two with right ones. Joining all is a policy, joining none is allowed; "
+        "an implementation that joins only the wrong ones has its test inverted.",
         [_off_by_one(packet, _FIELD[_kind]) if at < 2 else packet for at, packet in enumerate(_packets)],
         ideal=((0,), (1,), (2, 3)),
         flags=("ChecksumVerdictInverted",),
@@ -66,7 +66,7 @@ for _kind in KINDS:
     put(
         checksums,
         f"{_kind}-last-byte-damaged",
-        "Payloads of odd length, and the last byte of the second is damaged: the byte that a sum over words forgets.",
+        "Payloads of odd length, and the last byte of the second is damaged: the byte that a sum over words misses.",
         [_packets[0], patched(_packets[1], len(_packets[1]) - 1, bytes([_packets[1][-1] ^ 0x40])), _packets[2]],
         ideal=alone(3),
         flags=("ChecksumRepaired", "OddLength"),
@@ -75,7 +75,7 @@ for _kind in KINDS:
     put(
         checksums,
         f"{_kind}-damaged-then-repeated",
-        "A damaged packet, then the same one undamaged, then the next. Both of the first two come out, in this order.",
+        "A damaged packet, then the same one undamaged, then the next. Both of the first two come out, in that order.",
         [_off_by_one(_packets[0], _FIELD[_kind]), *_packets],
         ideal=((0,), (1, 2, 3)),
         flags=("ChecksumRepaired",),
@@ -85,8 +85,8 @@ for _kind in KINDS:
     put(
         checksums,
         f"{_kind}-wrong-checksum-and-stale-header",
-        "The packet that is not joined for its checksum had been looked at as the first of a superpacket. It goes out "
-        "behind a vnet header of zeros, whatever stood in the memory before it.",
+        "A packet that was to be the first of a superpacket is not joined, because of its checksum. It goes out behind "
+        "a vnet header of zeros, whatever was in the memory before it.",
         [_off_by_one(_packets[0], _FIELD[_kind]), *_packets[1:]],
         ideal=((0,), (1, 2)),
         poison=b"\xff",
@@ -101,7 +101,7 @@ for _kind in ("tcp4", "udp4"):
         put(
             checksums,
             f"{_kind}-wrong-ip-header-checksum-on-{_place}",
-            "A wrong IPv4 header checksum: who joins the packet gives a damaged header a right one.",
+            "A wrong IPv4 header checksum: joining the packet gives a damaged header a right one.",
             [_off_by_one(packet, 10) if at in _bad else packet for at, packet in enumerate(_packets)],
             ideal=_ideal,
             flags=("ChecksumRepaired",),
@@ -132,8 +132,8 @@ for _kind in ("tcp4", "tcp6"):
             put(
                 checksums,
                 f"{_kind}-zero-spelled-{_name}-on-{_place}",
-                "A TCP checksum of zero is right, spelled 0x0000 or 0xFFFF: the packet is joined, and comes out with "
-                "either.",
+                "A TCP checksum of zero is right whether spelled 0x0000 or 0xFFFF: the packet is joined, and comes out "
+                "with either.",
                 _packets,
                 ideal=((0, 1, 2),),
                 flags=("ZeroChecksum",),
@@ -145,7 +145,7 @@ for _kind in ("udp4", "udp6"):
         put(
             checksums,
             f"{_kind}-all-ones-on-{_place}",
-            "A UDP checksum that is computed as zero is sent as 0xFFFF. Joined and cut, it is 0xFFFF again, never 0.",
+            "A UDP checksum that computes to zero is sent as 0xFFFF. Joined and cut, it is 0xFFFF again, never 0.",
             [_summing_to_zero(_flow, _kind) if at == _at else _flow.packet() for at in range(3)],
             ideal=((0, 1, 2),),
             flags=("ZeroChecksum",),
@@ -161,7 +161,7 @@ for _kind in ("udp4", "udp6"):
         put(
             checksums,
             f"{_kind}-none-on-{_place}",
-            "UDP over IPv4 may go without a checksum, and comes out without one; who joins it sums it."
+            "UDP over IPv4 may go without a checksum, and comes out without one; joining would give it one."
             if _kind == "udp4"
             else "UDP over IPv6 without a checksum is illegal. Joined, it would become legal; it comes out as it is.",
             [patched(packet, _FIELD[_kind], b"\0\0") if at in _bad else packet for at, packet in enumerate(_packets)],
@@ -179,8 +179,8 @@ for _kind in ("udp4", "udp6"):
         put(
             checksums,
             f"{_kind}-none-that-sums-up-on-{_place}",
-            "A datagram without a checksum whose bytes sum up to a right one all the same. It has none: who only adds "
-            "up joins it, and the field becomes 0xFFFF.",
+            "A datagram without a checksum whose bytes happen to sum up to a right one. It still has none: a writer "
+            "that only checks the sum joins it, and the field becomes 0xFFFF.",
             _packets,
             ideal=_ideal,
             apart=() if _kind == "udp4" else borders(_ideal),
@@ -195,7 +195,8 @@ _CLOSES: Ideal = ((0, 1), (2,), (3, 4))
 
 def _wrong_length(kind: str, name: str, about: str, packet: bytes, rest: list[bytes]) -> None:
     packets = [*rest[:2], packet, *rest[2:]]
-    put(lengths, f"{kind}-{name}", about, packets, ideal=_CLOSES, apart=((1, 2), (2, 3)), flags=("LengthMismatch",))
+    stated = f"{about} The packet must not be joined with its neighbours."
+    put(lengths, f"{kind}-{name}", stated, packets, ideal=_CLOSES, apart=((1, 2), (2, 3)), flags=("LengthMismatch",))
 
 
 def _word(packet: bytes, offset: int, change: int) -> bytes:
@@ -213,7 +214,7 @@ def _ip_checksum_mended(packet: bytes) -> bytes:
 for _kind in KINDS:
     _offset = 2 if _kind.endswith("4") else 4
     for _name, _change, _about in (
-        ("ip-length-too-small", -4, "The IP length field is smaller than the packet: bytes behind the end are none."),
+        ("ip-length-too-small", -4, "The IP length field is smaller than the packet: the rest is not part of it."),
         ("ip-length-too-large", 4, "The IP length field is larger than the packet: bytes are missing."),
     ):
         _made = Flow(KINDS[_kind]).packets(16, 16, 16, 16, 16)
@@ -224,7 +225,7 @@ for _kind in KINDS:
     _wrong_length(
         _kind,
         "trailing-bytes",
-        "Four bytes behind the end of the packet, as a link with a minimum length adds them. They are no payload.",
+        "Four bytes after the end of the packet, as a link with a minimum length adds them. They are not payload.",
         _made[2] + b"\0\0\0\0",
         _made[:2] + _made[3:],
     )
@@ -232,7 +233,7 @@ for _kind in KINDS:
     _wrong_length(
         _kind,
         "trailing-bytes-to-full-size",
-        "A shorter packet with bytes behind its end that make it as long as its neighbours.",
+        "A shorter packet with bytes after its end that make it as long as its neighbours.",
         _made[2] + b"\0\0\0\0",
         _made[:2] + _made[3:],
     )

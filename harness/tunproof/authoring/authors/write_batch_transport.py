@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tunproof.authoring.authors.batching import CUT, GRO, GRO_UDP, KINDS, alone, borders, put, tcp
+from tunproof.authoring.authors.batching import CUT, GRO, GRO_UDP, KINDS, PAIRS_APART, alone, borders, put, tcp
 from tunproof.authoring.draft import Topic, rfc
 from tunproof.packets.builder import Flow, ip4, ip6
 
@@ -21,7 +21,7 @@ def _border(kind: str, name: str, about: str, flag: str, transport: Fields) -> N
     put(
         _topics[kind],
         name,
-        about,
+        f"{about} {PAIRS_APART}",
         packets,
         ideal=_PAIRS,
         apart=((1, 2),),
@@ -36,42 +36,53 @@ for _kind in KINDS:
     put(
         _topics[_kind],
         "same",
-        "Four packets that differ in nothing but what cutting makes: they go out as one.",
+        "Four packets that differ only in what cutting restores: they go out as one.",
         Flow(KINDS[_kind]).packets(16, 16, 16, 16),
         ideal=((0, 1, 2, 3),),
         flags=("PacketsJoined", "PartialOfJoined", *(("ExtraBytes",) if "udp" in _kind else ())),
         importance="critical",
     )
-    _border(_kind, "source-port", "Another program sends.", "FlowsMixed", {"sport": 40512})
-    _border(_kind, "source-port-low-byte", "The ports differ in their low byte only.", "FlowsMixed", {"sport": 40001})
-    _border(_kind, "destination-port", "Another program is sent to.", "FlowsMixed", {"dport": 50003})
+    _border(_kind, "source-port", "The source port differs: another program sends.", "FlowsMixed", {"sport": 40512})
+    _border(
+        _kind, "source-port-low-byte", "The source ports differ only in the low byte.", "FlowsMixed", {"sport": 40001}
+    )
+    _border(
+        _kind,
+        "destination-port",
+        "The destination port differs: another program receives.",
+        "FlowsMixed",
+        {"dport": 50003},
+    )
 
 # The TCP header.
 
 _STREAM = {
-    "sequence-gap-of-one": ((0, 16, 33, 49), "One byte is missing between the packets."),
-    "sequence-gap-of-one-segment": ((0, 16, 48, 64), "A whole packet is missing between them, as after a loss."),
+    "sequence-gap-of-one": ((0, 16, 33, 49), "One byte is missing between the second packet and the third."),
+    "sequence-gap-of-one-segment": ((0, 16, 48, 64), "A whole packet is missing after the second, as after a loss."),
     "sequence-overlap": ((0, 16, 31, 47), "The third packet begins with the last byte of the second."),
-    "sequence-backwards": ((32, 48, 0, 16), "Older data behind newer: the order in which it came is kept."),
-    "sequence-high-byte": ((0, 16, 32 + (1 << 24), 48 + (1 << 24)), "Only the highest byte of the sequence is off."),
+    "sequence-backwards": ((32, 48, 0, 16), "Older data after newer: the order of arrival is kept."),
+    "sequence-high-byte": (
+        (0, 16, 32 + (1 << 24), 48 + (1 << 24)),
+        "Only the high byte of the sequence number is off.",
+    ),
 }
 _FIELDS: dict[str, tuple[Fields, str]] = {
     "acknowledgment": ({"ack": 0x0A0B0C0E}, "The later packets acknowledge one byte more."),
-    "acknowledgment-high-byte": ({"ack": 0x0B0B0C0D}, "The acknowledgments differ in their highest byte only."),
+    "acknowledgment-high-byte": ({"ack": 0x0B0B0C0D}, "The acknowledgments differ only in the high byte."),
     "window": ({"window": 503}, "The later packets open the window by one."),
-    "window-closed": ({"window": 0}, "The later packets close the window: joined, the peer goes on sending."),
+    "window-closed": ({"window": 0}, "The later packets close the window: joined, the peer would keep sending."),
     "urgent-pointer": ({"urgptr": 5}, "An urgent pointer without URG is still a field that cutting copies."),
-    "reserved-bits": ({"reserved": 1}, "A reserved bit beside the data offset."),
-    "accurate-ecn-bit": ({"flags": "AN"}, "The bit beside the data offset that AccECN uses."),
+    "reserved-bits": ({"reserved": 1}, "A reserved bit next to the data offset differs."),
+    "accurate-ecn-bit": ({"flags": "AN"}, "The bit next to the data offset that AccECN uses differs."),
 }
 _STAMPS = [("NOP", None), ("NOP", None), ("Timestamp", (100, 50))]
 _OPTIONS: dict[str, tuple[list[object], str]] = {
-    "timestamp-value": ([*_STAMPS[:2], ("Timestamp", (101, 50))], "The clock of the sender went on."),
-    "timestamp-echo": ([*_STAMPS[:2], ("Timestamp", (100, 51))], "The echo of the peer's clock went on."),
+    "timestamp-value": ([*_STAMPS[:2], ("Timestamp", (101, 50))], "The sender's clock has moved on."),
+    "timestamp-echo": ([*_STAMPS[:2], ("Timestamp", (100, 51))], "The echo of the peer's clock has moved on."),
     "no-timestamp": ([], "The later packets have no options, so their payload begins elsewhere."),
-    "option-order": ([_STAMPS[2], *_STAMPS[:2]], "The same options in another order."),
-    "longer-options": ([*_STAMPS, *[("NOP", None)] * 4], "The later packets have four bytes of options more."),
-    "sack-added": ([*_STAMPS, *_STAMPS[:2], ("SAck", (1, 9))], "The later packets report a hole."),
+    "option-order": ([_STAMPS[2], *_STAMPS[:2]], "The later packets have the same options in another order."),
+    "longer-options": ([*_STAMPS, *[("NOP", None)] * 4], "The later packets have four more bytes of options."),
+    "sack-added": ([*_STAMPS, *_STAMPS[:2], ("SAck", (1, 9))], "The later packets report a gap."),
 }
 _SACK = [("NOP", None), ("NOP", None), ("SAck", (1, 9))]
 _NETWORKS = {"tcp4": ip4(), "tcp6": ip6()}
@@ -82,7 +93,7 @@ for _kind in _TCP_KINDS:
         put(
             _topics[_kind],
             _name,
-            _about,
+            f"{_about} {PAIRS_APART}",
             [_flow.packet(start=start) for start in _starts],
             ideal=_PAIRS,
             apart=((1, 2),),
@@ -94,7 +105,7 @@ for _kind in _TCP_KINDS:
         put(
             _topics[_kind],
             _name,
-            "The sequence number passes 2**32, and the packets continue each other all the same.",
+            "The sequence number passes 2**32, but the packets still continue each other.",
             Flow(_NETWORKS[_kind] / tcp(seq=_seq)).packets(16, 16, 16),
             ideal=((0, 1, 2),),
             flags=("SequenceWrap",),
@@ -107,7 +118,7 @@ for _kind in _TCP_KINDS:
         put(
             _topics[_kind],
             _name,
-            _about,
+            f"{_about} {PAIRS_APART}",
             _flow.packets(16, 16) + [_flow.packet(transport={"options": _options}) for _ in range(2)],
             ideal=_PAIRS,
             apart=((1, 2),),
@@ -119,7 +130,7 @@ for _kind in _TCP_KINDS:
     put(
         _topics[_kind],
         "sack-block",
-        "The SACK block of the later packets ends one byte later.",
+        f"The SACK block of the later packets ends one byte later. {PAIRS_APART}",
         _flow.packets(16, 16) + [_flow.packet(transport={"options": _moved}) for _ in range(2)],
         ideal=_PAIRS,
         apart=((1, 2),),
@@ -129,7 +140,7 @@ for _kind in _TCP_KINDS:
     put(
         _topics[_kind],
         "same-timestamps",
-        "Packets of one tick of the clock have the same timestamps, and are joined with them.",
+        "Packets of one clock tick have the same timestamps, and are joined.",
         Flow(_NETWORKS[_kind] / tcp(options=_STAMPS)).packets(16, 16, 16),
         ideal=((0, 1, 2),),
         flags=("PacketsJoined", "TcpOptions"),
@@ -139,7 +150,7 @@ for _kind in _TCP_KINDS:
     put(
         _topics[_kind],
         "same-forty-bytes-of-options",
-        "A data offset of 15: 60 bytes of header, and only behind them the payload.",
+        "A data offset of 15: 60 bytes of header, and the payload only after them.",
         Flow(_NETWORKS[_kind] / tcp(options=[("NOP", None)] * 40)).packets(48, 48, 5),
         ideal=((0, 1, 2),),
         flags=("TcpOptions",),
@@ -150,17 +161,25 @@ for _kind in _TCP_KINDS:
 
 _SIZES: dict[str, tuple[tuple[int, ...], tuple[tuple[int, ...], ...], str]] = {
     "short-tail": ((16, 16, 9), ((0, 1, 2),), "The last packet is shorter: it ends the superpacket."),
-    "tail-of-one-byte": ((16, 16, 1), ((0, 1, 2),), "The last packet has one byte."),
+    "tail-of-one-byte": ((16, 16, 1), ((0, 1, 2),), "The last packet has one byte: it ends the superpacket."),
     "behind-a-short-tail": (
         (16, 16, 9, 16, 16),
         ((0, 1, 2), (3, 4)),
-        "Behind a shorter packet nothing more can be joined; the next begins anew.",
+        "After a shorter packet nothing more can be joined; the next one begins a new superpacket.",
     ),
     "two-short-tails": ((16, 16, 9, 9), ((0, 1, 2), (3,)), "A second short packet cannot follow the first."),
-    "larger-second": ((16, 17, 17), ((0,), (1, 2)), "A larger packet begins anew: the size of the first is the size."),
-    "larger-third": ((16, 16, 17), ((0, 1), (2,)), "The third packet is larger by one byte."),
-    "growing": ((8, 9, 10, 11), alone(4), "Each packet is larger than the one before."),
-    "shrinking": ((19, 18, 17, 16), ((0, 1), (2, 3)), "Each packet is shorter than the one before."),
+    "larger-second": (
+        (16, 17, 17),
+        ((0,), (1, 2)),
+        "A larger packet begins a new superpacket: the first one sets the size.",
+    ),
+    "larger-third": ((16, 16, 17), ((0, 1), (2,)), "The third packet is larger by one byte, and must not be joined."),
+    "growing": ((8, 9, 10, 11), alone(4), "Each packet is larger than the one before: none can be joined."),
+    "shrinking": (
+        (19, 18, 17, 16),
+        ((0, 1), (2, 3)),
+        "Each packet is shorter than the one before: every second one ends a superpacket.",
+    ),
     "odd": ((17, 17, 17), ((0, 1, 2),), "Payloads of odd length: each begins in the middle of a checksum word."),
     "ethernet-sized": ((1200, 1200, 200), ((0, 1, 2),), "Packets as a tunnel sees them all day."),
 }
@@ -185,7 +204,7 @@ for _kind in KINDS:
     put(
         _topics[_kind],
         "same-packet-twice",
-        "One packet twice, to the last bit, as a network delivers it now and then: it leaves twice.",
+        "The same packet twice, bit for bit, as a network may deliver it now and then: it comes out twice.",
         [_packets[0], _packets[0], _packets[1]],
         ideal=((0, 1, 2),) if _kind == "udp6" else ((0,), (1, 2)),
         apart=((0, 1),) if "tcp" in _kind else (),
@@ -203,7 +222,7 @@ for _kind in ("udp4", "udp6"):
         put(
             _topics[_kind],
             _name,
-            "A datagram without data is a datagram: a length of 8, and it comes out once, in its place.",
+            "A datagram without data is still a datagram, of length 8: it comes out once, in its place.",
             Flow(KINDS[_kind]).packets(*_sizes),
             ideal=_ideal,
             flags=("EmptyPayload",),

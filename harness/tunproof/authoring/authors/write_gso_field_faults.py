@@ -26,7 +26,7 @@ _FLAG_BASIS = {
 _SIZES = (100, 100, 50)
 
 for _kind in KINDS:
-    add(faults, _kind, "valid", "The valid sibling of the faults below.", usual(_kind, *_SIZES), "Basic")
+    add(faults, _kind, "valid", "Valid arguments: the sibling of the faulty ones.", usual(_kind, *_SIZES), "Basic")
 
 
 def _refuse(kind: str, name: str, about: str, built: GsoPieces, flag: str, **options: object) -> None:
@@ -50,7 +50,7 @@ def _with(kind: str, offset: int, value: bytes) -> GsoPieces:
 
 
 def _split(kind: str, border: int, end: int | None = None) -> GsoPieces:
-    """Return the pieces of the kind with the border between the headers elsewhere, and perhaps a shorter whole."""
+    """Return the pieces of the kind with the border between the headers moved, and the whole cut short at `end`."""
     good = usual(kind, *_SIZES)
     whole = (good.hdr + good.transport_hdr)[:end]
     return replace(good, hdr=whole[:border], transport_hdr=whole[border:])
@@ -97,7 +97,7 @@ def _shifted(kind: str, hdr: int, transport_hdr: int) -> GsoPieces:
 _refuse(
     "tcp4",
     "version-nibble-15",
-    "Neither IPv4 nor IPv6, and the header checksum is right.",
+    "Neither IPv4 nor IPv6, although the header checksum is right.",
     replace(usual("tcp4", *_SIZES), hdr=packet_bytes(ip4(version=15, len=290, proto=6))),
     "UnknownVersion",
 )
@@ -113,7 +113,7 @@ for _kind, _name, _ip in (
     _refuse(
         _kind,
         f"protocol-{_name}",
-        "The IP header names another protocol than the transport header is of.",
+        "The IP header does not name the protocol of the transport header.",
         _made(_kind, _ip),
         "TypeMismatch",
     )
@@ -127,7 +127,7 @@ _refuse(
 _refuse(
     "udp6",
     "mobility-header",
-    "A Mobility header is no extension header that is walked.",
+    "A Mobility header is not an extension header that is walked.",
     replace(
         _made("udp6", ip6(nh=135, plen=8 + 8 + 250)), hdr=packet_bytes(ip6(nh=135, plen=266)) + b"\x11\x00" + bytes(6)
     ),
@@ -147,7 +147,7 @@ _refuse("tcp4", "header-length-of-four", "An IHL under 5.", _made("tcp4", ip4(ih
 _refuse(
     "tcp4",
     "options-missing",
-    "IHL 6, and hdr has 20 bytes: the options would be ports.",
+    "IHL 6, but hdr has 20 bytes: the ports would be read as options.",
     _made("tcp4", ip4(ihl=6)),
     "HeaderLength",
 )
@@ -163,7 +163,7 @@ for _kind in ("tcp4", "udp6"):
     _refuse(
         _kind,
         "border-too-late",
-        "hdr has the first 4 bytes of the transport header, and that has the first 4 of the payload.",
+        "hdr has the first 4 bytes of the transport header, and transport_hdr has the first 4 of the payload.",
         _shifted(_kind, 4, 4),
         "HeaderLength",
     )
@@ -177,16 +177,22 @@ for _kind in ("tcp4", "udp6"):
 _refuse(
     "udp6", "border-too-early", "transport_hdr has the last 8 bytes of the address.", _split("udp6", 32), "HeaderLength"
 )
-_refuse("tcp4", "transport-hdr-one-byte-short", "19 bytes of TCP header.", _split("tcp4", 20, 39), "HeaderLength")
-_refuse("udp4", "transport-hdr-one-byte-short", "7 bytes of UDP header.", _split("udp4", 20, 27), "HeaderLength")
+_refuse("tcp4", "transport-hdr-one-byte-short", "Only 19 bytes of TCP header.", _split("tcp4", 20, 39), "HeaderLength")
+_refuse("udp4", "transport-hdr-one-byte-short", "Only 7 bytes of UDP header.", _split("udp4", 20, 27), "HeaderLength")
 _refuse(
     "udp4",
     "transport-hdr-too-long",
-    "A UDP header has 8 bytes; these are 12.",
+    "A UDP header has 8 bytes, not 12.",
     replace(usual("udp4", *_SIZES), transport_hdr=usual("udp4", *_SIZES).transport_hdr + bytes(4)),
     "HeaderLength",
 )
-_refuse("tcp6", "tcp-options-missing", "A data offset of 8, and 20 bytes.", _with("tcp6", 52, b"\x80"), "HeaderLength")
+_refuse(
+    "tcp6",
+    "tcp-options-missing",
+    "A data offset of 8, but only 20 bytes of header.",
+    _with("tcp6", 52, b"\x80"),
+    "HeaderLength",
+)
 _refuse("tcp6", "data-offset-of-zero", "A data offset of 0.", _with("tcp6", 52, b"\x00"), "HeaderLength")
 
 # What the length fields say.
@@ -199,7 +205,7 @@ for _kind, _name, _ip in (
     ("tcp6", "payload-length-with-the-header", ip6(plen=60 + 250)),
     ("udp6", "payload-length-zero", ip6(plen=0)),
 ):
-    _refuse(_kind, _name, "The IP length does not say how long the whole is.", _made(_kind, _ip), "LengthMismatch")
+    _refuse(_kind, _name, "The IP length does not match the whole packet.", _made(_kind, _ip), "LengthMismatch")
 for _kind, _name, _length in (
     ("udp4", "one-more", 259),
     ("udp6", "one-less", 257),
@@ -209,7 +215,7 @@ for _kind, _name, _length in (
     _refuse(
         _kind,
         f"udp-length-{_name}",
-        "The UDP length of a superpacket is that of header and all data.",
+        "The UDP length of a superpacket must cover its header and all data.",
         _made(_kind, None, UDP(sport=40000, dport=443, len=_length)),
         "LengthMismatch",
         basis=(rfc(768, "Fields"),),
@@ -217,7 +223,7 @@ for _kind, _name, _length in (
 _refuse(
     "tcp6",
     "jumbo-payload",
-    "A jumbo payload option stands for the length, which is zero: superpackets of a TUN go without.",
+    "A jumbo payload option replaces the length, which is zero: superpackets of a TUN do not use it.",
     pieces(ip6(plen=0) / IPv6ExtHdrHopByHop(options=[Jumbo(jumboplen=278)]) / tcp(), fragments(*_SIZES)),
     "LengthMismatch",
     basis=(rfc(2675, "2"),),
@@ -225,14 +231,14 @@ _refuse(
 _refuse(
     "udp4",
     "65536-bytes",
-    "One byte more than a length field can say; the field says 0.",
+    "One byte more than a length field can hold; the field says 0.",
     pieces(ip4(len=0) / UDP(sport=40000, dport=443, len=65516), fragments(*[1400] * 46, 65536 - 28 - 46 * 1400)),
     "LengthOverflow",
 )
 _refuse(
     "tcp6",
     "65536-bytes",
-    "One byte more than fits 16 bits with the IPv6 header, although the payload length could still say it.",
+    "One byte more than fits 16 bits with the IPv6 header, although the payload length could still hold it.",
     usual("tcp6", *[1400] * 46, 65536 - 60 - 46 * 1400),
     "LengthOverflow",
     level="should",
@@ -240,7 +246,7 @@ _refuse(
 _refuse(
     "tcp4",
     "1100-fragments",
-    "Far more pieces than one writev takes.",
+    "Far more pieces than one writev accepts.",
     usual("tcp4", *[8] * 1100),
     "IovecLimit",
     basis=(uapi("include/uapi/linux/uio.h", "UIO_MAXIOV is 1024"),),
@@ -258,14 +264,14 @@ _refuse(
 # The sums that the caller finishes.
 
 _SUMS: tuple[tuple[str, str, bytes, str], ...] = (
-    ("tcp6", "zero", b"\0\0", "The checksum field is zero: left to hardware, and the kernel takes it for a partial."),
-    ("udp4", "zero", b"\0\0", "The checksum field is zero, which for a datagram would mean that there is none."),
-    ("tcp4", "byte-swapped", _partial("tcp4")[::-1], "The partial in the other byte order."),
-    ("udp6", "inverted", bytes(byte ^ 0xFF for byte in _partial("udp6")), "The partial, inverted like a checksum."),
+    ("tcp6", "zero", b"\0\0", "The checksum field is zero, left to hardware: the kernel takes it for a partial."),
+    ("udp4", "zero", b"\0\0", "The checksum field is zero, which for a datagram would mean no checksum."),
+    ("tcp4", "byte-swapped", _partial("tcp4")[::-1], "The partial is in the other byte order."),
+    ("udp6", "inverted", bytes(byte ^ 0xFF for byte in _partial("udp6")), "The partial is inverted like a checksum."),
     ("udp4", "complete", _complete("udp4"), "A complete checksum of the whole in place of the partial."),
     ("tcp6", "of-one-segment", _partial_of("tcp6", 100), "The partial of the first segment, not of the whole."),
     ("udp4", "of-one-datagram", _partial_of("udp4", 100), "The partial of the first datagram, not of the whole."),
-    ("tcp4", "without-header", _partial_of("tcp4", 230), "The partial with the length of the payload alone."),
+    ("tcp4", "without-header", _partial_of("tcp4", 230), "The partial has the length of the payload alone."),
 )
 
 for _kind, _name, _value, _about in _SUMS:
@@ -276,14 +282,14 @@ _refuse(
 _refuse(
     "udp4",
     "header-checksum-inverted",
-    "The IPv4 header checksum, not inverted.",
+    "The IPv4 header checksum is not inverted.",
     _with("udp4", 10, bytes(byte ^ 0xFF for byte in usual("udp4", *_SIZES).hdr[10:12])),
     "HeaderNotFinal",
 )
 _refuse(
     "tcp4",
     "header-checksum-of-all-ones",
-    "0xFFFF where the header checksum is 0x0000: it adds up, and is no sum that comes out of adding.",
+    "0xFFFF where the header checksum is 0x0000: it verifies, but is never the result of a sum.",
     replace(
         zero_header_checksum(), hdr=zero_header_checksum().hdr[:10] + b"\xff\xff" + zero_header_checksum().hdr[12:]
     ),
@@ -294,7 +300,7 @@ _refuse(
 _refuse(
     "tcp4",
     "partial-of-the-other-zero",
-    "0x0000 where the partial is 0xFFFF: it adds up, and is no sum that comes out of adding.",
+    "0x0000 where the partial is 0xFFFF: it verifies, but is never the result of a sum.",
     replace(folding("tcp4"), transport_hdr=folding("tcp4").transport_hdr[:16] + bytes(4)),
     "MinusZero",
     level="may",

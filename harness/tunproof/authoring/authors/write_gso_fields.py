@@ -34,15 +34,30 @@ _FLAGS: dict[str, tuple[str, str, tuple[str, ...], str]] = {
         "tcp4",
         "EA",
         ("FlagsCopied", "CwrOnFirstOnly"),
-        "ECE alone asks for no ECN qualifier: that goes with CWR.",
+        "ECE alone needs no ECN qualifier: that goes with CWR.",
     ),
-    "cwr-and-ece": ("tcp6", "CEA", ("FlagsCopied", "CwrOnFirstOnly"), "CWR and ECE: the qualifier, and ECE on all."),
-    "ae": ("tcp4", "NA", ("FlagsCopied", "CwrOnFirstOnly"), "AE is no CWR, and no ECN qualifier goes with it."),
+    "cwr-and-ece": (
+        "tcp6",
+        "CEA",
+        ("FlagsCopied", "CwrOnFirstOnly"),
+        "CWR and ECE: the type has the qualifier, and ECE is on all segments.",
+    ),
+    "ae": ("tcp4", "NA", ("FlagsCopied", "CwrOnFirstOnly"), "AE is not CWR, and no ECN qualifier goes with it."),
     "fin": ("tcp6", "FA", ("FinOnLastOnly",), "FIN comes out on the last segment."),
     "psh": ("tcp4", "PA", ("PshOnLastOnly",), "PSH comes out on the last segment."),
     "urg": ("tcp6", "UA", ("FlagsCopied",), "URG comes out on all segments."),
-    "syn": ("tcp4", "SA", ("FlagsCopied",), "SYN: nobody coalesces these, and a writer that was told to writes them."),
-    "rst": ("tcp6", "RA", ("FlagsCopied",), "RST likewise."),
+    "syn": (
+        "tcp4",
+        "SA",
+        ("FlagsCopied",),
+        "SYN: no coalescer joins these, but a writer that is given them writes them.",
+    ),
+    "rst": (
+        "tcp6",
+        "RA",
+        ("FlagsCopied",),
+        "RST: no coalescer joins these, but a writer that is given them writes them.",
+    ),
     "no-flags": ("tcp4", "", ("FlagsCopied",), "No flag at all."),
     "all-flags": ("tcp4", "FSRPAUECN", ("FlagsCopied", "CwrOnFirstOnly", "FinOnLastOnly"), "Every flag at once."),
 }
@@ -55,7 +70,7 @@ for _kind, _words in (("tcp4", 1), ("tcp6", 2), ("tcp6", 4), ("tcp4", 5), ("tcp6
         fields,
         _kind,
         f"options-of-{_words * 4}-bytes",
-        f"A data offset of {5 + _words}: hdr_len covers the options, and the cut begins behind them.",
+        f"A data offset of {5 + _words}: hdr_len covers the options, and cutting begins after them.",
         pieces(KINDS[_kind][0] / tcp(options=[NOP] * (_words * 4)), fragments(64, 64, 9)),
         "TcpOptions",
         basis=(rfc(9293, "3.1"),),
@@ -73,7 +88,7 @@ for _name, _kind, _number in (("wraps", "tcp4", 0xFFFFFFFC), ("wraps-to-zero", "
         fields,
         _kind,
         f"sequence-{_name}",
-        "The sequence number passes 2**32 inside the superpacket, which is the cutter's affair and no fault.",
+        "The sequence number passes 2**32 inside the superpacket: cutting handles that, and it is not a fault.",
         _sequence(_kind, _number),
         "SequenceWrap",
     )
@@ -82,14 +97,44 @@ for _name, _kind, _number in (("wraps", "tcp4", 0xFFFFFFFC), ("wraps-to-zero", "
 
 _ROUTE = IPv6ExtHdrRouting(addresses=["2001:db8::7"], segleft=0)
 _HEADERS: dict[str, tuple[tuple[str, ...], Packet, tuple[str, ...], str]] = {
-    "identification-wraps": (("tcp4", "udp4"), ip4(id=0xFFFF, flags=0), ("IdWrap",), "The second one's is zero."),
-    "identification-without-df": (("tcp4", "udp4"), ip4(id=7, flags=0), ("IdIncrement",), "DF clear: each its own."),
-    "reserved-bit": (("tcp4",), ip4(flags="evil+DF"), ("Ipv4Header", "Fragmented"), "0x80 is not MF, which is 0x20."),
+    "identification-wraps": (
+        ("tcp4", "udp4"),
+        ip4(id=0xFFFF, flags=0),
+        ("IdWrap",),
+        "The second segment's identification is zero.",
+    ),
+    "identification-without-df": (
+        ("tcp4", "udp4"),
+        ip4(id=7, flags=0),
+        ("IdIncrement",),
+        "DF clear: each segment gets its own identification.",
+    ),
+    "reserved-bit": (
+        ("tcp4",),
+        ip4(flags="evil+DF"),
+        ("Ipv4Header", "Fragmented"),
+        "The reserved bit, 0x80, is not MF, which is 0x20.",
+    ),
     "tos": (("udp4",), ip4(tos=0xBB), ("Ipv4Header",), "DSCP and ECN are the caller's."),
-    "ttl-zero": (("tcp4",), ip4(ttl=0), ("Ipv4Header",), "So is the TTL."),
-    "router-alert": (("tcp4", "udp4"), ip4(options=[IPOption_Router_Alert()]), ("Ipv4Header",), "IHL 6: in hdr."),
-    "largest-options": (("tcp4",), ip4(options=[IPOption(b"\1" * 40)]), ("Ipv4Header",), "IHL 15: all in hdr."),
-    "traffic-class": (("tcp6", "udp6"), ip6(tc=0xBB, fl=0xABCDE, hlim=0), ("Ipv6Header",), "All first bytes in use."),
+    "ttl-zero": (("tcp4",), ip4(ttl=0), ("Ipv4Header",), "The TTL is the caller's."),
+    "router-alert": (
+        ("tcp4", "udp4"),
+        ip4(options=[IPOption_Router_Alert()]),
+        ("Ipv4Header",),
+        "IHL 6: the options are in hdr.",
+    ),
+    "largest-options": (
+        ("tcp4",),
+        ip4(options=[IPOption(b"\1" * 40)]),
+        ("Ipv4Header",),
+        "IHL 15: all options are in hdr.",
+    ),
+    "traffic-class": (
+        ("tcp6", "udp6"),
+        ip6(tc=0xBB, fl=0xABCDE, hlim=0),
+        ("Ipv6Header",),
+        "Traffic class and flow label are the caller's.",
+    ),
     "hop-by-hop": (("tcp6",), ip6() / IPv6ExtHdrHopByHop(options=[PadN(optdata=bytes(4))]), ("ExtensionHeaders",), "-"),
     "destination-options": (
         ("udp6",),
@@ -117,14 +162,14 @@ for _name, (_kinds, _ip, _tags, _about) in _HEADERS.items():
             basis=(rfc(791, "3.1") if _kind.endswith("4") else rfc(8200, "4"),),
         )
 
-# Sums that come out as one of the zeros.
+# Sums that come out as one of the two zeros.
 
 for _kind in FOLDING:
     add(
         fields,
         _kind,
         "partial-of-all-ones",
-        "The pseudo-header sums up to 0xFFFF, and so the partial says.",
+        "The pseudo-header sums up to 0xFFFF, which the partial keeps.",
         folding(_kind),
         "MinusZero",
         basis=(rfc(1624, "3"),),
@@ -135,7 +180,7 @@ add(
     fields,
     "tcp4",
     "header-checksum-of-zero",
-    "The IPv4 header checksum comes out as 0x0000: it is right, and not missing.",
+    "The IPv4 header checksum comes out as 0x0000: it is right, not missing.",
     zero_header_checksum(),
     "HeaderChecksumZero",
     basis=(rfc(1624, "3"),),
@@ -148,7 +193,7 @@ for _kind in KINDS:
         counts,
         _kind,
         "tail-one-byte-less",
-        "The last fragment lacks one byte.",
+        "The last fragment is one byte short.",
         usual(_kind, 100, 100, 99),
         "SegmentSize",
     )
@@ -167,7 +212,7 @@ for _kind, _number in (("tcp4", 65), ("tcp6", 129), ("tcp6", 500), ("udp6", 65),
         counts,
         _kind,
         f"{_number}-fragments",
-        "As many fragments as this are one superpacket; only UDP has a limit of its own.",
+        "This many fragments are still one superpacket; only UDP limits their number.",
         usual(_kind, *[8] * _number),
         "ManySegments",
         *(("TooManyUdpSegments",) if _udp else ()),
@@ -178,14 +223,14 @@ for _kind, _headers in (("udp4", 28), ("udp6", 48)):
         counts,
         _kind,
         "largest",
-        "65535 bytes in all.",
+        "65535 bytes in total, the maximum.",
         usual(_kind, *[1400] * ((65535 - _headers) // 1400), (65535 - _headers) % 1400),
         "MaximumSize",
         importance="critical",
     )
 
-# The lengths that Linux 6.6.44 refused: what headers and payload leave, divided by gso_size, is neither zero nor more
-# than the headers without their options. Equal fragments without options stand in write_gso/tcp4 and write_gso/tcp6.
+# The lengths that Linux 6.6.44 refused: headers and payload, divided by gso_size, leave a remainder neither zero
+# nor more than the headers without their options. Equal fragments without options are in write_gso/tcp4 and tcp6.
 
 _REMAINDERS: tuple[tuple[str, bool, int, tuple[int, int]], ...] = (
     ("tcp4", False, 40, (1201, 1239)),
@@ -202,7 +247,7 @@ for _kind, _stamped, _headers, _tails in _REMAINDERS:
             counts,
             _kind,
             f"{_options}tail-of-{_tail}-after-1240",
-            f"A border of what was refused: {_headers + 2480 + _tail} bytes divided by 1240 leave "
+            f"The edge of what Linux 6.6.44 refused: {_headers + 2480 + _tail} bytes divided by 1240 leave "
             f"{(_headers + _tail) % 1240}.",
             pieces(KINDS[_kind][0] / _transport, fragments(1240, 1240, _tail)),
             "LegalRemainder",
@@ -214,7 +259,7 @@ for _kind, _size in (("tcp4", 40), ("tcp6", 60)):
         counts,
         _kind,
         f"fragments-of-{_size}-bytes",
-        "Fragments that are as long as the headers in front of them: legal, and refused by Linux 6.6.44.",
+        "Fragments that are as long as the headers before them: legal, but refused by Linux 6.6.44.",
         usual(_kind, _size, _size, _size),
         "LegalRemainder",
         basis=(_TAILSCALE,),

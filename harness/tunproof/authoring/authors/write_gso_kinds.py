@@ -34,7 +34,7 @@ def add(topic: Topic, kind: str, name: str, about: str, built: Built, *flags: st
 
 
 def folding(kind: str) -> GsoPieces:
-    """Return pieces whose pseudo-header sums up to a multiple of 0xFFFF: the last word of the address sees to that."""
+    """Return pieces whose pseudo-header sums up to a multiple of 0xFFFF, by the last word of the address."""
     transport = KINDS[kind][1]
     built = pieces(FOLDING[kind] / transport, fragments(8, 8, 8))
     field = 16 if kind == "tcp4" else 6

@@ -18,11 +18,13 @@ _GOOD = pieces(ip4() / tcp(), fragments(100, 100, 50))
 _GOOD6 = pieces(ip6() / tcp(), fragments(100, 100, 50))
 _UDP = pieces(ip4() / UDP(), fragments(100, 100, 50))
 
-refusals.add("valid-tcp4", "The valid sibling of the faults below.", _GOOD, flags=("Basic",))
-refusals.add("valid-tcp6", "The valid sibling of the faults below.", _GOOD6, flags=("Basic",), requires=("gso.tcp6",))
+refusals.add("valid-tcp4", "Valid arguments: the sibling of the faulty ones.", _GOOD, flags=("Basic",))
+refusals.add(
+    "valid-tcp6", "Valid arguments: the sibling of the faulty ones.", _GOOD6, flags=("Basic",), requires=("gso.tcp6",)
+)
 refusals.add(
     "valid-udp4",
-    "The valid sibling of the faults below.",
+    "Valid arguments: the sibling of the faulty ones.",
     _UDP,
     flags=("Basic",),
     requires=("gso.udp4",),
@@ -73,7 +75,7 @@ _EMPTY: tuple[tuple[str, tuple[int, ...]], ...] = (
 for _name, _sizes in _EMPTY:
     _refuse(
         f"empty-fragment-{_name}",
-        "A fragment of no bytes would be a datagram of its own, or nothing.",
+        "An empty fragment would become an extra datagram, or nothing.",
         pieces(ip4() / tcp(), fragments(*_sizes)),
         "EmptyFragment",
     )
@@ -87,7 +89,7 @@ _UNEQUAL: tuple[tuple[str, tuple[int, ...]], ...] = (
 for _name, _sizes in _UNEQUAL:
     _refuse(
         f"fragments-{_name}",
-        "All fragments but the last have the size of the first, and the last is not longer.",
+        "All fragments but the last must have the size of the first, and the last must not be longer.",
         pieces(ip4() / tcp(), fragments(*_sizes)),
         "UnequalFragments",
     )
@@ -95,7 +97,7 @@ for _name, _sizes in _UNEQUAL:
 for _name, _sizes in (("of-seven-bytes", (7, 7, 7)), ("of-seven-and-five-bytes", (7, 5)), ("two-of-seven", (7, 7))):
     _refuse(
         f"fragments-{_name}",
-        "Several fragments of under 8 bytes: kernels cut these at different places.",
+        "Several fragments of under 8 bytes: kernels cut these in different places.",
         pieces(ip4() / tcp(), fragments(*_sizes)),
         "TinyFragments",
     )
@@ -112,7 +114,7 @@ _refuse(
 )
 _refuse(
     "hdr6-too-long",
-    "hdr has bytes behind the IPv6 header that are no extension header.",
+    "hdr has bytes after the IPv6 header that are not an extension header.",
     replace(_GOOD6, hdr=_GOOD6.hdr + bytes(8)),
     "HeaderLength",
     sibling="valid-tcp6",
@@ -156,7 +158,7 @@ _refuse(
 )
 _refuse(
     "total-length-one-more",
-    "The IPv4 total length does not say how long the whole is.",
+    "The IPv4 total length does not match the whole packet.",
     pieces(ip4(len=40 + 251) / tcp(), fragments(100, 100, 50)),
     "LengthMismatch",
 )
@@ -168,21 +170,21 @@ _refuse(
 )
 _refuse(
     "payload-length-one-less",
-    "The IPv6 payload length does not say how long the rest is.",
+    "The IPv6 payload length does not match what follows the header.",
     pieces(ip6(plen=20 + 249) / tcp(), fragments(100, 100, 50)),
     "LengthMismatch",
     sibling="valid-tcp6",
 )
 _refuse(
     "udp-length-of-one-datagram",
-    "The UDP length of a superpacket is that of the whole.",
+    "The UDP length of a superpacket must cover all of its data.",
     pieces(ip4() / UDP(len=108), fragments(100, 100, 50)),
     "LengthMismatch",
     sibling="valid-udp4",
 )
 _refuse(
     "wrong-ip-checksum",
-    "The IPv4 header checksum is the caller's to finish.",
+    "The IPv4 header checksum is wrong: the caller has to finish it.",
     _with(_GOOD, 10, b"\xde\xad"),
     "HeaderNotFinal",
 )
@@ -194,19 +196,19 @@ _refuse(
 )
 _refuse(
     "inverted-partial",
-    "The partial, inverted as a checksum would be.",
+    "The partial is inverted, as a checksum would be.",
     _with(_GOOD, 36, bytes(byte ^ 0xFF for byte in _GOOD.transport_hdr[16:18])),
     "HeaderNotFinal",
 )
 _refuse(
     "65536-bytes",
-    "One byte more than a length field can say; the field says what is left of it in 16 bits, which is 0.",
+    "One byte more than a length field can hold; the field has what is left in 16 bits, which is 0.",
     GsoPieces(_of_length(_GOOD.hdr, 0), _GOOD.transport_hdr, tuple(fragments(*[1400] * 46, 65536 - 40 - 46 * 1400))),
     "LengthOverflow",
 )
 refusals.add(
     "1022-fragments",
-    "One piece more than one writev takes.",
+    "One piece more than one writev accepts.",
     pieces(ip4() / tcp(), fragments(*[8] * 1022)),
     flags=("IovecLimit",),
     sibling="valid-tcp4",

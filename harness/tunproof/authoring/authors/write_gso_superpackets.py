@@ -31,9 +31,9 @@ def tcp(flags: str = "A", **fields: object) -> Packet:
 
 _SHAPES = {
     "two-equal-fragments": ([100, 100], ("Basic",), "Two fragments of one size."),
-    "short-tail": ([100, 100, 7], ("SegmentSize",), "A shorter last fragment, under 8 bytes even."),
-    "tail-of-one-byte": ([8, 1], ("SegmentSize",), "The smallest of all: 8 bytes and one."),
-    "odd-fragments": ([101, 101, 33], ("OddLength",), "Odd sizes: fragments are not words."),
+    "short-tail": ([100, 100, 7], ("SegmentSize",), "A shorter last fragment, even under 8 bytes."),
+    "tail-of-one-byte": ([8, 1], ("SegmentSize",), "The smallest superpacket: 8 bytes and one."),
+    "odd-fragments": ([101, 101, 33], ("OddLength",), "Odd sizes: fragments do not end at words."),
     "ethernet-sized": ([1400, 1400, 1400], ("Basic",), "What a tunnel writes all day."),
     "single-fragment": ([100], ("SingleFragment",), "One fragment is one packet: type NONE, gso_size 0, NEEDS_CSUM."),
     "single-small-fragment": ([1], ("SingleFragment",), "One fragment of one byte."),
@@ -47,7 +47,7 @@ for _name, (_sizes, _flags, _about) in _SHAPES.items():
         (udp4, ip4() / UDP(sport=40000, dport=443)),
         (udp6, ip6() / UDP(sport=40000, dport=443)),
     ):
-        single = ANY_KERNEL if len(_sizes) == 1 else None  # one fragment has no type, so every kernel takes it
+        single = ANY_KERNEL if len(_sizes) == 1 else None  # one fragment has no type, so every kernel accepts it
         _topic.add(
             _name,
             _about,
@@ -67,8 +67,8 @@ for _topic, _ip in ((tcp4, ip4()), (tcp6, ip6())):
     )
     _topic.add(
         "cwr-has-ecn-qualifier",
-        "CWR in the header: the type carries the ECN qualifier (V14). Linux cuts it right without; a NIC that is "
-        "handed the superpacket whole, and was not told, repeats CWR on every segment.",
+        "CWR in the header: the type carries the ECN qualifier (V14). Linux cuts it right without; a NIC that gets the "
+        "superpacket whole, without the qualifier, repeats CWR on every segment.",
         pieces(_ip / tcp("CEA"), fragments(16, 16, 9)),
         flags=("EcnQualifier",),
         level="should",
@@ -89,14 +89,14 @@ for _topic, _ip in ((tcp4, ip4()), (tcp6, ip6())):
     )
     _topic.add(
         "iovec-limit",
-        "1021 fragments: with vnet header and two headers as many pieces as one writev takes.",
+        "1021 fragments: with the vnet header and two headers as many pieces as one writev accepts.",
         pieces(_ip / tcp(), fragments(*[8] * 1021)),
         flags=("IovecLimit", "ManySegments"),
     )
     # The header as counted by the kernels that refused these: IPv4 40 bytes, IPv6 60 bytes.
     _topic.add(
         "equal-segments-of-1240",
-        "All segments equal: the length, headers included, leaves a remainder of just the headers.",
+        "All segments are equal: the length, headers included, divided by gso_size leaves just the headers.",
         pieces(_ip / tcp(), fragments(1240, 1240)),
         flags=("LegalRemainder",),
         basis=(bug("https://github.com/tailscale/tailscale/issues/13041", "tailscale"),),
@@ -104,7 +104,7 @@ for _topic, _ip in ((tcp4, ip4()), (tcp6, ip6())):
     )
     _topic.add(
         "tail-of-1210-after-1240",
-        "A tail a little shorter than the others: the length, headers included, leaves a small remainder.",
+        "A slightly shorter tail: the length, headers included, divided by gso_size leaves a small remainder.",
         pieces(_ip / tcp(), fragments(1240, 1240, 1210)),
         flags=("LegalRemainder",),
         basis=(bug("https://github.com/tailscale/tailscale/issues/13041", "tailscale"),),
@@ -113,7 +113,7 @@ for _topic, _ip in ((tcp4, ip4()), (tcp6, ip6())):
     _headers_length = 40 if _topic is tcp4 else 60
     _topic.add(
         "largest",
-        "65535 bytes in all.",
+        "65535 bytes in total, the maximum.",
         pieces(_ip / tcp(), fragments(*[1400] * ((65535 - _headers_length) // 1400), (65535 - _headers_length) % 1400)),
         flags=("MaximumSize",),
         importance="critical",

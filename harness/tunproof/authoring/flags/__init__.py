@@ -1,7 +1,7 @@
 """The flags: classes of bugs, each explained once. A case carries the flags of the bugs that it would catch.
 
-Links lead to where the bug was found or mended in the open; a flag without one is a rule that nobody is known to have
-broken yet.
+Links lead to where the bug was publicly found or fixed; a flag without one is a rule that no implementation is known to
+have broken yet.
 """
 
 from tunproof.authoring.flags.batches import BATCHES

@@ -11,8 +11,8 @@ _TUN_RS = "https://github.com/tun-rs/tun-rs/"
 
 LIFECYCLES: dict[str, Flag] = {
     "UseAfterClose": Flag(
-        description="Every call after close answers that the queue is closed.",
-        effect="A crash while a tunnel is taken down, or bytes go to a fd that is somebody else's by then.",
+        description="Every call after close reports that the queue is closed.",
+        effect="A crash while a tunnel is taken down, or bytes go to an fd that has since been reused.",
         links=(_WIREGUARD + "ec8f6f82", _NEBULA),
     ),
     "DoubleClose": Flag(
@@ -21,32 +21,33 @@ LIFECYCLES: dict[str, Flag] = {
         links=(_WIREGUARD + "0f4809f3",),
     ),
     "CloseWakes": Flag(
-        description="Close ends whatever waits in the queue, with an answer.",
-        effect="A program hangs when it is stopped, or a reader and close race for the number of the fd.",
+        description="Close wakes every call that waits in the queue, and each call returns.",
+        effect="A program hangs when it is stopped, or a reader and close race over a reused fd number.",
         links=(_NEBULA,),
     ),
     "ParkedReader": Flag(
-        description="A reader that waited when the container was closed lets go of the fd.",
+        description="A reader that is waiting when the container is closed releases its fd.",
         effect="The device cannot be opened again, or the old reader takes the first packets of the next session.",
         links=(_FIREZONE + "pull/14633",),
     ),
     "DescriptorLeak": Flag(
         description="Opening and closing, and opening that fails halfway, leave no fd behind.",
-        effect="After some thousand reconnects the process runs out of fds.",
+        effect="After a few thousand reconnects the process runs out of fds.",
         links=(_NEBULA, _WIREGUARD + "eae5e0f3", _FIREZONE + "commit/fa597432"),
     ),
     "AddAfterClose": Flag(
-        description="A container that was closed takes no fd any more.",
-        effect="A queue that nobody closes, waiting on an event that never comes.",
+        description="A closed container accepts no more fds.",
+        effect="A queue is never closed, and waits for an event that never comes.",
         links=(_NEBULA,),
     ),
     "AddRefusedHalfway": Flag(
-        description="A fd that is refused stays the caller's, open and as it was.",
-        effect="The caller closes it a second time, or tries the other backend on a fd that is gone.",
+        description="A refused fd stays the caller's, open and unchanged.",
+        effect="The caller closes it a second time, or tries the other backend on an fd that is gone.",
         links=(_NEBULA, _WIREGUARD + "eae5e0f3"),
     ),
     "HeaderAssumed": Flag(
-        description="Whether a fd has vnet headers is asked of the fd, not assumed from how it was to be opened.",
+        description="Whether an fd has vnet headers is read from the fd, not assumed from the flags meant for opening "
+        "it.",
         effect="Every packet is misread by ten bytes: unknown IP version 0.",
         links=(
             _NEBULA,
@@ -56,61 +57,62 @@ LIFECYCLES: dict[str, Flag] = {
         ),
     ),
     "HeaderSizeInherited": Flag(
-        description="A device may have vnet headers of 12 bytes, left by a former user: TUNGETVNETHDRSZ tells.",
+        description="A device may have vnet headers of 12 bytes, left by a previous user: TUNGETVNETHDRSZ tells.",
         effect="Every packet is shifted by two bytes.",
         links=("https://github.com/microsoft/openvmm/pull/2996",),
     ),
     "OffloadsInherited": Flag(
-        description="Offloads belong to the device, and stay when a user of it goes: who cannot read superpackets must "
-        "turn them off.",
-        effect="Ping works and bulk TCP does not: superpackets arrive without a header that tells.",
+        description="Offloads belong to the device, and outlive a user of it: an implementation that cannot read "
+        "superpackets must turn them off.",
+        effect="Ping works and bulk TCP does not: superpackets arrive without a header to identify them.",
         links=(_TUN_RS + "pull/141", "https://github.com/hermit-os/uhyve/pull/1369"),
     ),
     "OffloadsLowered": Flag(
-        description="TUNSETOFFLOAD is device-wide: one more queue must not lower what the others rely on.",
+        description="TUNSETOFFLOAD is device-wide: adding a queue must not turn off what the others rely on.",
         effect="Throughput collapses when a second queue is added.",
         links=(_NEBULA,),
     ),
     "UsoRefusalIsFatal": Flag(
-        description="Whether there is USO is what TUNSETOFFLOAD answers, and not a version; without it there still is "
+        description="TUNSETOFFLOAD tells whether a kernel has USO, its version does not; without USO there is still "
         "TSO.",
-        effect="No offload at all on kernels before 6.2; or no USO on a kernel that has it, whose version is misread.",
+        effect="No offload at all on kernels before 6.2; or no USO on a kernel that has it but whose version is "
+        "misread.",
         links=("https://github.com/SagerNet/sing-tun/commit/35b5747b", _FIREZONE + "commit/1bd7d59c"),
     ),
     "UdpCutIntoFragments": Flag(
-        description="A UDP superpacket from a packet socket or a TUN (untrusted, SKB_GSO_DODGY) that leaves by a "
-        "device with USO is cut into datagrams or handed over whole, with its type.",
+        description="A UDP superpacket from a packet socket or a TUN (untrusted, SKB_GSO_DODGY) that leaves through a "
+        "device with USO is cut into datagrams, or passed on whole with its type.",
         effect="It is refused, or sent as IP fragments of one datagram, which receivers drop (Linux 6.2 to 6.4).",
         links=("https://git.kernel.org/torvalds/c/9840036786d9",),
     ),
     "PartialChecksumUnasked": Flag(
-        description="TUN_F_CSUM says that the reader can take partial checksums; one that cannot must not set it.",
-        effect="Packets with an unfinished checksum are passed on, and dropped by whoever gets them.",
+        description="TUN_F_CSUM says that the reader handles partial checksums; one that does not must not set it.",
+        effect="Packets with an unfinished checksum are passed on, and their receivers drop them.",
         links=("https://github.com/firecracker-microvm/firecracker/issues/4659",),
     ),
     "DeviceVanished": Flag(
-        description="The device is deleted from outside (EBADFD): that is the end of the queue, said to each caller.",
+        description="The device is deleted from outside (EBADFD): the queue has ended, and every call reports it.",
         effect="The reader spins, or the process dies.",
         links=(_WIREGUARD + "99e8b4ba",),
     ),
     "LinkDownIsFatal": Flag(
-        description="A link that is down (EIO) loses packets, and comes up again.",
-        effect="The tunnel stops for good when somebody sets its interface down and up.",
+        description="A link that is down (EIO) loses packets, but can come up again.",
+        effect="The tunnel stops for good when its interface is set down and up again.",
         links=("https://github.com/masipcat/wireguard-go-docker/issues/25",),
     ),
     "LargeDescriptor": Flag(
-        description="A fd may have a number of 1024 and more, which `select` cannot take.",
-        effect="Memory behind a bitmap is overwritten, in programs with many connections only.",
+        description="An fd may have a number of 1024 or more, which `select` cannot handle.",
+        effect="Memory past a bitmap is overwritten, but only in programs with many connections.",
         links=(_TUN_RS + "commit/62995b2c", _TUN_RS + "commit/c0c2ac38"),
     ),
     "LentTooLong": Flag(
-        description="A packet that was read shows its own bytes until the next read, and never another packet's.",
+        description="A packet that was read keeps its bytes until the next read, and never shows another packet's.",
         effect="Data of one connection appears in another.",
         links=(_NEBULA,),
     ),
     "LentOverrun": Flag(
-        description="A packet that was read ends where it ends: to grow it does not write into the next one.",
-        effect="A consumer that appends a tag destroys the segment behind.",
+        description="A packet that was read can be grown without overwriting the next one.",
+        effect="A consumer that appends a tag destroys the next segment.",
         links=(_NEBULA,),
     ),
     "BadFrameStopsReader": Flag(
@@ -119,12 +121,12 @@ LIFECYCLES: dict[str, Flag] = {
         links=(_NEBULA,),
     ),
     "EmptyIsNoEnd": Flag(
-        description="An empty datagram is not the end of a wire, and the end is no empty datagram.",
-        effect="A reader stops for nothing, or spins on a wire that is gone.",
+        description="An empty datagram is not the end of a wire, and the end is not an empty datagram.",
+        effect="A reader stops for no reason, or spins on a wire that is gone.",
     ),
     "WriterState": Flag(
-        description="What one write needed is gone before the next: headers, fragments, offsets.",
-        effect="A plain packet behind a superpacket is cut, or carries bytes of the one before.",
+        description="Nothing of one write is left for the next: headers, fragments, offsets.",
+        effect="A plain packet after a superpacket is cut, or carries bytes of the superpacket.",
         links=(_NEBULA, _TUN_RS + "commit/56921af1"),
     ),
     "WriteOrder": Flag(
@@ -134,7 +136,7 @@ LIFECYCLES: dict[str, Flag] = {
     ),
     "ConcurrentWriters": Flag(
         description="Writers that wait at the same time share nothing.",
-        effect="A wake-up is lost and one of them waits for ever, or its packet is damaged.",
+        effect="A wake-up is lost and one of them waits forever, or its packet is damaged.",
         links=(
             _NEBULA,
             "https://github.com/tailscale/tailscale/pull/13138",
@@ -142,8 +144,8 @@ LIFECYCLES: dict[str, Flag] = {
         ),
     ),
     "HeaderlessBackend": Flag(
-        description="Without vnet headers packets are read and written bare, and superpackets are refused, for nothing "
-        "says where they are cut and that their checksum is a partial.",
+        description="Without vnet headers packets are read and written bare, and superpackets are refused: nothing "
+        "would say where to cut them and that their checksum is a partial.",
         effect="Ten bytes too many or too few whenever offload is switched off, or unfinished checksums.",
         links=(_TUN_RS + "commit/a75d6a49", "https://github.com/LekKit/RVVM/issues/84"),
     ),

@@ -6,12 +6,12 @@ __all__ = ["PACKETS"]
 
 PACKETS: dict[str, Flag] = {
     "HeaderChecksumZero": Flag(
-        description="An IPv4 header whose checksum computes to 0x0000: it is stored as that, not as 0xFFFF.",
-        effect="Updating the old checksum in place instead of summing anew gives 0xFFFF, which strict receivers drop.",
+        description="An IPv4 header whose checksum computes to 0x0000: it is stored as such, not as 0xFFFF.",
+        effect="Updating the old checksum instead of recomputing it gives 0xFFFF, which strict receivers drop.",
         links=("https://www.rfc-editor.org/rfc/rfc1624#section-3",),
     ),
     "MinusZero": Flag(
-        description="One's complement has two zeros: a partial that adjusts to 0xFFFF, and data that sums to nothing "
+        description="One's complement has two zeros: a partial that adjusts to 0xFFFF, and data that sums to zero "
         "or to all ones.",
         effect="One packet in 65535, or every packet of zeros, gets a checksum that does not verify.",
         links=(
@@ -21,7 +21,7 @@ PACKETS: dict[str, Flag] = {
     ),
     "FinalDestination": Flag(
         description="A source route with hops left: the pseudo-header names the last hop, the IP header the next one. "
-        "The given partial is adjusted, never made anew from the IP header.",
+        "The given partial is adjusted, never recomputed from the IP header.",
         effect="Source-routed segments arrive with a wrong checksum.",
         links=("https://www.rfc-editor.org/rfc/rfc8200#section-8.1",),
     ),
@@ -32,11 +32,11 @@ PACKETS: dict[str, Flag] = {
     ),
     "TcpFieldsCopied": Flag(
         description="Ports, acknowledgment, window and urgent pointer are copied to every segment as they are.",
-        effect="Acknowledgments or window updates are lost, or urgent data is looked for at another place.",
+        effect="Acknowledgments or window updates are lost, or urgent data is expected in the wrong place.",
     ),
     "StateBetweenCalls": Flag(
-        description="What one call left behind (type, gso_size, checksum fields, pieces) shows in the next.",
-        effect="A packet goes out under the vnet header of another: refused, cut at the wrong places, or summed twice.",
+        description="State that one call leaves behind (type, gso_size, checksum fields, pieces) shows in the next.",
+        effect="A packet goes out with the vnet header of another: refused, cut in the wrong places, or summed twice.",
         links=("https://github.com/tun-rs/tun-rs/commit/56921af1",),
     ),
 }
