@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from browser.conftest import Browser
-from common.made_streams import finished, result, run, stream
+from common.made_streams import finished, result, run, stream, told
 from fakes.batches import TtlIgnored
 from fakes.own_reader import OwnReader
 from fakes.reading import CwrOnEverySegment
@@ -49,7 +49,7 @@ def everything() -> Results:
 def show(browser: Browser, tmp_path: Path) -> Show:
     def opened(*streams: Results, at: str = "") -> Browser:
         path = tmp_path / "index.html"
-        path.write_bytes(page(streams, corpus()))
+        path.write_bytes(page(told(*streams)))
         browser.open(path, at)
         return browser
 

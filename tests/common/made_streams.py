@@ -1,15 +1,18 @@
 """Streams of results for tests of the reports: subjects of this process, asked and judged, as a runner would do it."""
 
+import functools
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from tunproof.corpus.cases import Case
+from tunproof.corpus.load import Corpus, load
 from tunproof.judge.decide import decide
 from tunproof.judge.outcome import Answered, Broken, Outcome, TurnedDown
 from tunproof.judge.verdict import Kind
 from tunproof.protocol.messages import Implementation
+from tunproof.reports.failure import Explanations
 from tunproof.runs.results import FORMAT, Got, Result, Results, Run
 from tunproof.subjects.asker import ask
 from tunproof.subjects.subject import Subject
@@ -42,6 +45,17 @@ def finished(results: Iterable[Result], first: Run | None = None, **more: Any) -
     made.run = msgspec.structs.replace(made.run, cases=len(made.results))
     made.end = made.ended(1.25)
     return made
+
+
+@functools.cache
+def corpus() -> Corpus:
+    """Return the corpus, loaded once."""
+    return load()
+
+
+def told(*streams: Results) -> list[Explanations]:
+    """Return what is said of streams, as reports take it."""
+    return [Explanations(one, corpus()) for one in streams]
 
 
 def result(case: Case, verdict: Kind = Kind.FAIL, **more: Any) -> Result:

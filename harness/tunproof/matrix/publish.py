@@ -9,7 +9,8 @@ from tunproof.corpus.load import Corpus
 from tunproof.matrix.conduct import KernelResult
 from tunproof.matrix.markdown import markdown
 from tunproof.matrix.page import CASES, page
-from tunproof.reports.page import page as page_of_streams
+from tunproof.reports.failure import Explanations
+from tunproof.reports.page import page as page_of_runs
 from tunproof.reports.write import PAGE, write_file, writing
 from tunproof.runs.results import STREAM, read
 
@@ -38,7 +39,7 @@ def publish(folder: Path, results: Sequence[KernelResult], corpus: Corpus) -> Pa
         write_file(folder / _SUMMARY, markdown(results, corpus).encode())
         streams = [read(folder / one.release / STREAM) for one in results if one.cases]
         if streams:
-            write_file(folder / CASES, page_of_streams(streams, corpus))
+            write_file(folder / CASES, page_of_runs([Explanations(one, corpus) for one in streams]))
         write_file(
             folder / PAGE, page(folder, results, corpus, {case_id for one in streams for case_id in one.results})
         )

@@ -3,6 +3,7 @@
 Packets begin with their IP header (LINKTYPE_RAW), and each may carry a comment.
 """
 
+import functools
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ _COMMENT, _INTERFACE_NAME, _PACKET_FLAGS, _PROGRAM = 1, 2, 2, 4
 _IN, _OUT = 1, 2
 _LONGEST = 0xFFFF  # bytes of an option
 
+_WORD, _OPTION, _PACKET_HEAD = struct.Struct("<I"), struct.Struct("<HH"), struct.Struct("<IIIII")
+_FLAGS_IN, _FLAGS_OUT = ((_PACKET_FLAGS, _WORD.pack(way)) for way in (_IN, _OUT))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Captured:
@@ -30,18 +34,23 @@ class Captured:
 
 def capture(interfaces: Sequence[str], packets: Iterable[Captured]) -> bytes:
     """Return a pcapng file of these packets, a microsecond apart, for the order's sake."""
-    blocks = [
-        _block(_SECTION, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1), [(_PROGRAM, f"tunproof {__version__}".encode())])
-    ]
-    interface = struct.pack("<HHI", _LINKTYPE_RAW, 0, 0)
-    blocks += [_block(_INTERFACE, interface, [(_INTERFACE_NAME, name.encode())]) for name in interfaces]
+    blocks = [_head(tuple(interfaces))]
     for number, one in enumerate(packets, 1):
         length = len(one.packet)
-        head = struct.pack("<IIIII", one.interface, 0, number, length, length)
-        flags = struct.pack("<I", _IN if one.goes_in else _OUT)
-        options = [(_COMMENT, _comment(one.comment)), (_PACKET_FLAGS, flags)]
-        blocks.append(_block(_PACKET, head + _padded(one.packet), options))
+        head = _PACKET_HEAD.pack(one.interface, 0, number, length, length)
+        flags = _FLAGS_IN if one.goes_in else _FLAGS_OUT
+        blocks.append(_block(_PACKET, head + _padded(one.packet), [(_COMMENT, _comment(one.comment)), flags]))
     return b"".join(blocks)
+
+
+@functools.cache
+def _head(interfaces: tuple[str, ...]) -> bytes:
+    """Return the section, and a block for each interface."""
+    section = struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)
+    interface = struct.pack("<HHI", _LINKTYPE_RAW, 0, 0)
+    return _block(_SECTION, section, [(_PROGRAM, f"tunproof {__version__}".encode())]) + b"".join(
+        _block(_INTERFACE, interface, [(_INTERFACE_NAME, name.encode())]) for name in interfaces
+    )
 
 
 def _comment(text: str) -> bytes:
@@ -51,11 +60,14 @@ def _comment(text: str) -> bytes:
 
 
 def _block(kind: int, body: bytes, options: Iterable[tuple[int, bytes]]) -> bytes:
-    for code, value in (*options, (0, b"")):
-        body += struct.pack("<HH", code, len(value)) + _padded(value)
-    length = struct.pack("<I", len(body) + 12)
-    return struct.pack("<I", kind) + length + body + length
+    parts = [body]
+    for code, value in options:
+        parts += (_OPTION.pack(code, len(value)), _padded(value))
+    parts.append(_OPTION.pack(0, 0))
+    body = b"".join(parts)
+    length = _WORD.pack(len(body) + 12)
+    return b"".join((_WORD.pack(kind), length, body, length))
 
 
 def _padded(data: bytes) -> bytes:
-    return data + bytes(-len(data) % 4)
+    return data + b"\0" * (-len(data) % 4)

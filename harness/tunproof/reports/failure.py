@@ -1,7 +1,7 @@
 """What is said of one result: why it is wrong, why that matters, and how to see it again.
 
-Terminal, JUnit, Markdown and page say the same, for they all ask `explain`. Its texts are legible (`text`): no control
-character of a subject gets any further.
+Terminal, JUnit, Markdown and page say the same, for all of them ask `Explanations`. Its texts are legible (`text`): no
+control character of a subject gets any further.
 """
 
 import glob
@@ -14,10 +14,10 @@ from tunproof.corpus.load import Corpus
 from tunproof.corpus.model import Basis
 from tunproof.judge.verdict import Kind
 from tunproof.reports.words import must_come_out, rule_of, sent
-from tunproof.runs.results import Result, Run
+from tunproof.runs.results import Result, Results, Run
 from tunproof.text import legible, shortened
 
-__all__ = ["FAULTY", "BugClass", "Explanation", "case_of", "command_around", "explain", "headline"]
+__all__ = ["FAULTY", "BugClass", "Explanation", "Explanations", "case_of", "command_around", "explain", "headline"]
 
 FAULTY = frozenset(Kind) - {Kind.PASS, Kind.XPASS, Kind.UNSUPPORTED, Kind.NOT_APPLICABLE, Kind.BLOCKED}
 """Verdicts by which a subject was asked and did something wrong, known or not."""
@@ -108,8 +108,23 @@ class Explanation:
         yield "repeat", self.command
 
 
+class Explanations:
+    """What is said of the results of a run, each worked out once for all reports."""
+
+    def __init__(self, results: Results, corpus: Corpus) -> None:
+        self.results = results
+        self.corpus = corpus
+        self._known: dict[str, Explanation] = {}
+
+    def of(self, result: Result) -> Explanation:
+        """Return what is said of a result of this run."""
+        if result.id not in self._known:
+            self._known[result.id] = explain(result, self.results.run, self.corpus)
+        return self._known[result.id]
+
+
 def explain(result: Result, run: Run, corpus: Corpus) -> Explanation:
-    """Return what is said of a result of this run."""
+    """Return what is said of one result of a run."""
     case = case_of(result, corpus)
     fault = None if case is None else rule_of(case)
     before, chosen, after = command_around(run, result.id)

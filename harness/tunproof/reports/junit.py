@@ -12,11 +12,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-from tunproof.corpus.load import Corpus
 from tunproof.judge.verdict import Kind
-from tunproof.reports.failure import explain, headline
+from tunproof.reports.failure import Explanations, headline
 from tunproof.reports.figures import subject_line
-from tunproof.runs.results import Problem, Result, Results, Run
+from tunproof.runs.results import Problem, Result, Run
 from tunproof.text import legible
 
 __all__ = ["junit"]
@@ -25,11 +24,12 @@ _FAILURES = {Kind.FAIL, Kind.XPASS, Kind.FLAKY}
 _SKIPPED = {Kind.XFAIL, Kind.UNSUPPORTED, Kind.NOT_APPLICABLE, Kind.BLOCKED}
 
 
-def junit(results: Results, corpus: Corpus) -> bytes:
+def junit(explanations: Explanations) -> bytes:
     """Return the results as JUnit XML."""
+    results = explanations.results
     suites = defaultdict(list)
     for result in results.results.values():
-        suites[legible(result.id.rpartition("/")[0])].append(_case(result, results.run, corpus))
+        suites[legible(result.id.rpartition("/")[0])].append(_case(result, explanations))
     root = ET.Element("testsuites", name=f"tunproof: {subject_line(results.run)}")
     for name, cases in suites.items():
         root.append(_suite(name, cases, results.run))
@@ -56,13 +56,13 @@ def _suite(name: str, cases: Sequence[ET.Element], run: Run) -> ET.Element:
     return suite
 
 
-def _case(result: Result, run: Run, corpus: Corpus) -> ET.Element:
+def _case(result: Result, explanations: Explanations) -> ET.Element:
     topic = ".".join(legible(result.id).split("/")[:-1])
     case = ET.Element("testcase", name=legible(result.id), classname=f"tunproof.{topic}" if topic else "tunproof")
     tag = _tag(result)
     if tag is None:
         return case
-    explanation = explain(result, run, corpus)
+    explanation = explanations.of(result)
     message = f"{result.verdict.value}: {headline(explanation)}"
     if tag == "skipped":
         ET.SubElement(case, tag, message=message)

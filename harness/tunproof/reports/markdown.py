@@ -5,9 +5,8 @@ import itertools
 import re
 from collections.abc import Iterator
 
-from tunproof.corpus.load import Corpus
 from tunproof.judge.verdict import Kind
-from tunproof.reports.failure import Explanation, explain, headline
+from tunproof.reports.failure import Explanation, Explanations, headline
 from tunproof.reports.figures import mean_quality, policies, subject_line
 from tunproof.runs.results import Problem, Results
 from tunproof.text import legible, shortened
@@ -21,9 +20,10 @@ _MOST_TEXT = 6000  # characters of an explanation
 _MARKUP = re.compile(r"([\\`*_\[\]|~#!:@])")
 
 
-def markdown(results: Results, corpus: Corpus) -> str:
+def markdown(explanations: Explanations) -> str:
     """Return the summary."""
-    return "\n".join([*_head(results), *_figures(results), *_unexpected(results, corpus)]) + "\n"
+    results = explanations.results
+    return "\n".join([*_head(results), *_figures(results), *_unexpected(explanations)]) + "\n"
 
 
 def _head(results: Results) -> Iterator[str]:
@@ -57,8 +57,8 @@ def _figures(results: Results) -> Iterator[str]:
     yield ""
 
 
-def _unexpected(results: Results, corpus: Corpus) -> Iterator[str]:
-    wrong = results.unexpected()
+def _unexpected(explanations: Explanations) -> Iterator[str]:
+    wrong = explanations.results.unexpected()
     if not wrong:
         return
     yield "### Unexpected"
@@ -67,14 +67,14 @@ def _unexpected(results: Results, corpus: Corpus) -> Iterator[str]:
         if isinstance(one, Problem):
             yield f"- {_inline(one.id)}: **{_inline(one.what)}**: {_inline(one.text)}"
         else:
-            said = headline(explain(one, results.run, corpus))
+            said = headline(explanations.of(one))
             yield f"- {_inline(one.id)}: **{one.verdict.value}**: {_inline(said)}"
     if len(wrong) > _MOST_LINES:
         yield f"- … and {len(wrong) - _MOST_LINES} more"
     yield ""
     cases = (one for one in wrong if not isinstance(one, Problem))
     for one in itertools.islice(cases, _MOST_DETAILS):
-        yield from _details(explain(one, results.run, corpus))
+        yield from _details(explanations.of(one))
 
 
 def _details(explanation: Explanation) -> Iterator[str]:

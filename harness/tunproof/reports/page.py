@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from tunproof.corpus.load import Corpus
 from tunproof.judge.verdict import Kind
+from tunproof.reports.failure import Explanations
 from tunproof.reports.figures import labels, mean_quality, policies, subject_line
 from tunproof.reports.html import STYLE, environment, source_hash
 from tunproof.reports.pagedata import LOOKS, page_data
@@ -24,11 +25,12 @@ __all__ = ["page"]
 
 _FOLDER = Path(__file__).parent
 _TONES = ("good", "bad", "known", "quiet")
-_IN_SCRIPT = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
+_IN_SCRIPT = {char: f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 
 
-def page(streams: Sequence[Results], corpus: Corpus) -> bytes:
-    """Return the page of one or several streams, as UTF-8. Several are columns, side by side."""
+def page(runs: Sequence[Explanations]) -> bytes:
+    """Return the page of one or several runs, as UTF-8. Several are columns, side by side."""
+    streams, corpus = [one.results for one in runs], runs[0].corpus
     style, script = STYLE.read_text(), (_FOLDER / "page.js").read_text()
     names = labels([results.run for results in streams])
     text = (
@@ -41,7 +43,7 @@ def page(streams: Sequence[Results], corpus: Corpus) -> bytes:
             f"style-src {source_hash(style)}; script-src {source_hash(script)}",
             style=Markup(style),  # noqa: S704 (ours)
             script=Markup(script),  # noqa: S704 (ours)
-            data=_json(page_data(streams, corpus)),
+            data=_json(page_data(runs)),
             verdicts=[kind.value for kind in Kind if any(kind in results.verdicts() for results in streams)],
             flags=sorted({flag for results in streams for flag in _flags(results, corpus)}),
         )
@@ -51,7 +53,10 @@ def page(streams: Sequence[Results], corpus: Corpus) -> bytes:
 
 def _json(value: object) -> Markup:
     """Return a value as JSON that may stand in a script element: nothing in it can end the element."""
-    return Markup(msgspec.json.encode(value).decode().translate(_IN_SCRIPT))  # noqa: S704 (escaped just now)
+    text = msgspec.json.encode(value).decode()
+    for char, escaped in _IN_SCRIPT.items():
+        text = text.replace(char, escaped)
+    return Markup(text)  # noqa: S704 (escaped just now)
 
 
 def _flags(results: Results, corpus: Corpus) -> set[str]:

@@ -30,7 +30,7 @@ from tunproof.corpus.cases import (
 from tunproof.corpus.load import Corpus
 from tunproof.judge.verdict import Kind
 from tunproof.packets import picture
-from tunproof.reports.failure import FAULTY, Explanation, case_of, command_around, explain
+from tunproof.reports.failure import FAULTY, Explanation, Explanations, case_of, command_around
 from tunproof.reports.mismatches import frames_written, window
 from tunproof.reports.words import VNET_LINE, rule_of, sent, vnet_rows
 from tunproof.runs.results import Result, Results, Run
@@ -63,10 +63,11 @@ LOOKS = {
 """Glyph and tone of each verdict: no verdict is told by its colour alone."""
 
 
-def page_data(streams: Sequence[Results], corpus: Corpus) -> Json:
+def page_data(runs: Sequence[Explanations]) -> Json:
     """Return the page's data. Streams are named by their place, flags and reasons by theirs in a table."""
+    streams, corpus = [one.results for one in runs], runs[0].corpus
     tables = _Tables(corpus)
-    cases = [_case(case_id, streams, corpus, tables) for case_id in _ids(streams, corpus)]
+    cases = [_case(case_id, runs, tables) for case_id in _ids(streams, corpus)]
     return {
         "kinds": [[kind.value, *LOOKS[kind]] for kind in Kind],
         "commands": [_around(results.run) for results in streams],
@@ -107,7 +108,8 @@ def _around(run: Run) -> tuple[str, str]:
     return legible(before), legible(after)
 
 
-def _case(case_id: str, streams: Sequence[Results], corpus: Corpus, tables: _Tables) -> Json:
+def _case(case_id: str, runs: Sequence[Explanations], tables: _Tables) -> Json:
+    streams, corpus = [one.results for one in runs], runs[0].corpus
     results = [stream.results.get(case_id) for stream in streams]
     found = [result for result in results if result is not None]
     case: Case | None = next((one for result in found if (one := case_of(result, corpus)) is not None), None)
@@ -122,10 +124,10 @@ def _case(case_id: str, streams: Sequence[Results], corpus: Corpus, tables: _Tab
         made |= _known_case(case, tables)
         if any(result.verdict in FAULTY for result in found):
             made |= _sent(case)
-    told = {at: _told(result, streams[at].run, corpus, tables) for at, result in enumerate(results) if result}
+    told = {at: _told(result, runs[at], tables) for at, result in enumerate(results) if result}
     made["of"] = {str(at): one for at, one in told.items() if one}
     if case is None:
-        made["about"] = explain(found[0], streams[results.index(found[0])].run, corpus).about
+        made["about"] = runs[results.index(found[0])].of(found[0]).about
     return {key: value for key, value in made.items() if value not in (None, [], {}, (), "")}
 
 
@@ -221,11 +223,11 @@ def _steps(case: LifecycleCase) -> list[tuple[str, str]]:
     return [(wording.words(step), " or ".join(map(wording.words, answers))) for step, answers in steps]
 
 
-def _told(result: Result, run: Run, corpus: Corpus, tables: _Tables) -> Json:
+def _told(result: Result, run: Explanations, tables: _Tables) -> Json:
     """Return what is said of one result; of one that was passed only what is worth saying."""
     if result.verdict is Kind.PASS and not (result.advice or result.policies or result.known):
         return {} if result.quality is None else {"quality": result.quality}
-    explanation = explain(result, run, corpus)
+    explanation = run.of(result)
     told: Json = {
         "advice": explanation.advice,
         "policies": explanation.policies,

@@ -1,6 +1,7 @@
 """All reports of a run, in a folder beside its stream."""
 
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from tunproof.corpus.load import Corpus
 from tunproof.errors import EnvironmentProblem, UsageError
 from tunproof.reports.evidence import SUFFIX, evidence
+from tunproof.reports.failure import Explanations
 from tunproof.reports.junit import junit
 from tunproof.reports.markdown import markdown
 from tunproof.reports.page import page
@@ -29,10 +31,11 @@ def write_reports(folder: Path, results: Results, corpus: Corpus) -> list[Path]:
     """
     with writing(folder):
         captures = _replace(folder / EVIDENCE, evidence(results, corpus))
+        explanations = Explanations(results, corpus)
         files = {
-            folder / SUMMARY: markdown(results, corpus).encode(),
-            folder / JUNIT: junit(results, corpus),
-            folder / PAGE: page([results], corpus),
+            folder / SUMMARY: markdown(explanations).encode(),
+            folder / JUNIT: junit(explanations),
+            folder / PAGE: page([explanations]),
         }
         for path, content in files.items():
             write_file(path, content)
@@ -42,7 +45,7 @@ def write_reports(folder: Path, results: Results, corpus: Corpus) -> list[Path]:
 def write_page(folder: Path, streams: Sequence[Results], corpus: Corpus) -> Path:
     """Write the page of several runs side by side, and return the file. Raises as `write_reports` does."""
     with writing(folder):
-        write_file(folder / PAGE, page(streams, corpus))
+        write_file(folder / PAGE, page([Explanations(one, corpus) for one in streams]))
     return folder / PAGE
 
 
@@ -69,15 +72,38 @@ def _replace(folder: Path, files: Iterable[tuple[str, bytes]]) -> list[Path]:
     """Write the captures, remove those of an earlier run, and the folder where none is left."""
     old = set(folder.glob(f"*{SUFFIX}"))
     new = []
-    for name, content in files:
-        folder.mkdir(exist_ok=True)
-        write_file(folder / name, content)
-        new.append(folder / name)
+    with _staged(folder) as staging:
+        for name, content in files:
+            _put(f"{staging}/{name}", content)
+            os.replace(f"{staging}/{name}", f"{folder}/{name}")  # noqa: PTH105 (a thousand files: paths cost more)
+            new.append(folder / name)
     for path in old.difference(new):
         path.unlink(missing_ok=True)
-    if old and not new and not any(folder.iterdir()):
+    if not any(folder.iterdir()):
         folder.rmdir()
     return new
+
+
+@contextmanager
+def _staged(folder: Path) -> Iterator[Path]:
+    """Make a folder, and one beside it for files that are not whole yet."""
+    staging = folder.with_name(f".{folder.name}.{os.getpid()}")
+    folder.mkdir(exist_ok=True)
+    staging.mkdir()
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _put(path: str, content: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(fd, view) :]
+    finally:
+        os.close(fd)
 
 
 def write_file(path: Path, content: bytes) -> None:

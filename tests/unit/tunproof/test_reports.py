@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from markdown_it import MarkdownIt
 
-from common.made_streams import finished, result, run, stream
+from common.made_streams import finished, result, run, stream, told
 from fakes.own_values import OwnValues
 from fakes.reading import CwrOnEverySegment
 from fakes.writing import EmptyFragmentCrashes
@@ -231,7 +231,7 @@ TAGS = {
 
 
 def tags(made: Results) -> dict[str, str | None]:
-    root = ET.fromstring(junit(made, corpus()))  # noqa: S314 (ours)
+    root = ET.fromstring(junit(*told(made)))  # noqa: S314 (ours)
     cases = {one.get("name"): one for one in root.iter("testcase")}
     assert len(cases) == int(root.get("tests"))
     return {name: next((child.tag for child in one), None) for name, one in cases.items()}
@@ -249,7 +249,7 @@ def test_nothing_unexpected_is_skipped_or_passed_in_junit() -> None:
 
 def test_junit_has_a_suite_for_each_topic_with_its_numbers_and_properties() -> None:
     made = cwr()
-    root = ET.fromstring(junit(made, corpus()))  # noqa: S314 (ours)
+    root = ET.fromstring(junit(*told(made)))  # noqa: S314 (ours)
     (suite,) = root.findall("testsuite")
     assert suite.get("name") == "read/tcp6"
     assert int(suite.get("tests")) == len(made.results)
@@ -290,7 +290,7 @@ def hostile() -> Results:
 
 
 def test_hostile_text_is_text_in_junit() -> None:
-    root = ET.fromstring(junit(hostile(), corpus()))  # noqa: S314 (ours)
+    root = ET.fromstring(junit(*told(hostile())))  # noqa: S314 (ours)
     assert not list(root.iter("script"))
     assert [one.get("name") for one in root.iter("testcase")][1] == legible(HOSTILE)
 
@@ -310,7 +310,7 @@ def test_the_summary_has_counts_policies_quality_and_what_is_unexpected() -> Non
         ]
     )
     made.add(Problem(id="read/x", what="stale", text="It is gone."))
-    text = markdown(made, corpus())
+    text = markdown(*told(made))
     assert f"| fail | {made.verdicts()['fail']} |" in text
     assert "- policy, seen in 1 cases: joins sums" in text
     assert "mean merge quality: 50%" in text
@@ -323,7 +323,7 @@ def test_the_summary_has_counts_policies_quality_and_what_is_unexpected() -> Non
 
 def test_the_summary_ends_somewhere_and_says_where() -> None:
     made = finished(result(case, difference="x" * 10_000) for case in some("read/*", 80))
-    text = markdown(made, corpus())
+    text = markdown(*told(made))
     assert text.count("**fail**") == 50
     assert "… and 30 more" in text
     assert text.count("<details>") == 5
@@ -331,7 +331,7 @@ def test_the_summary_ends_somewhere_and_says_where() -> None:
 
 
 def test_a_run_as_expected_says_so() -> None:
-    text = markdown(finished([result(corpus().cases[CWR], Kind.PASS)]), corpus())
+    text = markdown(*told(finished([result(corpus().cases[CWR], Kind.PASS)])))
     assert "as expected: 1 of 1 cases passed" in text
     assert "Unexpected" not in text
 
@@ -340,7 +340,7 @@ def test_hostile_text_is_text_in_markdown() -> None:
     fenced = msgspec.structs.replace(result(corpus().cases[CWR]), difference="````\n</details><script>x</script>\n```")
     broken = msgspec.structs.replace(fenced, id="x\n````\n<script>x</script>")
     for made in (hostile(), finished([fenced]), finished([broken])):
-        found = rendered(markdown(made, corpus()))
+        found = rendered(markdown(*told(made)))
         assert "<script" not in found
         assert "<b>" not in found
         assert "href" not in found
@@ -423,7 +423,7 @@ def data_of(content: bytes) -> dict[str, object]:
 
 
 def test_the_page_needs_nothing_else_and_forbids_itself_the_rest() -> None:
-    text = page([cwr()], corpus()).decode()
+    text = page(told(cwr())).decode()
     assert "default-src 'none'" in html.unescape(text)
     assert not re.search(r"<(?:script|img|iframe)[^>]* src=|<link[^>]* href=\"(?!data:,)|url\(|@import", text)
     assert text.count("<script") == 2
@@ -431,13 +431,13 @@ def test_the_page_needs_nothing_else_and_forbids_itself_the_rest() -> None:
 
 def test_a_page_of_passes_stays_small() -> None:
     made = finished(result(case, Kind.PASS, quality=1.0) for case in corpus().cases.values())
-    assert len(page([made, made, made], corpus())) < 2_000_000
+    assert len(page(told(made, made, made))) < 2_000_000
 
 
 def test_a_page_on_which_everything_is_wrong_stays_loadable() -> None:
     got = Got(what="packets", packets=(b"\x45" * 1500,) * 40)
     made = finished(result(case, difference="x" * 5000, got=got, stderr="y" * 9000) for case in corpus().cases.values())
-    assert len(page([made], corpus())) < 20_000_000
+    assert len(page(told(made))) < 20_000_000
 
 
 def test_bytes_are_there_around_the_difference_only() -> None:
@@ -447,7 +447,7 @@ def test_bytes_are_there_around_the_difference_only() -> None:
     mismatches, mismatched = packets_beside(packets_of(case), right, exact=False)
     got = Got(what="packets", packets=tuple(right))
     made = finished([result(case, got=got, mismatches=mismatches, mismatched=mismatched)])
-    (told,) = page_data([made], corpus())["cases"]
+    (told,) = page_data(told(made))["cases"]
     (pair,) = told["of"]["0"]["pairs"]
     assert pair["start"] == 960
     assert pair["sizes"] == [len(right[0])] * 2
@@ -457,7 +457,7 @@ def test_bytes_are_there_around_the_difference_only() -> None:
 
 def test_several_streams_are_columns_and_a_case_that_one_did_not_run_is_none() -> None:
     two = finished([result(corpus().cases[CWR], Kind.PASS)], subject="other")
-    found = page_data([cwr(), two], corpus())
+    found = page_data(told(cwr(), two))
     kinds = [kind for kind, _, _ in found["kinds"]]
     by_id = {one["id"]: one for one in found["cases"]}
     assert [kinds[at] for at in by_id[CWR]["v"]] == ["fail", "pass"]
@@ -467,12 +467,12 @@ def test_several_streams_are_columns_and_a_case_that_one_did_not_run_is_none() -
 
 
 def test_every_verdict_has_a_glyph_of_its_own() -> None:
-    kinds = page_data([of_each_kind()], corpus())["kinds"]
+    kinds = page_data(told(of_each_kind()))["kinds"]
     assert len({glyph for _, glyph, _ in kinds}) == len(Kind)
 
 
 def test_hostile_text_ends_no_element_of_the_page() -> None:
-    content = page([hostile()], corpus())
+    content = page(told(hostile()))
     assert content.count(b"<script") == 2
     assert content.count(b"</script") == 2
     assert b"alert(1)</script>" not in content
@@ -483,7 +483,7 @@ def test_hostile_text_ends_no_element_of_the_page() -> None:
 
 def test_the_picture_of_a_cut_adds_up() -> None:
     made = finished(result(case, Kind.PASS) for case in corpus().cases.values())
-    for one in page_data([made], corpus())["cases"]:
+    for one in page_data(told(made))["cases"]:
         cut = one.get("cut", {})
         if "segments" in cut and len(cut["segments"]) and cut["payload"] > 0 and one["id"].startswith("write_gso/"):
             assert sum(size * count for size, count in cut["segments"]) == cut["payload"], one["id"]
@@ -548,8 +548,8 @@ def test_an_incomplete_stream_is_no_report(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="incomplete"):
         results_module.read(tmp_path)
     half = results_module.read(tmp_path, incomplete=True)
-    assert "**incomplete**" in markdown(half, corpus())
-    assert b"it has not ended" in page([half], corpus())
+    assert "**incomplete**" in markdown(*told(half))
+    assert b"it has not ended" in page(told(half))
 
 
 @pytest.mark.parametrize("what", ["packets", "frames", "value"])
@@ -567,8 +567,8 @@ def test_no_bytes_that_came_out_break_a_report(what: str, mode: str) -> None:
     got = Got(what=what, packets=() if what == "value" else came, value="zz" if what == "value" else "")
     cases = list(corpus().cases.values())[::3]
     made = finished((result(case, got=got, difference="wrong") for case in cases), mode=mode)
-    assert page([made], corpus())
-    assert junit(made, corpus())
+    assert page(told(made))
+    assert junit(*told(made))
     assert list(evidence(made, corpus()))
 
 
