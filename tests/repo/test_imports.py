@@ -110,6 +110,12 @@ def test_an_import_that_runs_up_is_found(room: str, source: str) -> None:
     assert upward(room, source)
 
 
+@pytest.mark.parametrize("path", [*rooms()["reports"], HARNESS / "cli/terminal.py"], ids=lambda path: path.stem)
+def test_the_judge_speaks_once_and_reports_know_its_types_only(path: Path) -> None:
+    known = {name for name in imported(ast.parse(path.read_text())) if name.startswith("tunproof.judge")}
+    assert {name for name in known if not name.startswith("tunproof.judge.verdict")} <= {"tunproof.judge"}, path
+
+
 def test_shims_say_until_when() -> None:
     for name in SHIMS:
         assert "until tunproof" in (HARNESS / f"{name}.py").read_text().partition("\n")[0]

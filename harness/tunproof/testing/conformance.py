@@ -2,8 +2,7 @@
 
 A subject has the operations that it overrides; cases of the others are unsupported, which is no failure.
 
-    from tunproof.conformance import run_conformance
-    from tunproof.subject import Subject
+    from tunproof import Subject, run_conformance
 
     class Sums(Subject):
         """An RFC 1071 sum, and nothing else."""

@@ -447,8 +447,8 @@ def test_bytes_are_there_around_the_difference_only() -> None:
     mismatches, mismatched = packets_beside(packets_of(case), right, exact=False)
     got = Got(what="packets", packets=tuple(right))
     made = finished([result(case, got=got, mismatches=mismatches, mismatched=mismatched)])
-    (told,) = page_data(told(made))["cases"]
-    (pair,) = told["of"]["0"]["pairs"]
+    (shown,) = page_data(told(made))["cases"]
+    (pair,) = shown["of"]["0"]["pairs"]
     assert pair["start"] == 960
     assert pair["sizes"] == [len(right[0])] * 2
     assert [len(one) for one in pair["hex"]] == [192, 192]
