@@ -6,7 +6,7 @@ What is in `__all__` is the public API:
     GsoArguments, VnetFields, Script, Answer
                          what its methods take and return, beside bytes
     TurnedDownError, UnsupportedError, InapplicableError
-                         what its methods raise: an ordinary refusal, a missing operation, a machine that does not allow it
+                         what its methods raise: an ordinary refusal, a missing operation, what this machine forbids
     run_conformance      the corpus against a subject, in one call
     ConformanceError     what it raises where results are not as expected
     Results, Result      what it returns: a verdict for each case

@@ -34,7 +34,7 @@ def test_another_name_is_an_attribute_error() -> None:
 def test_importing_the_package_imports_nothing_else() -> None:
     code = "import sys, tunproof; print(*(name for name in sys.modules if name.startswith('tunproof')))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["tunproof", "tunproof.version"]
+    assert set(done.stdout.split()) == {"tunproof", "tunproof.version"}
 
 
 def test_documents_import_public_names_only() -> None:
