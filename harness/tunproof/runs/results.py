@@ -8,7 +8,7 @@ whole, and readers refuse another.
 import fcntl
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -258,34 +258,38 @@ def keep(folder: Path, results: Results) -> None:
 def read(path: Path, *, incomplete: bool = False) -> Results:
     """Return a stream. `path` may be the folder of a report.
 
-    Raises `UsageError` for what is none, and, unless `incomplete` is allowed, for one without its `end`.
+    Raises `UsageError` if this is not a stream of results, and, unless `incomplete` is allowed, if it has no `end`.
     """
     path = path / STREAM if path.is_dir() else path
     try:
-        lines = path.read_bytes().split(b"\n")
+        *lines, half = path.read_bytes().split(b"\n")
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    half = lines.pop()
-    results: Results | None = None
-    for number, line in enumerate(lines, 1):
-        record = _record(path, number, line)
-        if results is None:
-            if not isinstance(record, Run):
-                raise UsageError(f"{path}:{number}: a stream of results begins with `run`")
-            results = Results(record)
-        elif isinstance(record, Run) or results.end is not None:
-            raise UsageError(f"{path}:{number}: a second run, or something after the end")
-        elif isinstance(record, End):
-            results.end = record
-        else:
-            results.add(record)
-    if results is None:
-        raise UsageError(f"{path} is no stream of results: it is empty")
+    records = [_record(path, number, line) for number, line in enumerate(lines, 1)]
+    results = _assembled(path, records)
     if not incomplete and (results.end is None or half or results.end.cases != len(results.results)):
         raise UsageError(
             f"{path} is incomplete: {len(results.results)} of {results.run.cases} cases, and no end; "
             "the run was killed, or goes on (check --resume goes on from it)"
         )
+    return results
+
+
+def _assembled(path: Path, records: Sequence[Record]) -> Results:
+    """Return records as one stream: a run, results and problems, then nothing after the end."""
+    if not records:
+        raise UsageError(f"{path} is not a stream of results: it is empty")
+    run, *rest = records
+    if not isinstance(run, Run):
+        raise UsageError(f"{path}:1: a stream of results begins with `run`")
+    results = Results(run)
+    for number, record in enumerate(rest, 2):
+        if isinstance(record, Run) or results.end is not None:
+            raise UsageError(f"{path}:{number}: a second run, or something after the end")
+        if isinstance(record, End):
+            results.end = record
+        else:
+            results.add(record)
     return results
 
 
