@@ -29,7 +29,7 @@ SEED = 4  # among its first checksums is one of no bytes: the rogue's victim
 COMMAND = """
 import sys, typer
 from tunfuzz.peer.command import adapter
-from tunproof.cli_options import print_json
+from tunproof.cli.options import print_json
 app = typer.Typer()
 @app.callback()
 def remember(ctx: typer.Context):
