@@ -13,8 +13,8 @@ class Kind(enum.StrEnum):
     |---|---|
     | pass | the output is correct |
     | fail | the output is wrong, valid input was rejected, or faulty input was accepted |
-    | xfail | did not pass, in the way that the baseline lists |
-    | xpass | passed, although the baseline lists it as failing |
+    | xfail | did not pass, as the baseline expects |
+    | xpass | passed, although the baseline expects otherwise |
     | unsupported | the subject does not claim what the case requires |
     | not-applicable | the case cannot be run against this subject in this mode, or on this machine |
     | blocked | a rejection that proves nothing, because the valid sibling did not pass; or no restarts were left |
