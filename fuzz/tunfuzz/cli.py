@@ -1,4 +1,4 @@
-"""What fuzzing adds to the command: `tunproof fuzz ...` and `tunproof campaign`. Nothing heavy is imported here."""
+"""The commands that fuzzing adds: `tunproof fuzz ...` and `tunproof campaign`. Nothing heavy is imported here."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,26 +15,26 @@ from tunproof.cli.options import AsJson
 
 __all__ = ["add_commands"]
 
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="For findings.")]
-Seconds = Annotated[float, typer.Option("--seconds", min=0, metavar="N", help="For how long.")]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for findings.")]
+Seconds = Annotated[float, typer.Option("--seconds", min=0, metavar="N", help="How long to run.")]
 
 _OUT = Path("tunproof-findings")
 
 
 def add_commands(app: typer.Typer) -> None:
     """Add the commands to `tunproof`."""
-    fuzz = typer.Typer(help="Find what nobody thought of.", no_args_is_help=True)
+    fuzz = typer.Typer(help="Find bugs that no case covers.", no_args_is_help=True)
     fuzz.command("all")(everything)
     fuzz.command("kernel")(kernel)
     fuzz.command("adapter")(adapter)
     for name in TARGETS:
-        fuzz.command(name.replace("_", "-"), help=f"Fuzz the target {name}, or put one file to it.")(_target(name))
+        fuzz.command(name.replace("_", "-"), help=f"Fuzz the target {name}, or replay one file.")(_target(name))
     app.add_typer(fuzz, name="fuzz")
     app.command("campaign")(campaign_command(_kernel_experiment))
 
 
 def everything(*, seconds: Seconds = 60, out: Out = _OUT) -> None:
-    """Fuzz all targets, the kernel and the properties, for so many seconds in all."""
+    """Fuzz all targets, the kernel and the properties, for this many seconds in total."""
     from tunfuzz.everything import run
     from tunproof.cli.terminal import Terminal
 
@@ -45,14 +45,12 @@ def everything(*, seconds: Seconds = 60, out: Out = _OUT) -> None:
 
 def _target(name: str) -> Callable[..., None]:
     def target(  # noqa: PLR0913 (each is an option of the command)
-        file: Annotated[
-            Path | None, typer.Argument(metavar="[FILE]", help="An input, or a finding: replay it.")
-        ] = None,
+        file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="An input or a finding to replay.")] = None,
         *,
         seconds: Seconds = 60,
-        seed: Annotated[int, typer.Option("--seed", min=0, help="libFuzzer's; 0: it chooses one.")] = 0,
+        seed: Annotated[int, typer.Option("--seed", min=0, help="libFuzzer's seed; 0: a new one.")] = 0,
         grow: Annotated[
-            Path | None, typer.Option("--grow", metavar="DIR", help="Keep inputs there that reach something new.")
+            Path | None, typer.Option("--grow", metavar="DIR", help="Keep inputs here that reach new code.")
         ] = None,
         out: Out = _OUT,
         as_json: AsJson = False,

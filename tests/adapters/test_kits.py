@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-import tunproof
 from adapters.examples import EXAMPLES
 from adapters.talk import Talk, outcome_of, received, runs_of, talking, wire
 from tunproof.corpus.capabilities import CAPABILITIES
@@ -18,9 +17,10 @@ from tunproof.corpus.cases import Case
 from tunproof.corpus.load import load
 from tunproof.judge.decide import decide
 from tunproof.judge.verdict import Kind
+from tunproof.protocol import kits
 from tunproof.protocol.messages import SENTINEL, ErrorReply, OkReply, RejectedReply, UnsupportedReply
 
-KITS = Path(tunproof.__file__).parent / "kits"
+KITS = Path(kits.__file__).parent
 
 COMPILERS = {
     "go": ["go", "build", "-o"],

@@ -13,22 +13,22 @@ __all__ = ["campaign_command"]
 
 
 def campaign_command(prepare: Callable[[Campaign], Experiment]) -> Callable[..., None]:
-    """Return the command. `prepare` is called when it is known what is wanted, and imports what that needs."""
+    """Return the command. `prepare` is called once the options are known, and imports what they need."""
 
     def campaign(  # noqa: PLR0913 (each is an option of the command)
         *,
-        cases: Annotated[int | None, typer.Option("--cases", min=1, metavar="N", help="How many.")] = None,
+        cases: Annotated[int | None, typer.Option("--cases", min=1, metavar="N", help="How many cases.")] = None,
         seed: Annotated[
-            int | None, typer.Option("--seed", min=0, help="Decides the cases (default: a new one, printed).")
+            int | None, typer.Option("--seed", min=0, help="Determines the cases (default: a new one, printed).")
         ] = None,
         workers: Annotated[
-            int | None, typer.Option("--workers", min=1, metavar="K", help="Processes (default: one a core).")
+            int | None, typer.Option("--workers", min=1, metavar="K", help="Processes (default: one per core).")
         ] = None,
         scheduler: Annotated[
             str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Use the workers of a Dask cluster.")
         ] = None,
         resume: Annotated[
-            Path | None, typer.Option("--resume", metavar="FILE", help="Go on from a campaign.jsonl.")
+            Path | None, typer.Option("--resume", metavar="FILE", help="Continue from a campaign.jsonl.")
         ] = None,
         out: Annotated[
             Path | None,
@@ -36,7 +36,7 @@ def campaign_command(prepare: Callable[[Campaign], Experiment]) -> Callable[...,
         ] = None,
         as_json: AsJson = False,
     ) -> None:
-        """Put millions of cases to the kernel and to its model, over all cores or a cluster; any difference is kept."""
+        """Compare the kernel with its model in millions of cases, on all cores or a cluster; differences are kept."""
         request = Campaign(cases=cases, seed=seed, workers=workers, scheduler=scheduler, resume=resume, out=out)
         code = conduct(request, prepare(request), as_json=as_json)
         if code:
@@ -46,7 +46,7 @@ def campaign_command(prepare: Callable[[Campaign], Experiment]) -> Callable[...,
 
 
 def conduct(request: Campaign, experiment: Experiment, *, as_json: bool) -> int:
-    """Run a campaign with a bar on a terminal, print what came out, and return the exit code."""
+    """Run a campaign with a progress bar on a terminal, print the results, and return the exit code."""
     from tunfuzz.campaign.conduct import run
     from tunfuzz.campaign.text import show
     from tunproof.cli.terminal import Terminal

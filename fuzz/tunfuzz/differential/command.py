@@ -12,19 +12,23 @@ __all__ = ["kernel"]
 
 def kernel(  # noqa: PLR0913 (each is an option of the command)
     *,
-    cases: Annotated[int | None, typer.Option("--cases", min=1, metavar="N", help="How many (200000).")] = None,
-    seconds: Annotated[
-        float | None, typer.Option("--seconds", min=0, metavar="N", help="For how long, instead.")
+    cases: Annotated[
+        int | None, typer.Option("--cases", min=1, metavar="N", help="How many cases (default: 200000).")
     ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Decides the cases (default: a new one).")] = None,
-    first: Annotated[int, typer.Option("--first", min=0, metavar="N", help="Begin with case N.")] = 0,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="For findings.")] = Path("tunproof-findings"),
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", min=0, metavar="N", help="How long to run, instead of --cases.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Determines the cases (default: a new one).")
+    ] = None,
+    first: Annotated[int, typer.Option("--first", min=0, metavar="N", help="Start with case N.")] = 0,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for findings.")] = Path("tunproof-findings"),
     replay: Annotated[
-        Path | None, typer.Option("--replay", metavar="FINDING", help="Only see a finding again.")
+        Path | None, typer.Option("--replay", metavar="FINDING", help="Only reproduce a finding.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put random frames to the running kernel and to its model; any difference is made small and kept."""
+    """Compare the running kernel with its model on random frames; any difference is minimised and kept."""
     from tunfuzz.differential import alone
     from tunproof.cli.terminal import Terminal
 

@@ -17,25 +17,29 @@ def adapter(  # noqa: PLR0913 (each is an option of the command)
     ctx: typer.Context,
     subject: Annotated[list[str], typer.Argument(metavar="SUBJECT", help="python:MODULE:FACTORY, or -- COMMAND...")],
     *,
-    cases: Annotated[int | None, typer.Option("--cases", min=1, metavar="N", help="How many (10000).")] = None,
-    seconds: Annotated[
-        float | None, typer.Option("--seconds", min=0, metavar="N", help="For how long, instead.")
+    cases: Annotated[
+        int | None, typer.Option("--cases", min=1, metavar="N", help="How many cases (default: 10000).")
     ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Decides the cases (default: a new one).")] = None,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="For findings.")] = Path("tunproof-findings"),
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", min=0, metavar="N", help="How long to run, instead of --cases.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Determines the cases (default: a new one).")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for findings.")] = Path("tunproof-findings"),
     select: Annotated[str | None, typer.Option("--select", metavar="OP", help="One operation, such as read.")] = None,
     mode: Annotated[
-        str | None, typer.Option("--mode", metavar="MODE", help="How frames reach an adapter's implementation.")
+        str | None, typer.Option("--mode", metavar="MODE", help="How frames reach the implementation.")
     ] = None,
-    deadline: Annotated[float, typer.Option("--deadline", help="Seconds for one answer of an adapter.")] = 2.0,
-    memory: Annotated[int, typer.Option("--memory", help="MiB that an adapter may use.")] = 1024,
-    restarts: Annotated[int, typer.Option("--restarts", min=0, help="How often it is started again.")] = 100,
+    deadline: Annotated[float, typer.Option("--deadline", help="Seconds the adapter has to reply.")] = 2.0,
+    memory: Annotated[int, typer.Option("--memory", help="MiB the adapter may use.")] = 1024,
+    restarts: Annotated[int, typer.Option("--restarts", min=0, help="How often it may be restarted.")] = 100,
     replay: Annotated[
-        Path | None, typer.Option("--replay", metavar="FINDING", help="Only see a finding again.")
+        Path | None, typer.Option("--replay", metavar="FINDING", help="Only reproduce a finding.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put random inputs to an implementation and to the reference; any difference is made small and kept."""
+    """Compare an implementation with the reference on random input; any difference is minimised and kept."""
     from dataclasses import replace
 
     from tunproof.subjects.adapters.process import Limits

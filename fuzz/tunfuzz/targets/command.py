@@ -1,4 +1,4 @@
-"""What `tunproof fuzz TARGET` does, and `make fuzz` with all targets."""
+"""`tunproof fuzz TARGET`, and all targets for `make fuzz`."""
 
 import traceback
 from collections.abc import Iterator, Sequence
@@ -33,16 +33,16 @@ def fuzz_target(  # noqa: PLR0913 (the command's options)
     grow: Path | None = None,
     as_json: bool = False,
 ) -> int:
-    """Fuzz one target for some seconds, or replay a file, and print what came of it; return the exit code.
+    """Fuzz one target for some seconds, or replay a file, print the result, and return the exit code.
 
-    `seed` 0: libFuzzer chooses. `grow` is a folder for inputs that reach something new.
+    `seed` 0: libFuzzer chooses. `grow` is a folder for inputs that reach new code.
     Raises `UsageError`, `EnvironmentProblem`.
     """
     target = _target(name)
     if file is not None:
         return replay(target, file, as_json=as_json)
     if grow is not None and not grow.is_dir():
-        raise UsageError(f"{grow}: no folder; make one for the inputs that reach something new")
+        raise UsageError(f"{grow} is not a folder; create it for the inputs that reach new code")
     terminal = Terminal()
     with _watched(terminal, 1) as watch:
         results = run([target], seconds, out=out, seed=seed, grow=grow, watch=watch)
@@ -54,9 +54,9 @@ def fuzz_target(  # noqa: PLR0913 (the command's options)
 
 
 def replay(target: Target, file: Path, *, as_json: bool = False) -> int:
-    """Put one input to a target, say whether the invariant holds, and return the exit code. Needs no atheris.
+    """Run a target on one input, say whether the invariant holds, and return the exit code. Works without atheris.
 
-    `file` holds the input, or is a finding. Raises `UsageError`.
+    `file` is an input or a finding. Raises `UsageError`.
     """
     data = data_of(file)
     error = trace = ""
@@ -75,13 +75,13 @@ def replay(target: Target, file: Path, *, as_json: bool = False) -> int:
 
 
 def run_all(seconds: float, *, terminal: Terminal, seed: int = 0, out: Path = OUT) -> list[Result]:
-    """Fuzz all targets, which share the time, with progress on a terminal. Raises `EnvironmentProblem`."""
+    """Fuzz all targets, sharing the time, with progress on a terminal. Raises `EnvironmentProblem`."""
     with _watched(terminal, len(TARGETS)) as watch:
         return run(list(TARGETS.values()), seconds, out=out, seed=seed, watch=watch)
 
 
 def show(terminal: Terminal, results: Sequence[Result]) -> None:
-    """Print a line a target, then what was found."""
+    """Print one line per target, then the findings."""
     table = terminal.table("target", *_NUMBERS, "found", numbers=_NUMBERS)
     for result in results:
         numbers = (f"{number:,}" for number in (result.executions, result.per_s, result.coverage))
@@ -101,7 +101,7 @@ def _target(name: str) -> Target:
 
 @contextmanager
 def _watched(terminal: Terminal, total: int) -> Iterator[Watch]:
-    """Show who is running: a bar on a terminal, nothing in a pipe."""
+    """Show which targets are running: a progress bar on a terminal, nothing in a pipe."""
     with terminal.progress("targets") as tick:
 
         def watch(running: Sequence[Fuzzer], done: Sequence[Result]) -> None:

@@ -10,5 +10,5 @@ build      the whole corpus
 lint       what a corpus must be beyond its types
 promote    from a finding to author code, with bytes as `spelling` writes them
 swap       a folder replaced in one step
-guide      the generated parts of the guide
+guide      the protocol reference, the guide's table of verdicts, and the JSON Schemas
 """

@@ -1,14 +1,14 @@
-"""Rates side by side with the floor, all from one run: what counts are the ratios.
+"""Rates and the floor that they are compared with, all from one run: it is the ratios that count.
 
-    bare      writev one prepared superpacket of 3 segments of 1400 bytes, read its segments: nothing else
+    bare      writev one prepared superpacket of 3 segments of 1400 bytes, and read its segments: the floor
     replay    the same frame through the code of `tunproof kernel`, every byte compared
-    segment   the reference cuts the same frame
-    check     the reference through the code of `tunproof check`, as a ratio over calling it and comparing what comes
-              back; and small cases through an adapter made with the Python kit, judged, one by one and in batches
-    tunnel    a real TCP transfer through the Python tunnel, with offload and without
+    segment   the reference segments the same frame
+    check     the reference through the code of `tunproof check`, relative to calling it directly and comparing the
+              results; and small cases through an adapter made with the Python kit, judged, one by one and in batches
+    tunnel    a real TCP transfer through the Python tunnel, with and without offload
 
-`bare`, `replay` and `segment` take turns, and so do both sides of the ratio of `check`, so that a busy moment of the
-machine hits them all; each rate is the median of its rounds.
+`bare`, `replay` and `segment` take turns, and so do both sides of the `check` ratio, so a busy moment of the machine
+affects them all; each rate is the median of its rounds.
 """
 
 import os
@@ -56,7 +56,7 @@ from tunproof.testing.tunnel import Tunnel, carry
 __all__ = ["CASE", "Figure", "Rates", "bare_rate", "measure"]
 
 CASE = "read/tcp4/ethernet-sized"
-"""The case that every rate is measured with: three segments of 1400 bytes."""
+"""The case that all rates are measured with: three segments of 1400 bytes."""
 
 _ROUNDS = 41
 _TURNS = 800  # a round of some 40 ms for all three
@@ -68,7 +68,7 @@ _SMALL_CASES = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One more rate, or ratio, from another package (entry points `tunproof.benchmarks`), and what it is."""
+    """A rate or ratio from another package (entry points `tunproof.benchmarks`), and what it means."""
 
     name: str
     value: float
@@ -77,7 +77,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Turns per second, and Mbit/s of payload for the tunnel."""
+    """Rounds per second; for the tunnel, Mbit/s of payload."""
 
     bare_per_s: float
     replay_per_s: float
@@ -90,7 +90,7 @@ class Rates:
 
     @property
     def replay_ratio(self) -> float:
-        """How much of the floor's rate is left when every byte is compared."""
+        """The fraction of the floor's rate that remains when every byte is compared."""
         return self.replay_per_s / self.bare_per_s
 
     def as_json(self) -> dict[str, float]:
@@ -101,7 +101,7 @@ class Rates:
 
 
 def measure(*, progress: Callable[[int, int, str], None] = lambda *_: None) -> Rates:
-    """Measure everything, in some seconds. `progress` is told what comes next. Raises `EnvironmentProblem`."""
+    """Measure everything; takes seconds. `progress` is called with what comes next. Raises `EnvironmentProblem`."""
     corpus = load_for_good()
     questions, _ = prepare([corpus.cases[CASE]], frozenset())
     (question,) = questions
@@ -118,7 +118,7 @@ def measure(*, progress: Callable[[int, int, str], None] = lambda *_: None) -> R
 
 
 def _interleaved(pair: Pair, question: Question) -> list[float]:
-    """Return the median rates of the floor, of `replay` and of the reference's cut, measured in turns."""
+    """Return the median rates of the floor, of `replay` and of the reference's segmentation, measured in turns."""
     exchange = Exchange(pair)
     many = [question] * _TURNS
     contestants = (lambda: _bare(pair, question), lambda: _replay(exchange, many), lambda: _cut(question.frame))
@@ -133,13 +133,13 @@ def _rate(work: Callable[[], None]) -> float:
 
 
 def bare_rate(pair: Pair) -> float:
-    """Return how many superpackets of three segments a second a `redirect` lab carries if nobody does more."""
+    """Return how many superpackets of three segments a second a `redirect` lab carries with nothing else to do."""
     (question,), _ = prepare([load_for_good().cases[CASE]], frozenset())
     return _rate(lambda: _bare(pair, question))
 
 
 def _bare(pair: Pair, question: Question) -> None:
-    """Do what no loop in Python can do without: one writev and a readv for each segment."""
+    """Do the minimum for a loop in Python: one writev, and one readv per segment."""
     writev, readv = os.writev, os.readv
     writer, reader = pair.writer, pair.reader
     frame, buffer = (question.frame,), (bytearray(1 << 16),)
@@ -155,7 +155,7 @@ def _replay(exchange: Exchange, questions: list[Question]) -> None:
         verdict = judge_kernel.decide(disagreement.expected, disagreement.got)
         raise EnvironmentProblem(
             f"the kernel got {disagreement.case.id} wrong: {verdict.difference}",
-            cure="run `tunproof kernel`; a rate of wrong answers says nothing",
+            cure="run `tunproof kernel`; the rate of wrong results means nothing",
         )
 
 
@@ -166,7 +166,7 @@ def _cut(frame: bytes) -> None:
 
 
 def _check_ratio(corpus: Corpus) -> float:
-    """Return how much longer a checked run takes than plain calls, for all cases in which nothing waits."""
+    """Return how much longer a checked run takes than plain calls, for all cases that do not block."""
     cases = [case for case in corpus.cases.values() if not isinstance(case, LifecycleCase)]
     ratios = []
     with Direct(Reference()) as asker, Reference() as reference:
@@ -189,7 +189,7 @@ _SAME: dict[type, Callable[[Any, Any], bool]] = {
 
 
 def _call_all(cases: Sequence[Case], reference: Reference) -> None:
-    """Call the reference and compare, as anybody would without a judge."""
+    """Call the reference and compare, the simple way, without a judge."""
     for case in cases:
         outcome, right = ask(case, reference), case.expect
         if isinstance(outcome, Answered):
@@ -201,7 +201,7 @@ def _call_all(cases: Sequence[Case], reference: Reference) -> None:
 
 
 def _adapter_rate(corpus: Corpus, *, batch: int | None) -> float:
-    """Return how many small cases a second an adapter answers, each judged."""
+    """Return how many small cases per second an adapter answers, each judged."""
     small = [case for case in corpus.select("checksum/*") if len(case.input.data) < _SMALL]  # type: ignore[union-attr]
     cases = small * (_SMALL_CASES // len(small))
     command = (sys.executable, kit.__file__)

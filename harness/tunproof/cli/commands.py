@@ -1,7 +1,7 @@
-"""The command: it parses, calls, prints, and turns errors into exit codes.
+"""The commands: they parse, call and print, and turn errors into exit codes.
 
-0 as expected; 1 a kernel, implementation or case disagrees; 2 usage, also a selection that matches nothing; 3 the
-environment does not allow it.
+0 as expected; 1 a kernel, implementation or case disagrees; 2 usage error, including a selection that matches nothing;
+3 the environment does not allow it.
 """
 
 import errno
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 app = typer.Typer(
-    help="Proves whether a TUN offload implementation, or a Linux kernel, handles superpackets right.",
+    help="Proves whether a TUN offload implementation, or a Linux kernel, handles superpackets correctly.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -38,13 +38,13 @@ app.add_typer(corpus_app, name="corpus")
 app.add_typer(matrix_app, name="matrix")
 
 Report = Annotated[
-    Path | None, typer.Option("--report", metavar="DIR", help="Write results, page, JUnit, summary and captures there.")
+    Path | None, typer.Option("--report", metavar="DIR", help="Write results, page, JUnit, summary and captures here.")
 ]
 
 
 @app.callback()
 def _remember(ctx: typer.Context) -> None:
-    """Keep the words of the command line: `--` is gone when a command gets its arguments."""
+    """Keep the command line: by the time a command gets its arguments, `--` is gone."""
     ctx.obj = sys.argv[1:]
 
 
@@ -67,7 +67,7 @@ def doctor(*, as_json: AsJson = False) -> None:
 
 @app.command()
 def kernel(*, select: Select = "*", report: Report = None, as_json: AsJson = False) -> None:
-    """Is this kernel right? Put the corpus through real TUN devices and compare every byte."""
+    """Is this kernel right? Send the corpus through real TUN devices and compare every byte."""
     from tunproof import lab
     from tunproof.cli.terminal import Terminal
     from tunproof.corpus.load import load_for_good
@@ -82,7 +82,7 @@ def kernel(*, select: Select = "*", report: Report = None, as_json: AsJson = Fal
     with terminal.progress("cases") as tick:
         results, probed = verify(corpus, select, progress=tick)
     if reasons := why_nothing_was_asked(results.results.values()):
-        raise UsageError(f"{select!r} selects no case that can be put to this kernel: {reasons}")
+        raise UsageError(f"{select!r} selects no case that can be run on this kernel: {reasons}")
     if report is not None:
         from tunproof.reports.write import write_reports
 
@@ -105,26 +105,24 @@ def check(  # noqa: PLR0913 (each option is one of the command's)
     ],
     *,
     select: Select = "*",
-    baseline: Annotated[
-        Path | None, typer.Option("--baseline", metavar="FILE", help="Known failures (TOML), which are expected.")
-    ] = None,
+    baseline: Annotated[Path | None, typer.Option("--baseline", metavar="FILE", help="Known failures (TOML).")] = None,
     write_baseline: Annotated[
-        bool, typer.Option("--write-baseline", help="Print a baseline for today, and nothing else.")
+        bool, typer.Option("--write-baseline", help="Print a baseline of the failures, and nothing else.")
     ] = False,
     report: Report = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the results in the folder of --report.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the results in the --report folder.")] = False,
     mode: Annotated[
-        str | None, typer.Option("--mode", metavar="MODE", help="How frames reach an adapter's implementation.")
+        str | None, typer.Option("--mode", metavar="MODE", help="How frames reach the implementation.")
     ] = None,
-    repeat: Annotated[int, typer.Option("--repeat", min=1, help="Ask every case so often; who wavers is flaky.")] = 1,
-    deadline: Annotated[float, typer.Option("--deadline", help="Seconds for one answer of an adapter.")] = 2.0,
-    start_deadline: Annotated[float, typer.Option("--start-deadline", help="Seconds until it says hello.")] = 30.0,
-    memory: Annotated[int, typer.Option("--memory", help="MiB that an adapter may use.")] = 1024,
-    restarts: Annotated[int, typer.Option("--restarts", min=0, help="How often it is started again.")] = 100,
+    repeat: Annotated[int, typer.Option("--repeat", min=1, help="How often to run each case, to find flaky ones.")] = 1,
+    deadline: Annotated[float, typer.Option("--deadline", help="Seconds the adapter has to reply.")] = 2.0,
+    start_deadline: Annotated[float, typer.Option("--start-deadline", help="Seconds it has to say hello.")] = 30.0,
+    memory: Annotated[int, typer.Option("--memory", help="MiB the adapter may use.")] = 1024,
+    restarts: Annotated[int, typer.Option("--restarts", min=0, help="How often it may be restarted.")] = 100,
     batch: Annotated[int | None, typer.Option("--batch", min=1, help="The most runs in one message.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Is this implementation right? Put the corpus to it, and say which cases fail, and why."""
+    """Is this implementation right? Run the corpus against it, and say which cases fail, and why."""
     from tunproof.cli.terminal import Terminal
     from tunproof.corpus.load import load_for_good
     from tunproof.runs import check as checking
@@ -141,7 +139,7 @@ def check(  # noqa: PLR0913 (each option is one of the command's)
         connector=connector, select=select, baseline=baseline, report=report, resume=resume, repeat=repeat
     )
     if write_baseline and select != "*":
-        raise UsageError("a baseline is written for the whole corpus: leave --select out")
+        raise UsageError("a baseline covers the whole corpus: omit --select")
     corpus = load_for_good()
     terminal = Terminal()
     with terminal.progress("cases") as tick:
@@ -162,12 +160,12 @@ def check(  # noqa: PLR0913 (each option is one of the command's)
 @app.command("report")
 def report_of(
     streams: Annotated[
-        list[Path], typer.Argument(metavar="RESULTS...", help="Streams of results, or folders that --report wrote.")
+        list[Path], typer.Argument(metavar="RESULTS...", help="Result streams, or folders written by --report.")
     ],
     *,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the page goes.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the page.")],
 ) -> None:
-    """Put several runs side by side in one page: implementations, kernels, or today and yesterday."""
+    """Show several runs side by side on one page: implementations, kernels, or today and yesterday."""
     from tunproof.cli.terminal import Terminal
     from tunproof.corpus.load import load
     from tunproof.reports.write import write_page
@@ -186,7 +184,7 @@ def show(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Show one case: what goes in, the picture of the cut, what kernels do, why it matters."""
+    """Show one case: its input, a picture of the segmentation, what kernels do, and why it matters."""
     from tunproof.cli import show as caseview
     from tunproof.cli.terminal import Terminal
     from tunproof.corpus.load import load
@@ -203,7 +201,7 @@ def show(
 
 @app.command()
 def bench(*, as_json: AsJson = False) -> None:
-    """Measure rates side by side with the floor, in one run."""
+    """Measure rates in one run, and compare them with bare system calls."""
     from tunproof import lab
     from tunproof.cli.bench import measure
     from tunproof.cli.terminal import Terminal
@@ -226,7 +224,7 @@ def bench(*, as_json: AsJson = False) -> None:
 
 @app.command("kit")
 def print_kit(language: Annotated[str, typer.Argument(help="python, go, rust or c.")]) -> None:
-    """Print an adapter to begin with: tunproof kit go > adapter.go."""
+    """Print an adapter to start from: tunproof kit go > adapter.go."""
     from tunproof.protocol.kit import kit
 
     print_text(kit(language))
@@ -236,7 +234,7 @@ def print_kit(language: Annotated[str, typer.Argument(help="python, go, rust or 
 def print_protocol(
     *, schema: Annotated[bool, typer.Option("--schema", help="Print JSON Schemas: runner, adapter, results.")] = False
 ) -> None:
-    """Print what tunproof and an adapter say to each other, for people or for programs."""
+    """Print the protocol between tunproof and adapters, for people or for programs."""
     from tunproof.protocol import messages, text
     from tunproof.runs import results
 
@@ -253,13 +251,13 @@ def version() -> None:
 
 
 def _add_commands() -> None:
-    """Let other packages add theirs, by entry points: tunfuzz is not known here."""
+    """Let other packages add their commands through entry points: this one does not know tunfuzz."""
     for point in entry_points(group="tunproof.commands"):
         point.load()(app)
 
 
 def main() -> None:
-    """Run the command and exit: the console script."""
+    """Run a command and exit: the console script."""
     prepare_streams()
     try:
         _add_commands()
@@ -272,17 +270,17 @@ def main() -> None:
         _complain(str(error))
         sys.exit(error.exit_code)
     except OSError as error:
-        cure = "free some space" if error.errno == errno.ENOSPC else "`tunproof doctor` tries what this machine allows"
+        cure = "free some space" if error.errno == errno.ENOSPC else "`tunproof doctor` shows what this machine allows"
         _complain(str(EnvironmentProblem(str(error), cure=cure)))
         sys.exit(EnvironmentProblem.exit_code)
-    except BaseException:  # noqa: BLE001 (exit code 1 is a verdict, and a crash of ours is none)
+    except BaseException:  # noqa: BLE001 (exit code 1 is a verdict; a crash of ours is not)
         traceback.print_exc()
-        _complain("this is a bug of tunproof, not a verdict: please report what stands above")
+        _complain("this is a bug in tunproof, not a verdict: please report the trace above")
         sys.exit(EnvironmentProblem.exit_code)
 
 
 def _tell(terminal: "Terminal", results: "Results", corpus: "Corpus", *, report: Path | None, as_json: bool) -> None:
-    """Print what a run found, and end with its exit code."""
+    """Print what a run found, and exit with its exit code."""
     from tunproof.runs.results import Problem
 
     unexpected = results.unexpected()
@@ -333,5 +331,5 @@ def _no_such_case(case_id: str, ids: list[str]) -> str:
     import difflib
 
     near = difflib.get_close_matches(case_id, ids, n=3, cutoff=0.5)
-    hint = "; near it: " + ", ".join(near) if near else "; `tunproof corpus list` has them all"
+    hint = "; did you mean " + ", ".join(near) + "?" if near else "; `tunproof corpus list` lists them all"
     return f"there is no case {case_id!r}{hint}"

@@ -1,4 +1,4 @@
-"""`tunproof corpus`: the cases listed, counted, checked, exported, recorded, and made of findings."""
+"""`tunproof corpus`: list, count, check, export and record the cases, and promote findings to cases."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -20,14 +20,14 @@ def list_cases(
     select: Select = "*",
     op: Annotated[str | None, typer.Option("--op", metavar="OP", help="Only this operation, such as read.")] = None,
     flag: Annotated[
-        str | None, typer.Option("--flag", metavar="NAME", help="Only cases that guard against this class of bugs.")
+        str | None, typer.Option("--flag", metavar="NAME", help="Only cases that guard against this class of bug.")
     ] = None,
     requires: Annotated[
         str | None, typer.Option("--requires", metavar="NAME", help="Only cases that require this capability.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the cases, one a line."""
+    """List the cases, one per line."""
     from tunproof.cli.terminal import Terminal
     from tunproof.corpus.load import load
     from tunproof.corpus.stats import only
@@ -42,7 +42,7 @@ def list_cases(
 
 @corpus_app.command("stats")
 def corpus_stats(*, as_json: AsJson = False) -> None:
-    """Count the cases: operations, topics, flags, traits, capabilities, sizes."""
+    """Count the cases by operation, topic, flag, trait, capability and size."""
     from tunproof.cli.terminal import Terminal
     from tunproof.corpus.stats import count
 
@@ -56,12 +56,12 @@ def corpus_stats(*, as_json: AsJson = False) -> None:
 @corpus_app.command("lint")
 def lint_corpus(
     path: Annotated[
-        Path | None, typer.Argument(metavar="PATH", help="The folder of a corpus; without it the installed one.")
+        Path | None, typer.Argument(metavar="PATH", help="The folder of a corpus (default: the installed one).")
     ] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Find what is wrong with a corpus: exit 1 with file, case, field and reason for each finding."""
+    """Find mistakes in a corpus: exit 1 with file, case, field and reason for each finding."""
     from tunproof.authoring.lint import lint
     from tunproof.cli.terminal import Terminal
     from tunproof.corpus.load import CORPORA
@@ -77,9 +77,9 @@ def lint_corpus(
 
 @corpus_app.command("schema")
 def print_schema(
-    op: Annotated[str | None, typer.Argument(metavar="[OP]", help="An operation; without it all of them.")] = None,
+    op: Annotated[str | None, typer.Argument(metavar="[OP]", help="An operation (default: all).")] = None,
 ) -> None:
-    """Print the JSON Schema of the files of an operation, or one object with all of them."""
+    """Print the JSON Schema for the files of an operation, or one object with all of the schemas."""
     from tunproof.corpus.schema import case_types, schema_of
 
     if op is not None and op not in case_types():
@@ -98,13 +98,13 @@ def export_corpus(
     ] = None,
     select: Select = "*",
 ) -> None:
-    """Write the cases for others: as a capture, or as a folder that needs no tunproof."""
+    """Write the cases for other tools: as a capture, or as a folder that works without tunproof."""
     from tunproof.cli.terminal import Terminal
     from tunproof.corpus.export import export_folder, export_pcapng
     from tunproof.corpus.load import load
 
     if pcapng is None and folder is None:
-        raise UsageError("say where to: --pcapng FILE, --dir DIR, or both")
+        raise UsageError("say where to write: --pcapng FILE, --dir DIR, or both")
     corpus = load()
     cases = corpus.select(select)
     terminal = Terminal()
@@ -122,11 +122,9 @@ def build_corpus(
     ] = "*",
     matrix: Annotated[
         Path | None,
-        typer.Option("--from-matrix", metavar="DIR", help="Name the kernels of a matrix run in cases they confirm."),
+        typer.Option("--from-matrix", metavar="DIR", help="Add the kernels of a matrix run to the cases they confirm."),
     ] = None,
-    check_only: Annotated[
-        bool, typer.Option("--check", help="Change nothing; exit 1 where a file would change.")
-    ] = False,
+    check_only: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if a file would change.")] = False,
 ) -> None:
     """Record the cases from the running kernel. In a checkout only."""
     from tunproof import lab
@@ -145,7 +143,7 @@ def build_corpus(
         files = build(root, topics=topics, confirm=not check_only, passed=passed, progress=tick)
     if seen is not None:
         for one in seen.incomplete:
-            terminal.say(f"{one.release} is left out, it was not asked everything: {one.problem}")
+            terminal.say(f"{one.release} is left out, because it was not tested completely: {one.problem}")
         files[root / KERNELS] = markdown(seen.kernels, load_for_good()).encode()
     if not any(path.parent.parent.name == GOLDEN for path in files):
         raise UsageError(f"no topic matches {topics!r}")
@@ -164,7 +162,7 @@ def promote_finding(
     finding: Annotated[Path, typer.Argument(metavar="FINDING", help="The folder of a finding, or its finding.json.")],
     *,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="A new file for the code; without it, it is printed.")
+        Path | None, typer.Option("--out", metavar="FILE", help="A new file for the code (default: print it).")
     ] = None,
 ) -> None:
     """Turn a finding into author code, for harness/tunproof/authoring/authors. In a checkout only."""

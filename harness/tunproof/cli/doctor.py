@@ -1,9 +1,9 @@
 """What this machine can test, found out by trying, and what to do about the rest.
 
-Nothing is concluded from a version number where it can be tried: a namespace is made, each wiring is stood up and a
-packet sent through it, each offload and header size is asked for. Nothing is left behind.
+Whatever can be tried is not concluded from a version number: a namespace is created, each wiring is set up and a packet
+sent through it, and each offload and header size is requested. Nothing is left behind.
 
-The one effect on the process is that of `lab.ensure`: without privileges it ends up in a user namespace of its own.
+The only effect on the process is that of `lab.ensure`: without privileges it ends up in a new user namespace.
 """
 
 import enum
@@ -29,7 +29,7 @@ __all__ = ["Check", "Status", "examine"]
 
 
 class Status(enum.Enum):
-    """What a check found: `WARN` costs some tests, `MISSING` all that need a real TUN."""
+    """The result of a check: `WARN` rules out some tests, `MISSING` all that need a real TUN."""
 
     OK = "ok"
     WARN = "warn"
@@ -38,7 +38,7 @@ class Status(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One finding. `cure` is empty where there is nothing to cure."""
+    """One finding. `cure` is empty if there is nothing to cure."""
 
     name: str
     status: Status
@@ -50,7 +50,7 @@ Finding = tuple[Status, str, str]
 
 
 def examine() -> tuple[Check, ...]:
-    """Try everything and return what was found, in the order in which it matters. Never raises."""
+    """Try everything and return the findings, in order of importance. Never raises."""
     ground = tuple(_check(name, find) for name, find in _GROUND)
     missing = next((check for check in ground if check.status is Status.MISSING), None)
     if missing is None:
@@ -65,9 +65,9 @@ def _check(name: str, find: Callable[[], Finding]) -> Check:
         status, detail, cure = find()
     except EnvironmentProblem as problem:
         status, detail, cure = Status.MISSING, problem.what, problem.cure
-    except Exception as error:  # noqa: BLE001 - a doctor that falls over helps nobody: what it met is the finding
+    except Exception as error:  # noqa: BLE001 - a doctor that crashes is no help: the error is the finding
         status, detail = Status.MISSING, f"{type(error).__name__}: {error}"
-        cure = "this was not foreseen: please report it with the output of `tunproof doctor`"
+        cure = "this is unexpected: please report it with the output of `tunproof doctor`"
     return Check(name=name, status=status, detail=detail, cure=cure)
 
 
@@ -81,14 +81,14 @@ def _ok(detail: str) -> Finding:
 
 def _python() -> Finding:
     version = platform.python_version()
-    if sys.version_info < (3, 11):  # noqa: UP036 - whoever runs this from a checkout may have any
+    if sys.version_info < (3, 11):  # noqa: UP036 - a checkout can be run with any version
         return Status.MISSING, version, "install Python 3.11 or newer"
     return _ok(version)
 
 
 def _kernel() -> Finding:
     if sys.platform != "linux":
-        return Status.MISSING, platform.platform(), "run this on Linux: a TUN with a vnet header exists nowhere else"
+        return Status.MISSING, platform.platform(), "run this on Linux: nothing else has TUN devices with vnet headers"
     return _ok(f"Linux {platform.release()} on {platform.machine()}")
 
 
@@ -101,11 +101,11 @@ def _device() -> Finding:
 
 def _privileges() -> Finding:
     if privilege.has_capabilities():
-        return _ok("CAP_SYS_ADMIN and CAP_NET_ADMIN are there")
+        return _ok("CAP_SYS_ADMIN and CAP_NET_ADMIN")
     obstacle = privilege.userns_obstacle()
     if obstacle is not None:
         return Status.MISSING, obstacle.what, obstacle.cure
-    return _ok(f"none, but uid {os.geteuid()} may make user namespaces, which will do")
+    return _ok(f"none, but uid {os.geteuid()} may create user namespaces, which is enough")
 
 
 def _namespace() -> Finding:
@@ -133,9 +133,9 @@ def _pair(stand_up: Callable[[], lab.Pair]) -> Finding:
     with stand_up() as pair:
         took = _milliseconds(begin)
         if lab.Exchange(pair).settle() != Lost():
-            what = "packets came out of a lab into which nothing was put"
-            return Status.MISSING, what, "please report it: tunproof cannot tell them from what it tests"
-    return _ok(f"stands in {took}, and a packet comes through")
+            what = "packets came out of a lab although nothing was sent"
+            return Status.MISSING, what, "please report it: tunproof cannot tell them from test traffic"
+    return _ok(f"set up in {took}, and a packet gets through")
 
 
 def _socket() -> Finding:
@@ -145,7 +145,7 @@ def _socket() -> Finding:
         with end.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.sendto(b"tunproof", (str(lab.FAR.ipv4).partition("/")[0], 9))
         os.read(end.tun, 1 << 16)
-    return _ok(f"stands in {took}, and the kernel sends through it")
+    return _ok(f"set up in {took}, and the kernel sends through it")
 
 
 def _traffic_control() -> Finding:
@@ -156,7 +156,7 @@ def _traffic_control() -> Finding:
 def _tso() -> Finding:
     with closing(Ground()) as ground:
         ground.open_queue("probe", offload=Offload.TSO)
-    return _ok("TUNSETOFFLOAD takes TSO4, TSO6 and ECN")
+    return _ok("TUNSETOFFLOAD accepts TSO4, TSO6 and ECN")
 
 
 def _uso() -> Finding:
@@ -164,8 +164,8 @@ def _uso() -> Finding:
         try:
             ground.open_queue("probe", offload=Offload.TSO | Offload.USO)
         except EnvironmentProblem as problem:
-            return Status.WARN, problem.what, "a kernel from 6.2 on; the UDP cases stay untested here"
-    return _ok("TUNSETOFFLOAD takes USO4 and USO6")
+            return Status.WARN, problem.what, "use kernel 6.2 or newer; UDP cases cannot be tested here"
+    return _ok("TUNSETOFFLOAD accepts USO4 and USO6")
 
 
 def _header_sizes() -> Finding:
@@ -177,15 +177,15 @@ def _header_sizes() -> Finding:
 
 def _ipv6() -> Finding:
     if links.has_ipv6():
-        return _ok("there")
-    return Status.WARN, "this kernel runs without", "start it without ipv6.disable=1, or with CONFIG_IPV6"
+        return _ok("enabled")
+    return Status.WARN, "this kernel runs without it", "boot without ipv6.disable=1, or build with CONFIG_IPV6"
 
 
 def _tool(name: str, package: str, use: str) -> Callable[[], Finding]:
     def find() -> Finding:
         path = shutil.which(name)
         if path is None:
-            return Status.WARN, f"optional, not there: {use}", f"apt-get install {package}"
+            return Status.WARN, f"optional, not installed: {use}", f"apt-get install {package}"
         return _ok(f"{path}: {use}")
 
     return find
@@ -196,7 +196,7 @@ def _milliseconds(begin: float) -> str:
 
 
 _GROUND = (("Python", _python), ("kernel", _kernel), (tuntap.DEVICE, _device), ("privileges", _privileges))
-"""Without any of these nothing in `_BUILT` can work."""
+"""If any of these is missing, nothing in `_BUILT` can work."""
 
 _BUILT = (
     ("network namespace", _namespace),
@@ -215,4 +215,4 @@ _TOOLS = (
     ("tshark", "tshark", "a third opinion on packets in the evidence"),
     ("qemu-system-x86_64", "qemu-system-x86", "boots other kernels for `tunproof matrix`"),
 )
-"""Program, Debian package, what it is for."""
+"""Program, Debian package, purpose."""

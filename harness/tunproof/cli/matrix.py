@@ -1,4 +1,4 @@
-"""`tunproof matrix`: many kernels."""
+"""`tunproof matrix`: test many kernels."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["matrix_app"]
 
-matrix_app = typer.Typer(help="Many kernels.", no_args_is_help=True)
+matrix_app = typer.Typer(help="Test many kernels.", no_args_is_help=True)
 
 
 matrix_app.command("run")(run_kernels)
@@ -24,7 +24,7 @@ matrix_app.command("run")(run_kernels)
 
 @matrix_app.callback()
 def _group() -> None:
-    """Many kernels."""  # without it typer takes a single command for the group itself
+    """Test many kernels."""  # without a callback, typer would take a single command for the group itself
 
 
 @matrix_app.command("fetch")
@@ -33,20 +33,20 @@ def fetch_kernels(
         list[str] | None,
         typer.Argument(
             metavar="[KERNEL]...",
-            help="A series (6.12: the newest of it), a version (6.12.43), a release or a package of Debian's; "
-            "without any, all series that are supported.",
+            help="A series (6.12: its newest version), a version (6.12.43), or a release or package of Debian's "
+            "(default: all supported series).",
         ),
     ] = None,
     *,
     cache: Annotated[
-        Path | None, typer.Option("--cache", metavar="DIR", help="Where kernels are kept; without it, in ~/.cache.")
+        Path | None, typer.Option("--cache", metavar="DIR", help="Where kernels are kept (default: in ~/.cache).")
     ] = None,
     refresh: Annotated[
-        bool, typer.Option("--refresh", help="Look for newer ones, even where the cache has some.")
+        bool, typer.Option("--refresh", help="Look for newer kernels even if the cache has some.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Bring Debian's kernels into the cache, verified by apt. Nothing is installed, no setting of apt is changed."""
+    """Fetch Debian's kernels into the cache, verified by apt. Nothing is installed; apt's settings stay as they are."""
     from tunproof.cli.terminal import Terminal
     from tunproof.matrix.choose import DEFAULT_SERIES
     from tunproof.matrix.fetch import fetch

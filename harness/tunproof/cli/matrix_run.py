@@ -24,23 +24,23 @@ def run_kernels(  # noqa: PLR0913 (each is an option of the command)
     *,
     kernels: Annotated[
         str | None,
-        typer.Option("--kernels", metavar="LIST", help="Series, versions or releases, by commas (all in the cache)."),
+        typer.Option("--kernels", metavar="LIST", help="Series, versions or releases, comma-separated (default: all)."),
     ] = None,
     kernel: Annotated[Path | None, typer.Option("--kernel", metavar="PATH", help="A bzImage that you built.")] = None,
     modules: Annotated[
         Path | None, typer.Option("--modules", metavar="DIR", help="Its modules: the folder with kernel/.")
     ] = None,
-    frames: Annotated[int, typer.Option("--frames", min=0, metavar="N", help="Random frames for each.")] = 20_000,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Decides the frames.")] = 1,
+    frames: Annotated[int, typer.Option("--frames", min=0, metavar="N", help="Random frames per kernel.")] = 20_000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Determines the frames.")] = 1,
     jobs: Annotated[int, typer.Option("--jobs", min=1, metavar="J", help="Guests at a time.")] = 2,
     select: Select = "*",
     report: Annotated[
-        Path, typer.Option("--report", metavar="DIR", help="Results, consoles, findings, the page.")
+        Path, typer.Option("--report", metavar="DIR", help="Folder for results, consoles, findings and the page.")
     ] = Path("tunproof-matrix"),
     cache: Annotated[Path | None, typer.Option("--cache", metavar="DIR", help="Where kernels are kept.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Boot kernels in QEMU, put the corpus and random frames to each, and say where they differ, and why."""
+    """Boot kernels in QEMU, run the corpus and random frames on each, and say where they differ, and why."""
     from tunproof.cli.terminal import Terminal
     from tunproof.corpus.load import load_for_good
     from tunproof.kernel.replay import frames_of
@@ -62,7 +62,7 @@ def run_kernels(  # noqa: PLR0913 (each is an option of the command)
     if frames:
         differential()
     elif not any(frames_of(case) for case in cases):
-        raise UsageError(f"nothing to ask: no case of {select!r} is put to kernels, and --frames is 0")
+        raise UsageError(f"nothing to run: no case in {select!r} applies to kernels, and --frames is 0")
     wanted = Wanted(corpus=corpus, cases=cases, select=select, frames=frames, seed=seed, out=report.absolute())
     clear(wanted.out)
     terminal = Terminal()
@@ -76,13 +76,13 @@ def run_kernels(  # noqa: PLR0913 (each is an option of the command)
         _unexplained(terminal, results, wanted.out)
     page = publish(wanted.out, results, asked)
     if not as_json:
-        terminal.say(f"{page}: what they do, and why")
+        terminal.say(f"report: {page}")
     if code := _exit_code(conducted):
         raise typer.Exit(code)
 
 
 def _chosen(there: "Sequence[Kernel]", names: str | None) -> "list[Kernel]":
-    """Return the kernels that are meant: all, or for each name the newest that it fits; the newest of each release."""
+    """Return the chosen kernels: all, or the newest match of each name; of several builds of a release, the newest."""
     there = list({one.release: one for one in there}.values())
     if names is None:
         if not there:
@@ -96,25 +96,25 @@ def _chosen(there: "Sequence[Kernel]", names: str | None) -> "list[Kernel]":
         if fits[-1] not in chosen:
             chosen.append(fits[-1])
     if not chosen:
-        raise UsageError("--kernels names none; give some, such as 6.12,7.3, or leave it out")
+        raise UsageError("--kernels is empty; name some, such as 6.12,7.3, or omit it")
     return chosen
 
 
 def _own(image: Path | None, modules: Path | None, names: str | None) -> "Kernel":
-    """Return the kernel that somebody built."""
+    """Return the kernel that the user built."""
     from tunproof.matrix.kernels import own
 
     if image is None:
-        raise UsageError("--modules belongs to --kernel, which is missing")
+        raise UsageError("--modules needs --kernel")
     if names is not None:
-        raise UsageError("--kernels is about kernels in the cache: it does not go with --kernel")
+        raise UsageError("--kernels selects kernels in the cache: it cannot be combined with --kernel")
     return own(image, modules)
 
 
 def _conduct(
     terminal: "Terminal", chosen: "Sequence[Kernel]", wanted: "Wanted", *, jobs: int, quiet: bool
 ) -> "Conducted":
-    """Ask the kernels, with what they are doing in the progress, and a line for each unless it is to be `quiet`."""
+    """Test the kernels, with progress notes, and a line for each finished kernel unless `quiet`."""
     from tunproof.matrix.conduct import conduct
 
     doing: dict[str, str] = {}
@@ -125,7 +125,7 @@ def _conduct(
             doing[release] = what
             if not what:
                 del doing[release]
-            note = "; ".join(f"{name} {what}".strip() for name, what in list(doing.items()))  # other threads go on
+            note = "; ".join(f"{name} {what}".strip() for name, what in list(doing.items()))  # threads add to it
             tick(len(finished), len(chosen), note=note)
 
         def done(result: "KernelResult") -> None:
@@ -170,8 +170,8 @@ def _tables(terminal: "Terminal", results: "Sequence[KernelResult]", rows: "Sequ
     if not probed:
         return
     if rows:
-        terminal.say(f"\nCases on which they differ: {len(rows)}, those with the same answers together:")
-        table = terminal.table("cases", "for example", "because of", *names(probed).values())
+        terminal.say(f"\nCases on which they differ: {len(rows)}, grouped by their answers:")
+        table = terminal.table("cases", "example", "because of", *names(probed).values())
         for group in grouped(rows):
             because = ", ".join(group.because) or UNEXPLAINED
             table.add_row(str(len(group.cases)), group.cases[0].id, because, *group.answers.values())
@@ -188,7 +188,7 @@ def _tables(terminal: "Terminal", results: "Sequence[KernelResult]", rows: "Sequ
 
 
 def _unexplained(terminal: "Terminal", results: "Sequence[KernelResult]", folder: Path) -> None:
-    """Name what nobody explains: cases, and folders of findings."""
+    """List what is unexplained: cases, and folders of findings."""
     from tunproof.matrix.conduct import FINDINGS
 
     for one in results:

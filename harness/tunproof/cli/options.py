@@ -1,4 +1,4 @@
-"""What several commands of the command line have in common."""
+"""Options and output that several commands share."""
 
 import json
 import sys
@@ -17,7 +17,7 @@ Select = Annotated[
 
 
 def print_text(text: str) -> None:
-    """Print text as it is. A reader that has gone away changes nothing about the verdict, so neither the exit code."""
+    """Print text unchanged. A reader that closes the pipe does not change the verdict, nor the exit code."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -26,5 +26,5 @@ def print_text(text: str) -> None:
 
 
 def print_json(value: object) -> None:
-    """Print one object."""
+    """Print one JSON object."""
     print_text(json.dumps(value, indent=2 if sys.stdout.isatty() else None) + "\n")

@@ -1,4 +1,4 @@
-"""The seven operations: what goes in, what must come out, and the file that holds the cases of one topic.
+"""The seven operations: their input and expected output, and the file that holds the cases of one topic.
 
     checksum     bytes and a starting sum            ->  the sum
     header       bytes of a vnet header, or fields   ->  fields, or bytes
@@ -6,11 +6,11 @@
     write        one packet                          ->  one frame, nothing, or a refusal
     write_gso    headers and fragments               ->  one frame, or a refusal
     write_batch  packets in order                    ->  frames that stand for exactly these packets
-    lifecycle    steps                               ->  an answer a step
+    lifecycle    steps                               ->  an answer per step
 
-`before` is what the same instance is given first: its outcome is no affair of the case, but what it leaves behind is.
-`poison` is a byte with which whatever a subject owns around the packets (headroom, spare capacity, scratch) is filled
-first, so that bytes that nobody wrote show.
+`before` is input that the same instance gets first: its outcome is not judged, but what it leaves behind is. `poison`
+is a byte: the memory that a subject owns around the packets (headroom, spare capacity, scratch buffers) is filled with
+it first, so that bytes left unwritten show up.
 """
 
 from typing import Annotated, Literal
@@ -56,14 +56,14 @@ __all__ = [
 ]
 
 OPERATIONS = ("checksum", "header", "read", "write", "write_gso", "write_batch", "lifecycle")
-"""Every operation; the cases of each are in a folder of its name."""
+"""Every operation; the cases of each are in a folder with its name."""
 
 Index = Annotated[int, msgspec.Meta(ge=0)]
 Word = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF)]
 
 
 class ChecksumInput(Strict, frozen=True, kw_only=True):
-    """Bytes to be summed as big-endian words, and a sum to go on from."""
+    """Bytes to be summed as big-endian words, and the sum to start from."""
 
     data: Hex
     initial: Word = 0
@@ -76,7 +76,7 @@ class Sum(Strict, frozen=True, kw_only=True, tag_field="outcome", tag="sum"):
 
 
 class VnetFields(Strict, frozen=True, kw_only=True):
-    """The fields of a vnet header. `num_buffers` is there with 12 bytes and more, `rest` (12 bytes) with 24."""
+    """The fields of a vnet header. Headers of 12 bytes and more have `num_buffers`, those of 24 `rest` (12 bytes)."""
 
     flags: int
     gso_type: int
@@ -89,7 +89,7 @@ class VnetFields(Strict, frozen=True, kw_only=True):
 
 
 class ParseInput(Strict, frozen=True, kw_only=True, tag_field="direction", tag="parse"):
-    """Bytes that begin with a vnet header of `size` bytes."""
+    """Bytes that start with a vnet header of `size` bytes."""
 
     bytes: Hex
     size: int = 10
@@ -97,7 +97,7 @@ class ParseInput(Strict, frozen=True, kw_only=True, tag_field="direction", tag="
 
 
 class EmitInput(Strict, frozen=True, kw_only=True, tag_field="direction", tag="emit"):
-    """Fields that become a vnet header of `size` bytes."""
+    """Fields to build a vnet header of `size` bytes from."""
 
     fields: VnetFields
     size: int = 10
@@ -105,7 +105,7 @@ class EmitInput(Strict, frozen=True, kw_only=True, tag_field="direction", tag="e
 
 
 class Fields(Strict, frozen=True, kw_only=True, tag_field="outcome", tag="fields"):
-    """The header says this."""
+    """The header has these fields."""
 
     fields: VnetFields
 
@@ -124,7 +124,7 @@ class ReadInput(Strict, frozen=True, kw_only=True):
 
 
 class Packets(Strict, frozen=True, kw_only=True, tag_field="outcome", tag="packets"):
-    """`read` gives exactly these packets, in this order."""
+    """`read` returns exactly these packets, in this order."""
 
     packets: tuple[Hex, ...]
 
@@ -133,11 +133,11 @@ class Fault(Strict, frozen=True, kw_only=True):
     """What is wrong, in the reference's words: documentation, never compared with what an implementation says.
 
     Attributes:
-        rule: the number of the rule that is broken, such as R5 or G12.
+        rule: the number of the rule that is violated, such as R5 or G12.
         field: the field at fault, such as vnet.gso_size.
-        offset: where it begins, in bytes from the vnet header for its fields, from the packet for others; for
-            fragments of a `write_gso` their index.
-        found: what stands there.
+        offset: where the field starts, in bytes: from the start of the vnet header for its own fields, of the packet
+            for all others; for a fragment of a `write_gso`, its index.
+        found: the value found there.
     """
 
     rule: str
@@ -151,7 +151,7 @@ class Fault(Strict, frozen=True, kw_only=True):
 
 
 class Rejected(Strict, frozen=True, kw_only=True, tag_field="outcome", tag="rejected"):
-    """What came in is turned down, by an error or silently."""
+    """The input is rejected, with an error or silently."""
 
     fault: Fault
 
@@ -178,7 +178,7 @@ class GsoArguments(Strict, frozen=True, kw_only=True):
 
     @property
     def whole(self) -> bytes:
-        """The superpacket that they make up."""
+        """The superpacket that they form."""
         return b"".join((self.hdr, self.transport_hdr, *self.pays))
 
 
@@ -189,7 +189,7 @@ class GsoInput(GsoArguments, frozen=True, kw_only=True):
 
 
 class Written(Strict, frozen=True, kw_only=True, tag_field="outcome", tag="written"):
-    """One frame is written: a vnet header that keeps V1 to V14, and the packet, byte for byte.
+    """One frame is written: a vnet header that follows V1 to V14, and the packet, byte for byte.
 
     `header` is one such header (the reference's). `segments` are the packets that the frame stands for.
     """
@@ -199,7 +199,7 @@ class Written(Strict, frozen=True, kw_only=True, tag_field="outcome", tag="writt
 
 
 class Nothing(Strict, frozen=True, kw_only=True, tag_field="outcome", tag="nothing"):
-    """The call succeeds, and nothing is written."""
+    """The call succeeds, but nothing is written."""
 
 
 class Refused(Strict, frozen=True, kw_only=True, tag_field="outcome", tag="refused"):
@@ -209,7 +209,7 @@ class Refused(Strict, frozen=True, kw_only=True, tag_field="outcome", tag="refus
 
 
 class BatchInput(Strict, frozen=True, kw_only=True):
-    """Packets in the order in which they arrived, and batches that were written before them."""
+    """Packets in the order in which they arrived, and batches that are written before them."""
 
     packets: tuple[Hex, ...]
     before: tuple[tuple[Hex, ...], ...] = ()
@@ -219,23 +219,22 @@ class BatchInput(Strict, frozen=True, kw_only=True):
 class Joined(Strict, frozen=True, kw_only=True, tag_field="outcome", tag="joined"):
     """Frames are written that stand for exactly these packets. All lists hold indices of packets, counted from 0.
 
-    Every frame has a vnet header that keeps V1 to V14. Cut, the frames give every packet back once, byte for byte, with
-    two freedoms: a TCP checksum of 0x0000 and one of 0xFFFF are the same, and the IPv4 identification of an atomic
-    packet (DF set, no fragment) is free.
+    Every frame has a vnet header that follows V1 to V14. When the frames are segmented, every packet comes out once,
+    byte for byte, with two freedoms: TCP checksums of 0x0000 and 0xFFFF are equal, and the IPv4 identification of an
+    atomic packet (DF set, not a fragment) is free.
 
     Attributes:
-        order: packets that leave in this order, a list for each flow.
-        order_should: the same with pure ACKs and packets with damaged headers among them, which had better keep their
-            places.
-        apart: pairs that must not stand in one superpacket.
-        silent: packets of which nothing is written, because they are empty.
-        optional: packets that are written or refused, because kernels turn them down or no length field can say how
-            long they are: a version nibble that is neither 4 nor 6, more than 65535 bytes.
-        repairable: packets that are whole but for a wrong checksum, of the IPv4 header or of the transport. To join
-            them repairs it: a policy, named in reports, not failed.
-        unsummed: UDP over IPv4 without a checksum. To join them sums them: a policy as well.
-        ideal: which packets a good coalescer puts in one superpacket. Merge quality is scored, never demanded.
-        example: the frames of one right answer, the reference's.
+        order: packets that must leave in this order, one list per flow.
+        order_should: the same, including pure ACKs and packets with damaged headers, which should keep their places.
+        apart: pairs that must not share a superpacket.
+        silent: packets for which nothing is written, because they are empty.
+        optional: packets that may be written or refused, because kernels refuse them or no length field can hold their
+            length: a version nibble other than 4 and 6, more than 65535 bytes.
+        repairable: packets that are intact except for a wrong checksum, in the IPv4 header or the transport header.
+            Joining them repairs it, which is a policy: reports mention it, but it is not a failure.
+        unsummed: UDP over IPv4 without a checksum. Joining them adds one: also a policy.
+        ideal: which packets a good coalescer puts into one superpacket. Merge quality is scored, never required.
+        example: the frames of one correct output, the reference's.
     """
 
     order: tuple[tuple[Index, ...], ...]
@@ -250,7 +249,7 @@ class Joined(Strict, frozen=True, kw_only=True, tag_field="outcome", tag="joined
 
 
 class ChecksumCase(CaseBase, frozen=True, kw_only=True, tag_field="op", tag="checksum"):
-    """Bytes that are summed. A kernel sums them too: they go to it as a packet with a checksum to complete."""
+    """Bytes to sum. A kernel sums them too: they reach it as a packet with a checksum to complete."""
 
     input: ChecksumInput
     expect: Sum
@@ -264,35 +263,35 @@ class HeaderCase(CaseBase, frozen=True, kw_only=True, tag_field="op", tag="heade
 
 
 class ReadCase(CaseBase, frozen=True, kw_only=True, tag_field="op", tag="read"):
-    """A frame that is read."""
+    """A frame to read."""
 
     input: ReadInput
     expect: Packets | Rejected
 
 
 class WriteCase(CaseBase, frozen=True, kw_only=True, tag_field="op", tag="write"):
-    """A packet that is written as it is."""
+    """A packet to write unchanged."""
 
     input: WriteInput
     expect: Written | Nothing | Refused
 
 
 class WriteGsoCase(CaseBase, frozen=True, kw_only=True, tag_field="op", tag="write_gso"):
-    """A superpacket that is written."""
+    """A superpacket to write."""
 
     input: GsoInput
     expect: Written | Refused
 
 
 class WriteBatchCase(CaseBase, frozen=True, kw_only=True, tag_field="op", tag="write_batch"):
-    """Packets that are written, joined where that is transparent."""
+    """Packets to write, joined where that is transparent."""
 
     input: BatchInput
     expect: Joined
 
 
 class LifecycleCase(CaseBase, frozen=True, kw_only=True, tag_field="op", tag="lifecycle"):
-    """A container and its queues over their lives."""
+    """The life of a container and its queues."""
 
     input: Script
     expect: Answers
@@ -303,7 +302,7 @@ Expectation = Sum | Fields | HeaderBytes | Packets | Rejected | Written | Nothin
 
 
 def differs(case: Case, answer: KernelAnswer) -> bool:
-    """Whether a kernel does something else than an implementation must; both turn a fault down in their own way."""
+    """Whether a kernel does something other than implementations must; each rejects faulty input in its own way."""
     if isinstance(case.expect, Rejected):
         return isinstance(answer, KernelDelivers)
     return not isinstance(answer, KernelSame)

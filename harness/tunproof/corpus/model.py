@@ -1,10 +1,10 @@
-"""What all cases have, and their JSON; the seven operations are in `cases`, the steps of a lifecycle in `script`.
+"""What all cases share, and its JSON; the seven operations are in `cases`, the steps of a lifecycle in `script`.
 
 A case states an operation, its input, what an implementation must do with it (`expect`) and what kernels do with the
-same bytes (`kernel`). It never changes its meaning: the id names the idea for ever, the digest names the bytes.
+same bytes (`kernel`). Its meaning never changes: the id names the idea permanently, the digest names the bytes.
 
-Types and JSON are one thing: `msgspec` decodes into these structs, refuses unknown keys, and makes the JSON Schemas of
-them (`schema`). Bytes are lower-case hex in JSON and bytes everywhere else (`codec`). A key that has its default is
+The types define the JSON: `msgspec` decodes into these structs, rejects unknown keys, and generates the JSON Schemas
+from them (`schema`). Bytes are lower-case hex in JSON and bytes everywhere else (`codec`). Keys at their default are
 left out.
 """
 
@@ -41,18 +41,18 @@ TraitName = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]*$")]
 
 
 class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
-    """A struct that refuses unknown keys, and whose JSON leaves out what has its default."""
+    """A struct that rejects unknown keys, and whose JSON leaves out keys at their default."""
 
 
 class Basis(Strict, frozen=True, kw_only=True):
-    """Why a verdict is believed."""
+    """Why a verdict can be trusted."""
 
     kind: Literal["rfc", "virtio", "kernel", "uapi", "contract", "observed", "bug"]
     ref: str
 
 
 class Flag(Strict, frozen=True, kw_only=True):
-    """A class of bugs that a case guards against: what it is, what users see, where it happened."""
+    """A class of bug that a case guards against: what it is, what users see of it, where it has happened."""
 
     description: str
     effect: str
@@ -60,7 +60,7 @@ class Flag(Strict, frozen=True, kw_only=True):
 
 
 class Trait(Strict, frozen=True, kw_only=True):
-    """One named behaviour in which kernels differ: what a kernel that has it does, and the commit that brought it."""
+    """A named behaviour in which kernels differ: what kernels with it do, and the commit that introduced it."""
 
     description: str
     since: str
@@ -71,9 +71,9 @@ class _Answer(Strict, frozen=True, kw_only=True, tag_field="outcome"):
     """What kernels do with the frame.
 
     Attributes:
-        when: the traits that a kernel must have (true) or lack (false) for this answer to be its own. No traits: all
-            kernels. Exactly one answer of a case fits any kernel.
-        because: why an implementation does something else, where it does so whatever the kernel.
+        when: the traits that a kernel must have (true) or lack (false) for this answer to apply; with none, it applies
+            to all kernels. For any kernel, exactly one answer of a case applies.
+        because: why implementations do something else, if they do so whatever the kernel.
     """
 
     when: dict[TraitName, bool] = msgspec.field(default_factory=dict)
@@ -81,11 +81,11 @@ class _Answer(Strict, frozen=True, kw_only=True, tag_field="outcome"):
 
 
 class KernelSame(_Answer, frozen=True, kw_only=True, tag="same"):
-    """The kernel makes of the frame what `expect` says."""
+    """The kernel does with the frame what `expect` says."""
 
 
 class KernelDelivers(_Answer, frozen=True, kw_only=True, tag="delivered"):
-    """The kernel makes these packets of the frame."""
+    """The kernel turns the frame into these packets."""
 
     packets: tuple[Hex, ...]
 
@@ -97,27 +97,27 @@ class KernelRefuses(_Answer, frozen=True, kw_only=True, tag="refused"):
 
 
 class KernelLoses(_Answer, frozen=True, kw_only=True, tag="lost"):
-    """The write succeeds, and nothing ever comes out."""
+    """The write succeeds, but nothing ever comes out."""
 
 
 KernelAnswer = KernelSame | KernelDelivers | KernelRefuses | KernelLoses
 
 
 class CaseBase(Strict, frozen=True, kw_only=True):
-    """What cases of all operations have.
+    """What cases of all operations have in common.
 
     Attributes:
-        id: permanent: operation, topic, name.
+        id: operation, topic and name; permanent.
         digest: of `input` and `expect`.
         about: what must hold, and why it matters.
-        flags: the classes of bugs that it guards against.
+        flags: the classes of bug that the case guards against.
         level: how binding the verdict is.
         importance: how much a failure hurts.
-        requires: what a subject must be able to do, else the case is unsupported (`capabilities`).
-        basis: why the verdict is believed; never the reference alone.
+        requires: the capabilities that a subject needs; without them the case is unsupported (`capabilities`).
+        basis: why the verdict can be trusted; never the reference alone.
         sibling: for a case with a fault, the nearest valid case.
-        kernel: what kernels do; empty where nothing reaches a kernel.
-        confirmed: kernel releases that were seen to do what `kernel` says for their traits.
+        kernel: what kernels do; empty if nothing reaches a kernel.
+        confirmed: kernel releases that were observed to do what `kernel` says for their traits.
     """
 
     id: Slug
@@ -138,20 +138,20 @@ class CaseBase(Strict, frozen=True, kw_only=True):
         return frozenset(trait for answer in self.kernel for trait in answer.when)
 
     def answer_of(self, traits: frozenset[str]) -> KernelAnswer | None:
-        """Return what a kernel with these traits does, or None where no kernel is asked."""
+        """Return what a kernel with these traits does, or None if the case does not apply to kernels."""
         return next((answer for answer in self.kernel if fits(answer.when, traits)), None)
 
 
 def fits(when: dict[str, bool], traits: frozenset[str]) -> bool:
-    """Whether a kernel with these traits is one that `when` speaks of."""
+    """Whether `when` applies to a kernel with these traits."""
     return all((trait in traits) is wanted for trait, wanted in when.items())
 
 
 def digest_of(case_input: msgspec.Struct, expect: msgspec.Struct) -> str:
-    """Return the digest of a case: SHA-256 over the canonical JSON of what goes in and what must come out.
+    """Return the digest of a case: SHA-256 over the canonical JSON of its input and expected output.
 
-    What is said to people (`fault`), and what kernels do, is not in it: a known failure of an implementation is still
-    the same when a reason is worded anew or another kind of kernel is described.
+    The explanation for people (`fault`) and what kernels do are left out: a known failure of an implementation stays
+    the same when an explanation is reworded or another kind of kernel is described.
     """
     outcome = builtins_of(expect)
     outcome.pop("fault", None)

@@ -1,12 +1,12 @@
-"""The steps of a lifecycle, and what each may answer.
+"""The steps of a lifecycle, and the answers to each.
 
-A script makes fds, hands them to a container, and does things to its queues. Fds have names; a queue is named by the fd
-it was made of. A `wire` is a SOCK_SEQPACKET socket pair: one end is the fd, the other end is held by whoever runs the
-script, who feeds frames into it and takes out what was written. A `tun` is a device in a namespace of its own; whoever
-runs the script sends and receives on it with a packet socket.
+A script creates fds, hands them to a container, and operates on its queues. Fds have names; a queue has the name of the
+fd that it was created from. A `wire` is a SOCK_SEQPACKET socket pair: one end is the fd, and the runner holds the other
+end, where it feeds frames in and takes out what was written. A `tun` is a device in a private namespace, where the
+runner sends and receives with a packet socket.
 
-Making fds, feeding, hanging up, taking, links and offloads are the runner's part: `open-wire open-tun open-other let-go
-feed hang-up take link offloads`. All other steps are the subject's. No step may take longer than two seconds.
+Creating fds, feeding, hanging up, taking, links and offloads are the runner's part: `open-wire open-tun open-other
+let-go feed hang-up take link offloads`. All other steps are the subject's. No step may take longer than two seconds.
 """
 
 from typing import Annotated, Literal
@@ -71,9 +71,9 @@ class _Step(Strict, frozen=True, kw_only=True, tag_field="do"):
 
 
 class OpenWire(_Step, frozen=True, kw_only=True, tag="open-wire"):
-    """Make a wire, which has room for 8 frames of 100 bytes and not for 64. Answers done.
+    """Create a wire, with room for 8 frames of 100 bytes but not for 64. Answers done.
 
-    `least` is a number that the fd must not be below.
+    `least` is the lowest number that the fd may have.
     """
 
     fd: Name
@@ -81,10 +81,10 @@ class OpenWire(_Step, frozen=True, kw_only=True, tag="open-wire"):
 
 
 class OpenTun(_Step, frozen=True, kw_only=True, tag="open-tun"):
-    """Open /dev/net/tun and attach it to a device, made if need be, with these flags. Answers done.
+    """Open /dev/net/tun and attach it to a device, created if necessary, with these flags. Answers done.
 
-    `header_size` is set with TUNSETVNETHDRSZ; `offloads` sets TSO with TUNSETOFFLOAD, as a former user may have done,
-    and `uso` TSO and as much of USO as the kernel has.
+    `header_size` is set with TUNSETVNETHDRSZ; `offloads` sets TSO with TUNSETOFFLOAD, as a previous user may have done,
+    and `uso` sets TSO and as much of USO as the kernel supports.
     The device stays when its last fd is closed (TUNSETPERSIST). The link is down until `link` brings it up.
     """
 
@@ -97,33 +97,33 @@ class OpenTun(_Step, frozen=True, kw_only=True, tag="open-tun"):
 
 
 class OpenOther(_Step, frozen=True, kw_only=True, tag="open-other"):
-    """Take something that is no queue: a TUN fd without a device, a fd that is closed again. Answers done."""
+    """Take something that is not a queue: a TUN fd without a device, or an fd that has been closed. Answers done."""
 
     fd: Name
     what: Literal["unattached-tun", "closed"]
 
 
 class Add(_Step, frozen=True, kw_only=True, tag="add"):
-    """Hand a fd to the container. Answers done, refused or closed; a fd that is refused stays the caller's, open."""
+    """Hand an fd to the container. Answers done, refused or closed; a refused fd stays open and the caller's."""
 
     fd: Name
 
 
 class LetGo(_Step, frozen=True, kw_only=True, tag="let-go"):
-    """Close a fd that should be the caller's still. Answers done, or closed if it is not, or not open any more."""
+    """Close an fd that should still be the caller's. Answers done, or closed if it is not, or is not open."""
 
     fd: Name
 
 
 class Queues(_Step, frozen=True, kw_only=True, tag="queues"):
-    """Answers how many queues the container lists."""
+    """Count the queues that the container lists. Answers count."""
 
 
 class Feed(_Step, frozen=True, kw_only=True, tag="feed"):
-    """Send a frame to the queue, which will read it. Answers done.
+    """Send a frame for the queue to read. Answers done.
 
-    A device is sent a vnet header and a packet whatever the backend, through a packet socket: the kernel hands over
-    what the device's offloads allow. Where the kernel knows no such superpackets the script is unsupported.
+    A device gets a vnet header and a packet whatever the backend, through a packet socket: the kernel delivers what the
+    device's offloads allow. If the kernel does not support such superpackets, the script is unsupported.
     """
 
     fd: Name
@@ -143,19 +143,19 @@ class Read(_Step, frozen=True, kw_only=True, tag="read"):
 
 
 class StartRead(_Step, frozen=True, kw_only=True, tag="start-read"):
-    """Begin a read in another thread while there is nothing to read. Answers waiting, once it waits."""
+    """Start a read in another thread while there is nothing to read. Answers waiting, once the read blocks."""
 
     fd: Name
 
 
 class FinishRead(_Step, frozen=True, kw_only=True, tag="finish-read"):
-    """Answers what the read that was begun came to: packets or closed."""
+    """Give the result of the read that was started. Answers packets or closed."""
 
     fd: Name
 
 
 class Look(_Step, frozen=True, kw_only=True, tag="look"):
-    """Look at a packet of an earlier read: `reads_ago` 0 is the latest. Answers packets (one), or released."""
+    """Look at a packet of an earlier read; `reads_ago` 0 is the latest. Answers packets (just one) or released."""
 
     fd: Name
     packet: int
@@ -163,7 +163,7 @@ class Look(_Step, frozen=True, kw_only=True, tag="look"):
 
 
 class Grow(_Step, frozen=True, kw_only=True, tag="grow"):
-    """Append bytes to a packet of the latest read in place, as far as the language has it. Answers done or refused."""
+    """Append bytes in place to a packet of the latest read, if the language allows it. Answers done or refused."""
 
     fd: Name
     packet: int
@@ -171,14 +171,14 @@ class Grow(_Step, frozen=True, kw_only=True, tag="grow"):
 
 
 class WriteStep(_Step, frozen=True, kw_only=True, tag="write"):
-    """Write a packet. Answers done, refused, closed, or down."""
+    """Write a packet. Answers done, refused, closed or down."""
 
     fd: Name
     packet: Hex
 
 
 class WriteGsoStep(_Step, frozen=True, kw_only=True, tag="write-gso"):
-    """Write a superpacket. Answers done, refused, closed, or down."""
+    """Write a superpacket. Answers done, refused, closed or down."""
 
     fd: Name
     hdr: Hex
@@ -187,7 +187,7 @@ class WriteGsoStep(_Step, frozen=True, kw_only=True, tag="write-gso"):
 
 
 class StartWrite(_Step, frozen=True, kw_only=True, tag="start-write"):
-    """Write a packet so many times, more often than the wire has room for, in another thread. Answers waiting."""
+    """Write a packet `count` times, more often than the wire has room for, in another thread. Answers waiting."""
 
     fd: Name
     packet: Hex
@@ -195,13 +195,13 @@ class StartWrite(_Step, frozen=True, kw_only=True, tag="start-write"):
 
 
 class FinishWrite(_Step, frozen=True, kw_only=True, tag="finish-write"):
-    """Make room on the wire, and answer what the oldest write that waited came to: done or closed."""
+    """Make room on the wire, and give the result of the oldest write that was blocked. Answers done or closed."""
 
     fd: Name
 
 
 class Take(_Step, frozen=True, kw_only=True, tag="take"):
-    """Take what was written since the last `take`, from a wire's far end or behind a device. Answers frames."""
+    """Take what was written since the last `take`, at the far end of a wire or behind a device. Answers frames."""
 
     fd: Name
 
@@ -217,13 +217,13 @@ class Close(_Step, frozen=True, kw_only=True, tag="close"):
 
 
 class Renew(_Step, frozen=True, kw_only=True, tag="renew"):
-    """Make a new container in place of the one that was closed. Answers done."""
+    """Create a new container in place of the closed one. Answers done."""
 
 
 class Descriptors(_Step, frozen=True, kw_only=True, tag="descriptors"):
-    """Answers how many more fds the subject has than before the first step.
+    """Count how many more fds the subject has than before the first step. Answers count.
 
-    Those that the script made and that no container took are left out, and all of the runner's.
+    Fds that the script created and no container took are not counted, nor are any of the runner's.
     """
 
 
@@ -235,9 +235,9 @@ class Link(_Step, frozen=True, kw_only=True, tag="link"):
 
 
 class Offloads(_Step, frozen=True, kw_only=True, tag="offloads"):
-    """Answers which offloads the device has, as ethtool names them: those for segmentation, which TUNSETOFFLOAD sets.
+    """List the device's segmentation offloads, as set with TUNSETOFFLOAD and named by ethtool. Answers names.
 
-    With `changed` only those that came or went since the last time.
+    With `changed`, only those that were switched on or off since the last time.
     """
 
     device: Name
@@ -245,15 +245,15 @@ class Offloads(_Step, frozen=True, kw_only=True, tag="offloads"):
 
 
 class _Answer(Strict, frozen=True, kw_only=True, tag_field="is"):
-    """What a step came to."""
+    """The result of a step."""
 
 
 class Done(_Answer, frozen=True, kw_only=True, tag="done"):
-    """It was done."""
+    """The step succeeded."""
 
 
 class RefusedStep(_Answer, frozen=True, kw_only=True, tag="refused"):
-    """It was refused, and changed nothing."""
+    """The step was refused, and changed nothing."""
 
 
 class Closed(_Answer, frozen=True, kw_only=True, tag="closed"):
@@ -265,11 +265,11 @@ class Down(_Answer, frozen=True, kw_only=True, tag="down"):
 
 
 class Waiting(_Answer, frozen=True, kw_only=True, tag="waiting"):
-    """It waits."""
+    """The call has not returned."""
 
 
 class Released(_Answer, frozen=True, kw_only=True, tag="released"):
-    """The packet is no longer lent, and looking at it is an error."""
+    """The packet is no longer lent; looking at it is an error."""
 
 
 class ReadPackets(_Answer, frozen=True, kw_only=True, tag="packets"):
@@ -279,19 +279,19 @@ class ReadPackets(_Answer, frozen=True, kw_only=True, tag="packets"):
 
 
 class Frames(_Answer, frozen=True, kw_only=True, tag="frames"):
-    """These packets were written, each behind a vnet header that keeps V1 to V14, or behind none (backend plain)."""
+    """These packets were written, each after a vnet header that follows V1 to V14, or without one (backend plain)."""
 
     packets: tuple[Hex, ...]
 
 
 class Count(_Answer, frozen=True, kw_only=True, tag="count"):
-    """So many."""
+    """This many."""
 
     count: int
 
 
 class Names(_Answer, frozen=True, kw_only=True, tag="names"):
-    """These, sorted."""
+    """These names, sorted."""
 
     names: tuple[str, ...]
 
@@ -326,13 +326,13 @@ Answer = Done | RefusedStep | Closed | Down | Waiting | Released | ReadPackets |
 
 
 class Script(Strict, frozen=True, kw_only=True):
-    """Steps that one container goes through, one after another. `backend` says whether its fds have vnet headers."""
+    """Steps that one container goes through, in order. `backend` says whether its fds have vnet headers."""
 
     backend: Literal["offload", "plain"] = "offload"
     steps: Annotated[tuple[Step, ...], msgspec.Meta(min_length=1)]
 
 
 class Answers(Strict, frozen=True, kw_only=True, tag_field="outcome", tag="answers"):
-    """For each step the answers that are right, of which a subject gives one."""
+    """For each step, the correct answers, of which a subject gives one."""
 
     answers: tuple[Annotated[tuple[Answer, ...], msgspec.Meta(min_length=1)], ...]

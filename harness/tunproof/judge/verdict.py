@@ -1,4 +1,4 @@
-"""The judge's word on what a subject did with a case. Everything that reports need of the judge is here."""
+"""The judge's verdict on what a subject did with a case. Everything that reports need from the judge is here."""
 
 import enum
 from dataclasses import dataclass
@@ -13,23 +13,23 @@ MOST_MISMATCHES = 16
 
 
 class Kind(enum.StrEnum):
-    """How a subject did.
+    """The kinds of verdict.
 
-    | verdict | what happened |
+    | verdict | meaning |
     |---|---|
-    | pass | what must come out came out |
-    | fail | something else came out, or was refused, or was not refused |
-    | xfail | not passed, exactly as the baseline says |
-    | xpass | passed, although the baseline says otherwise |
+    | pass | the output is correct |
+    | fail | the output is wrong, valid input was rejected, or faulty input was accepted |
+    | xfail | did not pass, as the baseline expects |
+    | xpass | passed, although the baseline expects otherwise |
     | unsupported | the subject does not claim what the case requires |
-    | not-applicable | the case cannot be put to this subject in this way, or on this machine |
-    | blocked | a refusal that proves nothing, because the valid sibling was not passed; or nobody was left to ask |
+    | not-applicable | the case cannot be run against this subject in this mode, or on this machine |
+    | blocked | a rejection that proves nothing, because the valid sibling did not pass; or no restarts were left |
     | error | an exception or a caught panic |
-    | crash | the adapter ended instead of answering |
-    | hang | no answer within the deadline |
-    | oom | more memory than it may have |
-    | protocol-error | what was said is no answer |
-    | flaky | asked again, it did something else |
+    | crash | the adapter exited instead of replying |
+    | hang | no reply within the deadline |
+    | oom | the adapter exceeded its memory limit |
+    | protocol-error | the reply is not valid protocol |
+    | flaky | run again, the case got a different verdict |
     """
 
     PASS = "pass"  # noqa: S105 (no password)
@@ -69,14 +69,14 @@ class Mismatch(Strict, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The word on one case.
+    """The verdict on one case.
 
     Attributes:
-        kind: how the subject did.
+        kind: the kind of verdict.
         difference: what was wrong, in words; empty for a pass.
-        advice: what should have been otherwise and is not failed.
-        policies: what the subject does that it may do or not.
-        quality: for batches, how much of the ideal joining was reached, from 0 to 1.
+        advice: what should be different, but does not fail the case.
+        policies: what the subject chose to do where either choice is allowed.
+        quality: for batches, how much of the ideal joining was achieved, from 0 to 1.
         mismatches: what differs, packet by packet or frame by frame: the first `MOST_MISMATCHES` of them.
         mismatched: how many mismatches there are in all.
         groups: for batches, the packets that each frame stands for, by index.

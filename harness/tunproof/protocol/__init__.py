@@ -1,6 +1,6 @@
-"""The conversation with an adapter, for those who write one.
+"""The protocol between runner and adapter, for people who write adapters.
 
 messages  every message as a type
 text      the same as Markdown
-kit       the kits to begin with, which are in kits/
+kit       the kits to start from, which are in kits/
 """

@@ -1,4 +1,4 @@
-"""What the guide hands out: the kits, files to copy and fill in."""
+"""The kits that the guide refers to: files to copy and fill in."""
 
 from importlib import resources
 
@@ -13,6 +13,6 @@ KITS = {"python": "adapter.py", "go": "adapter.go", "rust": "adapter.rs", "c": "
 def kit(language: str) -> str:
     """Return the kit of a language. Raises `UsageError`."""
     if language not in KITS:
-        others = "in any other language, speak the protocol: `tunproof protocol`"
+        others = "for any other language, `tunproof protocol` prints the protocol"
         raise UsageError(f"there is no kit for {language!r}; there are {', '.join(KITS)}; {others}")
     return resources.files("tunproof.protocol.kits").joinpath(KITS[language]).read_text("utf-8")

@@ -1,4 +1,4 @@
-"""The conversation with an adapter: JSON Lines, one message a line, each answered before the next is sent.
+"""Runner and adapter exchange JSON Lines: one message per line, each answered before the next is sent.
 
     runner                                              adapter
     {"cmd":"hello", ...}                        ->
@@ -7,10 +7,11 @@
                                                 <-      {"id":1,"status":"ok","packets":["4500..."]}
     {"cmd":"batch","runs":[{...},{...}]}        ->
                                                 <-      {"results":[{...},{...}]}
-    {"cmd":"bye"}                               ->      (ends)
+    {"cmd":"bye"}                               ->      (exits)
 
-These types are the protocol: messages are decoded into them, unknown keys are refused, and the schemas and the guide's
-tables are made of them. What must come out is never sent, nor is the name of a case. Bytes are lower-case hex.
+The message types are the protocol: messages are decoded into them, unknown keys are rejected, and the JSON Schemas and
+the protocol reference are generated from them. Neither the expected output nor the name of a case is ever sent. Bytes
+are lower-case hex.
 """
 
 from collections.abc import Iterable, Sequence
@@ -52,54 +53,55 @@ VERSION = 1
 
 MODES = {
     "memory": "frames and packets travel in the messages",
-    "wire": "a SOCK_SEQPACKET socket stands in for the TUN; its number is in `hello`",
-    "device-fd": "the fd of a real TUN; its number is in `hello`",
-    "device-create": "the adapter makes the TUN, by the name in `hello`, in the namespace where it was started",
-    "device-attach": "the TUN of the name in `hello` is there, persistent, and the adapter attaches to it",
+    "wire": "a SOCK_SEQPACKET socket takes the place of the TUN; its fd number is in `hello`",
+    "device-fd": "the adapter inherits the fd of a real TUN; its number is in `hello`",
+    "device-create": "the adapter creates the TUN, with the name in `hello`, in the namespace that it was started in",
+    "device-attach": "a persistent TUN with the name in `hello` already exists, and the adapter attaches to it",
 }
-"""How an adapter's implementation gets at frames. `checksum` and `header` are always asked in messages."""
+"""How frames reach the implementation behind an adapter. `checksum` and `header` always travel in messages."""
 
 OPS = {
     "checksum": "sum bytes",
-    "header": "read and make vnet headers",
-    "read": "make packets of a frame that was read",
+    "header": "parse or build vnet headers",
+    "read": "turn a frame that was read from the TUN into packets",
     "write": "write one packet",
     "write_gso": "write one superpacket from its parts",
     "write_batch": "write packets, joined into superpackets where that is transparent",
-    "lifecycle": "begin with a new container; the steps follow as runs of `step`",
+    "lifecycle": "start with a new container; the steps follow as runs of `step`",
 }
-"""What an adapter may claim to do. `step` comes with `lifecycle` and is not claimed by itself."""
+"""The operations that an adapter may claim. `step` comes with `lifecycle` and is not claimed separately."""
 
 BATCHED = 128
-"""How many runs a batch has at most, unless the adapter asks for fewer (`maxBatch`)."""
+"""The most runs in a batch, unless the adapter asks for fewer (`maxBatch`)."""
 
 SENTINEL = bytes.fromhex("45000014 00000000 40fd0000 c0000201 c6336401")
 """An IPv4 packet of protocol 253 (RFC 3692) without data, from 192.0.2.1 to 198.51.100.1. On a wire or a device it
-follows every frame that is to be read: when it comes out, everything before it has."""
+follows every frame that is to be read: once it has come out, so has everything before it."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A message, or a part of one, in which unknown keys are refused."""
+    """A message, or a part of one, in which unknown keys are rejected."""
 
 
-# What the runner says.
+# Messages from the runner.
 
 
 class Runner(Message, frozen=True, kw_only=True):
-    """Who asks."""
+    """The program that drives the adapter."""
 
     name: str
     version: str
 
 
 class Attach(Message, frozen=True, kw_only=True):
-    """What stands in for the TUN, or is one.
+    """The TUN, or the socket in its place.
 
     Attributes:
         mode: one of the adapter's `modes`, never `memory`.
-        fd: the number of the fd that the adapter inherited (`wire`, `device-fd`). The adapter owns it.
-        name: what the device is called (`device-create`, `device-attach`): IFF_TUN, IFF_NO_PI, IFF_VNET_HDR.
-        sentinel: this packet follows each frame that is to be read.
+        fd: the number of the fd that the adapter inherits, and owns (`wire`, `device-fd`).
+        name: the name of the device (`device-create`, `device-attach`). Its flags are IFF_TUN, IFF_NO_PI and
+            IFF_VNET_HDR.
+        sentinel: the packet that follows each frame that is to be read.
     """
 
     mode: Literal["wire", "device-fd", "device-create", "device-attach"]
@@ -112,11 +114,11 @@ class Hello(Message, frozen=True, kw_only=True, tag_field="cmd", tag="hello"):
     """The first message.
 
     Attributes:
-        protocol: versions that the runner speaks; the adapter chooses one.
-        runner: who asks.
-        attach: null in mode `memory`, and where an adapter is only asked what it is.
-        descriptors: number of an inherited Unix socket over which fds come for lifecycle steps, one for each step
-            that makes a fd (SCM_RIGHTS beside one byte); null where there are no lifecycles.
+        protocol: the versions that the runner speaks; the adapter chooses one.
+        runner: the program that drives the adapter.
+        attach: null in mode `memory`, and when the adapter is only asked to describe itself.
+        descriptors: number of an inherited Unix socket that carries the fds for lifecycle steps, one for each step that
+            creates an fd (SCM_RIGHTS with one byte); null where there are no lifecycles.
     """
 
     protocol: tuple[int, ...]
@@ -126,9 +128,9 @@ class Hello(Message, frozen=True, kw_only=True, tag_field="cmd", tag="hello"):
 
 
 class ChecksumAsked(Message, frozen=True, kw_only=True):
-    """Sum the bytes as big-endian 16-bit words (an odd last byte is the upper half of a word), going on from `initial`.
+    """Sum the bytes as big-endian 16-bit words (an odd last byte is the upper half of a word), starting from `initial`.
 
-    The sum is folded to 16 bits and not inverted. 0x0000 and 0xFFFF are not the same here: zero only if all is zero.
+    The sum is folded to 16 bits and not inverted. 0x0000 and 0xFFFF are distinct: the sum is zero only if all input is.
     """
 
     data: Hex
@@ -136,7 +138,7 @@ class ChecksumAsked(Message, frozen=True, kw_only=True):
 
 
 class HeaderAsked(Message, frozen=True, kw_only=True):
-    """Read a vnet header (`parse`, with `bytes`), or make one (`emit`, with `fields`)."""
+    """Parse a vnet header (`parse`, with `bytes`), or build one (`emit`, with `fields`)."""
 
     direction: Literal["parse", "emit"]
     size: int
@@ -146,17 +148,20 @@ class HeaderAsked(Message, frozen=True, kw_only=True):
 
 
 class ReadAsked(Message, frozen=True, kw_only=True):
-    """Make packets of a frame: 10 bytes of little-endian vnet header, then an IP packet.
+    """Turn a frame into packets. A frame is 10 bytes of little-endian vnet header, then an IP packet.
 
-    In mode `memory` the frame is here. Otherwise it is null: the frame is waiting at the fd, with the sentinel behind
-    it; read until the sentinel comes out, and give the packets before it.
+    In mode `memory` the frame is in the message. Otherwise it is null: the frame is waiting at the fd, followed by the
+    sentinel. Read until the sentinel comes out, and reply with the packets before it.
     """
 
     frame: Hex | None
 
 
 class WriteAsked(Message, frozen=True, kw_only=True):
-    """Write one IP packet. `poison` is a byte to fill with whatever memory the writer owns around it, or null."""
+    """Write one IP packet.
+
+    `poison` is null or a byte. If it is a byte, first fill the memory that the writer owns around the packet with it.
+    """
 
     packet: Hex
     poison: HexByte | None
@@ -171,24 +176,24 @@ class WriteGsoAsked(Message, frozen=True, kw_only=True):
 
 
 class WriteBatchAsked(Message, frozen=True, kw_only=True):
-    """Write packets in the order in which they came. `poison` as for `write`."""
+    """Write packets in the order in which they arrived. `poison` is as in `write`."""
 
     packets: tuple[Hex, ...]
     poison: HexByte | None
 
 
 class LifecycleAsked(Message, frozen=True, kw_only=True):
-    """Forget what earlier steps made, and begin with a new container. `plain` fds have no vnet header."""
+    """Discard what earlier steps created, and start with a new container. `plain` fds have no vnet header."""
 
     backend: Literal["offload", "plain"]
 
 
 class StepAsked(Message, frozen=True, kw_only=True):
-    """Do one step of a lifecycle. Of the steps that the runner does, an adapter is told those that make or close a fd.
+    """Perform one step of a lifecycle. Of the runner's own steps, an adapter gets those that create or close an fd.
 
-    `open-wire`, `open-tun` and an `unattached-tun` come with a fd over the socket of `hello`: keep it under its name,
-    at a number that is not below `least`. A fd called `closed` is any number that is not open. `let-go` closes a fd
-    that no container took.
+    `open-wire`, `open-tun` and `unattached-tun` come with an fd over the socket in `hello`: keep it under its name, at
+    a number not below `least`. An fd called `closed` is any number that is not open. `let-go` closes an fd that no
+    container took.
     """
 
     step: Step
@@ -207,9 +212,9 @@ INPUTS: dict[str, type[Message]] = {
 
 
 class Run(Message, frozen=True, kw_only=True, tag_field="cmd", tag="run"):
-    """Do one thing. An adapter keeps one instance of the implementation from `hello` to `bye`.
+    """Perform one operation. An adapter keeps one instance of the implementation from `hello` to `bye`.
 
-    `input` depends on `op`. An op that the adapter does not know is answered `unsupported`.
+    `input` depends on `op`. The reply to an op that the adapter does not know is `unsupported`.
     """
 
     id: Index
@@ -218,20 +223,20 @@ class Run(Message, frozen=True, kw_only=True, tag_field="cmd", tag="run"):
 
 
 class Batch(Message, frozen=True, kw_only=True, tag_field="cmd", tag="batch"):
-    """Several runs, answered in one line, in order. Only in mode `memory`, and for `checksum` and `header`."""
+    """Several runs, answered in order, on one line. Only in mode `memory`; `checksum` and `header` in any mode."""
 
     runs: tuple[Run, ...]
 
 
 class Bye(Message, frozen=True, kw_only=True, tag_field="cmd", tag="bye"):
-    """The last message. No reply: the adapter ends with exit code 0. It ends as well when its input does."""
+    """The last message. There is no reply: the adapter exits with status 0. It also exits when its input ends."""
 
 
-# What the adapter says.
+# Messages from the adapter.
 
 
 class Implementation(Message, frozen=True, kw_only=True):
-    """What is tested."""
+    """The implementation under test."""
 
     name: str
     version: str
@@ -244,12 +249,12 @@ class HelloReply(Message, frozen=True, kw_only=True):
     """What the adapter is, and what it claims.
 
     Attributes:
-        protocol: the chosen version.
-        implementation: what is tested; `source` and `issues` are links.
-        ops: what it does at all.
-        capabilities: what it can of that, from the closed list; a case that requires another is not sent.
-        modes: how its implementation can be reached, the best first.
-        reject_style: `rejectStyle`, how the implementation turns a frame down: by an `error`, or `silent`, so that
+        protocol: the version that the adapter chose.
+        implementation: the implementation under test; `source` and `issues` are links.
+        ops: the operations that it supports.
+        capabilities: what it supports of these, from the closed list; cases that require anything else are not sent.
+        modes: how frames can reach the implementation, best first.
+        reject_style: `rejectStyle`, how the implementation rejects a frame: with an `error`, or `silent`, in which case
             nothing comes out.
         max_batch: `maxBatch`, the most runs in a batch; 1 means no batches.
     """
@@ -264,15 +269,15 @@ class HelloReply(Message, frozen=True, kw_only=True):
 
 
 class OkReply(Message, frozen=True, kw_only=True, tag_field="status", tag="ok", omit_defaults=True):
-    """It was done. Which of the results is there depends on the op.
+    """The run succeeded. Which result is present depends on the op.
 
     Attributes:
-        sum: of `checksum`.
-        fields: of `header`, direction parse.
-        bytes: of `header`, direction emit.
-        packets: of `read`.
-        frames: of the writes, in mode `memory`: what went to the TUN, vnet headers included.
-        answer: of `step`.
+        sum: for `checksum`.
+        fields: for `header`, direction `parse`.
+        bytes: for `header`, direction `emit`.
+        packets: for `read`.
+        frames: for the writes, in mode `memory`: what went to the TUN, vnet headers included.
+        answer: for `step`.
     """
 
     id: Index
@@ -285,7 +290,7 @@ class OkReply(Message, frozen=True, kw_only=True, tag_field="status", tag="ok", 
 
 
 class RejectedReply(Message, frozen=True, kw_only=True, tag_field="status", tag="rejected", omit_defaults=True):
-    """The implementation's ordinary refusal. `packets` or `frames` came out all the same."""
+    """The implementation returned an ordinary error. `packets` or `frames` are those that came out nevertheless."""
 
     id: Index
     detail: str
@@ -294,14 +299,14 @@ class RejectedReply(Message, frozen=True, kw_only=True, tag_field="status", tag=
 
 
 class UnsupportedReply(Message, frozen=True, kw_only=True, tag_field="status", tag="unsupported"):
-    """The implementation lacks this."""
+    """The implementation does not support this."""
 
     id: Index
     what: str
 
 
 class ErrorReply(Message, frozen=True, kw_only=True, tag_field="status", tag="error", omit_defaults=True):
-    """A caught panic or exception, with its trace. Never a correct rejection."""
+    """A caught panic or exception, with its trace. It never counts as a rejection."""
 
     id: Index
     detail: str
@@ -312,7 +317,7 @@ Reply = OkReply | RejectedReply | UnsupportedReply | ErrorReply
 
 
 class BatchReply(Message, frozen=True, kw_only=True):
-    """The replies to a batch, one a run, in order."""
+    """The replies to a batch, one per run, in order."""
 
     results: tuple[Reply, ...]
 
@@ -327,20 +332,20 @@ RESULTS = {
     "lifecycle": (),
     "step": ("answer",),
 }
-"""Which results an `ok` to each op has: one of these, or none (writes on a wire or a device)."""
+"""The results that an `ok` can carry for each op: one of these, or none (writes on a wire or a device)."""
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """Return the JSON Schemas of the messages: what the runner says, and what an adapter does."""
-    title = f"tunproof protocol {VERSION}: what"
+    """Return the JSON Schemas of the messages: those from the runner, and those from an adapter."""
+    title = f"tunproof protocol {VERSION}: a line from"
     return {
-        "runner": schema_of_lines(f"{title} the runner says, a line", (Hello | Run | Batch | Bye,), INPUTS.values()),
-        "adapter": schema_of_lines(f"{title} an adapter says, a line", (HelloReply, Reply, BatchReply)),
+        "runner": schema_of_lines(f"{title} the runner", (Hello | Run | Batch | Bye,), INPUTS.values()),
+        "adapter": schema_of_lines(f"{title} an adapter", (HelloReply, Reply, BatchReply)),
     }
 
 
 def schema_of_lines(title: str, kinds: Sequence[Any], more: Iterable[Any] = ()) -> dict[str, Any]:
-    """Return a schema of a line that is one of `kinds`, with definitions of `more`."""
+    """Return the schema of a line that holds one of `kinds`, with definitions of `more`."""
     made, definitions = schema_components((*kinds, *more))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -1,4 +1,4 @@
-"""The protocol as Markdown for people, made of the types that decode it."""
+"""The protocol as Markdown for people, generated from the types that decode it."""
 
 import inspect
 import json
@@ -20,9 +20,9 @@ __all__ = ["markdown"]
 
 _WIDTH = 120
 _NOT_TOLD = (script.Feed, script.HangUp, script.Take, script.Link, script.Offloads)
-"""Steps that are about the runner's side alone: no adapter hears of them."""
+"""Steps that concern only the runner's side, and are not sent to adapters."""
 _NOT_SAID = (script.Frames, script.Names)
-"""What only those answer."""
+"""The answers that only those steps have."""
 
 _RUNNER = (protocol.Hello, protocol.Runner, protocol.Attach, protocol.Run, protocol.Batch, protocol.Bye)
 _ADAPTER = (
@@ -35,29 +35,29 @@ _ADAPTER = (
     protocol.BatchReply,
     VnetFields,
 )
-_TITLES = {protocol.HelloReply: "The answer to `hello`", protocol.BatchReply: "The answer to `batch`"}
+_TITLES = {protocol.HelloReply: "The reply to `hello`", protocol.BatchReply: "The reply to `batch`"}
 _UNIONS = {"do": "step", "is": "answer to a step", "status": "reply"}
-"""What to call one of several messages, by the key that tells them apart."""
+"""The name for one of several messages, by the key that distinguishes them."""
 
 
 def markdown() -> str:
     """Return the protocol as Markdown."""
     parts = [
-        "## The protocol",
+        "# The protocol",
         inspect.getdoc(protocol) or "",
         _limits(),
-        "### Modes",
-        _table(("mode", "how the implementation gets at frames"), protocol.MODES.items()),
-        "### Operations",
+        "## Modes",
+        _table(("mode", "how frames reach the implementation"), protocol.MODES.items()),
+        "## Operations",
         _operations(),
-        "### Capabilities",
-        _table(("capability", "what the implementation can"), CAPABILITIES.items()),
-        "### What the runner says",
+        "## Capabilities",
+        _table(("capability", "the implementation supports"), CAPABILITIES.items()),
+        "## Messages from the runner",
         *(part for message in _RUNNER for part in _message(message)),
         *(part for op, given in protocol.INPUTS.items() for part in _message(given, f"Input of `{op}`")),
-        "### What an adapter says",
+        "## Messages from the adapter",
         *(part for message in _ADAPTER for part in _message(message, _TITLES.get(message), may_omit=True)),
-        "### The steps of a lifecycle",
+        "## The steps of a lifecycle",
         *_steps(),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -67,7 +67,7 @@ def _limits() -> str:
     return _filled(
         f"This is version {protocol.VERSION}. A batch has at most {protocol.BATCHED} runs, or `maxBatch` if that is "
         f"less. The sentinel is `{protocol.SENTINEL.hex()}`, an IPv4 packet of protocol 253 without data; its vnet "
-        "header is ten zeros."
+        "header is ten zero bytes."
     )
 
 
@@ -76,16 +76,16 @@ def _operations() -> str:
     for op, given in protocol.INPUTS.items():
         keys = ", ".join(f"`{field.encode_name}`" for field in _info(given).fields)
         results_of = " or ".join(f"`{name}`" for name in protocol.RESULTS[op]) or "nothing"
-        rows.append((f"`{op}`", protocol.OPS.get(op, "do one step of the lifecycle"), keys, results_of))
-    return _rows(("op", "the adapter should", "input", "an `ok` has"), rows)
+        rows.append((f"`{op}`", protocol.OPS.get(op, "perform one step of the lifecycle"), keys, results_of))
+    return _rows(("op", "asks the adapter to", "input", "an `ok` has"), rows)
 
 
 def _steps() -> Iterator[str]:
     yield _filled(
-        "Each is a run of the op `step`. The fd of `open-wire`, `open-tun` and an `unattached-tun` was made as the "
-        "step says when it arrives; the adapter only takes it. What is said of a wire's far end, of room on it, or of "
-        "a link is the runner's part as well. A call that does not come back within two seconds is answered "
-        "`waiting`. A key with its default is left out."
+        "Each step is a run of the op `step`. The fd of `open-wire`, `open-tun` and `unattached-tun` has been prepared "
+        "as the step says when it arrives; the adapter only takes it. The far end of a wire, the room on it and the "
+        "state of a link are the runner's part too. A call that does not return within two seconds is answered "
+        "`waiting`. Keys at their default are left out."
     )
     yield "\n".join(_alternative(step) for step in get_args(script.Step) if step not in _NOT_TOLD)
     yield "An answer is one of these:"
@@ -101,11 +101,11 @@ def _alternative(kind: type) -> str:
 
 
 def _message(kind: type, title: str | None = None, *, may_omit: bool = False) -> Iterator[str]:
-    """Yield heading, meaning and keys of a message. `may_omit`: whoever says it may leave defaults out."""
+    """Yield heading, meaning and keys of a message. `may_omit`: the sender may leave defaults out."""
     info = _info(kind)
     lead, meanings = _documented(kind)
     may_omit = may_omit or bool(kind.__struct_config__.omit_defaults)  # type: ignore[attr-defined]
-    yield f"#### {title or f'`{info.tag or kind.__name__}`'}"
+    yield f"### {title or f'`{info.tag or kind.__name__}`'}"
     yield "\n\n".join(_filled(paragraph) for paragraph in lead.split("\n\n"))
     items = [] if info.tag is None else [_item(f'`{info.tag_field}`: `"{info.tag}"`')]
     for field in info.fields:
@@ -116,25 +116,25 @@ def _message(kind: type, title: str | None = None, *, may_omit: bool = False) ->
 
 
 def _documented(kind: type) -> tuple[str, dict[str, str]]:
-    """Return what a docstring says, and what it says of each attribute."""
+    """Return the lead of a docstring, and the meaning that it gives of each attribute."""
     lead, _, attributes = (inspect.getdoc(kind) or "").partition("\nAttributes:\n")
     found = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", attributes, flags=re.MULTILINE)
     return lead.strip(), {name: " ".join(text.split()) for name, text in found}
 
 
 def _form(field: Field, *, may_omit: bool) -> str:
-    """Return what a value looks like, and what it is if it is left out."""
+    """Return the form of a value, and its default if it may be left out."""
     form = _type(field.type)
     if field.required or not may_omit:
         return form
     default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
     if default in (None, "", ()):
-        return f"{form.removesuffix(' or null')}; may be left out"
-    return f"{form}; `{json.dumps(default)}` if left out"
+        return f"{form.removesuffix(' or null')}; optional"
+    return f"{form}; default `{json.dumps(default)}`"
 
 
 def _type(kind: msgspec.inspect.Type) -> str:  # noqa: PLR0911 (a table)
-    """Return what a value looks like, in words. Raises `TypeError` for a type that no message had so far."""
+    """Return the form of a value, in words. Raises `TypeError` for a type that no message has used so far."""
     match kind:
         case msgspec.inspect.UnionType(types=types):
             return _union(types)
@@ -143,19 +143,25 @@ def _type(kind: msgspec.inspect.Type) -> str:  # noqa: PLR0911 (a table)
         case msgspec.inspect.LiteralType(values=values):
             return " or ".join(f"`{json.dumps(value)}`" for value in values)
         case msgspec.inspect.VarTupleType(item_type=item):
-            return f"list of {_type(item)}"
+            form = _type(item)
+            return f"list of {form}s" if form in {"integer", "string"} else f"list of {form}"
         case msgspec.inspect.IntType(ge=low, le=high):
-            least = "" if low is None else f" from {low}"
-            return f"integer{least}" + ("" if high is None else f" to {high}")
+            return _integer(low, high)
         case msgspec.inspect.StrType(pattern=pattern):
             return _PATTERNS[pattern]
         case msgspec.inspect.CustomType(cls=cls):
             return _BYTES[cls]
         case msgspec.inspect.BoolType():
-            return "true or false"
+            return "boolean"
         case msgspec.inspect.DictType():
             return "object"
     raise TypeError(f"{kind} has no words")
+
+
+def _integer(low: int | None, high: int | None) -> str:
+    if high is None:
+        return "integer" if low is None else f"integer >= {low}"
+    return f"integer from {low} to {high}"
 
 
 def _union(types: tuple[msgspec.inspect.Type, ...]) -> str:
@@ -171,14 +177,14 @@ def _pattern(kind: Any) -> str:
     return str(get_args(kind)[1].pattern)
 
 
-_PATTERNS = {None: "text", _pattern(script.Name): "a name"}
-_BYTES: dict[type, str] = {Hex: "hex", HexByte: "hex of one byte"}
+_PATTERNS = {None: "string", _pattern(script.Name): "name"}
+_BYTES: dict[type, str] = {Hex: "hex", HexByte: "one byte in hex"}
 
 
 def _info(kind: type) -> StructType:
     info = msgspec.inspect.type_info(kind)
     if not isinstance(info, StructType):
-        raise TypeError(f"{kind} is no message")
+        raise TypeError(f"{kind} is not a message")
     return info
 
 

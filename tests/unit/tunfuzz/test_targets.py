@@ -169,7 +169,7 @@ def test_wrong_use_says_what_is_right(tmp_path: Path) -> None:
         fuzz_target("heder")
     with pytest.raises(UsageError, match="No such file"):
         fuzz_target("header", tmp_path / "nothing")
-    with pytest.raises(UsageError, match="no folder"):
+    with pytest.raises(UsageError, match="not a folder"):
         fuzz_target("header", grow=tmp_path / "nothing")
 
 

@@ -129,7 +129,7 @@ def test_an_encoding_without_line_drawing_is_no_obstacle(encoding: str) -> None:
 
 
 def test_a_crash_of_our_own_is_no_verdict(tmp_path: Path) -> None:
-    """Exit code 1 says that a kernel or an implementation is wrong; a bug of tunproof must not."""
+    """Exit code 1 says that a kernel or an implementation is wrong; a bug in tunproof must not."""
     (tmp_path / "sitecustomize.py").write_text(
         "import tunproof.runs.runner\ntunproof.runs.runner.perform = lambda *_, **__: 1 / 0\n"
     )
@@ -137,4 +137,4 @@ def test_a_crash_of_our_own_is_no_verdict(tmp_path: Path) -> None:
     done = tunproof("check", "reference", env=os.environ | {"PYTHONPATH": paths})
     assert done.returncode == 3
     assert "ZeroDivisionError" in done.stderr
-    assert "bug of tunproof" in done.stderr
+    assert "bug in tunproof" in done.stderr

@@ -1,1 +1,1 @@
-"""Files to copy: an adapter to begin with, one file a language. None of them imports anything from here."""
+"""Files to copy: an adapter to start from, one file per language. None of them imports anything from here."""

@@ -1,4 +1,4 @@
-// An adapter for tunproof, for C11 on Linux. Copy this file, delete what is between "example begin" and
+// An adapter for tunproof, for C11 on Linux. Copy this file, delete the part from "example begin" to
 // "example end", and call serve() from your main: cc -O2 -o adapter adapter.c && tunproof check -- ./adapter
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-// Write a function for each op that you have. It gets what it needs from the input, and says what came:
+// Write a function for each op that you have. It takes what it needs from the input, and reports the result:
 //     checksum     data, initial                      fprintf(result, "\"sum\":%u", sum)
 //     header       direction (parse or emit), size,   fprintf(result, "\"fields\":{...}", ...), or
 //                  byte_order, bytes or fields        fputs("\"bytes\":", result), print_hex(header)
@@ -16,25 +16,25 @@
 //     write        packet, poison (hex, or null)      give(frame) for each frame
 //     write_gso    hdr, transport_hdr, pays (a list)  the same
 //     write_batch  packets (a list), poison           the same
-// It may set `detail` and return REJECTED; what it gave came out all the same. In modes other than memory,
+// It may set `detail` and return REJECTED; what it gave came out anyway. In modes other than memory,
 // frames go through an fd: "attach" (mode, fd, name as in sscanf(name, "\"%15[^\"]", text)) is called first,
-// and "read_some" in place of "read" until the runner's last packet is given. Writes give nothing then.
+// and "read_some" replaces "read" until the runner's last packet is given. Writes then give nothing.
 typedef const char *value; // JSON, where it stands in the request
-typedef enum { OK, REJECTED, UNSUPPORTED, FAILED } status; // REJECTED: an ordinary refusal, nothing else
+typedef enum { OK, REJECTED, UNSUPPORTED, FAILED } status; // REJECTED: an ordinary error, nothing else
 typedef struct { const char *op; status (*call)(value input); } operation; // the last one is {NULL, NULL}
 typedef struct { uint8_t *data; size_t size; } bytes;
 
 static FILE *replies, *result; // to the runner; of this run
-static const char *detail;     // why it was refused, or failed
+static const char *detail;     // why it was rejected, or failed
 static bytes sentinel;         // none in mode memory
 static int given, sentinel_seen;
 
-static _Noreturn void die(const char *what) { // no answer is better than a wrong one
+static _Noreturn void die(const char *what) { // no reply is better than a wrong one
     fprintf(stderr, "adapter: not understood: %s\n", what);
     _exit(1);
 }
 
-// Reading JSON. Go through a list by `for EACH(item, list)`. The strings that matter here have no escapes.
+// Reading JSON. Iterate over a list with `for EACH(item, list)`. Strings that matter have no escapes.
 #define BLANK " \t\r\n"
 #define EACH(item, list) (value item = past(list, '['); *item != ']'; item = next(item))
 
@@ -42,7 +42,7 @@ static value past(value at, char wanted) {
     if (!at || *at != wanted) die("no JSON, or something is not there");
     return at + 1 + strspn(at + 1, BLANK);
 }
-static value skip(value at) { // over one value, and what is blank behind it
+static value skip(value at) { // one value and the white space after it
     int depth = 0;
     do {
         if (*at == '"')
@@ -55,7 +55,7 @@ static value skip(value at) { // over one value, and what is blank behind it
     } while (depth > 0);
     return at;
 }
-static value next(value at) { // to what follows in an object or a list, or to the end of that
+static value next(value at) { // to the next item in an object or a list, or to its end
     at = skip(at);
     return *at == '}' || *at == ']' ? at : past(at, ',');
 }
@@ -63,7 +63,7 @@ static int is(value string, const char *text) {
     size_t length = strlen(text);
     return string && *string == '"' && !strncmp(string + 1, text, length) && string[1 + length] == '"';
 }
-static value get(value object, const char *key) { // NULL: it is not there, or null
+static value get(value object, const char *key) { // NULL: missing, or null
     for (value member, at = past(object, '{'); *at != '}'; at = next(member)) {
         member = past(skip(at), ':');
         if (is(at, key)) return *member == 'n' ? NULL : member;
@@ -127,7 +127,7 @@ static void run(const operation *operations, value asked) {
     free(said);
 }
 
-// Talks to tunproof until it says bye; `about` answers hello. What is printed by anybody goes to the log.
+// Talks to tunproof until it says bye; `about` is the reply to hello. Anything printed goes to the log.
 int serve(const char *about, const operation *operations) {
     static char *line;
     replies = fdopen(fcntl(1, F_DUPFD_CLOEXEC, 3), "w");
@@ -156,7 +156,7 @@ int serve(const char *about, const operation *operations) {
     return 0;
 }
 
-// example begin: it can sum bytes, and read and make vnet headers
+// example begin: it sums bytes, and parses and builds vnet headers
 static status checksum(value in) {
     bytes all = from_hex(get(in, "data"));
     uint64_t sum = (uint64_t)number(get(in, "initial"));
@@ -174,7 +174,7 @@ static status header(value in) {
     size_t size = (size_t)number(get(in, "size"));
     bytes from = parse ? from_hex(get(in, "bytes")) : (bytes){NULL, size};
     status how = (size == 10 || size == 12) && size <= from.size ? OK : REJECTED;
-    detail = "there is no such header"; // if it is refused
+    detail = "there is no such header"; // if it is rejected
     for (size_t i = 0; how == OK && i <= size / 2; i++) {
         size_t at = i < 2 ? i : 2 * i - 2; // two fields of one byte, then fields of two
         value wanted = parse ? NULL : get(get(in, "fields"), names[i]);

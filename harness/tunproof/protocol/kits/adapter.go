@@ -1,5 +1,5 @@
-// An adapter for tunproof, for Go 1.23 and later. Copy this file, delete what is between "example begin" and
-// "example end", and call Serve from a main of your own: go build -o adapter . && tunproof check -- ./adapter
+// An adapter for tunproof, for Go 1.23 and later. Copy this file, delete the part from "example begin"
+// to "example end", and call Serve from your own main: go build -o adapter . && tunproof check -- ./adapter
 package main
 
 import (
@@ -17,10 +17,10 @@ import (
 	"syscall"
 )
 
-// Functions do the work; leave nil what you lack. An error is your implementation's ordinary refusal, or
-// ErrUnsupported; what is returned beside it came out all the same. For any other trouble, panic.
+// Functions do the work; leave those you lack nil. An error is a rejection by your implementation, or
+// ErrUnsupported; packets or frames returned with it came out anyway. For any other trouble, panic.
 // In modes other than memory, frames go through a file descriptor: Attach is called before anything else, and
-// ReadSome, which returns copies, in place of Read until the runner's last packet is out. Writes return nil.
+// ReadSome, which returns copies, replaces Read until the runner's last packet is out. Writes return nil.
 type Functions struct {
 	Checksum    func(data []byte, initial uint16) (uint16, error)
 	ParseHeader func(data []byte, size int, order binary.ByteOrder) (Fields, error)
@@ -34,7 +34,7 @@ type Functions struct {
 	attached    bool
 }
 
-type Fields struct { // of a vnet header; they hold only what fits, so do not claim header.any-integer
+type Fields struct { // of a vnet header; they hold only values that fit, so do not claim header.any-integer
 	Flags      uint8   `json:"flags"`
 	GSOType    uint8   `json:"gso_type"`
 	HdrLen     uint16  `json:"hdr_len"`
@@ -67,13 +67,13 @@ func get[T any](said input, key string) (value T) { // zero for null
 	return value
 }
 
-func demand(err error, what string) { // no answer is better than a wrong one
+func demand(err error, what string) { // no reply is better than a wrong one
 	if err != nil {
 		log.Fatalf("adapter: %s: %v", what, err)
 	}
 }
 
-// Serve talks to tunproof until it says bye; about answers hello. What is printed by anybody goes to the log.
+// Serve talks to tunproof until it says bye; about is the reply to hello. Anything printed goes to the log.
 func Serve(about Object, do *Functions) {
 	fd, err := syscall.Dup(1)
 	demand(errors.Join(err, syscall.Dup3(2, 1, 0)), "standard output")
@@ -106,7 +106,7 @@ func Serve(about Object, do *Functions) {
 	}
 }
 
-// attach makes reads go on until the sentinel comes out. The first refusal is the one that counts.
+// attach makes reads continue until the sentinel comes out. The first rejection counts.
 func (do *Functions) attach(to input) {
 	demand(do.Attach(get[string](to, "mode"), get[int](to, "fd"), get[string](to, "name")), "attach")
 	sentinel := string(get[Hex](to, "sentinel"))
@@ -157,7 +157,7 @@ func (do *Functions) run(asked request) (reply Object) {
 	return reply
 }
 
-// example begin: it can sum bytes, and read and make vnet headers
+// example begin: it sums bytes, and parses and builds vnet headers
 func main() {
 	Serve(Object{
 		"protocol": 1, "implementation": Object{"name": "example", "version": "1", "language": "Go"},

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""An adapter for tunproof. Copy this file, and put your implementation in place of the example at its end.
+"""An adapter for tunproof. Copy this file, and replace the example at its end with your implementation.
 
     tunproof check -- python3 adapter.py
 
-It needs Python 3.10 and nothing else. `serve` has the conversation with tunproof, and calls your functions:
+It needs Python 3.10 and nothing else. `serve` talks to tunproof, and calls your functions:
 
     op           function                                   returns
     checksum     checksum(data, initial)                    the sum, an int
@@ -16,13 +16,13 @@ It needs Python 3.10 and nothing else. `serve` has the conversation with tunproo
     lifecycle    begin(descriptors, backend)                nothing
                  step(step)                                 the answer, a dict
 
-Packets and frames are lists of bytes, a frame with its vnet header. `poison` is a byte's value, or None. Where your
-implementation turns its input down, raise `Rejected`; where it lacks something, `Unsupported`. Any other exception is
-reported as an error, with its trace, and never taken for a refusal. Leave out the ops that you do not have.
+Packets and frames are lists of bytes; a frame includes its vnet header. `poison` is the value of a byte, or None. If
+your implementation rejects its input, raise `Rejected`; if it lacks something, `Unsupported`. Any other exception is
+reported as an error, with its trace, and never counts as a rejection. Leave out the ops that you do not have.
 
 That is mode `memory`. In the other modes frames go through a file descriptor: `attach(mode, fd, name)` is called once,
 before anything else. Then `read_some()` is called in place of `read`, until the runner's last packet comes out: return
-copies of the packets of one read, or raise `Rejected`, with those that came all the same. The writes return None.
+copies of the packets from one read, or raise `Rejected` with those that came out anyway. The writes return None.
 """
 
 import functools
@@ -38,7 +38,7 @@ Object = dict[str, Any]
 
 
 class Rejected(Exception):
-    """Your implementation's ordinary refusal. `came` are packets (of a read) or frames that came out all the same."""
+    """An ordinary error of your implementation. `came` has the packets (of a read) or frames that came out anyway."""
 
     def __init__(self, detail: str, came: Iterable[bytes] = ()) -> None:
         super().__init__(detail)
@@ -50,12 +50,12 @@ class Unsupported(Exception):
 
 
 def serve(about: Object, functions: Object, *, attach: Any = None, read_some: Any = None) -> None:
-    """Talk to tunproof until it says bye. `about` is the answer to `hello`, but for `protocol` and `ops`.
+    """Talk to tunproof until it says bye. `about` is the reply to `hello`, without `protocol` and `ops`.
 
-    `functions` has one for each op, and for `header` and `lifecycle` a pair.
+    `functions` has one function for each op, and a pair for `header` and `lifecycle`.
     """
     output = os.dup(1)
-    os.dup2(2, 1)  # what anybody prints goes to the log, and not into the conversation
+    os.dup2(2, 1)  # anything that is printed goes to the log, not into the conversation
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     functions = dict(functions)
     if read_some:
@@ -83,7 +83,7 @@ def serve(about: Object, functions: Object, *, attach: Any = None, read_some: An
 
 
 def _attach(to: Object, functions: Object, attach: Any, read_some: Any) -> None:
-    """Take what stands in for the TUN, or is one, and let reads go on until the sentinel comes out."""
+    """Attach to the TUN, or to the socket in its place, and let reads continue until the sentinel comes out."""
     attach(to["mode"], to["fd"], to["name"])
     if read_some:
         functions["read"] = functools.partial(_read_until, bytes.fromhex(to["sentinel"]), read_some)
@@ -158,9 +158,9 @@ _OPS: dict[str, Callable[[Any, Object], Object]] = {
 }
 
 
-# The example: it can sum bytes, and read and make vnet headers. Yours comes in its place.
+# The example: it sums bytes, and parses and builds vnet headers. Replace it with your own code.
 FIELDS = ("flags", "gso_type", "hdr_len", "gso_size", "csum_start", "csum_offset", "num_buffers", "rest")
-COUNTS = {10: 6, 12: 7, 24: 8}  # how many of them a header of so many bytes has
+COUNTS = {10: 6, 12: 7, 24: 8}  # header size: number of fields
 LAYOUTS = {"little": struct.Struct("<BBHHHHH12s"), "big": struct.Struct(">BBHHHHH12s")}
 
 
@@ -171,7 +171,7 @@ def checksum(data: bytes, initial: int) -> int:
 
 
 def parse_header(data: bytes, size: int, byte_order: str) -> Object:
-    """Return the fields of the vnet header of `size` bytes with which `data` begins."""
+    """Return the fields of the vnet header of `size` bytes at the start of `data`."""
     if size not in COUNTS or len(data) < size:
         raise Rejected(f"no header of {size} bytes in {len(data)}")
     values = LAYOUTS[byte_order].unpack(data[:size].ljust(24, b"\0"))
@@ -180,7 +180,7 @@ def parse_header(data: bytes, size: int, byte_order: str) -> Object:
 
 
 def emit_header(fields: Object, size: int, byte_order: str) -> bytes:
-    """Return a vnet header of `size` bytes. What `fields` leaves out is zero."""
+    """Return a vnet header of `size` bytes. Fields that are left out are zero."""
     rest = _bytes(fields.get("rest") or "00" * 12)
     if size not in COUNTS or len(rest) != 12:
         raise Rejected(f"a header of {size} bytes, {len(rest)} of them after num_buffers")

@@ -1,17 +1,17 @@
-//! An adapter for tunproof (Rust 1.82 or later). Copy this file, delete what is between "example begin" and
-//! "example end", and call `serve` from your main: rustc -O adapter.rs && tunproof check -- ./adapter
+//! An adapter for tunproof (Rust 1.82 or later). Copy this file, delete the part from "example begin"
+//! to "example end", and call `serve` from your main: rustc -O adapter.rs && tunproof check -- ./adapter
 
 use std::io::{self, BufRead, Write};
 use std::{fmt::Display, fs::File, iter, os::fd::AsFd, panic, process};
 
 pub type Bytes = Vec<u8>;
 pub enum No {
-    Rejected(String), // your implementation's ordinary refusal; for any other trouble, panic
+    Rejected(String), // by your implementation, with an ordinary error; for any other trouble, panic
     Unsupported,
 }
 
-// Does what an op says, with what it needs from the input. Packets and frames that come out are pushed to the
-// list, also those of a refusal. Other results are returned, and an empty String where there is none.
+// Performs an op, taking what it needs from the input. Packets and frames that come out are pushed to the
+// list, even if the input is rejected. Other results are returned, or an empty String if there is none.
 //     checksum     data, initial                      member("sum", sum)
 //     header       direction (parse or emit), size,   member("fields", "{...}") or
 //                  byte_order, bytes or fields        member("bytes", hex(&header))
@@ -20,20 +20,20 @@ pub enum No {
 //     write_gso    hdr, transport_hdr, pays (a list)  the same
 //     write_batch  packets (a list), poison           the same
 // In modes other than memory, frames go through a file descriptor: attach (mode, fd, name) comes before all
-// others, and read_some in place of read until the runner's last packet is pushed. Writes push nothing then.
+// others, and read_some replaces read until the runner's last packet is pushed. Writes then push nothing.
 pub type Work<'a> = &'a mut dyn FnMut(&str, &str, &mut Vec<Bytes>) -> Result<String, No>;
 
-fn die<T>(what: &str) -> T { // no answer is better than a wrong one
+fn die<T>(what: &str) -> T { // no reply is better than a wrong one
     eprintln!("adapter: not understood: {what}");
     process::exit(1)
 }
 
-// Reading JSON. A value is the text from where it begins. The strings that matter here have no escapes.
+// Reading JSON. A value is the text from its first character on. Strings that matter here have no escapes.
 
 fn past(at: &str, wanted: char) -> &str {
     at.strip_prefix(wanted).unwrap_or_else(|| die("this is not JSON")).trim_ascii_start()
 }
-fn skip(mut at: &str) -> &str { // over one value, and what is blank behind it
+fn skip(mut at: &str) -> &str { // one value and the white space after it
     let mut depth = 0;
     loop {
         if at.is_empty() { die("half a line") }
@@ -44,7 +44,7 @@ fn skip(mut at: &str) -> &str { // over one value, and what is blank behind it
         if depth <= 0 { return at }
     }
 }
-fn next(value: &str) -> &str { // to what follows in an object or a list, or to the end of that
+fn next(value: &str) -> &str { // to the next item in an object or a list, or to its end
     let at = skip(value);
     if at.starts_with(['}', ']']) { at } else { past(at, ',') }
 }
@@ -54,7 +54,7 @@ pub fn text(string: &str) -> &str {
     let end = inside.match_indices('"').map(|(end, _)| end).find(|end| escapes(*end) % 2 == 0);
     &inside[..end.unwrap_or_else(|| die("half a string"))]
 }
-pub fn maybe<'a>(object: &'a str, key: &str) -> Option<&'a str> { // None: it is not there, or null
+pub fn maybe<'a>(object: &'a str, key: &str) -> Option<&'a str> { // None: missing, or null
     let mut at = past(object, '{');
     while !at.starts_with('}') {
         let value = past(skip(at), ':');
@@ -97,7 +97,7 @@ fn run(work: Work, asked: &str, sentinel: &Option<Bytes>) -> String {
         Some(last) if op == "read" => {
             let mut first = Ok(String::new());
             while came.last() != Some(last) && !matches!(first, Err(No::Unsupported)) {
-                first = first.and(work("read_some", input, &mut came)); // the first refusal counts
+                first = first.and(work("read_some", input, &mut came)); // the first rejection counts
             }
             came.pop();
             first
@@ -125,7 +125,7 @@ fn run(work: Work, asked: &str, sentinel: &Option<Bytes>) -> String {
 
 unsafe extern "C" { fn dup2(from: i32, to: i32) -> i32; }
 
-/// Talks to tunproof until it says bye; `about` answers hello. What is printed by anybody goes to the log.
+/// Talks to tunproof until it says bye; `about` is the reply to hello. Anything printed goes to the log.
 pub fn serve(about: &str, work: Work) -> io::Result<()> {
     let mut replies = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     unsafe { dup2(2, 1) };
@@ -155,7 +155,7 @@ pub fn serve(about: &str, work: Work) -> io::Result<()> {
     Ok(())
 }
 
-// example begin: it can sum bytes, and read and make vnet headers
+// example begin: it sums bytes, and parses and builds vnet headers
 fn checksum(input: &str) -> Result<String, No> {
     let data = bytes(get(input, "data"));
     let words = data.chunks(2).map(|pair| i64::from(pair[0]) << 8 | i64::from(*pair.get(1).unwrap_or(&0)));
