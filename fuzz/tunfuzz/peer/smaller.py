@@ -4,7 +4,7 @@ Greedy and deterministic. Where lengths and sums were right they are made right 
 left has one thing to look at.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -169,32 +169,43 @@ def _moved(header: VnetHeader, packet: bytes) -> Iterator[tuple[VnetHeader, byte
 
 
 def _smaller_arguments(given: GsoInput) -> Iterator[GsoInput]:
+    """Yield calls with less payload, sound ones if this one is; then ones with plainer headers and as much payload."""
     hdr, transport_hdr, pays = bytes.fromhex(given.hdr), bytes.fromhex(given.transport_hdr), from_hex(given.pays)
     whole = b"".join((hdr, transport_hdr, *pays))
     is_sound = repaired(whole, partial=True) == whole
-    sizes = [pays[:number] for number in (0, 1, 2, 3, len(pays) // 2, len(pays) - 1) if 0 <= number < len(pays)]
-    most = max(map(len, pays), default=0)
-    sizes += [[pay[:length] for pay in pays] for length in (8, 1, most // 2) if 0 < length < most]
-    sizes += [[bytes(len(pay)) for pay in pays]]
-    if len(pays) <= _FEW:
-        sizes += [
-            [*pays[:at], pay[:length], *pays[at + 1 :]]
-            for at, pay in enumerate(pays)
-            for length in (1, 8, 9)
-            if length < len(pay)
-        ]
-    for fewer in sizes:
+    for fewer in _less_payload(pays):
         packet = b"".join((hdr, transport_hdr, *fewer))
         packet = repaired(packet, partial=True) if is_sound else packet
         yield _split(given, packet, len(hdr), len(transport_hdr), [len(pay) for pay in fewer])
-    sizes_now = [len(pay) for pay in pays]
+    sizes = [len(pay) for pay in pays]
     for packet in _plainer(whole, partial=True):
         layers = layers_of(packet)
         if len(packet) == len(whole):
-            yield _split(given, packet, len(hdr), len(transport_hdr), sizes_now)
-        elif layers is not None and len(packet) - layers.payload_offset == sum(sizes_now):
+            yield _split(given, packet, len(hdr), len(transport_hdr), sizes)
+        elif layers is not None and len(packet) - layers.payload_offset == sum(sizes):
             first, second = layers.transport_offset, layers.payload_offset - layers.transport_offset
-            yield _split(given, packet, first, second, sizes_now)
+            yield _split(given, packet, first, second, sizes)
+
+
+def _less_payload(pays: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """Yield fewer fragments, then shorter ones, then zeros, then one shorter fragment among the others."""
+    for number in (0, 1, 2, 3, len(pays) // 2, len(pays) - 1):
+        if 0 <= number < len(pays):
+            yield pays[:number]
+    most = max(map(len, pays), default=0)
+    for length in (8, 1, most // 2):
+        if 0 < length < most:
+            yield [pay[:length] for pay in pays]
+    yield [bytes(len(pay)) for pay in pays]
+    if len(pays) <= _FEW:
+        yield from _one_shorter(pays)
+
+
+def _one_shorter(pays: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    for at, pay in enumerate(pays):
+        for length in (1, 8, 9):
+            if length < len(pay):
+                yield [*pays[:at], pay[:length], *pays[at + 1 :]]
 
 
 def _split(given: GsoInput, packet: bytes, first: int, second: int, sizes: list[int]) -> GsoInput:
