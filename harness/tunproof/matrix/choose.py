@@ -165,7 +165,7 @@ def _behind(package: Package, known: Sequence[Package]) -> Package | None:
 
 
 def _is_meant(asked: Wish, release: str, version: str) -> bool:
-    """Whether a wish for no package by name is for a kernel, and not for a realtime one that it does not name."""
+    """Whether a series, version or release means this kernel; only its release means a realtime kernel."""
     return _fits(asked, release, version) and (asked.kind == "release" or _flavour(release) != "rt")
 
 
