@@ -14,7 +14,7 @@ HOT = ["kernel/replay.py", "lab/exchange.py", "subjects/reference.py"]
 
 HARNESS = ROOT / PACKAGES["tunproof"]
 RANKS = (
-    {"errors", "version", "streams", "text"},
+    {"errors", "version", "streams", "text", "closeable"},
     {"packets"},
     {"corpus"},
     {"lab"},

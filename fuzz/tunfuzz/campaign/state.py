@@ -9,13 +9,13 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Literal, Self
+from typing import Final, Literal
 
 import msgspec
 
 from tunfuzz.campaign.request import shards_of
 from tunfuzz.shard import Shard, Tally
+from tunproof.closeable import Closeable
 from tunproof.errors import EnvironmentProblem, UsageError
 
 __all__ = ["STATE", "Finished", "Heading", "Journal", "State", "read", "refuse_taken"]
@@ -124,7 +124,7 @@ _DECODER: Final = msgspec.json.Decoder(Record)
 _ENCODER: Final = msgspec.json.Encoder()
 
 
-class Journal:
+class Journal(Closeable):
     """The file, for one writer at a time. Raises `UsageError` where there is another one, `EnvironmentProblem`."""
 
     def __init__(self, path: Path, *, new: Iterable[Record] = ()) -> None:
@@ -157,12 +157,6 @@ class Journal:
     def close(self) -> None:
         """Close the file."""
         os.close(self._fd)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self.close()
 
     def _open(self, flags: int) -> int:
         try:

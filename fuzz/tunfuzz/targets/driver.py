@@ -16,9 +16,9 @@ from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Self
 
 from tunfuzz.targets import Target
+from tunproof.closeable import Closeable
 from tunproof.corpus.load import CORPORA
 from tunproof.errors import EnvironmentProblem
 
@@ -82,7 +82,7 @@ class Stats:
     coverage: int = 0
 
 
-class Fuzzer:
+class Fuzzer(Closeable):
     """One run of libFuzzer. Read on while `read` is true; then `crash` is there, or there was none.
 
     `seed` 0 is chosen by libFuzzer. `grow` is a folder whose inputs are used too and where new ones are put.
@@ -152,12 +152,6 @@ class Fuzzer:
         if self._child.stdout is not None and not self._child.stdout.closed:
             self._child.stdout.close()
             os.close(self._artifact)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _take(self, line: str) -> None:
         if self._errors and _EXCEPTION.search(self._errors[-1]):
