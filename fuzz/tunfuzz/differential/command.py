@@ -1,10 +1,10 @@
 """`tunproof fuzz kernel`: options in, summary and exit code out."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tunfuzz.options import FOLDER, Duration, Out, Replay, Seed, ended
 from tunproof.cli.options import AsJson, print_json
 
 __all__ = ["kernel"]
@@ -13,15 +13,11 @@ __all__ = ["kernel"]
 def kernel(  # noqa: PLR0913 (each is an option of the command)
     *,
     cases: Annotated[int | None, typer.Option("--cases", min=1, metavar="N", help="How many (200000).")] = None,
-    seconds: Annotated[
-        float | None, typer.Option("--seconds", min=0, metavar="N", help="For how long, instead.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Decides the cases (default: a new one).")] = None,
+    seconds: Duration = None,
+    seed: Seed = None,
     first: Annotated[int, typer.Option("--first", min=0, metavar="N", help="Begin with case N.")] = 0,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="For findings.")] = Path("tunproof-findings"),
-    replay: Annotated[
-        Path | None, typer.Option("--replay", metavar="FINDING", help="Only see a finding again.")
-    ] = None,
+    out: Out = FOLDER,
+    replay: Replay = None,
     as_json: AsJson = False,
 ) -> None:
     """Put random frames to the running kernel and to its model; any difference is made small and kept."""
@@ -44,10 +40,6 @@ def kernel(  # noqa: PLR0913 (each is an option of the command)
                 alone.Wanted(cases=cases, seconds=seconds, seed=seed, out=out, first=first),
                 progress=lambda done, total, note: tick(done, total, note=note),
             )
-        if as_json:
-            print_json(summary.as_json())
-        else:
-            show(terminal, summary)
-        code = summary.exit_code
+        code = ended(terminal, summary, show, as_json=as_json)
     if code:
         raise typer.Exit(code)

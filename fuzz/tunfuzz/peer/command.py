@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tunfuzz.options import FOLDER, Duration, Out, Replay, Seed, ended
 from tunproof.cli.options import AsJson, print_json
 
 if TYPE_CHECKING:
@@ -18,11 +19,9 @@ def adapter(  # noqa: PLR0913 (each is an option of the command)
     subject: Annotated[list[str], typer.Argument(metavar="SUBJECT", help="python:MODULE:FACTORY, or -- COMMAND...")],
     *,
     cases: Annotated[int | None, typer.Option("--cases", min=1, metavar="N", help="How many (10000).")] = None,
-    seconds: Annotated[
-        float | None, typer.Option("--seconds", min=0, metavar="N", help="For how long, instead.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Decides the cases (default: a new one).")] = None,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="For findings.")] = Path("tunproof-findings"),
+    seconds: Duration = None,
+    seed: Seed = None,
+    out: Out = FOLDER,
     select: Annotated[str | None, typer.Option("--select", metavar="OP", help="One operation, such as read.")] = None,
     mode: Annotated[
         str | None, typer.Option("--mode", metavar="MODE", help="How frames reach an adapter's implementation.")
@@ -30,9 +29,7 @@ def adapter(  # noqa: PLR0913 (each is an option of the command)
     deadline: Annotated[float, typer.Option("--deadline", help="Seconds for one answer of an adapter.")] = 2.0,
     memory: Annotated[int, typer.Option("--memory", help="MiB that an adapter may use.")] = 1024,
     restarts: Annotated[int, typer.Option("--restarts", min=0, help="How often it is started again.")] = 100,
-    replay: Annotated[
-        Path | None, typer.Option("--replay", metavar="FINDING", help="Only see a finding again.")
-    ] = None,
+    replay: Replay = None,
     as_json: AsJson = False,
 ) -> None:
     """Put random inputs to an implementation and to the reference; any difference is made small and kept."""
@@ -69,11 +66,7 @@ def _fuzz(connector: "Connector", seed: int | None, *, as_json: bool, **wanted: 
     terminal = Terminal()
     with terminal.progress("cases" if request.cases is not None else "seconds") as tick:
         summary = run(request, load_for_good(), progress=tick)
-    if as_json:
-        print_json(summary.as_json())
-    else:
-        show(terminal, summary)
-    return summary.exit_code
+    return ended(terminal, summary, show, as_json=as_json)
 
 
 def _replay(connector: "Connector", finding: Path, *, as_json: bool) -> int:
