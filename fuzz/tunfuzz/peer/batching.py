@@ -63,7 +63,7 @@ class _Seen:
 
     @property
     def is_unsummed(self) -> bool:
-        """Whether it is UDP over IPv4 that has no checksum, and may."""
+        """Whether it is UDP over IPv4 without a checksum, which is legal."""
         return self._has_no_sum and self.packet[0] >> 4 == 4
 
     @property
