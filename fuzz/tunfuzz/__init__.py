@@ -12,33 +12,23 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tunfuzz.build import assemble
-    from tunfuzz.strategies import (
-        batches,
-        canonical_superpackets,
-        frames,
-        gso_arguments,
-        hostile_ip_headers,
-        hostile_ipv4_headers,
-        hostile_ipv6_headers,
+    from tunfuzz.strategies.anything import frames, packets
+    from tunfuzz.strategies.arguments import gso_arguments
+    from tunfuzz.strategies.extensions import hostile_ip_headers, hostile_ipv4_headers, hostile_ipv6_headers
+    from tunfuzz.strategies.headers import ip_headers, ipv4_headers, ipv6_headers, tcp_headers, udp_headers
+    from tunfuzz.strategies.lifecycles import lifecycles
+    from tunfuzz.strategies.oddities import (
         hostile_packets,
-        in_any_layout,
-        ip_headers,
-        ipv4_headers,
-        ipv6_headers,
         jumbo_frames,
         other_frames,
         other_packets,
-        packets,
-        partial_packets,
         runts,
-        tcp_headers,
         tunnel_frames,
-        udp_headers,
         ufo_frames,
-        vnet_bytes,
-        vnet_headers,
     )
-    from tunfuzz.strategies.lifecycles import lifecycles
+    from tunfuzz.strategies.superpackets import canonical_superpackets, partial_packets
+    from tunfuzz.strategies.traffic import batches
+    from tunfuzz.strategies.vnet import in_any_layout, vnet_bytes, vnet_headers
     from tunfuzz.values import Framed, GsoArguments, Lifecycle, VnetBytes
 
 __all__ = [
@@ -74,7 +64,19 @@ __all__ = [
     "vnet_headers",
 ]
 
-_HOMES = ("tunfuzz.values", "tunfuzz.build", "tunfuzz.strategies")
+_HOMES = (
+    "tunfuzz.values",
+    "tunfuzz.build",
+    "tunfuzz.strategies.anything",
+    "tunfuzz.strategies.arguments",
+    "tunfuzz.strategies.extensions",
+    "tunfuzz.strategies.headers",
+    "tunfuzz.strategies.lifecycles",
+    "tunfuzz.strategies.oddities",
+    "tunfuzz.strategies.superpackets",
+    "tunfuzz.strategies.traffic",
+    "tunfuzz.strategies.vnet",
+)
 
 
 def __getattr__(name: str) -> object:

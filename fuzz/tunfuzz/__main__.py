@@ -17,6 +17,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import HypothesisException
 
+from tunfuzz.options import FOLDER
 from tunfuzz.properties import PROPERTIES, Property
 from tunfuzz.values import Framed
 from tunproof import lab
@@ -70,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=60.0, metavar="N", help="about how long (default: 60)")
     parser.add_argument("--seed", type=int, help="what the first round starts from (default: a new one)")
     parser.add_argument("--only", choices=[each.name for each in PROPERTIES], help="one invariant instead of all")
-    parser.add_argument("--out", type=Path, default=Path("tunproof-findings"), metavar="DIR", help="for findings")
+    parser.add_argument("--out", type=Path, default=FOLDER, metavar="DIR", help="for findings")
     parser.add_argument("--require-lab", action="store_true", help="without a lab end with 3 instead of going on")
     return parser
 

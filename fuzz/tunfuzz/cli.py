@@ -9,16 +9,12 @@ import typer
 from tunfuzz.campaign.command import campaign_command
 from tunfuzz.campaign.request import Campaign, Experiment
 from tunfuzz.differential.command import kernel
+from tunfuzz.options import FOLDER, Out, Seconds
 from tunfuzz.peer.command import adapter
 from tunfuzz.targets import TARGETS
 from tunproof.cli.options import AsJson
 
 __all__ = ["add_commands"]
-
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for findings.")]
-Seconds = Annotated[float, typer.Option("--seconds", min=0, metavar="N", help="How long to run.")]
-
-_OUT = Path("tunproof-findings")
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -33,7 +29,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command("campaign")(campaign_command(_kernel_experiment))
 
 
-def everything(*, seconds: Seconds = 60, out: Out = _OUT) -> None:
+def everything(*, seconds: Seconds = 60, out: Out = FOLDER) -> None:
     """Fuzz all targets, the kernel and the properties, for this many seconds in total."""
     from tunfuzz.everything import run
     from tunproof.cli.terminal import Terminal
@@ -52,7 +48,7 @@ def _target(name: str) -> Callable[..., None]:
         grow: Annotated[
             Path | None, typer.Option("--grow", metavar="DIR", help="Keep inputs here that reach new code.")
         ] = None,
-        out: Out = _OUT,
+        out: Out = FOLDER,
         as_json: AsJson = False,
     ) -> None:
         from tunfuzz.targets.command import fuzz_target

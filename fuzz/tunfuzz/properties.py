@@ -9,19 +9,13 @@ from hypothesis.strategies import SearchStrategy
 
 from tio import MAX_FRAGMENTS
 from tunfuzz import invariants
-from tunfuzz.strategies import (
-    batches,
-    canonical_superpackets,
-    frames,
-    gso_arguments,
-    in_any_layout,
-    lifecycles,
-    packets,
-    partial_packets,
-    tunnel_frames,
-    ufo_frames,
-    vnet_bytes,
-)
+from tunfuzz.strategies.anything import frames, packets
+from tunfuzz.strategies.arguments import gso_arguments
+from tunfuzz.strategies.lifecycles import lifecycles
+from tunfuzz.strategies.oddities import tunnel_frames, ufo_frames
+from tunfuzz.strategies.superpackets import canonical_superpackets, partial_packets
+from tunfuzz.strategies.traffic import batches
+from tunfuzz.strategies.vnet import in_any_layout, vnet_bytes
 from tunfuzz.values import Framed
 
 __all__ = ["PROPERTIES", "Property", "joinable_superpackets", "laid_out_frames", "unrelated_packets"]

@@ -5,6 +5,8 @@ and nothing of `tio` is used here, not even the checksum.
 """
 
 import struct
+from collections.abc import Callable
+from typing import NamedTuple
 
 __all__ = ["violations"]
 
@@ -12,31 +14,106 @@ _TYPES = {1: (4, 6), 4: (6, 6), 5: (None, 17)}  # gso_type: IP version (either, 
 _WALKED = {0, 43, 60}
 
 
+class _Frame(NamedTuple):
+    """A packet: its transport header's place, the checksum's in that, the payload's; then the vnet header's fields."""
+
+    packet: bytes
+    version: int
+    protocol: int
+    start: int
+    field: int
+    payload_start: int
+    flags: int
+    kind: int
+    hdr_len: int
+    gso_size: int
+    csum_start: int
+    csum_offset: int
+
+    @property
+    def base(self) -> int:
+        """The type without the ECN bit."""
+        return self.kind & 0x7F
+
+    @property
+    def payload(self) -> int:
+        return len(self.packet) - self.payload_start
+
+
 def violations(frame: bytes) -> list[str]:
     """Return the rules that a frame (10 bytes of vnet header in host order, a whole TCP or UDP packet) breaks."""
-    flags, kind, hdr_len, gso_size, csum_start, csum_offset = struct.unpack_from("=BBHHHH", frame)
+    one = _read(frame)
+    return [rule for rule, concerns, is_kept in _RULES if concerns(one) and not is_kept(one)]
+
+
+def _read(frame: bytes) -> _Frame:
     packet = frame[10:]
     version, protocol, start = _walk(packet)
-    payload_start = start + (8 if protocol == 17 else (packet[start + 12] >> 4) * 4)
-    payload = len(packet) - payload_start
-    base = kind & 0x7F
     field = {6: 16, 17: 6}[protocol]
-    partial = int.from_bytes(packet[start + field : start + field + 2], "big")
-    wanted = _sum(packet[12:20] if version == 4 else packet[8:40]) + protocol + len(packet) - start
-    superpacket = base != 0
-    tests = {
-        "V2": superpacket or gso_size == 0,
-        "V3": not superpacket or _TYPES.get(base) in {(version, protocol), (None, protocol)},
-        "V4": not superpacket or flags & 1,
-        "V5": not superpacket or 1 <= gso_size < min(payload, 0xFFFF),
-        "V6": not flags & 1 or (csum_start, csum_offset) == (start, field),
-        "V7": not flags & 1 or partial == _fold(wanted),
-        "V8": not superpacket or payload_start <= hdr_len <= len(packet),
-        "V9": not kind & 0x80 or (base in {1, 4} and protocol == 6 and packet[start + 13] & 0x80),
-        "V10": base != 5 or payload <= 128 * gso_size,
-        "V11": len(packet) <= 0xFFFF and _ip_is_right(packet, version) and _udp_is_right(packet[start:], protocol),
-    }
-    return [rule for rule, kept in tests.items() if not kept]
+    payload_start = start + (8 if protocol == 17 else (packet[start + 12] >> 4) * 4)
+    return _Frame(packet, version, protocol, start, field, payload_start, *struct.unpack_from("=BBHHHH", frame))
+
+
+def _any(_: _Frame) -> bool:
+    return True
+
+
+def _single(one: _Frame) -> bool:
+    return one.base == 0
+
+
+def _superpacket(one: _Frame) -> bool:
+    return one.base != 0
+
+
+def _summed(one: _Frame) -> bool:
+    return bool(one.flags & 1)
+
+
+def _ecn(one: _Frame) -> bool:
+    return bool(one.kind & 0x80)
+
+
+def _uso(one: _Frame) -> bool:
+    return one.base == 5
+
+
+def _type_fits(one: _Frame) -> bool:
+    return _TYPES.get(one.base) in {(one.version, one.protocol), (None, one.protocol)}
+
+
+def _holds_partial(one: _Frame) -> bool:
+    at = one.start + one.field
+    addresses = one.packet[12:20] if one.version == 4 else one.packet[8:40]
+    wanted = _sum(addresses) + one.protocol + len(one.packet) - one.start
+    return int.from_bytes(one.packet[at : at + 2], "big") == _fold(wanted)
+
+
+def _has_cwr(one: _Frame) -> bool:
+    return one.base in {1, 4} and one.protocol == 6 and bool(one.packet[one.start + 13] & 0x80)
+
+
+def _lengths_are_right(one: _Frame) -> bool:
+    if len(one.packet) > 0xFFFF or not _ip_is_right(one.packet, one.version):
+        return False
+    return _udp_is_right(one.packet[one.start :], one.protocol)
+
+
+_Test = Callable[[_Frame], bool]
+
+_RULES: tuple[tuple[str, _Test, _Test], ...] = (
+    ("V2", _single, lambda one: one.gso_size == 0),
+    ("V3", _superpacket, _type_fits),
+    ("V4", _superpacket, _summed),
+    ("V5", _superpacket, lambda one: 1 <= one.gso_size < min(one.payload, 0xFFFF)),
+    ("V6", _summed, lambda one: (one.csum_start, one.csum_offset) == (one.start, one.field)),
+    ("V7", _summed, _holds_partial),
+    ("V8", _superpacket, lambda one: one.payload_start <= one.hdr_len <= len(one.packet)),
+    ("V9", _ecn, _has_cwr),
+    ("V10", _uso, lambda one: one.payload <= 128 * one.gso_size),
+    ("V11", _any, _lengths_are_right),
+)
+"""Each rule, the frames that it concerns, and what must hold for them."""
 
 
 def _walk(packet: bytes) -> tuple[int, int, int]:

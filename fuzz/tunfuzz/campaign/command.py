@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from tunfuzz.campaign.request import Campaign, Experiment
-from tunproof.cli.options import AsJson, print_json
+from tunfuzz.options import ended
+from tunproof.cli.options import AsJson
 
 __all__ = ["campaign_command"]
 
@@ -54,8 +55,4 @@ def conduct(request: Campaign, experiment: Experiment, *, as_json: bool) -> int:
     terminal = Terminal()
     with terminal.progress("cases") as tick:
         summary = run(request, experiment, progress=lambda done, total, note: tick(done, total, note=note))
-    if as_json:
-        print_json(summary.as_json())
-    else:
-        show(terminal, summary)
-    return summary.exit_code
+    return ended(terminal, summary, show, as_json=as_json)

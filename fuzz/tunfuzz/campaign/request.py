@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tunfuzz.options import FOLDER
 from tunfuzz.shard import Shard, ShardRunner
 
 __all__ = ["DEADLINE", "FOLDER", "SHARD", "Campaign", "Experiment", "shards_of"]
@@ -15,8 +16,6 @@ small part of the time; and a worker that is killed, or a client that is interru
 
 DEADLINE: Final = 300.0
 """Seconds that a shard may take. A hundred times what it takes: who is still at it then hangs."""
-
-FOLDER: Final = Path("tunproof-findings")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

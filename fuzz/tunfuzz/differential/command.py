@@ -1,10 +1,10 @@
 """`tunproof fuzz kernel`: options in, summary and exit code out."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tunfuzz.options import FOLDER, Duration, Out, Replay, Seed, ended
 from tunproof.cli.options import AsJson, print_json
 
 __all__ = ["kernel"]
@@ -15,17 +15,11 @@ def kernel(  # noqa: PLR0913 (each is an option of the command)
     cases: Annotated[
         int | None, typer.Option("--cases", min=1, metavar="N", help="How many cases (default: 200000).")
     ] = None,
-    seconds: Annotated[
-        float | None, typer.Option("--seconds", min=0, metavar="N", help="How long to run, instead of --cases.")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option("--seed", min=0, help="Determines the cases (default: a new one).")
-    ] = None,
+    seconds: Duration = None,
+    seed: Seed = None,
     first: Annotated[int, typer.Option("--first", min=0, metavar="N", help="Start with case N.")] = 0,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for findings.")] = Path("tunproof-findings"),
-    replay: Annotated[
-        Path | None, typer.Option("--replay", metavar="FINDING", help="Only reproduce a finding.")
-    ] = None,
+    out: Out = FOLDER,
+    replay: Replay = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare the running kernel with its model on random frames; any difference is minimised and kept."""
@@ -48,10 +42,6 @@ def kernel(  # noqa: PLR0913 (each is an option of the command)
                 alone.Wanted(cases=cases, seconds=seconds, seed=seed, out=out, first=first),
                 progress=lambda done, total, note: tick(done, total, note=note),
             )
-        if as_json:
-            print_json(summary.as_json())
-        else:
-            show(terminal, summary)
-        code = summary.exit_code
+        code = ended(terminal, summary, show, as_json=as_json)
     if code:
         raise typer.Exit(code)

@@ -1,13 +1,15 @@
 """What must hold for the frames of any batch: the constraints that authors of the corpus state, read off the packets.
 
-`corpus.oracle` has scapy read them, which takes a millisecond a packet. What is looked at here is little enough for
+`authoring.oracle` has scapy read them, which takes a millisecond a packet. What is looked at here is little enough for
 `tio` to be trusted with it: addresses, ports, flags, whether a header is all there, whether a checksum is right.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from tio.checksum import checksum
 from tio.errors import PacketError
@@ -35,7 +37,8 @@ _Pair = tuple[bytes, int]
 class _Seen:
     """What one packet says of itself. `ports` is None where they cannot be read, `pair` where nothing can."""
 
-    pair: _Pair | None
+    packet: bytes
+    pair: _Pair | None = None
     ports: bytes | None = None
     layers: Layers | None = None
     damaged: bool = False
@@ -48,48 +51,79 @@ class _Seen:
         is_tcp = self.layers is not None and isinstance(self.layers.transport, Tcp)
         return self.damaged or (is_tcp and not self.payload and not self.flags & _ENDS)
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether no frame comes of it."""
+        return not self.packet
+
+    @property
+    def is_optional(self) -> bool:
+        return len(self.packet) > MAX_PACKET or (bool(self.packet) and self.packet[0] >> 4 not in {4, 6})
+
+    @property
+    def is_unsummed(self) -> bool:
+        """Whether it is UDP over IPv4 without a checksum, which is legal."""
+        return self._has_no_sum and self.packet[0] >> 4 == 4
+
+    @property
+    def is_repairable(self) -> bool:
+        """Whether it has a checksum that is wrong, and nothing else is."""
+        return self._whole is not None and not self._has_no_sum and not _sums_are_right(self._whole, self.packet)
+
+    @property
+    def _whole(self) -> Layers | None:
+        """The layers of a packet whose length fields are right."""
+        layers = self.layers
+        if layers is None or layers.ip.stated_length != len(self.packet):
+            return None
+        is_right = layers.transport.stated_length in {None, len(self.packet) - layers.transport_offset}
+        return layers if is_right else None
+
+    @property
+    def _has_no_sum(self) -> bool:
+        whole = self._whole
+        return whole is not None and not isinstance(whole.transport, Tcp) and not whole.transport.checksum
+
 
 def constraints(packets: Sequence[bytes], frames: Sequence[bytes]) -> Joined:
     """Return what must hold for the frames of a batch. `frames` are those of the reference."""
     seen = [_see(packet) for packet in packets]
     flows = _flows(seen)
-    whole = [index for index, one in enumerate(seen) if _is_whole(one, packets[index])]
-    unsummed = [index for index in whole if _has_no_sum(seen[index])]
-    wrong = [index for index in whole if index not in unsummed and not _sums_are_right(seen[index], packets[index])]
     known = Joined(
-        order=_orders(flows, {index for index, one in enumerate(seen) if one.may_be_passed}),
-        order_should=_orders(flows, set()),
-        apart=tuple(sorted({pair for flow in flows for pair in _apart(flow, seen)})),
-        silent=tuple(index for index, packet in enumerate(packets) if not packet),
-        optional=tuple(index for index, packet in enumerate(packets) if _is_optional(packet)),
-        repairable=tuple(wrong),
-        unsummed=tuple(index for index in unsummed if packets[index][0] >> 4 == 4),
+        order=_orders(flows, _which(seen, lambda one: one.may_be_passed)),
+        order_should=_orders(flows, ()),
+        apart=_apart(flows, seen),
+        silent=_which(seen, lambda one: one.is_silent),
+        optional=_which(seen, lambda one: one.is_optional),
+        repairable=_which(seen, lambda one: one.is_repairable),
+        unsummed=_which(seen, lambda one: one.is_unsummed),
         ideal=(),
         example=tuple(frames),
     )
-    return Joined(
-        **{name: getattr(known, name) for name in Joined.__struct_fields__ if name != "ideal"},
-        ideal=tuple(inspect_batch(packets, frames, known).groups),
-    )
+    return msgspec.structs.replace(known, ideal=tuple(inspect_batch(packets, frames, known).groups))
+
+
+def _which(seen: Sequence[_Seen], test: Callable[[_Seen], bool]) -> tuple[int, ...]:
+    return tuple(index for index, one in enumerate(seen) if test(one))
 
 
 def _see(packet: bytes) -> _Seen:
     version = packet[0] >> 4 if packet else 0
     fixed, at = _ADDRESSES.get(version, (MAX_PACKET + 1, 0))
     if len(packet) < fixed:
-        return _Seen(None)
+        return _Seen(packet)
     addresses = packet[at:fixed]
     try:
         ip = parse_ip(packet)
     except PacketError:
-        return _Seen((addresses, _last_number(packet)), damaged=version == 4)
+        return _Seen(packet, (addresses, _last_number(packet)), damaged=version == 4)
     pair = (addresses, _protocol(ip, packet))
     layers = layers_of(packet)
     if layers is None:
-        return _Seen(pair, damaged=packet[_NUMBER[version]] in {TCP, UDP} and not ip.is_fragment)
+        return _Seen(packet, pair, damaged=packet[_NUMBER[version]] in {TCP, UDP} and not ip.is_fragment)
     flags = packet[layers.transport_offset + 13] if isinstance(layers.transport, Tcp) else 0
     payload = len(packet) - layers.payload_offset
-    return _Seen(pair, bytes(layers.transport.ports), layers, flags=flags, payload=payload)
+    return _Seen(packet, pair, bytes(layers.transport.ports), layers, flags=flags, payload=payload)
 
 
 def _protocol(ip: IPv4 | IPv6, packet: bytes) -> int:
@@ -120,35 +154,22 @@ def _flows(seen: Sequence[_Seen]) -> list[list[int]]:
     return flows + [indices for pair, indices in anybodys.items() if pair not in served]
 
 
-def _orders(flows: Sequence[Sequence[int]], left_out: set[int]) -> tuple[tuple[int, ...], ...]:
+def _orders(flows: Sequence[Sequence[int]], left_out: Collection[int]) -> tuple[tuple[int, ...], ...]:
     kept = (tuple(index for index in flow if index not in left_out) for flow in flows)
     return tuple(flow for flow in kept if len(flow) > 1)
 
 
-def _apart(flow: Sequence[int], seen: Sequence[_Seen]) -> list[tuple[int, int]]:
+def _apart(flows: Sequence[Sequence[int]], seen: Sequence[_Seen]) -> tuple[tuple[int, int], ...]:
     """Return the pairs that cutting would give back and that must not be joined all the same: SYN, RST, URG."""
-    lonely = [index for index in flow if seen[index].flags & _ALONE]
-    return [(min(one, other), max(one, other)) for one in lonely for other in flow if one != other]
+    pairs = set()
+    for flow in flows:
+        lonely = [index for index in flow if seen[index].flags & _ALONE]
+        pairs |= {(min(one, other), max(one, other)) for one in lonely for other in flow if one != other}
+    return tuple(sorted(pairs))
 
 
-def _is_optional(packet: bytes) -> bool:
-    return len(packet) > MAX_PACKET or (bool(packet) and packet[0] >> 4 not in {4, 6})
-
-
-def _is_whole(one: _Seen, packet: bytes) -> bool:
-    if one.layers is None or one.layers.ip.stated_length != len(packet):
-        return False
-    return one.layers.transport.stated_length in {None, len(packet) - one.layers.transport_offset}
-
-
-def _has_no_sum(one: _Seen) -> bool:
-    layers = one.layers
-    return layers is not None and not isinstance(layers.transport, Tcp) and not layers.transport.checksum
-
-
-def _sums_are_right(one: _Seen, packet: bytes) -> bool:
-    layers = one.layers
-    if layers is None or (isinstance(layers.ip, IPv4) and not layers.ip.checksum_is_right):
+def _sums_are_right(layers: Layers, packet: bytes) -> bool:
+    if isinstance(layers.ip, IPv4) and not layers.ip.checksum_is_right:
         return False
     at = layers.transport_offset
     return checksum(packet[at:], layers.partial(len(packet) - at)) == 0xFFFF

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tunfuzz.options import FOLDER, Duration, Out, Replay, Seed, ended
 from tunproof.cli.options import AsJson, print_json
 
 if TYPE_CHECKING:
@@ -20,13 +21,9 @@ def adapter(  # noqa: PLR0913 (each is an option of the command)
     cases: Annotated[
         int | None, typer.Option("--cases", min=1, metavar="N", help="How many cases (default: 10000).")
     ] = None,
-    seconds: Annotated[
-        float | None, typer.Option("--seconds", min=0, metavar="N", help="How long to run, instead of --cases.")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option("--seed", min=0, help="Determines the cases (default: a new one).")
-    ] = None,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for findings.")] = Path("tunproof-findings"),
+    seconds: Duration = None,
+    seed: Seed = None,
+    out: Out = FOLDER,
     select: Annotated[str | None, typer.Option("--select", metavar="OP", help="One operation, such as read.")] = None,
     mode: Annotated[
         str | None, typer.Option("--mode", metavar="MODE", help="How frames reach the implementation.")
@@ -34,9 +31,7 @@ def adapter(  # noqa: PLR0913 (each is an option of the command)
     deadline: Annotated[float, typer.Option("--deadline", help="Seconds the adapter has to reply.")] = 2.0,
     memory: Annotated[int, typer.Option("--memory", help="MiB the adapter may use.")] = 1024,
     restarts: Annotated[int, typer.Option("--restarts", min=0, help="How often it may be restarted.")] = 100,
-    replay: Annotated[
-        Path | None, typer.Option("--replay", metavar="FINDING", help="Only reproduce a finding.")
-    ] = None,
+    replay: Replay = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare an implementation with the reference on random input; any difference is minimised and kept."""
@@ -73,11 +68,7 @@ def _fuzz(connector: "Connector", seed: int | None, *, as_json: bool, **wanted: 
     terminal = Terminal()
     with terminal.progress("cases" if request.cases is not None else "seconds") as tick:
         summary = run(request, load_for_good(), progress=tick)
-    if as_json:
-        print_json(summary.as_json())
-    else:
-        show(terminal, summary)
-    return summary.exit_code
+    return ended(terminal, summary, show, as_json=as_json)
 
 
 def _replay(connector: "Connector", finding: Path, *, as_json: bool) -> int:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from tio import FrameError, HeaderError, PacketError, VnetHeader
-from tio.ip import Protocol, parse_ip
+from tio.ip import IPv4, IPv6, Protocol, parse_ip
 from tio.segment import cut
 from tio.tcp import Tcp
+from tio.transport import Layers
 from tunfuzz.peer.repair import layers_of
 from tunproof.corpus.cases import Case, Packets, ReadCase, Refused, Rejected
 from tunproof.judge.outcome import Answered, Outcome, TurnedDown
@@ -118,19 +119,25 @@ def _odd_single(frame: _Frame) -> str:
     header, packet = frame.header, frame.packet
     if not frame.is_single or not header.needs_csum:
         return ""
-    ip = parse_ip(packet)
-    layers = layers_of(packet)
-    if ip.protocol in {Protocol.TCP, Protocol.UDP} and (
-        layers is None
-        or (header.csum_start, header.csum_offset) != (ip.header_length, layers.transport.checksum_offset)
-    ):
+    ip, layers = parse_ip(packet), layers_of(packet)
+    if ip.protocol in {Protocol.TCP, Protocol.UDP} and not _sums_transport(header, ip, layers):
         return "NEEDS_CSUM on a TCP or UDP packet with csum_start and csum_offset elsewhere"
     if ip.is_fragment or ip.protocol in _ODD or header.csum_start < ip.header_length:
         return "NEEDS_CSUM on a packet that has no checksum to complete"
-    stated = None if layers is None else layers.transport.stated_length
-    if ip.stated_length != len(packet) or stated not in {None, len(packet) - ip.header_length}:
+    if not _lengths_are_right(ip, layers, packet):
         return "NEEDS_CSUM on a packet whose length fields are wrong"
     return ""
+
+
+def _sums_transport(header: VnetHeader, ip: IPv4 | IPv6, layers: Layers | None) -> bool:
+    if layers is None:
+        return False
+    return (header.csum_start, header.csum_offset) == (ip.header_length, layers.transport.checksum_offset)
+
+
+def _lengths_are_right(ip: IPv4 | IPv6, layers: Layers | None, packet: bytes) -> bool:
+    stated = None if layers is None else layers.transport.stated_length
+    return ip.stated_length == len(packet) and stated in {None, len(packet) - ip.header_length}
 
 
 def _typed_fragment(frame: _Frame) -> str:

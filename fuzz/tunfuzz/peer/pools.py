@@ -14,7 +14,9 @@ from hypothesis.internal.conjecture.providers import AVAILABLE_PROVIDERS, Hypoth
 from hypothesis.strategies import SearchStrategy
 
 from tunfuzz.peer.cases import Input
-from tunfuzz.strategies import batches, frames, gso_arguments, packets
+from tunfuzz.strategies.anything import frames, packets
+from tunfuzz.strategies.arguments import gso_arguments
+from tunfuzz.strategies.traffic import batches
 from tunfuzz.values import GsoArguments
 from tunproof.corpus.cases import BatchInput, GsoInput, ReadInput, WriteInput
 from tunproof.corpus.load import Corpus

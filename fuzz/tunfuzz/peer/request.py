@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import msgspec
 
+from tunfuzz.options import FOLDER
 from tunfuzz.peer.report import Kept
 from tunproof.subjects.connect import Connector
 
 __all__ = ["CASES", "FOLDER", "Request", "Summary"]
 
-FOLDER: Final = Path("tunproof-findings")
 CASES: Final = 10_000
 
 

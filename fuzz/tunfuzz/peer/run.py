@@ -127,24 +127,31 @@ class _Loop:
         cases = [case for case in (case_of(given, self._reference) for given in block) if self._is_claimed(case)]
         first = self.summary.cases
         found = [judged(one, claims=self._asker.capabilities is not None) for one in self._asker.ask(cases)]
-        if (
-            found
-            and all(one.verdict.kind is Kind.UNSUPPORTED for one in found)
-            and not self.summary.operations[operation]
-        ):
+        if self._lacks(operation, found):
             self.summary.skipped[f"{operation}: the subject does not have it"] = 0
             del self._inputs[operation]
             return
         self.summary.operations[operation] += len(cases)
         self.summary.refused[operation] += sum(isinstance(case.expect, Refused | Rejected) for case in cases)
+        self._take(operation, found, first)
+        self._look_for_troubles()
+
+    def _lacks(self, operation: str, found: Sequence[Judged]) -> bool:
+        """Whether the subject does not have an operation: the first block of it is unsupported throughout."""
+        if not found or self.summary.operations[operation]:
+            return False
+        return all(one.verdict.kind is Kind.UNSUPPORTED for one in found)
+
+    def _take(self, operation: str, found: Sequence[Judged], first: int) -> None:
+        """Count a block, and keep what is wrong in it; a subject that must not go on ends the run."""
         for at, one in enumerate(found):
             self._count(one)
             if one.rule:
                 self._met(operation, one, first + at, [earlier.given for earlier in found[:at]])
-            if isinstance(one.asked.outcome, Broken) and one.asked.outcome.how == "blocked":
-                self.summary.stopped = one.asked.outcome.detail
-                break
-        self._look_for_troubles()
+            outcome = one.asked.outcome
+            if isinstance(outcome, Broken) and outcome.how == "blocked":
+                self.summary.stopped = outcome.detail
+                return
 
     def _is_claimed(self, case: Case) -> bool:
         capabilities = self._asker.capabilities

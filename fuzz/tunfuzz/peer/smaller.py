@@ -63,10 +63,10 @@ def _by_bytes(given: Input, still: Callable[[Input], bool]) -> Input:
         return given
 
     def made(data: bytes) -> Input:
-        smaller: Input = msgspec.structs.replace(given, **{name: data.hex()})
+        smaller: Input = msgspec.structs.replace(given, **{name: data})
         return smaller
 
-    return made(minimise_bytes(bytes.fromhex(getattr(given, name)), lambda data: still(made(data))))
+    return made(minimise_bytes(getattr(given, name), lambda data: still(made(data))))
 
 
 _BYTES: dict[type, str] = {ReadInput: "frame", WriteInput: "packet", ChecksumInput: "data", ParseInput: "bytes"}
@@ -168,34 +168,43 @@ def _moved(header: VnetHeader, packet: bytes) -> Iterator[tuple[VnetHeader, byte
 
 
 def _smaller_arguments(given: GsoInput) -> Iterator[GsoInput]:
+    """Yield calls with less payload, sound ones if this one is; then ones with plainer headers and as much payload."""
     hdr, transport_hdr, pays = given.hdr, given.transport_hdr, given.pays
     whole = b"".join((hdr, transport_hdr, *pays))
     is_sound = repaired(whole, partial=True) == whole
-    sizes: list[Sequence[bytes]] = [
-        pays[:number] for number in (0, 1, 2, 3, len(pays) // 2, len(pays) - 1) if 0 <= number < len(pays)
-    ]
-    most = max(map(len, pays), default=0)
-    sizes += [[pay[:length] for pay in pays] for length in (8, 1, most // 2) if 0 < length < most]
-    sizes += [[bytes(len(pay)) for pay in pays]]
-    if len(pays) <= _FEW:
-        sizes += [
-            [*pays[:at], pay[:length], *pays[at + 1 :]]
-            for at, pay in enumerate(pays)
-            for length in (1, 8, 9)
-            if length < len(pay)
-        ]
-    for fewer in sizes:
+    for fewer in _less_payload(pays):
         packet = b"".join((hdr, transport_hdr, *fewer))
         packet = repaired(packet, partial=True) if is_sound else packet
         yield _split(given, packet, len(hdr), len(transport_hdr), [len(pay) for pay in fewer])
-    sizes_now = [len(pay) for pay in pays]
+    sizes = [len(pay) for pay in pays]
     for packet in _plainer(whole, partial=True):
         layers = layers_of(packet)
         if len(packet) == len(whole):
-            yield _split(given, packet, len(hdr), len(transport_hdr), sizes_now)
-        elif layers is not None and len(packet) - layers.payload_offset == sum(sizes_now):
+            yield _split(given, packet, len(hdr), len(transport_hdr), sizes)
+        elif layers is not None and len(packet) - layers.payload_offset == sum(sizes):
             first, second = layers.transport_offset, layers.payload_offset - layers.transport_offset
-            yield _split(given, packet, first, second, sizes_now)
+            yield _split(given, packet, first, second, sizes)
+
+
+def _less_payload(pays: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """Yield fewer fragments, then shorter ones, then zeros, then one shorter fragment among the others."""
+    for number in (0, 1, 2, 3, len(pays) // 2, len(pays) - 1):
+        if 0 <= number < len(pays):
+            yield pays[:number]
+    most = max(map(len, pays), default=0)
+    for length in (8, 1, most // 2):
+        if 0 < length < most:
+            yield [pay[:length] for pay in pays]
+    yield [bytes(len(pay)) for pay in pays]
+    if len(pays) <= _FEW:
+        yield from _one_shorter(pays)
+
+
+def _one_shorter(pays: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    for at, pay in enumerate(pays):
+        for length in (1, 8, 9):
+            if length < len(pay):
+                yield [*pays[:at], pay[:length], *pays[at + 1 :]]
 
 
 def _split(given: GsoInput, packet: bytes, first: int, second: int, sizes: list[int]) -> GsoInput:

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from tunfuzz.options import FOLDER
 from tunfuzz.targets import TARGETS, Target
 from tunfuzz.targets.crashes import data_of
 from tunfuzz.targets.driver import Fuzzer
@@ -16,11 +17,10 @@ from tunproof.cli.options import print_json
 from tunproof.cli.terminal import Terminal
 from tunproof.errors import UsageError
 
-__all__ = ["FOUND", "OUT", "fuzz_target", "replay", "run_all", "show"]
+__all__ = ["FOUND", "fuzz_target", "replay", "run_all", "show"]
 
 FOUND: Final = 1
 _NUMBERS: Final = ("executions", "per s", "coverage")
-OUT: Final = Path("tunproof-findings")
 
 
 def fuzz_target(  # noqa: PLR0913 (the command's options)
@@ -29,7 +29,7 @@ def fuzz_target(  # noqa: PLR0913 (the command's options)
     *,
     seconds: float = 60,
     seed: int = 0,
-    out: Path = OUT,
+    out: Path = FOLDER,
     grow: Path | None = None,
     as_json: bool = False,
 ) -> int:
@@ -74,7 +74,7 @@ def replay(target: Target, file: Path, *, as_json: bool = False) -> int:
     return FOUND if error else 0
 
 
-def run_all(seconds: float, *, terminal: Terminal, seed: int = 0, out: Path = OUT) -> list[Result]:
+def run_all(seconds: float, *, terminal: Terminal, seed: int = 0, out: Path = FOLDER) -> list[Result]:
     """Fuzz all targets, sharing the time, with progress on a terminal. Raises `EnvironmentProblem`."""
     with _watched(terminal, len(TARGETS)) as watch:
         return run(list(TARGETS.values()), seconds, out=out, seed=seed, watch=watch)

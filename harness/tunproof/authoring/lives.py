@@ -9,15 +9,22 @@ from tunproof.authoring.draft import Life, Topic
 from tunproof.corpus.script import (
     Add,
     Answer,
+    Close,
     Closed,
+    Count,
+    Descriptors,
     Done,
     Feed,
+    FinishRead,
     Frames,
+    LetGo,
     OpenWire,
     Read,
     ReadPackets,
     RefusedStep,
     Script,
+    StartRead,
+    StartWrite,
     Step,
     Take,
     Waiting,
@@ -28,23 +35,33 @@ from tunproof.packets.builder import GsoPieces, frame, ip4, packet_bytes, payloa
 
 __all__ = [
     "CLOSED",
+    "CLOSED_FOR_GOOD",
     "CONCURRENT",
     "DONE",
     "LENT",
+    "NOTHING_OPEN",
     "REFUSED",
     "WAITING",
     "Line",
     "add_life",
     "does",
     "feed",
+    "feed_frame",
     "gso_step",
     "opened",
     "packet",
     "packets",
     "read_gives",
+    "reader_gets",
+    "reader_is_woken",
+    "reader_waits",
+    "reads",
+    "refused",
     "taken",
     "whole",
     "write",
+    "writer_waits",
+    "writes",
 ]
 
 DONE, REFUSED, CLOSED, WAITING = Done(), RefusedStep(), Closed(), Waiting()
@@ -71,14 +88,31 @@ def does(step: Step, *right: Answer) -> Line:
     return step, right or (DONE,)
 
 
+NOTHING_OPEN: Line = does(Descriptors(), Count(count=0))
+"""Finds no fd left open."""
+
+CLOSED_FOR_GOOD: tuple[Line, Line] = (does(Close()), NOTHING_OPEN)
+"""Close the container, which leaves no fd open."""
+
+
 def opened(fd: str) -> tuple[Line, Line]:
     """Return the lines that make a wire and add it."""
     return does(OpenWire(fd=fd)), does(Add(fd=fd))
 
 
+def refused(fd: str) -> tuple[Line, Line]:
+    """Return the lines that add a fd in vain: it stays the caller's."""
+    return does(Add(fd=fd), REFUSED), does(LetGo(fd=fd))
+
+
+def feed_frame(fd: str, data: bytes) -> Line:
+    """Return the line that lets a queue read these bytes."""
+    return does(Feed(fd=fd, frame=data))
+
+
 def feed(fd: str, packet: bytes) -> Line:
     """Return the line that lets a queue with vnet headers read a plain packet."""
-    return does(Feed(fd=fd, frame=frame(packet)))
+    return feed_frame(fd, frame(packet))
 
 
 def read_gives(fd: str, *those: bytes) -> Line:
@@ -86,9 +120,39 @@ def read_gives(fd: str, *those: bytes) -> Line:
     return does(Read(fd=fd), packets(*those))
 
 
+def reads(fd: str, packet: bytes) -> tuple[Line, Line]:
+    """Return the lines by which a plain packet goes through a queue with vnet headers, to the reader."""
+    return feed(fd, packet), read_gives(fd, packet)
+
+
+def reader_waits(fd: str) -> Line:
+    """Return the line that begins a read while there is nothing to read."""
+    return does(StartRead(fd=fd), WAITING)
+
+
+def reader_gets(fd: str, *those: bytes) -> Line:
+    """Return the line that ends the read that waited, with these packets."""
+    return does(FinishRead(fd=fd), packets(*those))
+
+
+def reader_is_woken(fd: str) -> Line:
+    """Return the line that ends the read that waited, because the queue is closed."""
+    return does(FinishRead(fd=fd), CLOSED)
+
+
 def write(fd: str, packet: bytes, *right: Answer) -> Line:
     """Return the line that writes a packet."""
     return does(WriteStep(fd=fd, packet=packet), *right)
+
+
+def writes(fd: str, packet: bytes) -> tuple[Line, Line]:
+    """Return the lines by which a packet goes through a queue, from the writer."""
+    return write(fd, packet), taken(fd, packet)
+
+
+def writer_waits(fd: str) -> Line:
+    """Return the line that begins a write for which there is no room: 64 times the first packet."""
+    return does(StartWrite(fd=fd, packet=packet(1), count=64), WAITING)
 
 
 def gso_step(fd: str, built: GsoPieces) -> WriteGsoStep:

@@ -7,8 +7,9 @@ import ctypes
 import functools
 import struct
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from scapy.compat import raw
 from scapy.layers.inet import IP, TCP, UDP
@@ -96,31 +97,46 @@ def batched(packets: Sequence[bytes]) -> Batched:
     address pair and protocol: nothing of them may pass it. One whose addresses cannot be read belongs to none. Pure
     acknowledgments, and packets with damaged headers, which every receiver drops, only should keep their place.
     """
-    flows: dict[tuple[object, ...], list[int]] = defaultdict(list)
-    wide: dict[tuple[object, ...], list[int]] = defaultdict(list)
-    movable = set()
-    for index, packet in enumerate(packets):
-        if not _is_ip(packet):
-            continue
+    seen = {index: _Seen.of(packet) for index, packet in enumerate(packets) if _is_ip(packet)}
+    flows = _flows(seen)
+    movable = {index for index, one in seen.items() if one.movable}
+    return Batched(
+        order=_orders(flows, movable),
+        order_should=_orders([flow for flow in flows if movable & set(flow)], set()),
+        silent=_which(packets, lambda packet: not packet),
+        optional=_which(packets, _is_optional),
+        repairable=_which(packets, _is_repairable),
+        unsummed=_which(packets, lambda packet: _is_whole(packet) and _is_unsummed(packet) and packet[0] >> 4 == 4),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """Where a packet belongs: addresses and protocol, and the ports if they can be read; `movable`: if it may move."""
+
+    pair: tuple[object, ...]
+    ports: tuple[int, int] | None
+    movable: bool
+
+    @classmethod
+    def of(cls, packet: bytes) -> Self:
         dissected = _dissect(packet)
         damaged = _is_damaged(packet, dissected)
         pair, ports = _flow(dissected)
-        if ports is None or damaged:
-            wide[pair].append(index)
+        return cls(pair, None if damaged else ports, damaged or _is_pure_ack(dissected))
+
+
+def _flows(seen: Mapping[int, _Seen]) -> list[list[int]]:
+    """Return the packets of each flow; with them, those of its addresses and protocol whose ports cannot be read."""
+    flows: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    wide: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    for index, one in seen.items():
+        if one.ports is None:
+            wide[one.pair].append(index)
         else:
-            flows[*pair, *ports].append(index)
-        if damaged or _is_pure_ack(dissected):
-            movable.add(index)
+            flows[*one.pair, *one.ports].append(index)
     merged = [sorted(indices + wide[key[:3]]) for key, indices in flows.items()]
-    merged += [indices for pair, indices in wide.items() if not any(key[:3] == pair for key in flows)]
-    return Batched(
-        order=_orders(merged, movable),
-        order_should=_orders([flow for flow in merged if movable & set(flow)], set()),
-        silent=_which(packets, lambda packet: not packet),
-        optional=_which(packets, _is_optional),
-        repairable=_which(packets, lambda packet: _is_whole(packet) and not _is_unsummed(packet) and _is_wrong(packet)),
-        unsummed=_which(packets, lambda packet: _is_whole(packet) and _is_unsummed(packet) and packet[0] >> 4 == 4),
-    )
+    return merged + [indices for pair, indices in wide.items() if not any(key[:3] == pair for key in flows)]
 
 
 def _which(packets: Sequence[bytes], test: Callable[[bytes], bool]) -> tuple[int, ...]:
@@ -201,6 +217,10 @@ def _is_whole(packet: bytes) -> bool:
 def _is_unsummed(packet: bytes) -> bool:
     dissected = _dissect(packet)
     return UDP in dissected and dissected[UDP].chksum == 0
+
+
+def _is_repairable(packet: bytes) -> bool:
+    return _is_whole(packet) and not _is_unsummed(packet) and _is_wrong(packet)
 
 
 def _is_wrong(packet: bytes) -> bool:

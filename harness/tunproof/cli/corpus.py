@@ -2,12 +2,15 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tunproof.cli.options import AsJson, Select, print_json
 from tunproof.errors import UsageError
+
+if TYPE_CHECKING:
+    from tunproof.cli.terminal import Terminal
 
 __all__ = ["corpus_app"]
 
@@ -128,7 +131,7 @@ def build_corpus(
 ) -> None:
     """Record the cases from the running kernel. In a checkout only."""
     from tunproof import lab
-    from tunproof.authoring.build import KERNELS, build, checkout, differing, write
+    from tunproof.authoring.build import KERNELS, build, checkout
     from tunproof.cli.terminal import Terminal
     from tunproof.corpus.load import GOLDEN, load_for_good
     from tunproof.matrix.confirm import seen_in
@@ -147,14 +150,22 @@ def build_corpus(
         files[root / KERNELS] = markdown(seen.kernels, load_for_good()).encode()
     if not any(path.parent.parent.name == GOLDEN for path in files):
         raise UsageError(f"no topic matches {topics!r}")
+    if _settle(terminal, files, root, topics, check_only=check_only) and check_only:
+        raise typer.Exit(1)
+
+
+def _settle(terminal: "Terminal", files: dict[Path, bytes], root: Path, topics: str, *, check_only: bool) -> bool:
+    """Write what was built, unless it is only to be checked, and return whether it differs from what is there."""
+    from tunproof.authoring.build import differing, write
+
+    would_change, differ = ("would change", "differ") if check_only else ("changed", "changed")
     changed = [path.relative_to(root) for path in differing(files, root, topics)]
     for path in changed:
-        terminal.out.print(f"{'would change' if check_only else 'changed'}: {path}")
+        terminal.out.print(f"{would_change}: {path}")
     if not check_only:
         write(files, root, topics)
-    terminal.out.print(f"{len(files)} files, {len(changed)} {'differ' if check_only else 'changed'}")
-    if check_only and changed:
-        raise typer.Exit(1)
+    terminal.out.print(f"{len(files)} files, {len(changed)} {differ}")
+    return bool(changed)
 
 
 @corpus_app.command("promote")

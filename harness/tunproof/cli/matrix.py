@@ -82,16 +82,21 @@ def _line(one: "Fetched") -> str:
 
 
 def _summary(terminal: "Terminal", folder: Path, results: "list[Fetched]", suites: "tuple[Suite, ...]") -> None:
+    _unread(terminal, suites)
+    for cure in dict.fromkeys(one.cure for one in results if one.kernel is None):
+        terminal.say(f"cure: {cure}")
+    there = sum(one.kernel is not None for one in results)
+    terminal.say(f"{there} of {len(results)} kernels are in {folder}")
+
+
+def _unread(terminal: "Terminal", suites: "tuple[Suite, ...]") -> None:
+    """Name the suites that could not be read, those in the same state together."""
     if absent := [suite.name for suite in suites if suite.state == "missing"]:
         terminal.say(f"suites that the archive does not have: {', '.join(absent)}")
     for state in ("unverified", "unreachable"):
         if alike := [suite for suite in suites if suite.state == state]:
             terminal.say(f"suites {state}: {', '.join(suite.name for suite in alike)}")
             terminal.say(f"  {alike[0].why}\n  cure: {alike[0].cure()}")
-    for cure in dict.fromkeys(one.cure for one in results if one.kernel is None):
-        terminal.say(f"cure: {cure}")
-    there = sum(one.kernel is not None for one in results)
-    terminal.say(f"{there} of {len(results)} kernels are in {folder}")
 
 
 def _as_json(folder: Path, results: "list[Fetched]", suites: "tuple[Suite, ...]") -> dict[str, object]:

@@ -88,16 +88,18 @@ def _chosen(there: "Sequence[Kernel]", names: str | None) -> "list[Kernel]":
         if not there:
             raise EnvironmentProblem("no kernel is in the cache", cure="run `tunproof matrix fetch`")
         return there
-    chosen = []
-    for name in dict.fromkeys(names.replace(",", " ").split()):
-        fits = [one for one in there if name in {one.release, one.version} or one.version.startswith(f"{name}.")]
-        if not fits:
-            raise EnvironmentProblem(f"no kernel {name} is in the cache", cure=f"run `tunproof matrix fetch {name}`")
-        if fits[-1] not in chosen:
-            chosen.append(fits[-1])
-    if not chosen:
+    wanted = dict.fromkeys(names.replace(",", " ").split())
+    if not wanted:
         raise UsageError("--kernels is empty; name some, such as 6.12,7.3, or omit it")
-    return chosen
+    return list(dict.fromkeys(_newest(name, there) for name in wanted))
+
+
+def _newest(name: str, there: "Sequence[Kernel]") -> "Kernel":
+    """Return the newest kernel that a series, version or release fits. Raises `EnvironmentProblem`."""
+    fits = [one for one in there if name in {one.release, one.version} or one.version.startswith(f"{name}.")]
+    if not fits:
+        raise EnvironmentProblem(f"no kernel {name} is in the cache", cure=f"run `tunproof matrix fetch {name}`")
+    return fits[-1]
 
 
 def _own(image: Path | None, modules: Path | None, names: str | None) -> "Kernel":
@@ -163,28 +165,47 @@ def _line(one: "KernelResult") -> str:
 
 def _tables(terminal: "Terminal", results: "Sequence[KernelResult]", rows: "Sequence[Row]") -> None:
     from tio.linux import ABOUT
-    from tunproof.kernel.probes import PROBES
-    from tunproof.matrix.compare import UNEXPLAINED, grouped, names, regressions, traits_that_differ
+    from tunproof.matrix.compare import names, regressions
 
     probed = [one for one in results if one.cases]
     if not probed:
         return
     if rows:
-        terminal.say(f"\nCases on which they differ: {len(rows)}, grouped by their answers:")
-        table = terminal.table("cases", "example", "because of", *names(probed).values())
-        for group in grouped(rows):
-            because = ", ".join(group.because) or UNEXPLAINED
-            table.add_row(str(len(group.cases)), group.cases[0].id, because, *group.answers.values())
-        terminal.out.print(table)
+        _cases_table(terminal, probed, rows)
+    _traits_table(terminal, probed)
     name = names(probed)
-    table = terminal.table("trait", *name.values())
-    for trait in traits_that_differ(probed) if len(probed) > 1 else PROBES:
-        known = ("?" if trait in one.unknown else "yes" if trait in one.traits else "-" for one in probed)
-        table.add_row(trait, *known)
-    terminal.say("\nTraits in which they differ:" if len(probed) > 1 else "\nTraits:")
-    terminal.out.print(table)
     for trait, having in regressions(probed):
         terminal.say(f"{trait} ({', '.join(name[one.release] for one in having)}) {ABOUT[trait].symptom}")
+
+
+def _cases_table(terminal: "Terminal", probed: "Sequence[KernelResult]", rows: "Sequence[Row]") -> None:
+    from tunproof.matrix.compare import UNEXPLAINED, grouped, names
+
+    terminal.say(f"\nCases on which they differ: {len(rows)}, grouped by their answers:")
+    table = terminal.table("cases", "example", "because of", *names(probed).values())
+    for group in grouped(rows):
+        because = ", ".join(group.because) or UNEXPLAINED
+        table.add_row(str(len(group.cases)), group.cases[0].id, because, *group.answers.values())
+    terminal.out.print(table)
+
+
+def _traits_table(terminal: "Terminal", probed: "Sequence[KernelResult]") -> None:
+    """Print the traits in which the kernels differ; those of a single one, all of them."""
+    from tunproof.kernel.probes import PROBES
+    from tunproof.matrix.compare import names, traits_that_differ
+
+    several = len(probed) > 1
+    table = terminal.table("trait", *names(probed).values())
+    for trait in traits_that_differ(probed) if several else PROBES:
+        table.add_row(trait, *(_known(trait, one) for one in probed))
+    terminal.say("\nTraits in which they differ:" if several else "\nTraits:")
+    terminal.out.print(table)
+
+
+def _known(trait: str, one: "KernelResult") -> str:
+    if trait in one.unknown:
+        return "?"
+    return "yes" if trait in one.traits else "-"
 
 
 def _unexplained(terminal: "Terminal", results: "Sequence[KernelResult]", folder: Path) -> None:

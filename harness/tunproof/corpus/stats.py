@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -86,32 +86,28 @@ def count(root: Path = CORPORA) -> Stats:
         bytes=sum(sizes.values()),
         seconds=seconds,
         topics=tuple(Topic(name, topics[name], size) for name, size in sizes.items()),
-        levels=_tally([case.level] for case in cases),
-        importance=_tally([case.importance] for case in cases),
-        outcomes=_tally([_outcome(case.expect)] for case in cases),
-        kernel=_tally([_outcome(answer) for answer in case.kernel] or ["not asked"] for case in cases),
-        flags=_tally(case.flags for case in cases),
-        traits=_tally(case.traits for case in cases),
-        requires=_tally(case.requires for case in cases),
-        confirmed=_tally(case.confirmed for case in cases),
+        **{name: _tally(map(named, cases)) for name, named in _TABLES.items()},
         largest=_largest(cases),
     )
 
 
 def only(cases: Iterable[Case], *, op: str | None, flag: str | None, requires: str | None) -> list[Case]:
     """Return the cases of an operation, with a flag, that require a capability. Raises `UsageError` for none."""
-    found = [
-        case
-        for case in cases
-        if (op is None or case.id.startswith(f"{op}/"))
-        and (flag is None or flag in case.flags)
-        and (requires is None or requires in case.requires)
-    ]
+    asked = {"--op": op, "--flag": flag, "--requires": requires}
+    given = {name: value for name, value in asked.items() if value is not None}
+    found = [case for case in cases if all(_FILTERS[name](case, value) for name, value in given.items())]
     if not found:
-        asked = {"--op": op, "--flag": flag, "--requires": requires}
-        named = " ".join(f"{name} {value}" for name, value in asked.items() if value is not None)
+        named = " ".join(f"{name} {value}" for name, value in given.items())
         raise UsageError(f"no selected case fits {named}; `tunproof corpus stats` counts what there is")
     return found
+
+
+_FILTERS: dict[str, Callable[[Case, str], bool]] = {
+    "--op": lambda case, op: case.id.startswith(f"{op}/"),
+    "--flag": lambda case, flag: flag in case.flags,
+    "--requires": lambda case, capability: capability in case.requires,
+}
+"""Options that narrow a list of cases, and whether a case has what an option names."""
 
 
 def _tally(names: Iterable[Iterable[str]]) -> dict[str, int]:
@@ -122,6 +118,19 @@ def _tally(names: Iterable[Iterable[str]]) -> dict[str, int]:
 
 def _outcome(struct: msgspec.Struct) -> str:
     return str(struct.__struct_config__.tag)
+
+
+_TABLES: dict[str, Callable[[Case], Iterable[str]]] = {
+    "levels": lambda case: [case.level],
+    "importance": lambda case: [case.importance],
+    "outcomes": lambda case: [_outcome(case.expect)],
+    "kernel": lambda case: [_outcome(answer) for answer in case.kernel] or ["not asked"],
+    "flags": lambda case: case.flags,
+    "traits": lambda case: case.traits,
+    "requires": lambda case: case.requires,
+    "confirmed": lambda case: case.confirmed,
+}
+"""The tables of `Stats`, and the names that a case adds to each."""
 
 
 def _largest(cases: Iterable[Case]) -> tuple[Largest, ...]:

@@ -15,9 +15,10 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import ParamSpec, Self, TypeVar
+from typing import ParamSpec, TypeVar
 
 from tunproof.errors import EnvironmentProblem
+from tunproof.lab.closeable import Closeable
 from tunproof.lab.libc import CLONE_NEWNET, setns, unshare
 from tunproof.lab.privilege import sysctl_obstacles
 
@@ -33,7 +34,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Namespace:
+class Namespace(Closeable):
     """A network namespace with nothing in it but a loopback that is down. A context manager; see `close`.
 
     Raises `EnvironmentProblem` where the kernel does not give one; `privilege.ensure` comes first.
@@ -68,12 +69,6 @@ class Namespace:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _create(self) -> None:
         deadline = time.monotonic() + PATIENCE

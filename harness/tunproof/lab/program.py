@@ -11,12 +11,13 @@ program itself. Only then can it be wired: `connect`.
 import os
 import socket
 from collections.abc import Callable
-from typing import ParamSpec, Self, TypeVar
+from typing import ParamSpec, TypeVar
 
 from tio import tuntap
 from tio.tuntap import Iff, Offload
 from tunproof.errors import EnvironmentProblem
 from tunproof.lab import links
+from tunproof.lab.closeable import Closeable
 from tunproof.lab.ground import Ground
 from tunproof.lab.packets import packet_socket, send
 from tunproof.lab.wiring import IN, OUT, TX_QUEUE_LENGTH
@@ -29,7 +30,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class ProgramLab:
+class ProgramLab(Closeable):
     """A namespace that waits for a TUN called `name`. A context manager."""
 
     name = IN
@@ -95,12 +96,6 @@ class ProgramLab:
         if self._egress is not None:
             self._egress.close()
         self._ground.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _wire(self) -> None:
         with links.netlink() as ip:

@@ -10,13 +10,14 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Protocol, Self
+from typing import Protocol
 
 from tio import tuntap
 from tio.linux import Lost, Outcome, Refused
 from tio.linux.way import REDIRECT, Way
 from tio.tuntap import Offload
 from tunproof.lab import links, wiring
+from tunproof.lab.closeable import Closeable
 from tunproof.lab.exchange import Exchange
 from tunproof.lab.wiring import IN, OUT, Pair
 
@@ -46,7 +47,7 @@ class KernelDevice(Device, Protocol):
         ...
 
 
-class RunningKernel:
+class RunningKernel(Closeable):
     """The running kernel. Not for several threads. `close` ends its labs; a later `send` makes new ones."""
 
     def __init__(self) -> None:
@@ -75,12 +76,6 @@ class RunningKernel:
             with ThreadPoolExecutor(len(self._labs)) as pool:
                 list(pool.map(Pair.close, (pair for pair, _ in self._labs.values())))
             self._labs.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _lab(self, way: Way) -> tuple[Pair, Exchange]:
         """Return the lab of a way. One serves all readers of the same header: their mask is set anew."""

@@ -24,11 +24,14 @@ address. What stays lost, by code and not by sysctl: IPv4 0.0.0.0, multicast and
 """
 
 import socket as sockets
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from functools import partial
+from typing import NamedTuple
 
 from tio.tuntap import Offload
 from tunproof.lab import links
+from tunproof.lab.closeable import Closeable
 from tunproof.lab.device import VNET_HEADER_SIZE, Counters
 from tunproof.lab.ground import Ground, building
 
@@ -73,7 +76,7 @@ FAR = Addresses("10.77.0.2/24", "fd77::2/64")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class Pair(Closeable):
     """Two TUNs: write a frame to `writer`, read what became of it from `reader`. The fds stay the lab's.
 
     The rest is what `Exchange` needs to know about the way between the two: `header_size` bytes of vnet header before
@@ -98,16 +101,10 @@ class Pair:
         """Close both TUNs and let go of the namespace."""
         self.ground.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
 
 def redirect(*, header_size: int = VNET_HEADER_SIZE, queue_length: int = TX_QUEUE_LENGTH) -> Pair:
     """Return a lab whose reader takes no offload: what comes out is the kernel's own cut, with no IP layer between."""
-    return _mirror(None, header_size, queue_length)
+    return _pair(partial(_wire_mirror, queue_length), offload=None, header_size=header_size)
 
 
 def readback(
@@ -121,25 +118,8 @@ def readback(
 
     Before Linux 6.15 the kernel leaves unwritten what follows the first 10 bytes of a longer header.
     """
-    return _mirror(offload, header_size, queue_length, reader_header_size)
-
-
-def _mirror(
-    offload: Offload | None, header_size: int, queue_length: int, reader_header_size: int = VNET_HEADER_SIZE
-) -> Pair:
-    with building() as ground:
-        writer, reader = _open_both(ground, offload, header_size, reader_header_size)
-        classifier, queue_length = ground.run(_wire_mirror, queue_length)
-        return Pair(
-            writer=writer,
-            reader=reader,
-            header_size=header_size,
-            reader_header_size=0 if offload is None else reader_header_size,
-            hops=0,
-            queue_length=queue_length,
-            classifier=classifier,
-            ground=ground,
-        )
+    wire = partial(_wire_mirror, queue_length)
+    return _pair(wire, offload=offload, header_size=header_size, reader_header_size=reader_header_size)
 
 
 def forward(
@@ -153,38 +133,49 @@ def forward(
 
     `offload` None: the reader has no vnet header and takes no offload.
     """
+    return _pair(partial(_wire_forward, queue_length, mtu), offload=offload, header_size=header_size)
+
+
+class _Wired(NamedTuple):
+    """How two TUNs were joined: entries of the reader's ring, hops between them, what tc used. See `Pair`."""
+
+    queue_length: int
+    hops: int = 0
+    classifier: str | None = None
+
+
+def _pair(
+    wire: Callable[[], _Wired],
+    *,
+    offload: Offload | None,
+    header_size: int,
+    reader_header_size: int = VNET_HEADER_SIZE,
+) -> Pair:
+    """Open two TUNs, and join them by `wire`, which is called inside the namespace."""
     with building() as ground:
-        writer, reader = _open_both(ground, offload, header_size)
-        queue_length = ground.run(_wire_forward, queue_length, mtu)
+        writer = ground.open_queue(IN, offload=Offload.NONE, header_size=header_size)
+        reader = ground.open_queue(OUT, offload=offload, header_size=reader_header_size)
+        wired = ground.run(wire)
         return Pair(
             writer=writer,
             reader=reader,
             header_size=header_size,
-            reader_header_size=0 if offload is None else VNET_HEADER_SIZE,
-            hops=1,
-            queue_length=queue_length,
-            classifier=None,
+            reader_header_size=0 if offload is None else reader_header_size,
+            hops=wired.hops,
+            queue_length=wired.queue_length,
+            classifier=wired.classifier,
             ground=ground,
         )
 
 
-def _open_both(
-    ground: Ground, offload: Offload | None, header_size: int, reader_header_size: int = VNET_HEADER_SIZE
-) -> tuple[int, int]:
-    writer = ground.open_queue(IN, offload=Offload.NONE, header_size=header_size)
-    return writer, ground.open_queue(OUT, offload=offload, header_size=reader_header_size)
-
-
-def _wire_mirror(queue_length: int) -> tuple[str, int]:
-    """Return the classifier, and the entries of the ring."""
+def _wire_mirror(queue_length: int) -> _Wired:
     with links.netlink() as ip:
         links.bring_up(ip, IN)
         queue_length = links.bring_up(ip, OUT, queue_length=queue_length)
-        return links.redirect_all(ip, IN, OUT), queue_length
+        return _Wired(queue_length, classifier=links.redirect_all(ip, IN, OUT))
 
 
-def _wire_forward(queue_length: int, mtu: int | None) -> int:
-    """Return the entries of the ring."""
+def _wire_forward(queue_length: int, mtu: int | None) -> _Wired:
     ipv6 = links.has_ipv6() and (mtu is None or mtu >= links.IPV6_LEAST_MTU)
     with links.netlink() as ip:
         links.bring_up(ip, IN)
@@ -194,10 +185,10 @@ def _wire_forward(queue_length: int, mtu: int | None) -> int:
             links.route_from_link(ip, IN, OUT, family=sockets.AF_INET6)
     links.accept_any_ipv4(IN)
     links.enable_forwarding(ipv6=ipv6)
-    return queue_length
+    return _Wired(queue_length, hops=1)
 
 
-class SocketLab:
+class SocketLab(Closeable):
     """One TUN with addresses in a namespace, and the kernel's own sockets behind it.
 
     `tun` is the program's end. It stays the lab's, which closes it, until `take` hands it over.
@@ -243,12 +234,6 @@ class SocketLab:
     def close(self) -> None:
         """Close the TUN unless it was taken, and let go of the namespace. Sockets and taken fds keep it alive."""
         self._ground.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def socket(

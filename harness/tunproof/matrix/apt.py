@@ -69,10 +69,6 @@ _STALL = (
 )
 _STALL_FULL = 15.0  # the same on a full disk, where apt may wait for ever
 _LITTLE = 32 << 20  # bytes; apt gives up on a file before the last block is taken
-_NO_NETWORK = re.compile(
-    r"(?:Temporary failure resolving|Could not resolve|Could not connect|Unable to connect|Cannot initiate the "
-    r"connection|Connection (?:timed out|failed|refused)|Network is unreachable|Proxy).*"
-)
 
 
 class DiskFull(EnvironmentProblem):
@@ -81,6 +77,50 @@ class DiskFull(EnvironmentProblem):
 
 class GoneFromArchive(EnvironmentProblem):
     """The archive has no such file any more: the lists are older than it, or nobody has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A failure that shows in what a program `said`: what it means, and the cure.
+
+    In the meaning, {folder} stands for the folder that was written to, and {said} for the words that show it.
+    """
+
+    said: re.Pattern[str]
+    means: str
+    cure: str
+    error: type[EnvironmentProblem] = EnvironmentProblem
+
+
+_KNOWN = (
+    _Known(
+        re.compile(re.escape(FULL)),
+        "no space is left below {folder}",
+        "free some (lists take 250 MB, a kernel 40 to 250 MB), or take another folder: --cache DIR",
+        DiskFull,
+    ),
+    _Known(
+        re.compile(r"\b404\b|Unable to locate package|Version '.*' for '.*' was not found"),
+        "gone from the archive",
+        "--refresh, then another one that is there; or --kernel PATH --modules DIR with files of your own",
+        GoneFromArchive,
+    ),
+    _Known(
+        re.compile(r"Hash Sum mismatch|unexpected size"),
+        "what came is not what the archive signed, so it was thrown away",
+        "try again in some minutes with --refresh: mirrors change while they are read",
+    ),
+    _Known(
+        re.compile(
+            r"(?:Temporary failure resolving|Could not resolve|Could not connect|Unable to connect|Cannot initiate the "
+            r"connection|Connection (?:timed out|failed|refused)|Network is unreachable|Proxy).*"
+        ),
+        "the archive cannot be reached ({said})",
+        "try again with a network; a proxy is set where apt looks for it, such as http_proxy or Acquire::http::Proxy",
+    ),
+    _Known(re.compile(r"Permission denied"), "{folder} cannot be written", "take another folder: --cache DIR"),
+)
+"""The first that shows is what happened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,29 +245,10 @@ def is_full(text: str) -> bool:
 
 def problem(what: str, text: str, folder: Path) -> EnvironmentProblem:
     """Return what a failed apt or dpkg means, with the cure. `text` is what it said, `folder` where it wrote to."""
-    if is_full(text):
-        return DiskFull(
-            f"{what}: no space is left below {folder}",
-            cure="free some (lists take 250 MB, a kernel 40 to 250 MB), or take another folder: --cache DIR",
-        )
-    if re.search(r"\b404\b|Unable to locate package|Version '.*' for '.*' was not found", text):
-        return GoneFromArchive(
-            f"{what}: gone from the archive",
-            cure="--refresh, then another one that is there; or --kernel PATH --modules DIR with files of your own",
-        )
-    if "Hash Sum mismatch" in text or "unexpected size" in text:
-        return EnvironmentProblem(
-            f"{what}: what came is not what the archive signed, so it was thrown away",
-            cure="try again in some minutes with --refresh: mirrors change while they are read",
-        )
-    if found := _NO_NETWORK.search(text):
-        return EnvironmentProblem(
-            f"{what}: the archive cannot be reached ({found[0].strip()})",
-            cure="try again with a network; a proxy is set where apt looks for it, "
-            "such as http_proxy or Acquire::http::Proxy",
-        )
-    if "Permission denied" in text:
-        return EnvironmentProblem(f"{what}: {folder} cannot be written", cure="take another folder: --cache DIR")
+    for known in _KNOWN:
+        if found := known.said.search(text):
+            means = known.means.format(folder=folder, said=found[0].strip())
+            return known.error(f"{what}: {means}", cure=known.cure)
     said = [line for line in text.splitlines() if line.startswith(("E:", "dpkg-deb: error"))] or text.splitlines()
     return EnvironmentProblem(
         f"{what}: {said[0].removeprefix('E: ').strip() if said else 'it said nothing'}",

@@ -4,7 +4,7 @@ import hashlib
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -73,12 +73,8 @@ class Archive:
             ran = self.sandbox.run("download", *names, cwd=self.downloads, progress=progress)
             if ran.code or not all(file.is_file() for file in files):
                 raise problem(str(packages[0]), ran.text, self.cache)
-            # apt verifies what it downloads, but takes a file that is there for right when its size is.
-            wrong = [file for file, package in zip(files, packages, strict=True) if _sha256(file) != package.sha256]
-            if not wrong:
+            if not _remove_wrong(zip(files, packages, strict=True)):
                 return files
-            for file in wrong:
-                file.unlink()
         raise problem(str(packages[0]), "Hash Sum mismatch", self.cache)
 
     def tidy(self) -> None:
@@ -128,13 +124,37 @@ def stanzas(text: bytes) -> Iterator[Package]:
         lines = text[at + 1 : end if end >= 0 else len(text)].decode("utf-8", "replace").split("\n")
         at += 1
         fields = dict(line.split(": ", 1) for line in lines if ": " in line and line[0] != " ")
-        name = fields["Package"]
-        wanted = name.startswith(("linux-image-", "linux-binary-", "linux-modules-", "linux-base-"))
-        if not wanted or not name.endswith(("amd64", "amd64-unsigned")) or fields.get("Architecture") != "amd64":
-            continue
-        depends = ", ".join(fields[key] for key in ("Pre-Depends", "Depends") if fields.get(key))
-        needs = tuple(tuple(word.split()[0] for word in need.split("|")) for need in depends.split(", ") if need)
-        yield Package(name, fields["Version"], int(fields.get("Size", 0)), fields.get("SHA256", ""), needs)
+        if _is_kernels(fields):
+            needs = tuple(_needs(fields))
+            yield Package(
+                fields["Package"], fields["Version"], int(fields.get("Size", 0)), fields.get("SHA256", ""), needs
+            )
+
+
+def _is_kernels(fields: Mapping[str, str]) -> bool:
+    """Whether a stanza is about an image, binary, modules or base package for amd64."""
+    name = fields["Package"]
+    wanted = name.startswith(("linux-image-", "linux-binary-", "linux-modules-", "linux-base-"))
+    return wanted and name.endswith(("amd64", "amd64-unsigned")) and fields.get("Architecture") == "amd64"
+
+
+def _needs(fields: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
+    """Yield each dependency of a stanza, its alternatives without versions."""
+    depends = ", ".join(fields[key] for key in ("Pre-Depends", "Depends") if fields.get(key))
+    for need in depends.split(", "):
+        if need:
+            yield tuple(word.split()[0] for word in need.split("|"))
+
+
+def _remove_wrong(files: Iterable[tuple[Path, Package]]) -> bool:
+    """Remove files that are not what the list says, and return whether there were any.
+
+    apt verifies what it downloads, but takes a file that is there for right when its size is.
+    """
+    wrong = [file for file, package in files if _sha256(file) != package.sha256]
+    for file in wrong:
+        file.unlink()
+    return bool(wrong)
 
 
 def _sha256(path: Path) -> str:

@@ -6,7 +6,7 @@ dependencies that carry the release in their name serves all of them.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,62 +66,53 @@ def choose(asked: Wish, packages: Iterable[Package]) -> Package | None:
     archive has in part only is never preferred to a whole one.
     """
     known = list(packages)
-    named = [package for package in known if package.name == asked.text]
     if asked.kind == "package":
-        return _behind(max(named, key=lambda one: order(one.version)), known) if named else None
-    fitting = [image for image in known if _is_image(image) and _fits(asked, release_of(image), image.version)]
-    if asked.kind != "release":
-        fitting = [image for image in fitting if _flavour(release_of(image)) != "rt"]
+        return _named(asked.text, known)
+    fitting = [image for image in known if _is_image(image) and _is_meant(asked, release_of(image), image.version)]
     whole = [image for image in fitting if not lacking(image, known)]
     return max(whole or fitting, key=_rank, default=None)
 
 
 def choose_kept(asked: Wish, kernels: Sequence[Kernel]) -> Kernel | None:
     """Return the kernel of the cache that is meant: the same rules, for those that were fetched."""
-    fitting = []
-    for kernel in kernels:
-        name, _, version = kernel.package.partition(" ")
-        if asked.kind == "package":
-            # What stands behind a name without a version changes with time, and only the archive knows it.
-            fits = name == asked.text
-        else:
-            fits = _fits(asked, kernel.release, version)
-            fits = fits and (asked.kind == "release" or _flavour(kernel.release) != "rt")
-        if fits:
-            fitting.append((_flavour(kernel.release) == "cloud", order(version), kernel))
-    return max(fitting, key=lambda one: one[:2])[2] if fitting else None
+    fitting = [kernel for kernel in kernels if _is_kept_for(asked, kernel)]
+    return max(fitting, key=_rank_of_kept, default=None)
 
 
 def offered(asked: Wish, packages: Iterable[Package]) -> str:
     """Say what there is instead of what is not: the versions of the same series, or all series."""
     known = list(packages)
-    images = [package for package in known if _is_image(package) and not lacking(package, known)]
-    series = re.search(r"\d+\.\d+", asked.text)
-    versions = {upstream_of(image.version) for image in images}
-    near = sorted({one for one in versions if series and _series(one) == series[0]}, key=order)
-    if near:
-        return f"of {series[0] if series else ''} there are {', '.join(near)}"
+    versions = {upstream_of(image.version) for image in known if _is_image(image) and not lacking(image, known)}
+    if series := re.search(r"\d+\.\d+", asked.text):
+        near = sorted((one for one in versions if _series(one) == series[0]), key=order)
+        if near:
+            return f"of {series[0]} there are {', '.join(near)}"
     return f"there are the series {', '.join(sorted({_series(one) for one in versions}, key=order)) or 'none'}"
 
 
 def parts(image: Package, packages: Iterable[Package]) -> tuple[Package, ...]:
-    """Return the packages that have the files of a kernel, the image package first: its own, of its own version.
-
-    An alternative is taken where the first choice is not offered, as is a binary that is not signed.
-    """
+    """Return the packages that have the files of a kernel, the image package first: its own, of its own version."""
     release = release_of(image)
     known = {one.name: one for one in packages if one.version == image.version}
     found = {image.name: image}
     queue = [image]
     while queue:
         for need in queue.pop().needs:
-            choices = [name for name in need if name.endswith(release)]
-            choices += [name.replace("linux-binary-", "linux-binary-unsigned-", 1) for name in choices]
-            part = next((known[name] for name in choices if name in known), None)
+            part = _part(need, release, known)
             if part is not None and part.name not in found:
                 found[part.name] = part
                 queue.append(part)
     return tuple(found.values())
+
+
+def _part(need: Sequence[str], release: str, known: Mapping[str, Package]) -> Package | None:
+    """Return the package that serves a need of this release.
+
+    An alternative is taken where the first choice is not offered, as is a binary that is not signed.
+    """
+    choices = [name for name in need if name.endswith(release)]
+    choices += [name.replace("linux-binary-", "linux-binary-unsigned-", 1) for name in choices]
+    return next((known[name] for name in choices if name in known), None)
 
 
 def lacking(image: Package, packages: Iterable[Package]) -> list[str]:
@@ -158,6 +149,12 @@ def _stands_for(package: Package) -> str | None:
     return next((need[0] for need in package.needs if re.match(r"linux-image-\d", need[0])), None)
 
 
+def _named(name: str, known: Sequence[Package]) -> Package | None:
+    """Return the newest image package of a name, or the one for which a package of that name stands."""
+    named = [package for package in known if package.name == name]
+    return _behind(max(named, key=lambda one: order(one.version)), known) if named else None
+
+
 def _behind(package: Package, known: Sequence[Package]) -> Package | None:
     """Follow a package that stands for the newest kernel to that kernel's."""
     target = _stands_for(package)
@@ -165,6 +162,19 @@ def _behind(package: Package, known: Sequence[Package]) -> Package | None:
         return package if _is_image(package) else None
     found = [one for one in known if one.name == target and _is_image(one)]
     return max(found, key=lambda one: (one.version == package.version, order(one.version)), default=None)
+
+
+def _is_meant(asked: Wish, release: str, version: str) -> bool:
+    """Whether a series, version or release means this kernel; only its release means a realtime kernel."""
+    return _fits(asked, release, version) and (asked.kind == "release" or _flavour(release) != "rt")
+
+
+def _is_kept_for(asked: Wish, kernel: Kernel) -> bool:
+    name, _, version = kernel.package.partition(" ")
+    if asked.kind == "package":
+        # What stands behind a name without a version changes with time, and only the archive knows it.
+        return name == asked.text
+    return _is_meant(asked, kernel.release, version)
 
 
 def _fits(asked: Wish, release: str, version: str) -> bool:
@@ -187,3 +197,7 @@ def _flavour(release: str) -> str:
 
 def _rank(image: Package) -> tuple[bool, tuple[object, ...], bool]:
     return _flavour(release_of(image)) == "cloud", order(image.version), not image.name.endswith("-unsigned")
+
+
+def _rank_of_kept(kernel: Kernel) -> tuple[bool, tuple[object, ...]]:
+    return _flavour(kernel.release) == "cloud", order(kernel.package.partition(" ")[2])

@@ -1,6 +1,7 @@
 """What a matrix run says of the corpus: which kernels were seen to do what a case says of kernels with their traits."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,23 +34,30 @@ def seen_in(folder: Path, corpus: Corpus) -> Seen:
 
     Raises `UsageError` where the folder has none, or one that says less than the whole corpus, or another one, asks.
     """
-    try:
-        results = msgspec.json.decode((folder / MATRIX).read_bytes(), type=list[KernelResult])
-    except (OSError, msgspec.DecodeError) as error:
-        raise UsageError(f"{folder} has no report of `tunproof matrix run`: {error}") from error
+    results = _results(folder)
     whole = [one for one in results if not one.problem]
     if not whole:
         first = f" ({results[0].release}: {results[0].problem.splitlines()[0]})" if results else ""
         raise UsageError(f"{folder}: no kernel was asked everything{first}; run `tunproof matrix run --report` again")
-    if any(one.answers != answers_digest(corpus.cases.values()) for one in whole):
+    digest = answers_digest(corpus.cases.values())
+    if any(one.answers != digest for one in whole):
         raise UsageError(f"{folder} is about other cases than these: run the matrix again, without --select")
+    incomplete = [one for one in results if one.problem]
+    return Seen(kernels=whole, incomplete=incomplete, passed=_passed(folder, whole))
+
+
+def _results(folder: Path) -> list[KernelResult]:
+    try:
+        return msgspec.json.decode((folder / MATRIX).read_bytes(), type=list[KernelResult])
+    except (OSError, msgspec.DecodeError) as error:
+        raise UsageError(f"{folder} has no report of `tunproof matrix run`: {error}") from error
+
+
+def _passed(folder: Path, kernels: Iterable[KernelResult]) -> dict[tuple[str, str], frozenset[str]]:
+    """Return the releases that passed each case, by its id and digest."""
     passed: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-    for one in whole:
+    for one in kernels:
         for result in read(folder / one.release / STREAM).results.values():
             if result.verdict is Kind.PASS:
                 passed[result.id, result.digest].add(one.release)
-    return Seen(
-        kernels=whole,
-        incomplete=[one for one in results if one.problem],
-        passed={case: frozenset(releases) for case, releases in passed.items()},
-    )
+    return {case: frozenset(releases) for case, releases in passed.items()}

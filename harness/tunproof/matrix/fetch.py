@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -207,29 +207,16 @@ def _gather(unpacked: Path, whole: Path, image: Package, size: int) -> None:
     Old packages have boot/vmlinuz-RELEASE and lib/modules, new ones usr/lib/modules with the kernel in it.
     """
     release = release_of(image)
-    modules = whole / "lib" / "modules" / release
-    modules.mkdir(parents=True)
-    for found in (unpacked / "lib/modules" / release, unpacked / "usr/lib/modules" / release):
-        for entry in found.iterdir() if found.is_dir() else ():
-            if not entry.is_symlink():  # `build` and `source` point to headers that are not here
-                entry.rename(modules / entry.name)
-    kernel = whole / "vmlinuz"
-    for candidate in (unpacked / f"boot/vmlinuz-{release}", modules / "vmlinuz"):
-        if candidate.is_file():
-            candidate.rename(kernel)
-            break
+    kernel, modules = whole / "vmlinuz", whole / "lib" / "modules" / release
+    _move_modules((unpacked / "lib/modules" / release, unpacked / "usr/lib/modules" / release), modules)
+    _move_first((unpacked / f"boot/vmlinuz-{release}", modules / "vmlinuz"), kernel)
     if not kernel.is_file() or not (modules / "kernel").is_dir():
         lacks = "modules" if kernel.is_file() else "kernel"
         raise EnvironmentProblem(
             f"{image} has another shape than any package before: no {lacks} was found in it",
             cure="please report it; --kernel PATH --modules DIR takes files that you unpacked yourself",
         )
-    try:
-        says = banner(kernel).partition(" ")[0]
-    except UsageError as error:
-        raise EnvironmentProblem(f"{image}: {error}", cure="please report it") from error
-    if says != release:
-        raise EnvironmentProblem(f"{image} has the kernel of {says}", cure="please report it")
+    _check_release(kernel, image)
     note = Note(
         release=release,
         version=upstream_of(image.version),
@@ -239,6 +226,32 @@ def _gather(unpacked: Path, whole: Path, image: Package, size: int) -> None:
         bytes=size,
     )
     (whole / NOTE).write_bytes(msgspec.json.format(msgspec.json.encode(note)) + b"\n")
+
+
+def _move_modules(folders: Iterable[Path], to: Path) -> None:
+    to.mkdir(parents=True)
+    for folder in folders:
+        for entry in folder.iterdir() if folder.is_dir() else ():
+            if not entry.is_symlink():  # `build` and `source` point to headers that are not here
+                entry.rename(to / entry.name)
+
+
+def _move_first(candidates: Iterable[Path], to: Path) -> None:
+    """Move the first file that is there."""
+    for candidate in candidates:
+        if candidate.is_file():
+            candidate.rename(to)
+            return
+
+
+def _check_release(kernel: Path, image: Package) -> None:
+    """Raise `EnvironmentProblem` where a kernel says that it is another than its package does."""
+    try:
+        says = banner(kernel).partition(" ")[0]
+    except UsageError as error:
+        raise EnvironmentProblem(f"{image}: {error}", cure="please report it") from error
+    if says != release_of(image):
+        raise EnvironmentProblem(f"{image} has the kernel of {says}", cure="please report it")
 
 
 def _settle(whole: Path, target: Path) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from tio.linux import ABOUT, Trait
+from tio.linux import ABOUT, About, Trait
 from tunproof.corpus.load import Corpus
 from tunproof.kernel.probes import PROBES
 from tunproof.matrix.compare import (
@@ -45,49 +45,58 @@ Json = dict[str, Any]
 
 def page(folder: Path, results: Sequence[KernelResult], corpus: Corpus, asked: Collection[str] = ()) -> bytes:
     """Return the page that goes into `folder`, as UTF-8. `asked` are the cases that `CASES` beside it shows."""
-    kernels = oldest_first(results)
-    probed = [one for one in kernels if one.cases]
-    name = {release: legible(text) for release, text in names(kernels).items()}
+    kernels = _Kernels(oldest_first(results))
     beside = _Beside(folder, asked)
-    apart = traits_that_differ(probed)
     style = STYLE.read_text() + (_FOLDER / "page.css").read_text()
     text = environment(_FOLDER).get_template("page.html.j2").render(
-        headline=headline(kernels),
+        headline=headline(kernels.all),
         policy=f"default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
         f"style-src {source_hash(style)}",
         style=Markup(style),  # noqa: S704 (ours)
         cases_url=beside.address(CASES),
-        kernels=[_kernel(one, beside) for one in kernels],
-        unexplained=[_unexplained(one, beside) for one in kernels if one.differences],
-        columns=[name[one.release] for one in probed],
-        absent=[(name[one.release], legible(one.problem)) for one in kernels if not one.cases],
-        groups=[_group(group, beside) for group in grouped(differing(kernels, corpus))],
-        apart=[_trait(trait, probed, name) for trait in apart],
-        alike=[_trait(trait, probed, name) for trait in PROBES if trait not in apart],
-        regressions=[
-            (trait, ABOUT[trait], [name[one.release] for one in having]) for trait, having in regressions(probed)
-        ],
-        departures=[(legible(one.release), found) for one in probed if (found := list(departures(one)))],
+        kernels=[_kernel(one, beside) for one in kernels.all],
+        unexplained=[_unexplained(one, beside) for one in kernels.all if one.differences],
+        columns=[kernels.name(one) for one in kernels.probed],
+        absent=[(kernels.name(one), legible(one.problem)) for one in kernels.all if not one.cases],
+        groups=[_group(group, beside) for group in grouped(differing(kernels.all, corpus))],
+        regressions=list(_regressions(kernels)),
+        departures=list(_departures(kernels)),
+        **_traits(kernels),
     )  # fmt: skip
     return text.encode()
 
 
+class _Kernels:
+    """The kernels of a run, the oldest first: all, and those that were `probed`."""
+
+    def __init__(self, kernels: Sequence[KernelResult]) -> None:
+        self.all = kernels
+        self.probed = [one for one in kernels if one.cases]
+        self._names = names(kernels)
+
+    def name(self, one: KernelResult) -> str:
+        """Return what a kernel is called on this page: short, and legible."""
+        return legible(self._names[one.release])
+
+
 def headline(kernels: Sequence[KernelResult]) -> str:
     """Return the answer of a run in a line. A case that several kernels leave unexplained is one case."""
-    probed = [one for one in kernels if one.cases]
-    cases = len({case_id for one in kernels for case_id in one.disagree})
-    frames = sum(one.frames.differences for one in kernels if one.frames)
-    found = [_counted(number, what) for number, what in ((cases, "case"), (frames, "frame")) if number]
-    said = _counted(len(kernels), "kernel")
-    if not probed:
-        return f"{said}: none could be asked"
-    if found:
-        said += f": {' and '.join(found)} {'is' if cases + frames == 1 else 'are'} unexplained"
-    else:
-        said += ": nothing is unexplained"
+    counted = _counted(len(kernels), "kernel")
+    if not any(one.cases for one in kernels):
+        return f"{counted}: none could be asked"
+    said = f"{counted}: {_left_unexplained(kernels)}"
     name = names(kernels)
     incomplete = [legible(name[one.release]) for one in kernels if one.problem]
     return f"{said}; incomplete: {', '.join(incomplete)}" if incomplete else said
+
+
+def _left_unexplained(kernels: Sequence[KernelResult]) -> str:
+    cases = len({case_id for one in kernels for case_id in one.disagree})
+    frames = sum(one.frames.differences for one in kernels if one.frames)
+    found = [_counted(number, what) for number, what in ((cases, "case"), (frames, "frame")) if number]
+    if not found:
+        return "nothing is unexplained"
+    return f"{' and '.join(found)} {'is' if cases + frames == 1 else 'are'} unexplained"
 
 
 def _counted(number: int, what: str) -> str:
@@ -113,16 +122,10 @@ class _Beside:
 
 
 def _kernel(one: KernelResult, beside: _Beside) -> Json:
-    consoles = [CONSOLE, *(f"boot-{boot}-{CONSOLE}" for boot in range(2, one.boots + 1))]
-    links = [
-        ("results", beside.address(one.release, PAGE) if one.cases else None),
-        *((name.removesuffix(".log"), beside.address(one.release, name)) for name in consoles),
-        ("findings", beside.address(one.release, FINDINGS) if one.frames and one.frames.findings else None),
-    ]
     return {
         "release": legible(one.release),
         "package": legible(one.package) or "built by hand",
-        "links": [(what, url) for what, url in links if url],
+        "links": [(what, url) for what, url in _links(one, beside) if url],
         "agree": f"{one.agree} of {one.asked}" if one.cases else _NONE,
         "frames": str(one.frames.frames) if one.frames else _NONE,
         "differences": one.differences,
@@ -130,6 +133,15 @@ def _kernel(one: KernelResult, beside: _Beside) -> Json:
         "seconds": f"{one.seconds:g}",
         "problem": legible(one.problem),
     }
+
+
+def _links(one: KernelResult, beside: _Beside) -> Iterator[tuple[str, str | None]]:
+    if one.cases:
+        yield "results", beside.address(one.release, PAGE)
+    for name in (CONSOLE, *(f"boot-{boot}-{CONSOLE}" for boot in range(2, one.boots + 1))):
+        yield name.removesuffix(".log"), beside.address(one.release, name)
+    if one.frames and one.frames.findings:
+        yield "findings", beside.address(one.release, FINDINGS)
 
 
 def _unexplained(one: KernelResult, beside: _Beside) -> Json:
@@ -165,12 +177,21 @@ def _answers(group: Group) -> Iterator[tuple[str, str]]:
         yield answer, "bad" if answer == UNEXPLAINED else "quiet" if answer == explained[-1] else "known"
 
 
-def _trait(trait: Trait, probed: Sequence[KernelResult], name: dict[str, str]) -> Json:
+def _traits(kernels: _Kernels) -> Json:
+    """Return the rows of the traits: those in which the kernels differ, and the others."""
+    apart = traits_that_differ(kernels.probed)
+    return {
+        "apart": [_trait(trait, kernels) for trait in apart],
+        "alike": [_trait(trait, kernels) for trait in PROBES if trait not in apart],
+    }
+
+
+def _trait(trait: Trait, kernels: _Kernels) -> Json:
     return {
         "name": trait,
         "about": ABOUT[trait],
-        "cells": [_has(trait, one) for one in probed],
-        "unknown": list(_unknown(trait, probed, name)),
+        "cells": [_has(trait, one) for one in kernels.probed],
+        "unknown": list(_unknown(trait, kernels)),
     }
 
 
@@ -181,8 +202,21 @@ def _has(trait: Trait, one: KernelResult) -> tuple[str, str, str]:
     return _HAS if trait in one.traits else _LACKS
 
 
-def _unknown(trait: Trait, probed: Sequence[KernelResult], name: dict[str, str]) -> Iterator[tuple[str, str]]:
+def _unknown(trait: Trait, kernels: _Kernels) -> Iterator[tuple[str, str]]:
     """Yield the kernels of which it is not known whether they have a trait, and why."""
-    for one in probed:
+    for one in kernels.probed:
         if trait in one.unknown:
-            yield name[one.release], legible(one.unknown[trait])
+            yield kernels.name(one), legible(one.unknown[trait])
+
+
+def _regressions(kernels: _Kernels) -> Iterator[tuple[Trait, About, list[str]]]:
+    """Yield each regression, what is known of it, and the kernels that have it."""
+    for trait, having in regressions(kernels.probed):
+        yield trait, ABOUT[trait], [kernels.name(one) for one in having]
+
+
+def _departures(kernels: _Kernels) -> Iterator[tuple[str, list[tuple[Trait, bool]]]]:
+    """Yield the releases that are not as kernel.org left them, and the traits that tell."""
+    for one in kernels.probed:
+        if found := list(departures(one)):
+            yield legible(one.release), found

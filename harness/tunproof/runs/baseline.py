@@ -169,25 +169,23 @@ class Baseline:
             if not found:
                 near = all_ids if len(problems) < _MOST_NEAR else ()
                 problems.append(_matches_nothing(number, entry, near))
-            elif entry.digest not in (None, all_ids[found[0]]):
-                if entry.case in chosen:
-                    problems.append(_has_changed(number, entry))
-            else:
+            elif entry.digest in (None, all_ids[found[0]]):
                 for case_id in found:
                     speaking.setdefault(case_id, []).append(number)
+            elif entry.case in chosen:
+                problems.append(_has_changed(number, entry))
         self._in_force = {case_id: self._first(numbers) for case_id, numbers in speaking.items()}
-        said = {case_id: numbers for case_id, numbers in speaking.items() if case_id in chosen}
-        return problems + list(self._contradictions(said))
+        return problems + list(self._contradictions(speaking, chosen))
 
     def _first(self, numbers: list[int]) -> Entry:
         entries = [self.entries[number - 1] for number in numbers]
         return min(entries, key=lambda entry: entry.is_glob)
 
-    def _contradictions(self, speaking: Mapping[str, list[int]]) -> Iterator[Problem]:
-        """Yield a problem for each two entries that say different things of the same cases."""
+    def _contradictions(self, speaking: Mapping[str, list[int]], chosen: set[str]) -> Iterator[Problem]:
+        """Yield a problem for each two entries that say different things of the same cases, of those chosen."""
         pairs: dict[tuple[int, int], list[str]] = {}
-        for case_id, numbers in speaking.items():
-            for one, other in itertools.combinations(numbers, 2):
+        for case_id in (one for one in speaking if one in chosen):
+            for one, other in itertools.combinations(speaking[case_id], 2):
                 if self.entries[one - 1].outcome != self.entries[other - 1].outcome:
                     pairs.setdefault((one, other), []).append(case_id)
         for (one, other), ids in sorted(pairs.items()):
@@ -297,12 +295,17 @@ def _flaws(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from ((key, "is missing") for key in _REQUIRED if key not in table)
     if table["outcome"] not in _OUTCOMES:
         yield "outcome", f"{table['outcome']!r} is none"
-    if "digest" in table and not _DIGEST.fullmatch(table["digest"]):
-        yield "digest", f"{table['digest']!r} is none"
-    if "digest" in table and _MAGIC.search(table["case"]):
-        yield "digest", f"{table['case']!r} is a glob, and only a single case has a digest"
+    if "digest" in table:
+        yield from _flaws_of_digest(table["digest"], table["case"])
     if "kernel" in table:
         yield from _flaws_of_range(table["kernel"])
+
+
+def _flaws_of_digest(text: str, case: str) -> Iterator[tuple[str, str]]:
+    if not _DIGEST.fullmatch(text):
+        yield "digest", f"{text!r} is none"
+    if _MAGIC.search(case):
+        yield "digest", f"{case!r} is a glob, and only a single case has a digest"
 
 
 def _flaws_of_range(text: str) -> Iterator[tuple[str, str]]:

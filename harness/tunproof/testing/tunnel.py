@@ -16,13 +16,13 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Self
 
 import tio
 from tio.container import BaseQueue
 from tio.tuntap import Offload
 from tunproof import lab
 from tunproof.lab import FAR, NEAR, SocketLab
+from tunproof.lab.closeable import Closeable
 
 __all__ = ["Carried", "Flow", "Tunnel", "carry"]
 
@@ -46,7 +46,7 @@ class Flow:
     failure: BaseException | None = field(default=None, repr=False)
 
 
-class Tunnel:
+class Tunnel(Closeable):
     """Two namespaces with a TUN each, and the reference between them. A context manager.
 
     `outward` is what went from near to far, `homeward` the other way. With `offload` the TUNs have vnet headers and the
@@ -78,12 +78,6 @@ class Tunnel:
         failures = [flow.failure for flow in (self.outward, self.homeward) if flow.failure is not None]
         if failures:
             raise failures[0]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 @contextlib.contextmanager

@@ -4,9 +4,10 @@ import itertools
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from scapy.layers.inet import TCP, UDP
+from scapy.layers.inet import UDP
 from scapy.packet import Packet
 
+from tunproof.authoring.authors.shapes import tcp
 from tunproof.authoring.draft import Batch, Topic, kernel, needs
 from tunproof.corpus.cases import BatchInput
 from tunproof.corpus.model import Basis
@@ -29,12 +30,6 @@ GRO_UDP = kernel("udp_gro_receive_segment", "net/ipv4/udp_offload.c")
 
 PAIRS_APART = "The two pairs must not be joined."
 """What must hold where two packets are followed by two others that differ from them."""
-
-
-def tcp(**fields: object) -> Packet:
-    """Return a TCP header of a flow of data unless told otherwise."""
-    usual = {"sport": 40000, "dport": 443, "seq": 0x01020304, "ack": 0x0A0B0C0D, "flags": "A", "window": 502}
-    return TCP(**(usual | fields))
 
 
 def udp(**fields: object) -> Packet:

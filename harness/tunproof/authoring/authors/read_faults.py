@@ -3,9 +3,8 @@
 from scapy.layers.inet import ICMP, TCP, UDP
 from scapy.layers.inet6 import IPv6ExtHdrFragment
 from scapy.packet import Raw
-from scapy.utils import checksum as rfc1071
 
-from tunproof.authoring.authors.shapes import CSUM6_SIBLING
+from tunproof.authoring.authors.shapes import CSUM6_SIBLING, completed
 from tunproof.authoring.draft import (
     ANY_KERNEL,
     LOST,
@@ -58,12 +57,6 @@ def _fault(  # noqa: PLR0913, PLR0917 (what every fault states)
         "sibling": f"valid-{kind}",
     }
     topic.add(name, about, built, flags=(flag,), **(usual | options))  # type: ignore[arg-type]
-
-
-def _completed(packet: bytes, start: int, offset: int) -> bytes:
-    """Return a packet with a checksum over everything from `start`, stored `offset` bytes further, by scapy's sum."""
-    value = rfc1071(packet[start:]) or 0xFFFF
-    return patched(packet, start + offset, value.to_bytes(2, "big"))
 
 
 def _csum_start(good: bytes, start: int) -> bytes:
@@ -177,7 +170,7 @@ for _name, _start in (("zero", 0), ("in-the-addresses", 14), ("last-byte-of-the-
         f"csum-start-{_name}",
         "Summing would start inside the IPv4 header; kernels before 6.12 wrote a checksum over it.",
         _csum_start(_CSUM, _start),
-        kernels=by_trait("csum_start_floor", yes=refused("EINVAL"), no=delivers(_completed(_CSUM[10:], _start, 6))),
+        kernels=by_trait("csum_start_floor", yes=refused("EINVAL"), no=delivers(completed(_CSUM[10:], _start, 6))),
         importance="critical",
     )
 _fault(

@@ -3,10 +3,9 @@
 from scapy.layers.inet import TCP, UDP, IPOption, IPOption_EOL, IPOption_LSRR, IPOption_Router_Alert, IPOption_RR
 from scapy.packet import Packet
 
-from tunproof.authoring.authors.read_tcp import tcp
 from tunproof.authoring.authors.read_udp import udp
-from tunproof.authoring.authors.shapes import add_of_kind, patched
-from tunproof.authoring.draft import ANY_KERNEL, LOST, KernelRule, Topic, by_trait, kernel, needs, refused, rfc
+from tunproof.authoring.authors.shapes import Kinds, patched, tcp
+from tunproof.authoring.draft import LOST, Topic, by_trait, kernel, refused, rfc
 from tunproof.packets.builder import ip4, payload, plain, superpacket
 
 fields = Topic(
@@ -16,27 +15,12 @@ fields = Topic(
 )
 TOPICS = (fields,)
 
-_KINDS: dict[str, tuple[Packet, str, tuple[KernelRule, ...]]] = {
-    "tcp": (tcp(), "gso.tcp4", ANY_KERNEL),
-    "udp": (udp(), "gso.udp4", needs("uso")),
-    "single": (UDP(), "csum.partial", ANY_KERNEL),
-}
+_KINDS = {"tcp": (tcp(), "gso.tcp4"), "udp": (udp(), "gso.udp4"), "single": (UDP(), "csum.partial")}
+_BY_KIND = Kinds(fields, _KINDS)
+_frame, _add = _BY_KIND.frame, _BY_KIND.add
 _DISSECTS = kernel("virtio_net_hdr_to_skb", "include/linux/virtio_net.h", since="44378d02c5aa it dissects the packet")
 _IP = 10  # where the IP header begins in a frame
 _DATA = payload(24)
-
-
-def _frame(kind: str, header: Packet) -> bytes:
-    """Return a frame of three segments of 8 bytes, or of a single packet."""
-    transport = _KINDS[kind][0]
-    return plain(header / transport, _DATA) if kind == "single" else superpacket(header / transport, _DATA, gso_size=8)
-
-
-def _add(kind: str, name: str, about: str, built: bytes, *flags: str, **options: object) -> None:
-    """Add a case that requires what frames of its kind require."""
-    _, requires, kernels = _KINDS[kind]
-    usual: dict[str, object] = {"flags": flags, "requires": (requires,), "kernels": kernels}
-    add_of_kind(fields, kind, name, about, built, **(usual | options))
 
 
 for _kind in _KINDS:

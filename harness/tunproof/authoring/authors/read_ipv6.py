@@ -12,11 +12,10 @@ from scapy.layers.inet6 import (
 )
 from scapy.packet import Packet, Raw
 
-from tunproof.authoring.authors.read_tcp import tcp
 from tunproof.authoring.authors.read_udp import udp
-from tunproof.authoring.authors.shapes import add_of_kind, patched
-from tunproof.authoring.draft import ANY_KERNEL, LOST, KernelRule, Topic, by_trait, kernel, like, needs, observed, rfc
-from tunproof.packets.builder import frame, ip6, payload, plain, superpacket, whole
+from tunproof.authoring.authors.shapes import Kinds, patched, tcp
+from tunproof.authoring.draft import LOST, Topic, by_trait, kernel, like, needs, observed, rfc
+from tunproof.packets.builder import frame, ip6, payload, superpacket, whole
 
 fields = Topic(
     "read",
@@ -25,29 +24,13 @@ fields = Topic(
 )
 TOPICS = (fields,)
 
-_KINDS: dict[str, tuple[Packet, int, str, tuple[KernelRule, ...]]] = {
-    "tcp": (tcp(chksum=0), 6, "gso.tcp6", ANY_KERNEL),
-    "udp": (udp(), 17, "gso.udp6", needs("uso")),
-    "single": (UDP(), 17, "csum.partial", ANY_KERNEL),
-}
+_KINDS = {"tcp": (tcp(chksum=0), "gso.tcp6"), "udp": (udp(), "gso.udp6"), "single": (UDP(), "csum.partial")}
+_NUMBERS = {"tcp": 6, "udp": 17, "single": 17}
+_BY_KIND = Kinds(fields, _KINDS)
+_frame, _add = _BY_KIND.frame, _BY_KIND.add
 _IP = 10  # where the IP header begins in a frame
 _DATA = payload(24)
 _ROUTE = ["2001:db8::7", "2001:db8::8"]
-
-
-def _frame(kind: str, header: Packet, **vnet: int) -> bytes:
-    """Return a frame of three segments of 8 bytes, or of a single packet; `header` is all up to the transport."""
-    transport = _KINDS[kind][0]
-    if kind == "single":
-        return plain(header / transport, _DATA, **vnet)
-    return superpacket(header / transport, _DATA, gso_size=8, **vnet)
-
-
-def _add(kind: str, name: str, about: str, built: bytes, *flags: str, **options: object) -> None:
-    """Add a case that requires what frames of its kind require."""
-    _, _, requires, kernels = _KINDS[kind]
-    usual: dict[str, object] = {"flags": flags, "requires": (requires,), "kernels": kernels}
-    add_of_kind(fields, kind, name, about, built, **(usual | options))
 
 
 def _pad(length: int = 4, **fields: object) -> Packet:
@@ -181,7 +164,7 @@ _ELSEWHERE: dict[str, tuple[tuple[str, ...], int, bytes, str]] = {
 
 for _name, (_kinds, _number, _rest, _about) in _ELSEWHERE.items():
     for _kind in _kinds:
-        _chain = Raw(bytes((_KINDS[_kind][1],)) + _rest)
+        _chain = Raw(bytes((_NUMBERS[_kind],)) + _rest)
         _add(
             _kind,
             _name,
@@ -305,7 +288,7 @@ _LEFT = {
 for _kind in ("tcp", "udp"):
     for _first in (8, 24):
         for _left, _there in _LEFT.items():
-            _chain = whole(ip6(nh=60) / _pad(_first - 4, nh=60) / _pad(nh=_KINDS[_kind][1]))[: 40 + _first + _left]
+            _chain = whole(ip6(nh=60) / _pad(_first - 4, nh=60) / _pad(nh=_NUMBERS[_kind]))[: 40 + _first + _left]
             _add(
                 _kind,
                 f"second-extension-of-{_left}-bytes-behind-{_first}",

@@ -10,10 +10,9 @@ because what dissecting kernels do with them was not observed.
 from scapy.layers.inet import ICMP, TCP, IPOption
 from scapy.layers.inet6 import IPv6ExtHdrDestOpt, PadN
 from scapy.packet import Packet, Raw
-from scapy.utils import checksum as rfc1071
 
 from tunproof.authoring.authors import read_kernels_limits
-from tunproof.authoring.authors.shapes import CSUM6_SIBLING, NO_CSUM, SHAPES, TIMESTAMPS, Shape, patched
+from tunproof.authoring.authors.shapes import CSUM6_SIBLING, NO_CSUM, SHAPES, TIMESTAMPS, Shape, completed, patched
 from tunproof.authoring.draft import (
     LOST,
     RECORDED,
@@ -47,12 +46,6 @@ _OPTIONS4 = ip4(options=[IPOption(b"\x01" * 20)]) / TCP(flags="A")
 _OPTIONS6 = ip6() / IPv6ExtHdrDestOpt(options=[PadN(optdata=bytes(4))]) / TCP(flags="A")
 
 
-def _completed(packet: bytes, start: int, offset: int) -> bytes:
-    """Return a packet with a checksum over everything from `start`, stored `offset` bytes further, by scapy's sum."""
-    value = rfc1071(packet[start:]) or 0xFFFF
-    return packet[: start + offset] + value.to_bytes(2, "big") + packet[start + offset + 2 :]
-
-
 # csum_start_floor: where a checksum may be summed from. Single packets over IPv4 are in vnet-faults.
 
 for _start in (0, 8, 19):
@@ -64,7 +57,7 @@ for _start in (0, 8, 19):
         flags=("CsumStartFloor", "BadCsumFields"),
         requires=("csum.partial",),
         sibling=CSUM6_SIBLING,
-        kernels=by_trait("csum_start_floor", yes=refused("EINVAL"), no=delivers(_completed(_frame[10:], _start, 6))),
+        kernels=by_trait("csum_start_floor", yes=refused("EINVAL"), no=delivers(completed(_frame[10:], _start, 6))),
     )
 for _start in (20, 39):
     checksums.add(

@@ -84,7 +84,6 @@ limits.add(
 
 # Type 3, UDP fragmentation: gso_size counts the UDP header, and the pieces are IP fragments.
 
-_FRAGMENTS = "on a write the kernel still fragments such a packet itself; readers cannot ask for it"
 _UFO: dict[str, tuple[Packet, int, int, str]] = {  # header, payload, gso_size
     "exact-multiple": (ip4(flags=0), 40, 24, "UDP header and payload are exactly two pieces."),
     "with-df": (ip4(flags="DF"), 40, 24, "DF is set, and the kernel overwrites it in the fragments."),
@@ -94,26 +93,26 @@ _UFO: dict[str, tuple[Packet, int, int, str]] = {  # header, payload, gso_size
     "options": (ip4(flags=0, options=[IPOption(b"\x01" * 4)]), 40, 24, "IPv4 options are copied into all fragments."),
 }
 
-for _name, (_ip, _length, _size, _about) in _UFO.items():
+
+def _ufo(name: str, about: str, built: bytes) -> None:
     limits.add(
-        f"udp4-fragmentation-{_name}",
-        f"Type 3, UDP fragmentation. {_about} A reader rejects the type.",
-        superpacket(_ip / UDP(), payload(_length), gso_size=_size, gso_type=3),
+        f"udp4-fragmentation-{name}",
+        f"{about} A reader rejects the type.",
+        built,
         flags=("UdpFragmentation",),
         requires=("gso.udp4",),
         sibling=_UDP4.sibling,
         basis=(kernel("udp4_ufo_fragment", "net/ipv4/udp_offload.c"),),
         importance="low",
-        differs=_FRAGMENTS,
+        differs="on a write the kernel still fragments such a packet itself; readers cannot ask for it",
     )
-limits.add(
-    "udp4-fragmentation-without-needs-csum",
-    "Type 3, UDP fragmentation, without NEEDS_CSUM. A reader rejects the type.",
+
+
+for _name, (_ip, _length, _size, _about) in _UFO.items():
+    _built = superpacket(_ip / UDP(), payload(_length), gso_size=_size, gso_type=3)
+    _ufo(_name, f"Type 3, UDP fragmentation. {_about}", _built)
+_ufo(
+    "without-needs-csum",
+    "Type 3, UDP fragmentation, without NEEDS_CSUM.",
     superpacket(ip4(flags=0) / UDP(), payload(40), gso_size=24, gso_type=3, **NO_CSUM),
-    flags=("UdpFragmentation",),
-    requires=("gso.udp4",),
-    sibling=_UDP4.sibling,
-    basis=(kernel("udp4_ufo_fragment", "net/ipv4/udp_offload.c"),),
-    importance="low",
-    differs=_FRAGMENTS,
 )

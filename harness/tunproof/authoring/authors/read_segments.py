@@ -4,8 +4,8 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.packet import Packet, Raw
 
-from tunproof.authoring.authors.read_tcp import TIMESTAMPS, tcp
 from tunproof.authoring.authors.read_udp import udp
+from tunproof.authoring.authors.shapes import TIMESTAMPS, tcp
 from tunproof.authoring.draft import ANY_KERNEL, KernelRule, Topic, bug, kernel, needs, rfc
 from tunproof.packets.builder import ip4, ip6, packet_bytes, payload, superpacket
 

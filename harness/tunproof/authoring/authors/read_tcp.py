@@ -1,9 +1,9 @@
 """TCP superpackets that are read: everything that a correct kernel and implementation must cut the same way."""
 
-from scapy.layers.inet import TCP, IPOption
+from scapy.layers.inet import IPOption
 from scapy.layers.inet6 import IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, PadN
-from scapy.packet import Packet
 
+from tunproof.authoring.authors.shapes import TIMESTAMPS, tcp
 from tunproof.authoring.draft import Topic, kernel, rfc, virtio
 from tunproof.packets.builder import frame, ip4, ip6, payload, superpacket
 
@@ -14,15 +14,6 @@ _CUT6 = kernel("ipv6_gso_segment", "net/ipv6/ip6_offload.c")
 tcp4 = Topic("read", "tcp4", requires=("gso.tcp4",), basis=(_CUT, _CUT4))
 tcp6 = Topic("read", "tcp6", requires=("gso.tcp6",), basis=(_CUT, _CUT6))
 TOPICS = (tcp4, tcp6)
-
-TIMESTAMPS = [("NOP", None), ("NOP", None), ("Timestamp", (0x01020304, 0x05060708))]
-
-
-def tcp(**fields: object) -> Packet:
-    """Return a TCP header of a flow of data unless told otherwise."""
-    usual = {"sport": 40000, "dport": 443, "seq": 0x01020304, "ack": 0x0A0B0C0D, "flags": "A", "window": 502}
-    return TCP(**(usual | fields))
-
 
 # Sizes. Segments are small where size is not the point; 8 bytes is where all kernels agree.
 

@@ -1,16 +1,29 @@
-"""The four kinds of superpackets, for authors who sweep one field over all of them. No cases here."""
+"""The kinds of frames, for authors who sweep one field over all of them. No cases here."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
 from scapy.layers.inet import TCP, UDP
 from scapy.packet import Packet
+from scapy.utils import checksum as rfc1071
 
 from tunproof.authoring.draft import ANY_KERNEL, KernelRule, Topic, kernel, needs
 from tunproof.corpus.model import Basis
 from tunproof.packets.builder import ip4, ip6, payload, plain, superpacket
 
-__all__ = ["CSUM6_SIBLING", "CSUM_SIBLING", "NO_CSUM", "SHAPES", "TIMESTAMPS", "Shape", "add_of_kind", "patched"]
+__all__ = [
+    "CSUM6_SIBLING",
+    "CSUM_SIBLING",
+    "NO_CSUM",
+    "SHAPES",
+    "TIMESTAMPS",
+    "Kinds",
+    "Shape",
+    "completed",
+    "patched",
+    "tcp",
+]
 
 _USO = kernel("__udp_gso_segment", "net/ipv4/udp_offload.c", since="6.2 for TUN")
 
@@ -85,7 +98,43 @@ def patched(good: bytes, offset: int, value: bytes) -> bytes:
     return good[:at] + value + good[at + len(value) :]
 
 
-def add_of_kind(topic: Topic, kind: str, name: str, about: str, built: bytes, **options: object) -> None:
-    """Add a case about a field that every kind of frame has; for UDP superpackets their own cut is a basis, too."""
-    basis = (*cast("tuple[Basis, ...]", options.pop("basis", ())), *((_USO,) if kind == "udp" else ()))
-    topic.add(f"{kind}-{name}", about, built, basis=basis, **options)  # type: ignore[arg-type]
+def completed(packet: bytes, start: int, offset: int) -> bytes:
+    """Return a packet with a checksum over everything from `start`, stored `offset` bytes further, by scapy's sum."""
+    value = rfc1071(packet[start:]) or 0xFFFF
+    return packet[: start + offset] + value.to_bytes(2, "big") + packet[start + offset + 2 :]
+
+
+def tcp(**fields: object) -> Packet:
+    """Return a TCP header of a flow of data unless told otherwise."""
+    usual = {"sport": 40000, "dport": 443, "seq": 0x01020304, "ack": 0x0A0B0C0D, "flags": "A", "window": 502}
+    return TCP(**(usual | fields))
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """Frames that differ in a field of their IP header: superpackets of TCP and UDP, and single packets.
+
+    Attributes:
+        topic: takes the cases.
+        kinds: transport header and capability of "tcp", "udp" and "single".
+    """
+
+    topic: Topic
+    kinds: Mapping[str, tuple[Packet, str]]
+
+    def frame(self, kind: str, header: Packet, **vnet: int) -> bytes:
+        """Return a frame of three segments of 8 bytes, or of a single packet; `header` is all up to the transport."""
+        whole = header / self.kinds[kind][0]
+        if kind == "single":
+            return plain(whole, payload(24), **vnet)
+        return superpacket(whole, payload(24), gso_size=8, **vnet)
+
+    def add(self, kind: str, name: str, about: str, built: bytes, *flags: str, **options: object) -> None:
+        """Add a case that requires what its kind requires; that of UDP superpackets rests on their own cut, too."""
+        basis = (*cast("tuple[Basis, ...]", options.pop("basis", ())), *((_USO,) if kind == "udp" else ()))
+        usual: dict[str, object] = {
+            "flags": flags,
+            "requires": (self.kinds[kind][1],),
+            "kernels": needs("uso") if kind == "udp" else ANY_KERNEL,
+        }
+        self.topic.add(f"{kind}-{name}", about, built, basis=basis, **(usual | options))  # type: ignore[arg-type]

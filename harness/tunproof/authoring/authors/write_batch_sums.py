@@ -5,6 +5,8 @@ are known; that is a policy, which reports name. Joining a wrong length is not.
 """
 
 import struct
+from collections.abc import Callable, Container
+from functools import partial
 from typing import Final
 
 from scapy.utils import checksum as scapy_checksum
@@ -30,6 +32,12 @@ def _off_by_one(packet: bytes, offset: int) -> bytes:
     return patched(packet, offset, ((value + 1) if value < 0xFFFE else 1).to_bytes(2, "big"))
 
 
+def _damaged(kind: str, places: Container[int], damage: Callable[[bytes], bytes]) -> list[bytes]:
+    """Return four packets of a flow, those at some places damaged."""
+    packets = Flow(KINDS[kind]).packets(*_FOUR)
+    return [damage(packet) if at in places else packet for at, packet in enumerate(packets)]
+
+
 _PLACES: dict[str, tuple[tuple[int, ...], Ideal]] = {
     "first": ((0,), ((0,), (1, 2, 3))),
     "middle": ((1,), ((0,), (1,), (2, 3))),
@@ -38,25 +46,23 @@ _PLACES: dict[str, tuple[tuple[int, ...], Ideal]] = {
 }
 for _kind in KINDS:
     for _place, (_bad, _ideal) in _PLACES.items():
-        _packets = Flow(KINDS[_kind]).packets(*_FOUR)
         put(
             checksums,
             f"{_kind}-wrong-on-{_place}",
             "A wrong transport checksum: the packet comes out as it is, and the receiver drops it. Its neighbours are "
             "right and come out right.",
-            [_off_by_one(packet, _FIELD[_kind]) if at in _bad else packet for at, packet in enumerate(_packets)],
+            _damaged(_kind, _bad, partial(_off_by_one, offset=_FIELD[_kind])),
             ideal=_ideal,
             flags=("ChecksumRepaired",),
             basis=(_WIREGUARD,),
             importance="critical",
         )
-    _packets = Flow(KINDS[_kind]).packets(*_FOUR)
     put(
         checksums,
         f"{_kind}-two-wrong-then-two-right",
         "Two packets with wrong checksums and two with right ones. Joining all is a policy, joining none is allowed; "
         "an implementation that joins only the wrong ones has its test inverted.",
-        [_off_by_one(packet, _FIELD[_kind]) if at < 2 else packet for at, packet in enumerate(_packets)],
+        _damaged(_kind, (0, 1), partial(_off_by_one, offset=_FIELD[_kind])),
         ideal=((0,), (1,), (2, 3)),
         flags=("ChecksumVerdictInverted",),
         basis=(_WIREGUARD,),
@@ -97,12 +103,11 @@ for _kind in KINDS:
 
 for _kind in ("tcp4", "udp4"):
     for _place, (_bad, _ideal) in _PLACES.items():
-        _packets = Flow(KINDS[_kind]).packets(*_FOUR)
         put(
             checksums,
             f"{_kind}-wrong-ip-header-checksum-on-{_place}",
             "A wrong IPv4 header checksum: joining the packet gives a damaged header a right one.",
-            [_off_by_one(packet, 10) if at in _bad else packet for at, packet in enumerate(_packets)],
+            _damaged(_kind, _bad, partial(_off_by_one, offset=10)),
             ideal=_ideal,
             flags=("ChecksumRepaired",),
             basis=(rfc(791, "3.1"),),
@@ -123,11 +128,16 @@ def _summing_to_zero(flow: Flow, kind: str, size: int = 16) -> bytes:
     return patched(packet, at, b"\xff\xff")
 
 
+def _one_summing_to_zero(kind: str, at: int) -> list[bytes]:
+    """Return three packets of a flow, of which the one at `at` has a checksum of zero."""
+    flow = Flow(KINDS[kind])
+    return [_summing_to_zero(flow, kind) if index == at else flow.packet() for index in range(3)]
+
+
 for _kind in ("tcp4", "tcp6"):
     for _name, _spelling in (("zero", b"\0\0"), ("all-ones", b"\xff\xff")):
         for _place, _at in (("first", 0), ("middle", 1)):
-            _flow = Flow(KINDS[_kind])
-            _packets = [_summing_to_zero(_flow, _kind) if at == _at else _flow.packet() for at in range(3)]
+            _packets = _one_summing_to_zero(_kind, _at)
             _packets[_at] = patched(_packets[_at], _FIELD[_kind], _spelling)
             put(
                 checksums,
@@ -141,12 +151,11 @@ for _kind in ("tcp4", "tcp6"):
             )
 for _kind in ("udp4", "udp6"):
     for _place, _at in (("first", 0), ("middle", 1)):
-        _flow = Flow(KINDS[_kind])
         put(
             checksums,
             f"{_kind}-all-ones-on-{_place}",
             "A UDP checksum that computes to zero is sent as 0xFFFF. Joined and cut, it is 0xFFFF again, never 0.",
-            [_summing_to_zero(_flow, _kind) if at == _at else _flow.packet() for at in range(3)],
+            _one_summing_to_zero(_kind, _at),
             ideal=((0, 1, 2),),
             flags=("ZeroChecksum",),
             basis=(rfc(768, "Fields"), *CUT[_kind]),
@@ -157,14 +166,13 @@ for _kind in ("udp4", "udp6"):
 
 for _kind in ("udp4", "udp6"):
     for _place, (_bad, _ideal) in _PLACES.items():
-        _packets = Flow(KINDS[_kind]).packets(*_FOUR)
         put(
             checksums,
             f"{_kind}-none-on-{_place}",
             "UDP over IPv4 may go without a checksum, and comes out without one; joining would give it one."
             if _kind == "udp4"
             else "UDP over IPv6 without a checksum is illegal. Joined, it would become legal; it comes out as it is.",
-            [patched(packet, _FIELD[_kind], b"\0\0") if at in _bad else packet for at, packet in enumerate(_packets)],
+            _damaged(_kind, _bad, partial(patched, offset=_FIELD[_kind], value=b"\0\0")),
             ideal=_ideal,
             apart=() if _kind == "udp4" else borders(_ideal),
             flags=("NoUdpChecksum",),
@@ -173,8 +181,7 @@ for _kind in ("udp4", "udp6"):
         )
 
     for _place, _at, _ideal in (("first", 0, ((0,), (1, 2))), ("middle", 1, ((0,), (1,), (2,)))):
-        _flow = Flow(KINDS[_kind])
-        _packets = [_summing_to_zero(_flow, _kind) if at == _at else _flow.packet() for at in range(3)]
+        _packets = _one_summing_to_zero(_kind, _at)
         _packets[_at] = patched(_packets[_at], _FIELD[_kind], b"\0\0")
         put(
             checksums,

@@ -7,7 +7,7 @@ from scapy.layers.inet import UDP
 from scapy.layers.inet6 import IPv6ExtHdrHopByHop, Jumbo
 from scapy.packet import Packet
 
-from tunproof.authoring.authors.write_gso_kinds import KINDS, add, folding, usual, zero_header_checksum
+from tunproof.authoring.authors.write_gso_kinds import KINDS, add, changed, folding, usual, zero_header_checksum
 from tunproof.authoring.authors.write_gso_superpackets import fragments, tcp
 from tunproof.authoring.draft import Topic, bug, rfc, uapi
 from tunproof.packets.builder import GsoPieces, ip4, ip6, packet_bytes, pieces
@@ -43,10 +43,7 @@ def _made(kind: str, ip: Packet | None = None, transport: Packet | None = None) 
 
 def _with(kind: str, offset: int, value: bytes) -> GsoPieces:
     """Return the pieces of the kind with some bytes of the headers replaced; the offset counts from `hdr`."""
-    good = usual(kind, *_SIZES)
-    whole = good.hdr + good.transport_hdr
-    whole = whole[:offset] + value + whole[offset + len(value) :]
-    return replace(good, hdr=whole[: len(good.hdr)], transport_hdr=whole[len(good.hdr) :])
+    return changed(usual(kind, *_SIZES), offset, value)
 
 
 def _split(kind: str, border: int, end: int | None = None) -> GsoPieces:

@@ -1,13 +1,26 @@
 """Superpackets of the four kinds that are written, in pieces: what the authors of `write_gso` share."""
 
+from dataclasses import replace
+
 from scapy.layers.inet import UDP
 from scapy.packet import Packet
 
 from tunproof.authoring.authors.write_gso_superpackets import fragments, tcp
 from tunproof.authoring.draft import ANY_KERNEL, Built, KernelRule, Topic, kernel, needs, virtio
-from tunproof.packets.builder import GsoPieces, ip4, ip6, pieces
+from tunproof.packets.builder import GsoPieces, ip4, ip6, patched, pieces
 
-__all__ = ["BASIS", "FOLDING", "KINDS", "NOP", "UDP_HEADER", "add", "folding", "usual", "zero_header_checksum"]
+__all__ = [
+    "BASIS",
+    "FOLDING",
+    "KINDS",
+    "NOP",
+    "UDP_HEADER",
+    "add",
+    "changed",
+    "folding",
+    "usual",
+    "zero_header_checksum",
+]
 
 BASIS = (virtio("5.1.6.2.1"), kernel("virtio_net_hdr_to_skb", "include/linux/virtio_net.h"))
 UDP_HEADER = UDP(sport=40000, dport=443)
@@ -31,6 +44,12 @@ def add(topic: Topic, kind: str, name: str, about: str, built: Built, *flags: st
     """Add a case that requires what its kind requires."""
     stated: dict[str, object] = {"flags": flags, "requires": (f"gso.{kind}",), "kernels": KINDS[kind][2]}
     topic.add(f"{name}-{kind}", about, built, **(stated | options))  # type: ignore[arg-type]
+
+
+def changed(good: GsoPieces, offset: int, value: bytes) -> GsoPieces:
+    """Return the pieces with some bytes of the headers replaced; the offset counts from `hdr`."""
+    headers = patched(good.hdr + good.transport_hdr, offset, value)
+    return replace(good, hdr=headers[: len(good.hdr)], transport_hdr=headers[len(good.hdr) :])
 
 
 def folding(kind: str) -> GsoPieces:

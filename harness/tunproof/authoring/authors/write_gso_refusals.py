@@ -6,6 +6,7 @@ from scapy.layers.inet import ICMP, UDP
 from scapy.layers.inet6 import IPv6ExtHdrFragment
 from scapy.utils import checksum as rfc1071
 
+from tunproof.authoring.authors.write_gso_kinds import changed
 from tunproof.authoring.authors.write_gso_superpackets import fragments, tcp
 from tunproof.authoring.draft import Topic, bug, kernel, needs, rfc, uapi
 from tunproof.packets.builder import GsoPieces, ip4, ip6, packet_bytes, pieces
@@ -30,13 +31,6 @@ refusals.add(
     requires=("gso.udp4",),
     kernels=needs("uso"),
 )
-
-
-def _with(good: GsoPieces, offset: int, value: bytes) -> GsoPieces:
-    """Return the pieces with some bytes of the headers replaced; the offset counts from `hdr`."""
-    whole = good.hdr + good.transport_hdr
-    whole = whole[:offset] + value + whole[offset + len(value) :]
-    return replace(good, hdr=whole[: len(good.hdr)], transport_hdr=whole[len(good.hdr) :])
 
 
 def _of_length(hdr: bytes, total: int) -> bytes:
@@ -105,7 +99,7 @@ for _nibble in (0, 5):
     _refuse(
         f"version-nibble-{_nibble}",
         "Neither IPv4 nor IPv6.",
-        _with(_GOOD, 0, bytes((_nibble << 4 | 5,))),
+        changed(_GOOD, 0, bytes((_nibble << 4 | 5,))),
         "UnknownVersion",
     )
 _refuse("hdr-too-short", "hdr ends before the IP header does.", replace(_GOOD, hdr=_GOOD.hdr[:19]), "HeaderLength")
@@ -134,7 +128,7 @@ _refuse(
 _refuse(
     "data-offset-of-four",
     "A TCP data offset under 5.",
-    _with(_GOOD, 20 + 12, b"\x40"),
+    changed(_GOOD, 20 + 12, b"\x40"),
     "HeaderLength",
 )
 _refuse(
@@ -185,19 +179,19 @@ _refuse(
 _refuse(
     "wrong-ip-checksum",
     "The IPv4 header checksum is wrong: the caller has to finish it.",
-    _with(_GOOD, 10, b"\xde\xad"),
+    changed(_GOOD, 10, b"\xde\xad"),
     "HeaderNotFinal",
 )
 _refuse(
     "checksum-instead-of-partial",
     "The TCP checksum field holds a complete checksum where the partial belongs.",
-    _with(_GOOD, 36, packet_bytes(ip4() / tcp() / b"".join(_GOOD.pays))[36:38]),
+    changed(_GOOD, 36, packet_bytes(ip4() / tcp() / b"".join(_GOOD.pays))[36:38]),
     "HeaderNotFinal",
 )
 _refuse(
     "inverted-partial",
     "The partial is inverted, as a checksum would be.",
-    _with(_GOOD, 36, bytes(byte ^ 0xFF for byte in _GOOD.transport_hdr[16:18])),
+    changed(_GOOD, 36, bytes(byte ^ 0xFF for byte in _GOOD.transport_hdr[16:18])),
     "HeaderNotFinal",
 )
 _refuse(
