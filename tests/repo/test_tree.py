@@ -7,8 +7,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TOP = {
-    ".ci", ".clusterfuzzlite", ".github", ".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "README.md",
-    "action.yml", "constraints.txt", "corpora", "fuzz", "harness", "pyproject.toml", "reference", "tests",
+    ".ci", ".clusterfuzzlite", ".github", ".gitignore", ".pre-commit-config.yaml", "ARCHITECTURE.md", "CHANGELOG.md",
+    "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "SECURITY.md", "action.yml", "constraints.txt", "corpora",
+    "fuzz", "harness", "newsfragments", "pyproject.toml", "reference", "tests",
 }  # fmt: skip
 
 
