@@ -36,10 +36,11 @@ test-code: $(STAMP)
 guests: $(STAMP)  ## boot an old and a new kernel in QEMU, and ask them what the running one is asked
 	$(BIN)/python -m pytest -m guests tests/lab/test_matrix_guests.py
 
-lint: $(STAMP)  ## ruff and mypy --strict
+lint: $(STAMP)  ## ruff, mypy --strict, and zizmor for the workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/zizmor --offline --no-progress .github action.yml
 
 fuzz: $(STAMP)  ## coverage-guided targets, the kernel differential and the properties, for FUZZ_SECONDS in all
 	$(BIN)/tunproof fuzz all --seconds $(FUZZ_SECONDS)

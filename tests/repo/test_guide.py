@@ -411,5 +411,4 @@ def test_the_workflow_runs_everything_and_uses_the_action() -> None:
     used = re.findall(r"uses: (\S+)", text + ACTION)
     assert "./" in used
     assert "- run: .ci/run" in text
-    assert all(re.fullmatch(r"actions/[a-z-]+@v\d+", name) for name in used if name != "./")
     assert "python3 harness/tunproof/protocol/kits/adapter.py" in text

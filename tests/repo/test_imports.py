@@ -1,6 +1,7 @@
 """Imports point one way: tio knows nobody, tunproof knows tio, tunfuzz knows both; inside tunproof they point down."""
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,6 +83,13 @@ def test_packages_import_only_what_they_may_know(package: str) -> None:
 def test_the_reference_needs_the_standard_library_only() -> None:
     for path in (ROOT / PACKAGES["tio"]).rglob("*.py"):
         assert packages(path) <= {"tio", *sys.stdlib_module_names}, path
+
+
+def test_the_architecture_has_these_ranks() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\d+) \| ([^|]+) \|", text, flags=re.MULTILINE)
+    assert [int(rank) for rank, _ in rows] == list(range(len(RANKS)))
+    assert tuple(set(re.findall("`([a-z]+)`", rooms)) for _, rooms in rows) == RANKS
 
 
 def test_every_module_of_the_harness_has_a_room() -> None:

@@ -8,9 +8,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TOP = {
-    ".ci", ".clusterfuzzlite", ".github", ".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "README.md",
-    "action.yml", "constraints.txt", "corpora", "fuzz", "harness", "pyproject.toml", "reference", "tests",
-    "tools",
+    ".ci", ".clusterfuzzlite", ".github", ".gitignore", ".pre-commit-config.yaml", "ARCHITECTURE.md", "CHANGELOG.md",
+    "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "SECURITY.md", "action.yml", "constraints.txt", "corpora",
+    "fuzz", "harness", "newsfragments", "pyproject.toml", "reference", "tests", "tools",
 }  # fmt: skip
 TESTS = ROOT / "tests"
 

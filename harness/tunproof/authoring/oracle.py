@@ -23,7 +23,6 @@ __all__ = ["Batched", "batched", "header_of", "rebuilt", "right_but_for_zero"]
 
 
 class _Little(ctypes.LittleEndianStructure):
-    _pack_ = 1
     _fields_ = (
         ("flags", ctypes.c_uint8),
         ("gso_type", ctypes.c_uint8),
@@ -37,7 +36,6 @@ class _Little(ctypes.LittleEndianStructure):
 
 
 class _Big(ctypes.BigEndianStructure):
-    _pack_ = 1
     _fields_ = _Little._fields_
 
 

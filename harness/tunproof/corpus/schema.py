@@ -57,7 +57,14 @@ def schemas() -> dict[str, bytes]:
 
 
 def plain(node: Any) -> Any:
-    """Return a schema without `discriminator`: OpenAPI has it, JSON Schema has not, and strict validators complain."""
+    """Return a schema without `discriminator`: OpenAPI has it, JSON Schema has not, and strict validators complain.
+
+    Descriptions come from docstrings. Python strips their indentation since 3.13, so it is stripped here for all.
+    """
     if isinstance(node, dict):
-        return {key: plain(value) for key, value in node.items() if key != "discriminator"}
+        return {key: _plain_value(key, value) for key, value in node.items() if key != "discriminator"}
     return [plain(value) for value in node] if isinstance(node, list | tuple) else node
+
+
+def _plain_value(key: str, value: Any) -> Any:
+    return inspect.cleandoc(value) if key == "description" and isinstance(value, str) else plain(value)
