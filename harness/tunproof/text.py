@@ -15,6 +15,8 @@ def legible(text: str) -> str:
     Those with a picture in Unicode (NUL, ESC) are replaced by it, the others by U+FFFD. The result fits into XML 1.0
     and into UTF-8.
     """
+    if text.isprintable():  # most are, and are looked at a hundred thousand times
+        return text
     return _ILLEGIBLE.sub(lambda found: _picture(ord(found[0])), text.replace("\r\n", "\n"))
 
 

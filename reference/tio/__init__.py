@@ -6,7 +6,7 @@ Deliberately clear rather than fast, with no dependency but the standard library
 - `virtio`: the vnet header, and V1 to V14, what one must say when it is written; `vnet_rules` tests that;
 - `segment`: cutting a frame into packets, R1 to R13; `coalesce`: joining packets again, C1 to C10;
 - `geometry`: the arguments of `write_gso`, G1 to G15;
-- `checksum`, `ip`, `tcp`, `udp`: the arithmetic and the headers, P1 to P6;
+- `wire`: the fields of all headers by name; `checksum`, `ip`, `tcp`, `udp`: the arithmetic and the headers, P1 to P6;
 - `poll`, `offload`: the two backends; `endpoint`: waiting and closing; `tuntap`: ioctls; `errors`: what is raised.
 """
 

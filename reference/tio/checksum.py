@@ -13,6 +13,7 @@ the end: the checksum of a sum of 0xFFFF is 0x0000, which for UDP would mean "no
 """
 
 from tio.errors import HeaderError
+from tio.wire import VnetLayout
 
 __all__ = ["Buffer", "adjust", "checksum", "complete_checksum", "finish", "pseudo_header_sum"]
 
@@ -76,8 +77,8 @@ def complete_checksum(packet: Buffer, csum_start: int, csum_offset: int) -> byte
     field, end = csum_start + csum_offset, len(packet) - 1
     because = f"the checksum field must lie inside the packet of {len(packet)} bytes"
     if csum_start not in range(end):
-        raise HeaderError("R3", "vnet.csum_start", 6, csum_start, because)
+        raise HeaderError("R3", "vnet.csum_start", VnetLayout.CSUM_START.offset, csum_start, because)
     if field not in range(csum_start, end):
-        raise HeaderError("R3", "vnet.csum_offset", 8, csum_offset, because)
+        raise HeaderError("R3", "vnet.csum_offset", VnetLayout.CSUM_OFFSET.offset, csum_offset, because)
     value = finish(checksum(packet[csum_start:]), zero=0xFFFF)
     return b"".join((packet[:field], value.to_bytes(2, "big"), packet[field + 2 :]))

@@ -37,12 +37,14 @@ from tio.segment import MAX_UDP_SEGMENTS
 from tio.superpacket import Plain, Superpacket
 from tio.tcp import Tcp, TcpFlag
 from tio.transport import Layers, parse_layers
+from tio.wire import IPv4Layout, IPv6Layout, TcpLayout
 
 __all__ = ["coalesce"]
 
 # Plain ints: arithmetic on an IntFlag is some ten times slower.
 _NEVER_JOINED = int(TcpFlag.SYN | TcpFlag.RST | TcpFlag.URG)  # C5
 _COMPLETES = int(TcpFlag.FIN | TcpFlag.PSH)
+_FLAGS = TcpLayout.FLAGS.offset
 
 _Pair = bytes  # both addresses
 _Flow = tuple[_Pair, int, bytes]  # with protocol and ports
@@ -103,9 +105,9 @@ def _addresses(packet: Buffer) -> _Pair | None:
     version = packet[0] >> 4 if len(packet) else None
     # What is cut off is shorter than any pair of addresses, and so equal to none.
     if version == IPv4.version:
-        return bytes(packet[12:20])
+        return bytes(packet[IPv4Layout.ADDRESSES])
     if version == IPv6.version:
-        return bytes(packet[8:40])
+        return bytes(packet[IPv6Layout.ADDRESSES])
     return None
 
 
@@ -166,7 +168,7 @@ class _Train:
             return False
         head = transport.for_segment(self._total - end, len(packet) - at, last=False)
         if isinstance(transport, Tcp):
-            head[13] |= packet[at + 13] & _COMPLETES
+            head[_FLAGS] |= packet[at + _FLAGS] & _COMPLETES
         field = transport.checksum_offset
         head[field : field + 2] = packet[at + field : at + field + 2]
         return packet[at:end] == head and _checksum_is_right(self._layers, packet)
@@ -178,7 +180,7 @@ class _Train:
         self._total += len(payload)
         self.is_open = len(payload) == self._size
         if isinstance(self._layers.transport, Tcp):
-            self._flags |= packet[self._layers.transport_offset + 13]
+            self._flags |= packet[self._layers.transport_offset + _FLAGS]
             self.is_open = self.is_open and not self._flags & _COMPLETES
 
     def result(self) -> Superpacket | Plain:
@@ -189,7 +191,7 @@ class _Train:
         length = self._total - layers.transport_offset
         head = layers.transport.for_segment(0, length, last=True)
         if isinstance(layers.transport, Tcp):
-            head[13] = self._flags
+            head[_FLAGS] = self._flags
         at = layers.transport.checksum_offset
         head[at : at + 2] = layers.partial(length).to_bytes(2, "big")
         return Superpacket(layers.ip.resized(self._total, 0), bytes(head), self._payloads)

@@ -34,6 +34,7 @@ from tio.segment import MAX_UDP_SEGMENTS
 from tio.tcp import Tcp, TcpFlag
 from tio.transport import Layers, parse_layers
 from tio.virtio import TCP_TYPES, GsoType, VnetFlag, VnetHeader
+from tio.wire import IPv4Layout, UdpLayout
 
 __all__ = ["MAX_FRAGMENTS", "MIN_GSO_SIZE", "Shape", "check_geometry"]
 
@@ -89,7 +90,8 @@ def _check_headers(hdr: Buffer, transport_hdr: Buffer) -> Layers:
             because = "neither TCP nor UDP follows"
             raise GeometryError("G7", f"ipv{ip.version}.protocol", ip.protocol_offset, ip.protocol, because)
         if ip.is_fragment:  # IPv4: a Fragment header of IPv6 is the protocol
-            raise GeometryError("G7", "ipv4.fragment", 6, bytes(hdr[6:8]).hex(), "a fragment is no superpacket")
+            at, found = IPv4Layout.FRAGMENT.offset, bytes(hdr[IPv4Layout.FRAGMENT.span]).hex()
+            raise GeometryError("G7", "ipv4.fragment", at, found, "a fragment is no superpacket")
         if ip.header_length != len(hdr):
             because = f"its own length is {ip.header_length} bytes"
             raise GeometryError("G8", "hdr", ip.header_length, len(hdr), because)
@@ -113,15 +115,17 @@ def _check_lengths(layers: Layers, total: int) -> None:
         raise GeometryError("G10", f"ipv{ip.version}.length", ip.length_offset, ip.stated_length, because)
     if stated not in {None, total - layers.transport_offset}:
         because = f"header and data have {total - layers.transport_offset} bytes"
-        raise GeometryError("G10", "udp.length", layers.transport_offset + 4, stated, because)
+        offset = layers.transport_offset + UdpLayout.LENGTH.offset
+        raise GeometryError("G10", "udp.length", offset, stated, because)
 
 
 def _check_sums(layers: Layers, hdr: Buffer, length: int) -> None:
     """Check G11 and G12."""
     ip, transport = layers.ip, layers.transport
     if isinstance(ip, IPv4) and not ip.checksum_is_right:
-        found = bytes(hdr[10:12]).hex()
-        raise GeometryError("G11", "ipv4.checksum", 10, found, "the header checksum is wrong")
+        field = IPv4Layout.CHECKSUM
+        found = bytes(hdr[field.span]).hex()
+        raise GeometryError("G11", "ipv4.checksum", field.offset, found, "the header checksum is wrong")
     partial = layers.partial(length)
     if transport.checksum != partial:
         offset = layers.transport_offset + transport.checksum_offset

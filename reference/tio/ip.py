@@ -3,17 +3,7 @@
 A view is made by `parse_ip`, which checks once; after that no accessor can fail. Views do not copy: a view is valid as
 long as the buffer under it is not changed. Both versions answer the questions that cutting and joining ask
 (`header_length`, `protocol`, `addresses`, `stated_length`, `is_fragment`, `resized`), so nothing above this module
-needs to know which one it has.
-
-    IPv4  0      version, IHL            8  time to live
-          1      DSCP, ECN               9  protocol
-          2..3   total length           10..11  header checksum
-          4..5   identification         12..15  source
-          6..7   flags, fragment offset 16..19  destination, then options up to IHL * 4
-
-    IPv6  0..3   version, traffic class, flow label    7       hop limit
-          4..5   payload length                        8..23   source
-          6      next header                          24..39   destination, then extension headers
+needs to know which one it has. `wire.IPv4Layout` and `wire.IPv6Layout` have the fields.
 
 P1  the packet is not empty and its version nibble is 4 or 6;
 P2  the fixed header is all there (20 or 40 bytes);
@@ -35,6 +25,7 @@ from typing import Final
 
 from tio.checksum import Buffer, checksum, finish
 from tio.errors import PacketError
+from tio.wire import IPv4Layout, IPv6Layout
 
 __all__ = ["MAX_PACKET", "IPv4", "IPv6", "Protocol", "parse_ip", "version_of"]
 
@@ -53,6 +44,14 @@ class Protocol(enum.IntEnum):
 
 _WORD = struct.Struct(">H")
 _WORDS = struct.Struct(">HH")
+_IHL = IPv4Layout.IHL.mask
+_TOTAL_LENGTH = IPv4Layout.TOTAL_LENGTH.span
+_IDENTIFICATION = IPv4Layout.IDENTIFICATION.offset
+_FRAGMENT = IPv4Layout.FRAGMENT.span
+_IS_FRAGMENT = IPv4Layout.MF.mask | IPv4Layout.FRAGMENT_OFFSET.mask
+_CHECKSUM = IPv4Layout.CHECKSUM.span
+_IPV4_ADDRESSES, _IPV6_ADDRESSES = IPv4Layout.ADDRESSES, IPv6Layout.ADDRESSES
+_PAYLOAD_LENGTH = IPv6Layout.PAYLOAD_LENGTH.span
 _EXTENSION_UNIT = 8  # bytes: the least that an extension header has, and what its length counts
 _WALKED = frozenset({Protocol.HOP_BY_HOP, Protocol.ROUTING, Protocol.DESTINATION_OPTIONS})
 
@@ -62,22 +61,22 @@ class IPv4:
 
     I1  `header_length` is IHL * 4, options included, and that many bytes are there.
     I2  `stated_length` is what the header says, not how long the packet is.
-    I3  `identification` is bytes 4..5.
+    I3  `identification` is the field of that name.
     """
 
     __slots__ = ("_packet", "header_length", "identification")
     version: Final = 4
-    min_length: Final = 20
-    length_offset: Final = 2
-    protocol_offset: Final = 9
+    min_length: Final = IPv4Layout.size
+    length_offset: Final = IPv4Layout.TOTAL_LENGTH.offset
+    protocol_offset: Final = IPv4Layout.PROTOCOL.offset
 
     def __init__(self, packet: Buffer) -> None:
         """Check P2 and P3."""
         if len(packet) < self.min_length:
             raise PacketError("P2", "ipv4", 0, len(packet), "an IPv4 header has at least 20 bytes")
         self._packet = packet
-        self.identification = packet[4] << 8 | packet[5]
-        self.header_length = (packet[0] & 0x0F) * 4
+        (self.identification,) = _WORD.unpack_from(packet, _IDENTIFICATION)
+        self.header_length = (packet[0] & _IHL) * 4
         if not self.min_length <= self.header_length <= len(packet):
             raise PacketError("P3", "ipv4.ihl", 0, self.header_length // 4, "at least 5, and that many words are there")
 
@@ -88,13 +87,13 @@ class IPv4:
 
     @property
     def stated_length(self) -> int:
-        """How long the packet is, by its header: total length (bytes 2..3)."""
-        return int.from_bytes(self._packet[2:4], "big")
+        """How long the packet is, by its header: total length."""
+        return int.from_bytes(self._packet[_TOTAL_LENGTH], "big")
 
     @property
     def is_fragment(self) -> bool:
-        """Whether more fragments follow or the fragment offset is not zero (bytes 6..7)."""
-        return bool(int.from_bytes(self._packet[6:8], "big") & 0x3FFF)
+        """Whether more fragments follow or the fragment offset is not zero."""
+        return bool(int.from_bytes(self._packet[_FRAGMENT], "big") & _IS_FRAGMENT)
 
     @property
     def has_options(self) -> bool:
@@ -103,19 +102,19 @@ class IPv4:
 
     @property
     def protocol(self) -> int:
-        """What follows the header (byte 9)."""
-        return self._packet[9]
+        """What follows the header."""
+        return self._packet[self.protocol_offset]
 
     @property
     def addresses(self) -> bytes:
         """Source and destination, as the pseudo-header wants them."""
-        return bytes(self._packet[12:20])
+        return bytes(self._packet[_IPV4_ADDRESSES])
 
     @property
     def checksum_is_right(self) -> bool:
-        """Whether the header checksum (bytes 10..11) is what `resized` would write: 0xFFFF verifies, but is not."""
+        """Whether the header checksum is what `resized` would write: 0xFFFF verifies, but is not."""
         header = self.header
-        return checksum(header) == 0xFFFF and header[10:12] != b"\xff\xff"
+        return checksum(header) == 0xFFFF and header[_CHECKSUM] != b"\xff\xff"
 
     def resized(self, length: int, index: int) -> bytes:
         """Return the header of the segment `index` for a packet of `length` bytes.
@@ -124,9 +123,9 @@ class IPv4:
         from scratch; everything else is copied, options and fragment bits included (`inet_gso_segment`).
         """
         header = bytearray(self._packet[: self.header_length])
-        _WORDS.pack_into(header, 2, length, (self.identification + index) & 0xFFFF)
-        _WORD.pack_into(header, 10, 0)
-        _WORD.pack_into(header, 10, finish(checksum(header)))
+        _WORDS.pack_into(header, _TOTAL_LENGTH.start, length, (self.identification + index) & 0xFFFF)
+        _WORD.pack_into(header, _CHECKSUM.start, 0)
+        _WORD.pack_into(header, _CHECKSUM.start, finish(checksum(header)))
         return bytes(header)
 
 
@@ -140,8 +139,8 @@ class IPv6:
 
     __slots__ = ("_packet", "header_length", "protocol", "protocol_offset")
     version: Final = 6
-    min_length: Final = 40
-    length_offset: Final = 4
+    min_length: Final = IPv6Layout.size
+    length_offset: Final = IPv6Layout.PAYLOAD_LENGTH.offset
 
     def __init__(self, packet: Buffer) -> None:
         """Check P2 and P4."""
@@ -149,8 +148,8 @@ class IPv6:
             raise PacketError("P2", "ipv6", 0, len(packet), "an IPv6 header has 40 bytes")
         self._packet = packet
         self.header_length: int = self.min_length
-        self.protocol_offset = 6
-        self.protocol = packet[6]
+        self.protocol_offset = IPv6Layout.NEXT_HEADER.offset
+        self.protocol = packet[self.protocol_offset]
         while self.protocol in _WALKED:
             start = self.header_length
             extension = packet[start : start + _EXTENSION_UNIT]
@@ -168,8 +167,8 @@ class IPv6:
 
     @property
     def stated_length(self) -> int:
-        """How long the packet is, by its header: payload length (bytes 4..5) and the fixed 40."""
-        return int.from_bytes(self._packet[4:6], "big") + self.min_length
+        """How long the packet is, by its header: payload length and the fixed 40."""
+        return int.from_bytes(self._packet[_PAYLOAD_LENGTH], "big") + self.min_length
 
     @property
     def is_fragment(self) -> bool:
@@ -179,12 +178,12 @@ class IPv6:
     @property
     def addresses(self) -> bytes:
         """Source and destination, as the pseudo-header wants them."""
-        return bytes(self._packet[8:40])
+        return bytes(self._packet[_IPV6_ADDRESSES])
 
     def resized(self, length: int, index: int) -> bytes:
         """Return the header for a packet of `length` bytes: a new payload length, all else copied."""
         header = bytearray(self._packet[: self.header_length])
-        header[4:6] = (length - self.min_length).to_bytes(2, "big")
+        header[_PAYLOAD_LENGTH] = (length - self.min_length).to_bytes(2, "big")
         return bytes(header)
 
 

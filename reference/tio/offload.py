@@ -12,7 +12,7 @@ from tio.errors import AddRefused, Geometry, Unsupported
 from tio.geometry import check_geometry
 from tio.ip import MAX_PACKET
 from tio.segment import segment
-from tio.virtio import HEADER_SIZES, ByteOrder, GsoType, VnetHeader
+from tio.virtio import HEADER_SIZE, HEADER_SIZES, ByteOrder, GsoType, VnetHeader
 
 __all__ = ["OffloadContainer", "OffloadQueue"]
 
@@ -21,7 +21,7 @@ __all__ = ["OffloadContainer", "OffloadQueue"]
 class _Format:
     """What vnet headers look like on a device, and whether the kernel knows UDP_L4."""
 
-    size: int = 10
+    size: int = HEADER_SIZE
     byte_order: ByteOrder = ByteOrder.HOST
     uso: bool = True
 

@@ -37,7 +37,8 @@ from tio.checksum import Buffer, adjust, checksum, complete_checksum, finish
 from tio.errors import HeaderError, PacketError
 from tio.ip import MAX_PACKET, IPv4, IPv6, Protocol, parse_ip, version_of
 from tio.transport import Layers, parse_layers
-from tio.virtio import ByteOrder, GsoType, VnetHeader
+from tio.virtio import HEADER_SIZE, ByteOrder, GsoType, VnetHeader
+from tio.wire import UdpLayout, VnetLayout
 
 __all__ = ["MAX_UDP_SEGMENTS", "cut", "segment"]
 
@@ -54,7 +55,7 @@ _TYPES: dict[int, tuple[int, int | None]] = {
 _FIXED_HEADER = {4: IPv4.min_length, 6: IPv6.min_length}
 
 
-def segment(frame: Buffer, *, header_size: int = 10, byte_order: str = ByteOrder.HOST) -> list[bytes]:
+def segment(frame: Buffer, *, header_size: int = HEADER_SIZE, byte_order: str = ByteOrder.HOST) -> list[bytes]:
     """Return the packets that a frame stands for, in order: one, or the segments of a superpacket.
 
     Raises `HeaderError` or `PacketError` (R1 to R13, P1 to P6, H1).
@@ -81,7 +82,8 @@ def _single(header: VnetHeader, packet: Buffer, version: int) -> bytes:
     if not header.needs_csum:
         return bytes(packet)
     if header.csum_start < _FIXED_HEADER[version]:
-        raise HeaderError("R3", "vnet.csum_start", 6, header.csum_start, "summing must not start in the IP header")
+        because = "summing must not start in the IP header"
+        raise HeaderError("R3", "vnet.csum_start", VnetLayout.CSUM_START.offset, header.csum_start, because)
     return complete_checksum(packet, header.csum_start, header.csum_offset)
 
 
@@ -108,10 +110,12 @@ def _segments(header: VnetHeader, layers: Layers, packet: Buffer) -> list[bytes]
 def _check_superpacket(header: VnetHeader, packet: Buffer, version: int) -> Layers:
     """Return the layers of a superpacket that keeps R4 to R13."""
     if header.gso_type not in _TYPES:
-        raise HeaderError("R4", "vnet.gso_type", 1, header.gso_type, "not TCPV4, TCPV6 (ECN allowed) or UDP_L4")
+        because = "not TCPV4, TCPV6 (ECN allowed) or UDP_L4"
+        raise HeaderError("R4", "vnet.gso_type", VnetLayout.GSO_TYPE.offset, header.gso_type, because)
     protocol, version_of_type = _TYPES[header.gso_type]
     if header.gso_size < 1:
-        raise HeaderError("R5", "vnet.gso_size", 4, header.gso_size, "a superpacket has segments of at least 1 byte")
+        because = "a superpacket has segments of at least 1 byte"
+        raise HeaderError("R5", "vnet.gso_size", VnetLayout.GSO_SIZE.offset, header.gso_size, because)
     if version_of_type not in (None, version):
         raise PacketError("R7", "ip.version", 0, version, f"the type is for IPv{version_of_type}")
     layers = _check_layers(parse_ip(packet), packet, protocol)
@@ -134,7 +138,7 @@ def _check_layers(ip: IPv4 | IPv6, packet: Buffer, protocol: int) -> Layers:
     length, stated = len(packet) - ip.header_length, layers.transport.stated_length
     if stated not in {None, length}:
         because = f"the datagram has {length} bytes"
-        raise PacketError("R10", "udp.length", ip.header_length + 4, stated, because)
+        raise PacketError("R10", "udp.length", ip.header_length + UdpLayout.LENGTH.offset, stated, because)
     return layers
 
 
@@ -142,15 +146,16 @@ def _check_csum_fields(header: VnetHeader, layers: Layers) -> None:
     """Check R12."""
     if header.csum_start != layers.transport_offset:
         because = f"the transport header begins at byte {layers.transport_offset}"
-        raise HeaderError("R12", "vnet.csum_start", 6, header.csum_start, because)
+        raise HeaderError("R12", "vnet.csum_start", VnetLayout.CSUM_START.offset, header.csum_start, because)
     if header.csum_offset != layers.transport.checksum_offset:
         because = f"the checksum field is {layers.transport.checksum_offset} bytes into the transport header"
-        raise HeaderError("R12", "vnet.csum_offset", 8, header.csum_offset, because)
+        raise HeaderError("R12", "vnet.csum_offset", VnetLayout.CSUM_OFFSET.offset, header.csum_offset, because)
 
 
 def _check_udp(header: VnetHeader, payload: int) -> None:
     """Check R13."""
     if not header.needs_csum:
-        raise HeaderError("R13", "vnet.flags", 0, header.flags, "UDP_L4 needs NEEDS_CSUM")
+        raise HeaderError("R13", "vnet.flags", VnetLayout.FLAGS.offset, header.flags, "UDP_L4 needs NEEDS_CSUM")
     if payload > header.gso_size * MAX_UDP_SEGMENTS:
-        raise HeaderError("R13", "vnet.gso_size", 4, header.gso_size, f"{payload} bytes would be over 128 segments")
+        because = f"{payload} bytes would be over 128 segments"
+        raise HeaderError("R13", "vnet.gso_size", VnetLayout.GSO_SIZE.offset, header.gso_size, because)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tio.checksum import Buffer
 from tio.geometry import check_geometry
 from tio.segment import segment
-from tio.virtio import ByteOrder, VnetHeader
+from tio.virtio import HEADER_SIZE, ByteOrder, VnetHeader
 
 __all__ = ["Plain", "Superpacket"]
 
@@ -19,7 +19,7 @@ class Superpacket:
     transport_hdr: bytes
     pays: Sequence[Buffer]
 
-    def frame(self, *, header_size: int = 10, byte_order: str = ByteOrder.HOST) -> bytes:
+    def frame(self, *, header_size: int = HEADER_SIZE, byte_order: str = ByteOrder.HOST) -> bytes:
         """Return the bytes that `write_gso` would hand to the kernel. Raises `GeometryError`."""
         header = check_geometry(self.hdr, self.transport_hdr, self.pays).header
         prefix = header.emit(size=header_size, byte_order=byte_order)
@@ -36,6 +36,6 @@ class Plain:
 
     packet: Buffer
 
-    def frame(self, *, header_size: int = 10, byte_order: str = ByteOrder.HOST) -> bytes:
+    def frame(self, *, header_size: int = HEADER_SIZE, byte_order: str = ByteOrder.HOST) -> bytes:
         """Return the bytes that `write` would hand to the kernel."""
         return b"".join((VnetHeader().emit(size=header_size, byte_order=byte_order), self.packet))

@@ -1,37 +1,25 @@
 """TCP headers (RFC 9293 3.1) as lossless views, and what becomes of them when a superpacket is cut.
 
-    0..1   source port        12     data offset, reserved, AE    16..17  checksum
-    2..3   destination port   13     CWR ECE URG ACK PSH RST SYN FIN
-    4..7   sequence number    14..15 window                       18..19  urgent pointer
-    8..11  acknowledgment                                         20..    options
+`wire.TcpLayout` has the fields.
 
 P5  the fixed 20 bytes are there, the data offset is at least 5, and that many words are there.
 """
 
-import enum
 import struct
 from typing import Final
 
 from tio.checksum import Buffer
 from tio.errors import PacketError
+from tio.wire import TcpFlag, TcpLayout
 
 __all__ = ["Tcp", "TcpFlag"]
 
 
-class TcpFlag(enum.IntFlag):
-    """Bits of byte 13, from the lowest."""
-
-    FIN = enum.auto()
-    SYN = enum.auto()
-    RST = enum.auto()
-    PSH = enum.auto()
-    ACK = enum.auto()
-    URG = enum.auto()
-    ECE = enum.auto()
-    CWR = enum.auto()
-
-
-_SEQUENCE = struct.Struct(">I")
+_LONG = struct.Struct(">I")
+_SEQUENCE = TcpLayout.SEQUENCE.offset
+_DATA_OFFSET = TcpLayout.DATA_OFFSET_RESERVED.offset
+_FLAGS = TcpLayout.FLAGS.offset
+_CHECKSUM = TcpLayout.CHECKSUM.span
 _FIRST_ONLY = int(TcpFlag.CWR)
 _LAST_ONLY = int(TcpFlag.FIN | TcpFlag.PSH)
 
@@ -40,12 +28,12 @@ class Tcp:
     """A checked view of a TCP header; `segment` is all of the packet from the TCP header on.
 
     I1  `header_length` is data offset * 4, options included, and that many bytes are there.
-    I2  `sequence` is bytes 4..7.
+    I2  `sequence` is the field of that name.
     """
 
     __slots__ = ("_segment", "header_length", "sequence")
-    min_length: Final = 20
-    checksum_offset: Final = 16
+    min_length: Final = TcpLayout.size
+    checksum_offset: Final = TcpLayout.CHECKSUM.offset
     zero_checksum: Final = 0x0000  # a completed checksum of zero is sent as it is
 
     def __init__(self, segment: Buffer, offset: int) -> None:
@@ -53,26 +41,26 @@ class Tcp:
         if len(segment) < self.min_length:
             raise PacketError("P5", "tcp", offset, len(segment), "a TCP header has at least 20 bytes")
         self._segment = segment
-        (self.sequence,) = _SEQUENCE.unpack_from(segment, 4)
-        self.header_length = (segment[12] >> 4) * 4
+        (self.sequence,) = _LONG.unpack_from(segment, _SEQUENCE)
+        self.header_length = (segment[_DATA_OFFSET] >> 4) * 4
         if not self.min_length <= self.header_length <= len(segment):
-            found = self.header_length // 4
-            raise PacketError("P5", "tcp.data_offset", offset + 12, found, "at least 5, and that many words are there")
+            at, found = offset + _DATA_OFFSET, self.header_length // 4
+            raise PacketError("P5", "tcp.data_offset", at, found, "at least 5, and that many words are there")
 
     @property
     def ports(self) -> bytes:
         """Source and destination port, four bytes."""
-        return bytes(self._segment[0:4])
+        return bytes(self._segment[TcpLayout.PORTS])
 
     @property
     def flags(self) -> int:
-        """CWR to FIN (byte 13)."""
-        return self._segment[13]
+        """CWR to FIN."""
+        return self._segment[_FLAGS]
 
     @property
     def checksum(self) -> int:
-        """Checksum or partial (bytes 16..17)."""
-        return int.from_bytes(self._segment[16:18], "big")
+        """Checksum or partial."""
+        return int.from_bytes(self._segment[_CHECKSUM], "big")
 
     @property
     def stated_length(self) -> int | None:
@@ -88,9 +76,9 @@ class Tcp:
         """
         del length
         header = bytearray(self._segment[: self.header_length])
-        _SEQUENCE.pack_into(header, 4, (self.sequence + offset) & 0xFFFFFFFF)
+        _LONG.pack_into(header, _SEQUENCE, (self.sequence + offset) & 0xFFFFFFFF)
         if offset:
-            header[13] &= ~_FIRST_ONLY
+            header[_FLAGS] &= ~_FIRST_ONLY
         if not last:
-            header[13] &= ~_LAST_ONLY
+            header[_FLAGS] &= ~_LAST_ONLY
         return header

@@ -1,6 +1,6 @@
 """UDP headers (RFC 768) as lossless views, and what becomes of them when a superpacket is cut.
 
-    0..1 source port   2..3 destination port   4..5 length   6..7 checksum (0: none, IPv4 only)
+`wire.UdpLayout` has the fields.
 
 P6  the 8 bytes are there.
 """
@@ -9,16 +9,19 @@ from typing import Final
 
 from tio.checksum import Buffer
 from tio.errors import PacketError
+from tio.wire import UdpLayout
 
 __all__ = ["Udp"]
+
+_LENGTH, _CHECKSUM = UdpLayout.LENGTH.span, UdpLayout.CHECKSUM.span
 
 
 class Udp:
     """A checked view of a UDP header; `datagram` is all of the packet from the UDP header on."""
 
     __slots__ = ("_datagram",)
-    header_length: Final = 8
-    checksum_offset: Final = 6
+    header_length: Final = UdpLayout.size
+    checksum_offset: Final = UdpLayout.CHECKSUM.offset
     zero_checksum: Final = 0xFFFF  # zero would mean "no checksum"
 
     def __init__(self, datagram: Buffer, offset: int) -> None:
@@ -30,17 +33,17 @@ class Udp:
     @property
     def ports(self) -> bytes:
         """Source and destination port, four bytes."""
-        return bytes(self._datagram[0:4])
+        return bytes(self._datagram[UdpLayout.PORTS])
 
     @property
     def checksum(self) -> int:
-        """Checksum or partial (bytes 6..7)."""
-        return int.from_bytes(self._datagram[6:8], "big")
+        """Checksum or partial."""
+        return int.from_bytes(self._datagram[_CHECKSUM], "big")
 
     @property
     def stated_length(self) -> int | None:
-        """Header and data, by the length field (bytes 4..5)."""
-        return int.from_bytes(self._datagram[4:6], "big")
+        """Header and data, by the length field."""
+        return int.from_bytes(self._datagram[_LENGTH], "big")
 
     def for_segment(self, offset: int, length: int, *, last: bool) -> bytearray:
         """Return, in a fresh buffer, the header of a datagram of `length` bytes (`__udp_gso_segment`).
@@ -49,5 +52,5 @@ class Udp:
         """
         del offset, last
         header = bytearray(self._datagram[: self.header_length])
-        header[4:6] = length.to_bytes(2, "big")
+        header[_LENGTH] = length.to_bytes(2, "big")
         return header

@@ -1,16 +1,9 @@
 """The vnet header: `struct virtio_net_hdr` (virtio 1.3, 5.1.6; `include/uapi/linux/virtio_net.h`).
 
-    byte  0      flags           1 NEEDS_CSUM, 2 DATA_VALID, 4 RSC_INFO
-          1      gso_type        0 none, 1 TCPv4, 3 UDP fragmentation, 4 TCPv6, 5 UDP_L4; 0x80 ECN on top
-          2..3   hdr_len         bytes of all headers; on read a hint and no more
-          4..5   gso_size        payload bytes in each segment but the last
-          6..7   csum_start      where summing starts, counted from the packet
-          8..9   csum_offset     where the checksum goes, counted from csum_start
-         10..11  num_buffers     with 12-byte headers; unused by TUN
-         12..23  hash and tunnel fields, with 24-byte headers (Linux 6.17); not interpreted here
-
-All fields are in the byte order of the device: the host's unless `TUNSETVNETLE` or `TUNSETVNETBE` said otherwise.
-Unknown bits and numbers survive parse and emit unchanged.
+`wire.VnetLayout` has its fields. The shortest header ends behind csum_offset; one of 12 bytes has num_buffers as well,
+and one of 24 (Linux 6.17) hash and tunnel fields, which are not interpreted here. All fields are in the byte order of
+the device: the host's unless `TUNSETVNETLE` or `TUNSETVNETBE` said otherwise. Unknown bits and numbers survive parse
+and emit unchanged.
 
 Rules for these bytes alone:
 
@@ -41,16 +34,20 @@ V14 a TCP superpacket with CWR has the ECN bit (should: virtio 5.1.6.2.1; Linux 
 """
 
 import enum
-import struct
 import sys
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from tio.checksum import Buffer
 from tio.errors import HeaderError
+from tio.wire import GsoType, VnetFlag, VnetLayout
 
-__all__ = ["HEADER_SIZES", "TCP_TYPES", "ByteOrder", "GsoType", "VnetFlag", "VnetHeader"]
+__all__ = ["HEADER_SIZE", "HEADER_SIZES", "TCP_TYPES", "ByteOrder", "GsoType", "VnetFlag", "VnetHeader"]
 
-HEADER_SIZES = (10, 12, 24)
+HEADER_SIZE: Final = VnetLayout.CSUM_OFFSET.end
+"""Bytes of a vnet header unless a device was told otherwise (`tun_set_iff`): 10."""
+
+HEADER_SIZES: Final = (HEADER_SIZE, VnetLayout.NUM_BUFFERS.end, VnetLayout.REST.end)
+"""All sizes that a vnet header can have here: 10, 12 and 24 bytes."""
 
 
 class ByteOrder(enum.StrEnum):
@@ -61,37 +58,17 @@ class ByteOrder(enum.StrEnum):
     HOST = sys.byteorder
 
 
-class VnetFlag(enum.IntFlag):
-    """Bits of `flags`, from the lowest."""
-
-    NEEDS_CSUM = enum.auto()
-    DATA_VALID = enum.auto()
-    RSC_INFO = enum.auto()
-
-
-class GsoType(enum.IntEnum):
-    """Values of `gso_type`; `ECN` is a bit that qualifies the TCP types."""
-
-    NONE = 0
-    TCPV4 = 1
-    UDP = 3
-    TCPV6 = 4
-    UDP_L4 = 5
-    ECN = 0x80
-
-
 TCP_TYPES = {4: GsoType.TCPV4, 6: GsoType.TCPV6}
 """The type of a TCP superpacket, by IP version."""
 
 _NEEDS_CSUM = int(VnetFlag.NEEDS_CSUM)  # arithmetic on an IntFlag is some ten times slower than on an int
-_LAYOUT = {order: struct.Struct(("<" if order == "little" else ">") + "BBHHHHH") for order in ("little", "big")}
-_FIELDS = ("flags", "gso_type", "hdr_len", "gso_size", "csum_start", "csum_offset", "num_buffers")
-_OFFSETS = (0, 1, 2, 4, 6, 8, 10)
-_LIMITS = (0xFF, 0xFF, 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF)
+_REST = VnetLayout.REST
+_PACKERS = {order: VnetLayout.packer(order, _REST.end) for order in ("little", "big")}
+_NUMBERS = tuple((field, (1 << 8 * field.width) - 1) for field in VnetLayout.within(_REST.offset))
 
 
 class VnetHeader(NamedTuple):  # made for every frame, and a frozen dataclass takes several times as long to make
-    """A vnet header as numbers. `num_buffers` stands in headers of 12 bytes and more, `rest` in those of 24."""
+    """A vnet header as numbers, in the order of `VnetLayout`. A short header has neither `num_buffers` nor `rest`."""
 
     flags: int = 0
     gso_type: int = GsoType.NONE
@@ -100,7 +77,7 @@ class VnetHeader(NamedTuple):  # made for every frame, and a frozen dataclass ta
     csum_start: int = 0
     csum_offset: int = 0
     num_buffers: int = 0
-    rest: bytes = bytes(12)
+    rest: bytes = bytes(_REST.width)
 
     @property
     def needs_csum(self) -> bool:
@@ -118,24 +95,22 @@ class VnetHeader(NamedTuple):  # made for every frame, and a frozen dataclass ta
         return self.gso_type & ~GsoType.ECN
 
     @classmethod
-    def parse(cls, data: Buffer, *, size: int = 10, byte_order: str = ByteOrder.HOST) -> Self:
+    def parse(cls, data: Buffer, *, size: int = HEADER_SIZE, byte_order: str = ByteOrder.HOST) -> Self:
         """Return the header at the start of `data`. Raises `HeaderError` (H1)."""
         _check_size(size)
         if len(data) < size:
             raise HeaderError("H1", "vnet", 0, len(data), f"a frame begins with {size} bytes of vnet header")
-        padded = bytes(data[:size]).ljust(24, b"\0")
-        return cls._make((*_LAYOUT[byte_order].unpack_from(padded), padded[12:]))
+        return cls._make(_PACKERS[byte_order].unpack(bytes(data[:size]).ljust(_REST.end, b"\0")))
 
-    def emit(self, *, size: int = 10, byte_order: str = ByteOrder.HOST) -> bytes:
+    def emit(self, *, size: int = HEADER_SIZE, byte_order: str = ByteOrder.HOST) -> bytes:
         """Return the header as `size` bytes. Raises `HeaderError` (H1, H2)."""
         _check_size(size)
-        values = tuple(getattr(self, name) for name in _FIELDS)
-        for name, offset, value, limit in zip(_FIELDS, _OFFSETS, values, _LIMITS, strict=True):
+        for (field, limit), value in zip(_NUMBERS, self[:-1], strict=True):
             if not 0 <= value <= limit:
-                raise HeaderError("H2", f"vnet.{name}", offset, value, f"must be 0..{limit}")
-        if len(self.rest) != 12:
-            raise HeaderError("H2", "vnet.rest", 12, len(self.rest), "must be 12 bytes")
-        return (_LAYOUT[byte_order].pack(*values) + self.rest)[:size]
+                raise HeaderError("H2", f"vnet.{field.name}", field.offset, value, f"must be 0..{limit}")
+        if len(self.rest) != _REST.width:
+            raise HeaderError("H2", "vnet.rest", _REST.offset, len(self.rest), f"must be {_REST.width} bytes")
+        return _PACKERS[byte_order].pack(*self)[:size]
 
     def with_(self, **changes: int) -> "VnetHeader":
         """Return a copy with some fields changed."""

@@ -14,7 +14,8 @@ from tio.ip import MAX_PACKET, IPv4, IPv6, Protocol, parse_ip
 from tio.segment import MAX_UDP_SEGMENTS
 from tio.tcp import Tcp, TcpFlag
 from tio.transport import Layers, parse_layers
-from tio.virtio import TCP_TYPES, ByteOrder, GsoType, VnetFlag, VnetHeader
+from tio.virtio import HEADER_SIZE, TCP_TYPES, ByteOrder, GsoType, VnetFlag, VnetHeader
+from tio.wire import IPv4Layout
 
 __all__ = ["SHOULD", "Violation", "violations"]
 
@@ -69,7 +70,7 @@ class _Frame:
         return isinstance(transport, Tcp) and bool(transport.flags & _CWR)
 
 
-def violations(frame: Buffer, *, header_size: int = 10, byte_order: str = ByteOrder.HOST) -> list[Violation]:
+def violations(frame: Buffer, *, header_size: int = HEADER_SIZE, byte_order: str = ByteOrder.HOST) -> list[Violation]:
     """Return every rule that a frame breaks, in the order of their numbers; none if it is legal."""
     try:
         header = VnetHeader.parse(frame, size=header_size, byte_order=byte_order)
@@ -179,7 +180,8 @@ def _ip_header(frame: _Frame) -> Iterator[Violation]:
         because = f"the packet has {len(packet)} bytes, of at most 65535"
         yield Violation("V11", f"ipv{ip.version}.length", ip.stated_length, because)
     if isinstance(ip, IPv4) and not ip.checksum_is_right:
-        yield Violation("V11", "ipv4.checksum", int.from_bytes(ip.header[10:12], "big"), "the header checksum is wrong")
+        found = int.from_bytes(ip.header[IPv4Layout.CHECKSUM.span], "big")
+        yield Violation("V11", "ipv4.checksum", found, "the header checksum is wrong")
 
 
 def _udp_length(frame: _Frame) -> Iterator[Violation]:

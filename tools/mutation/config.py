@@ -24,7 +24,8 @@ MODULES: Final[dict[str, str]] = {
 }
 """Modules of tio, and what in them is mutated if it is not all: what becomes of bytes, read or written.
 
-Not here: `vnet_rules` judges what others wrote, `queue` has abstract methods only, `errors` has data only. How fds are
+Not here: `vnet_rules` judges what others wrote, `queue` has abstract methods only, `errors` and `wire` have data only;
+a test compares the tables of `wire`, with all the fields that the reference never reads, with scapy and C. How fds are
 taken, lent from and closed (`endpoint`, `poll`, `tuntap`, the rest of `container` and `offload`) is the business of the
 lifecycle cases, which need a kernel's timing to tell right from wrong and are no measure of what bytes prove.
 """

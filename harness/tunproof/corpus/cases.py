@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from tio.virtio import HEADER_SIZE
 from tunproof.corpus.codec import Hex, HexByte
 from tunproof.corpus.model import CaseBase, Flag, KernelAnswer, KernelDelivers, KernelSame, Strict, Trait
 from tunproof.corpus.script import Answers, Script
@@ -92,7 +93,7 @@ class ParseInput(Strict, frozen=True, kw_only=True, tag_field="direction", tag="
     """Bytes that start with a vnet header of `size` bytes."""
 
     bytes: Hex
-    size: int = 10
+    size: int = HEADER_SIZE
     byte_order: Literal["little", "big"] = "little"
 
 
@@ -100,7 +101,7 @@ class EmitInput(Strict, frozen=True, kw_only=True, tag_field="direction", tag="e
     """Fields to build a vnet header of `size` bytes from."""
 
     fields: VnetFields
-    size: int = 10
+    size: int = HEADER_SIZE
     byte_order: Literal["little", "big"] = "little"
 
 

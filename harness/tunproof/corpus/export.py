@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from tio.virtio import HEADER_SIZE
 from tunproof.corpus import schema
 from tunproof.corpus.cases import (
     Case,
@@ -290,4 +291,4 @@ def _numbered(what: str, packets: Sequence[bytes], *, framed: bool = False, goes
 
 def _frame(what: str, frame: bytes, *, goes_in: bool = True) -> Shown:
     """Return the packet of a frame, its vnet header in words."""
-    return Shown(frame[picture.VNET_SIZE :], f"{what}: {picture.vnet_words(frame)}", goes_in)
+    return Shown(frame[HEADER_SIZE:], f"{what}: {picture.vnet_words(frame)}", goes_in)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tio.virtio import HEADER_SIZE
 from tunproof.corpus.cases import (
     Case,
     ChecksumCase,
@@ -30,7 +31,7 @@ from tunproof.judge.outcome import Answered, Broken, Cut, Inapplicable, Outcome,
 from tunproof.judge.verdict import Kind, Verdict
 from tunproof.packets.difference import describe_packets, first_difference
 from tunproof.packets.equality import RESTAMPS, has_other_identification, same_packets
-from tunproof.packets.frame import HEADER_SIZE, cut, rules_broken
+from tunproof.packets.frame import cut, rules_broken
 
 __all__ = ["decide"]
 

@@ -3,10 +3,10 @@
 import itertools
 from collections.abc import Iterator, Sequence
 
+from tio.virtio import HEADER_SIZE
 from tunproof.judge.verdict import MOST_MISMATCHES, Mismatch
 from tunproof.packets.equality import same_packets
 from tunproof.packets.fields import field_at, vnet_field_at
-from tunproof.packets.frame import HEADER_SIZE
 
 __all__ = ["Found", "beside", "frames_beside", "mismatch", "packets_beside"]
 

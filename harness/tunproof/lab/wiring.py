@@ -30,9 +30,10 @@ from functools import partial
 from typing import NamedTuple
 
 from tio.tuntap import Offload
+from tio.virtio import HEADER_SIZE
 from tunproof.lab import links
 from tunproof.lab.closeable import Closeable
-from tunproof.lab.device import VNET_HEADER_SIZE, Counters
+from tunproof.lab.device import Counters
 from tunproof.lab.ground import Ground, building
 
 __all__ = [
@@ -102,7 +103,7 @@ class Pair(Closeable):
         self.ground.close()
 
 
-def redirect(*, header_size: int = VNET_HEADER_SIZE, queue_length: int = TX_QUEUE_LENGTH) -> Pair:
+def redirect(*, header_size: int = HEADER_SIZE, queue_length: int = TX_QUEUE_LENGTH) -> Pair:
     """Return a lab whose reader takes no offload: what comes out is the kernel's own cut, with no IP layer between."""
     return _pair(partial(_wire_mirror, queue_length), offload=None, header_size=header_size)
 
@@ -110,8 +111,8 @@ def redirect(*, header_size: int = VNET_HEADER_SIZE, queue_length: int = TX_QUEU
 def readback(
     offload: Offload,
     *,
-    header_size: int = VNET_HEADER_SIZE,
-    reader_header_size: int = VNET_HEADER_SIZE,
+    header_size: int = HEADER_SIZE,
+    reader_header_size: int = HEADER_SIZE,
     queue_length: int = TX_QUEUE_LENGTH,
 ) -> Pair:
     """Return a lab whose reader takes `offload`: superpackets come out whole, with the kernel's vnet header.
@@ -126,7 +127,7 @@ def forward(
     *,
     offload: Offload | None = None,
     mtu: int | None = None,
-    header_size: int = VNET_HEADER_SIZE,
+    header_size: int = HEADER_SIZE,
     queue_length: int = TX_QUEUE_LENGTH,
 ) -> Pair:
     """Return a lab whose TUNs are joined by IP forwarding. `mtu` is that of `out`; below 1280 it has IPv4 only.
@@ -149,7 +150,7 @@ def _pair(
     *,
     offload: Offload | None,
     header_size: int,
-    reader_header_size: int = VNET_HEADER_SIZE,
+    reader_header_size: int = HEADER_SIZE,
 ) -> Pair:
     """Open two TUNs, and join them by `wire`, which is called inside the namespace."""
     with building() as ground:

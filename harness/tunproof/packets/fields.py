@@ -3,46 +3,26 @@
 For people who look at a difference. Nothing here decides anything, and damaged packets are named as far as they go.
 """
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tio.errors import PacketError
-from tio.ip import IPv6, parse_ip
+from tio.ip import IPv6, Protocol, parse_ip
+from tio.wire import IPv4Layout, IPv6Layout, Layout, TcpLayout, UdpLayout, VnetLayout
 
 __all__ = ["Field", "field_at", "packet_fields", "vnet_field_at"]
 
-_IPV4 = (
-    ("version, IHL", 0, 1),
-    ("DSCP, ECN", 1, 2),
-    ("total_length", 2, 4),
-    ("identification", 4, 6),
-    ("flags, fragment_offset", 6, 8),
-    ("ttl", 8, 9),
-    ("protocol", 9, 10),
-    ("checksum", 10, 12),
-    ("source", 12, 16),
-    ("destination", 16, 20),
-)
-_IPV6 = (
-    ("version, traffic_class, flow_label", 0, 4),
-    ("payload_length", 4, 6),
-    ("next_header", 6, 7),
-    ("hop_limit", 7, 8),
-    ("source", 8, 24),
-    ("destination", 24, 40),
-)
-_TCP = (
-    ("source_port", 0, 2),
-    ("destination_port", 2, 4),
-    ("sequence", 4, 8),
-    ("acknowledgment", 8, 12),
-    ("data_offset, reserved", 12, 13),
-    ("flags", 13, 14),
-    ("window", 14, 16),
-    ("checksum", 16, 18),
-    ("urgent_pointer", 18, 20),
-)
-_UDP = (("source_port", 0, 2), ("destination_port", 2, 4), ("length", 4, 6), ("checksum", 6, 8))
+_Table = tuple[tuple[str, int, int], ...]
+
+
+def _table(layer: str, layout: type[Layout]) -> _Table:
+    return tuple((f"{layer}.{field.name}", field.offset, field.end) for field in layout.fields)
+
+
+_IPV4, _IPV6 = _table("ipv4", IPv4Layout), _table("ipv6", IPv6Layout)
+_TCP, _UDP = _table("tcp", TcpLayout), _table("udp", UdpLayout)
+_DATA_OFFSET = TcpLayout.DATA_OFFSET_RESERVED.offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +46,28 @@ class Field:
         return str(number) if len(data) <= 4 else data.hex()
 
 
-def packet_fields(packet: bytes) -> Iterator[Field]:
-    """Yield the fields of a packet in order, payload last; what cannot be read is one field "bytes"."""
+def packet_fields(packet: bytes) -> tuple[Field, ...]:
+    """Return the fields of a packet in order, payload last; what cannot be read is one field "bytes"."""
     try:
         ip = parse_ip(packet)
     except PacketError:
-        yield Field("bytes", 0, len(packet))
-        return
-    layer, table = ("ipv6", _IPV6) if isinstance(ip, IPv6) else ("ipv4", _IPV4)
-    yield from _named(layer, table, 0)
-    options = "extension_headers" if layer == "ipv6" else "options"
-    if ip.header_length > ip.min_length:
-        yield Field(f"{layer}.{options}", ip.min_length, ip.header_length)
-    yield from _transport_fields(packet, ip.header_length, ip.protocol)
+        return (Field("bytes", 0, len(packet)),)
+    at, data_offset = ip.header_length, ip.header_length + _DATA_OFFSET
+    words = packet[data_offset] >> 4 if ip.protocol == Protocol.TCP and data_offset < len(packet) else 0
+    return _fields(isinstance(ip, IPv6), at, ip.protocol, words, len(packet))
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _fields(is_ipv6: bool, at: int, protocol: int, words: int, length: int) -> tuple[Field, ...]:
+    """Return the fields of all packets of one shape: a report names those of thousands of packets, and most are alike.
+
+    `at` is where the transport header begins, `words` its data offset (TCP).
+    """
+    layout, options = (IPv6Layout, "ipv6.extension_headers") if is_ipv6 else (IPv4Layout, "ipv4.options")
+    found = [*_named(_IPV6 if is_ipv6 else _IPV4, 0)]
+    if at > layout.size:
+        found.append(Field(options, layout.size, at))
+    return (*found, *_transport_fields(at, protocol, words, length))
 
 
 def field_at(packet: bytes, offset: int) -> Field:
@@ -89,28 +78,25 @@ def field_at(packet: bytes, offset: int) -> Field:
     return Field("end of packet", len(packet), offset + 1)
 
 
-_VNET = {"flags": 0, "gso_type": 1, "hdr_len": 2, "gso_size": 4, "csum_start": 6, "csum_offset": 8}
-
-
 def vnet_field_at(offset: int) -> str:
     """Return the name of the field of a vnet header that holds the byte at `offset`, below 10."""
-    return [name for name, start in _VNET.items() if start <= offset][-1]
+    return next(field.name for field in VnetLayout.fields if field.offset <= offset < field.end)
 
 
-def _transport_fields(packet: bytes, at: int, protocol: int) -> Iterator[Field]:
-    body = packet[at:]
+def _transport_fields(at: int, protocol: int, words: int, length: int) -> Iterator[Field]:
     end = at
-    if protocol == 6 and len(body) >= 20:
-        yield from _named("tcp", _TCP, at)
-        end = min(at + max((body[12] >> 4) * 4, 20), len(packet))
-        if end > at + 20:
-            yield Field("tcp.options", at + 20, end)
-    elif protocol == 17 and len(body) >= 8:
-        yield from _named("udp", _UDP, at)
-        end = at + 8
-    if end < len(packet):
-        yield Field("payload", end, len(packet))
+    if protocol == Protocol.TCP and length - at >= TcpLayout.size:
+        yield from _named(_TCP, at)
+        options = at + TcpLayout.size
+        end = min(at + max(words * 4, TcpLayout.size), length)
+        if end > options:
+            yield Field("tcp.options", options, end)
+    elif protocol == Protocol.UDP and length - at >= UdpLayout.size:
+        yield from _named(_UDP, at)
+        end = at + UdpLayout.size
+    if end < length:
+        yield Field("payload", end, length)
 
 
-def _named(layer: str, table: tuple[tuple[str, int, int], ...], at: int) -> Iterator[Field]:
-    return (Field(f"{layer}.{name}", at + start, at + end) for name, start, end in table)
+def _named(table: _Table, at: int) -> Iterator[Field]:
+    return (Field(name, at + start, at + end) for name, start, end in table)

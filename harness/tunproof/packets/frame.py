@@ -5,18 +5,18 @@ nobody cuts it or looks inside, so V1 (a whole IP packet) and V11 (right lengths
 """
 
 import tio
+from tio.virtio import HEADER_SIZE, VnetFlag
+from tio.wire import VnetLayout
 
-__all__ = ["HEADER_SIZE", "cut", "rules_broken", "travels_alone"]
+__all__ = ["cut", "rules_broken", "travels_alone"]
 
-HEADER_SIZE = 10
-"""Bytes of the vnet header in front of each packet."""
-
-_NEEDS_CSUM = 1
+_FLAGS, _GSO_TYPE = VnetLayout.FLAGS.offset, VnetLayout.GSO_TYPE.offset
+_NEEDS_CSUM = int(VnetFlag.NEEDS_CSUM)
 
 
 def travels_alone(frame: bytes) -> bool:
     """Whether a frame carries one packet that is handed on as it is."""
-    return len(frame) > HEADER_SIZE and not frame[0] & _NEEDS_CSUM and not frame[1]
+    return len(frame) > HEADER_SIZE and not frame[_FLAGS] & _NEEDS_CSUM and not frame[_GSO_TYPE]
 
 
 def rules_broken(frame: bytes) -> list[tio.Violation]:

@@ -4,20 +4,24 @@ Everything is drawn from the bytes; lengths are to scale as far as the width all
 printed, piped, and put into a page.
 """
 
+import functools
 import ipaddress
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tio import ByteOrder, VnetHeader
+from tio import ByteOrder, GsoType, VnetHeader
+from tio.virtio import HEADER_SIZE
+from tio.wire import Bits, IPv4Layout, IPv6Layout, TcpLayout, VnetLayout
+from tio.wire import Field as WireField
 from tunproof.packets.fields import Field, packet_fields
 
 __all__ = [
-    "VNET_SIZE",
     "Change",
     "HeaderRow",
     "changes",
     "cut",
     "flag_names",
+    "header_length",
     "header_rows",
     "packet_rows",
     "shapes",
@@ -28,23 +32,9 @@ __all__ = [
     "vnet_words",
 ]
 
-VNET_SIZE = 10
-"""Bytes of the vnet header before each packet, unless somebody asked for more."""
-
-_TYPES = {0: "NONE", 1: "TCPV4", 3: "UDP", 4: "TCPV6", 5: "UDP_L4"}
-_ECN = 0x80
-_FLAGS = {1: "NEEDS_CSUM", 2: "DATA_VALID", 4: "RSC_INFO"}
-_TCP_FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
-_LAYOUT = (
-    ("flags", 0, 1),
-    ("gso_type", 1, 2),
-    ("hdr_len", 2, 4),
-    ("gso_size", 4, 6),
-    ("csum_start", 6, 8),
-    ("csum_offset", 8, 10),
-    ("num_buffers", 10, 12),
-    ("rest", 12, 24),
-)
+_TYPES = {int(kind): kind.name for kind in GsoType}
+_ECN = int(GsoType.ECN)
+_FLAGS = {bits.mask: bits.name for bits in reversed(VnetLayout.FLAGS.bits)}
 _HEAD = 20  # columns for the headers, which are not to scale
 _MOST = 12  # segments drawn; of more, the first ones and the last
 
@@ -83,9 +73,14 @@ def vnet_line(header: VnetHeader) -> str:
 
 def vnet_words(frame: bytes) -> str:
     """Return the vnet header of a frame in one line, also of one that is cut off."""
-    if len(frame) < VNET_SIZE:
-        return f"cut off in the vnet header ({frame.hex() or 'nothing at all'})"
-    return vnet_line(VnetHeader.parse(frame, byte_order=ByteOrder.LITTLE))
+    return _header_words(frame[:HEADER_SIZE])
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def _header_words(header: bytes) -> str:
+    if len(header) < HEADER_SIZE:
+        return f"cut off in the vnet header ({header.hex() or 'nothing at all'})"
+    return vnet_line(VnetHeader.parse(header, byte_order=ByteOrder.LITTLE))
 
 
 def flag_names(flags: int) -> str:
@@ -103,17 +98,18 @@ def type_name(gso_type: int) -> str:
 
 def header_rows(fields: object) -> Iterator[HeaderRow]:
     """Yield the fields that a vnet header has; `fields` has an attribute for each, which is None where it has not."""
-    for name, start, end in _LAYOUT:
-        value = getattr(fields, name)
+    for field in VnetLayout.fields:
+        value = getattr(fields, field.name)
         if value is not None:
-            means = {"flags": flag_names, "gso_type": type_name}.get(name)
+            means = {"flags": flag_names, "gso_type": type_name}.get(field.name)
             said = value.hex() if isinstance(value, bytes) else str(value)
-            yield HeaderRow(name, start, end, said, means(value) if means and 0 <= value <= 0xFF else "")
+            meaning = means(value) if means and 0 <= value <= 0xFF else ""
+            yield HeaderRow(field.name, field.offset, field.end, said, meaning)
 
 
 def cut(packet: bytes, segments: Sequence[bytes], *, width: int = 78) -> str:
     """Return the drawing of a packet and of the segments it was cut into, at most `width` columns wide."""
-    headers = _header_length(packet)
+    headers = header_length(packet)
     total = max(len(packet) - headers, 1)
     room = max(width - _HEAD - 12, 20)
     lines = [_bar("superpacket" if len(segments) > 1 else "packet", headers, len(packet) - headers, room)]
@@ -123,7 +119,7 @@ def cut(packet: bytes, segments: Sequence[bytes], *, width: int = 78) -> str:
     start = 0
     drawn = _drawn(len(segments))
     for index, segment in enumerate(segments):
-        head = _header_length(segment)
+        head = header_length(segment)
         size = len(segment) - head
         if index in drawn:
             begin, end = start * room // total, (start + size) * room // total
@@ -138,9 +134,11 @@ def changes(segments: Sequence[bytes]) -> list[Change]:
     """Return the fields that differ between segments, payload aside, in the order of the first segment's fields."""
     if not segments:
         return []
-    named = [field for field in _fields(segments[0]) if field.name != "payload"]
     result = []
-    for field in named:
+    for field in _fields(segments[0]):
+        span = slice(field.start, field.end)
+        if field.name == "payload" or all(segment[span] == segments[0][span] for segment in segments):
+            continue
         values = tuple(_value(field, segment) for segment in segments)
         if len(set(values)) > 1:
             result.append(Change(field.name, values))
@@ -163,33 +161,42 @@ def shapes(packets: Sequence[bytes]) -> list[dict[int, bytes]]:
     """Return the packets by index, those with the same fields at the same places together."""
     found: dict[tuple[object, ...], dict[int, bytes]] = {}
     for index, packet in enumerate(packets):
-        places = tuple((name, start) for name, start, _ in packet_rows(packet) if name != "payload")
+        places = tuple((field.name, field.start) for field in _fields(packet) if field.name != "payload")
         found.setdefault(places, {})[index] = packet
     return list(found.values())
 
 
 def summary(packet: bytes) -> str:
     """Return a packet in a few words: who speaks to whom, and where in the stream."""
-    says = {field.name: _value(field, packet) for field in _fields(packet)}
-    if "bytes" in says:
+    fields = {field.name: field for field in _fields(packet)}
+    if "bytes" in fields:
         return "no IP packet" if packet else "empty"
+
+    def said(name: str) -> str:
+        return _value(fields[name], packet)
+
     version = "ipv4" if packet[0] >> 4 == 4 else "ipv6"
-    layer = next((name for name in ("tcp", "udp") if f"{name}.source_port" in says), None)
+    layer = next((name for name in ("tcp", "udp") if f"{name}.source_port" in fields), None)
     if layer is None:
-        place = says.get("ipv4.flags, fragment_offset", "").partition(", ")[2]
-        fragment = f", fragment at {place}" if place not in {"", "0"} else ""
-        return f"{version} protocol {says.get('ipv4.protocol') or says.get('ipv6.next_header')}{fragment}"
-    ports = f"{says[f'{layer}.source_port']} > {says[f'{layer}.destination_port']}"
-    words = f"{version} {layer} {ports}"
+        place = said("ipv4.flags, fragment_offset").partition(", ")[2] if version == "ipv4" else "0"
+        fragment = f", fragment at {place}" if place != "0" else ""
+        return f"{version} protocol {said('ipv4.protocol' if version == 'ipv4' else 'ipv6.next_header')}{fragment}"
+    words = f"{version} {layer} {said(f'{layer}.source_port')} > {said(f'{layer}.destination_port')}"
     if layer == "tcp":
-        words += f", sequence {says['tcp.sequence']}, {says['tcp.flags']}"
+        words += f", sequence {said('tcp.sequence')}, {said('tcp.flags')}"
     return words
 
 
-def _fields(packet: bytes) -> list[Field]:
+def header_length(packet: bytes) -> int:
+    """Return how many bytes of headers a packet has; all of them where there is no payload."""
+    last = _fields(packet)[-1]
+    return last.start if last.name == "payload" else len(packet)
+
+
+def _fields(packet: bytes) -> Sequence[Field]:
     """Return the fields of a packet. Behind the IPv4 header of any fragment but the first there is payload only."""
-    fields = list(packet_fields(packet))
-    if fields[0].name.startswith("ipv4") and int.from_bytes(packet[6:8], "big") & 0x1FFF:
+    fields = packet_fields(packet)
+    if fields[0].name.startswith("ipv4") and IPv4Layout.FRAGMENT_OFFSET.of(_number(packet[IPv4Layout.FRAGMENT.span])):
         header = [field for field in fields if field.name.startswith("ipv4")]
         return [*header, Field("payload", header[-1].end, len(packet))]
     return fields
@@ -203,18 +210,31 @@ def _value(field: Field, packet: bytes) -> str:
     return _PARTS[field.name](data)
 
 
-def _set_bits(value: int, names: Sequence[str]) -> str:
-    return "|".join(reversed([name for bit, name in enumerate(names) if value >> bit & 1])) or "none"
+def _number(data: bytes) -> int:
+    return int.from_bytes(data, "big")
+
+
+def _set_bits(number: int, flags: Sequence[Bits]) -> str:
+    return "|".join(flag.name for flag in flags if flag.of(number)) or "none"
+
+
+@functools.cache
+def _tcp_flags(flags: int) -> str:
+    return _set_bits(flags, TcpLayout.FLAGS.bits)
+
+
+def _numbers(field: WireField) -> Callable[[bytes], str]:
+    return lambda data: ", ".join(str(bits.of(_number(data))) for bits in field.bits)
 
 
 def _fragment(data: bytes) -> str:
-    word = int.from_bytes(data, "big")
-    return f"{_set_bits(word >> 13, ('MF', 'DF', 'reserved'))}, {(word & 0x1FFF) * 8}"
+    *flags, offset = IPv4Layout.FRAGMENT.bits
+    return f"{_set_bits(_number(data), flags)}, {offset.of(_number(data)) * 8}"
 
 
 def _ipv6_first(data: bytes) -> str:
-    word = int.from_bytes(data, "big")
-    return f"{word >> 28}, 0x{word >> 20 & 0xFF:02x}, 0x{word & 0xFFFFF:05x}"
+    version, traffic_class, flow_label = (bits.of(_number(data)) for bits in IPv6Layout.FIRST.bits)
+    return f"{version}, 0x{traffic_class:02x}, 0x{flow_label:05x}"
 
 
 def _ipv6_address(data: bytes) -> str:
@@ -222,14 +242,14 @@ def _ipv6_address(data: bytes) -> str:
 
 
 _PARTS: dict[str, Callable[[bytes], str]] = {
-    "ipv4.version, IHL": lambda data: f"{data[0] >> 4}, {data[0] & 15}",
-    "ipv4.DSCP, ECN": lambda data: f"{data[0] >> 2}, {data[0] & 3}",
+    "ipv4.version, IHL": _numbers(IPv4Layout.VERSION_IHL),
+    "ipv4.DSCP, ECN": _numbers(IPv4Layout.DSCP_ECN),
     "ipv4.flags, fragment_offset": _fragment,
     "ipv6.version, traffic_class, flow_label": _ipv6_first,
     "ipv6.source": _ipv6_address,
     "ipv6.destination": _ipv6_address,
-    "tcp.data_offset, reserved": lambda data: f"{data[0] >> 4}, {data[0] & 15}",
-    "tcp.flags": lambda data: _set_bits(data[0], _TCP_FLAGS),
+    "tcp.data_offset, reserved": _numbers(TcpLayout.DATA_OFFSET_RESERVED),
+    "tcp.flags": lambda data: _tcp_flags(data[0]),
 }
 
 
@@ -237,11 +257,6 @@ def _drawn(count: int) -> set[int]:
     if count <= _MOST:
         return set(range(count))
     return {*range(_MOST - 1), count - 1}
-
-
-def _header_length(packet: bytes) -> int:
-    fields = _fields(packet)
-    return fields[-1].start if fields[-1].name == "payload" else len(packet)
 
 
 def _bar(label: str, headers: int, payload: int, room: int, *, indent: int = 0) -> str:
@@ -256,7 +271,7 @@ def _ruler(segments: Sequence[bytes], total: int, room: int) -> str:
     start = 0
     for segment in segments:
         marks[min(start * room // total, room)] = "┬"
-        start += len(segment) - _header_length(segment)
+        start += len(segment) - header_length(segment)
     marks[room] = "┐"
     marks[0] = "┌"
     return " " * (_HEAD - 3 + 12) + "".join("─" if mark == " " else mark for mark in marks)[: room + 1]

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from tio.virtio import HEADER_SIZE
 from tunproof.judge.verdict import Mismatch
 from tunproof.packets import picture
-from tunproof.packets.picture import VNET_SIZE, vnet_words
+from tunproof.packets.picture import vnet_words
 from tunproof.reports.words import vnet_rows
 from tunproof.runs.results import Result
 
@@ -21,7 +22,7 @@ def window(mismatch: Mismatch) -> dict[str, Any]:
 
     Lines of 16 bytes are counted from the packet's first; the vnet header has a line of its own.
     """
-    head = VNET_SIZE if mismatch.framed else 0
+    head = HEADER_SIZE if mismatch.framed else 0
     start = max(mismatch.at - head - _BEFORE, 0) // 16 * 16
     start += head if start else 0
     both = (mismatch.expected, mismatch.got)
@@ -38,7 +39,7 @@ def window(mismatch: Mismatch) -> dict[str, Any]:
 
 def fields(mismatch: Mismatch) -> list[tuple[str, str, str]]:
     """Return the fields that differ: name, what should stand there, what does. Payloads have none."""
-    head, expected, got = VNET_SIZE if mismatch.framed else 0, mismatch.expected, mismatch.got
+    head, expected, got = HEADER_SIZE if mismatch.framed else 0, mismatch.expected, mismatch.got
     if expected is None or got is None or len(got) < head:
         return []
     found = []

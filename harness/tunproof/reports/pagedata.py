@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
+from tio.virtio import HEADER_SIZE
 from tunproof.corpus import wording
 from tunproof.corpus.cases import (
     Case,
@@ -160,7 +161,7 @@ def _picture(case: Case) -> Json | None:
     """Return the sizes of a packet and of what it is cut into, or of the packets of a batch and how to join them."""
     match case:
         case ReadCase(input=given, expect=Packets(packets=packets)):
-            return _cut(given.frame[picture.VNET_SIZE :], packets)
+            return _cut(given.frame[HEADER_SIZE:], packets)
         case WriteCase(input=given, expect=Written(segments=segments)):
             return _cut(given.packet, segments)
         case WriteGsoCase(input=given, expect=Written(segments=segments)):
@@ -174,19 +175,14 @@ def _picture(case: Case) -> Json | None:
 
 def _cut(packet: bytes, segments: Sequence[bytes]) -> Json:
     """Return the headers' and the payload's size, and the segments' payloads, equal ones in a row together."""
-    headers = _headers(packet)
-    copied = _headers(segments[0]) if segments else headers  # all segments have the same headers
+    headers = picture.header_length(packet)
+    copied = picture.header_length(segments[0]) if segments else headers  # all segments have the same headers
     payloads = [len(segment) - copied for segment in segments]
     return {
         "headers": headers,
         "payload": len(packet) - headers,
         "segments": [[size, len(list(group))] for size, group in groupby(payloads)],
     }
-
-
-def _headers(packet: bytes) -> int:
-    rows = picture.packet_rows(packet)
-    return rows[-1][1] if rows[-1][0] == "payload" else len(packet)
 
 
 # What was not passed.

@@ -69,41 +69,33 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def _replace(folder: Path, files: Iterable[tuple[str, bytes]]) -> list[Path]:
-    """Write the captures, remove those of an earlier run, and the folder where none is left."""
-    old = set(folder.glob(f"*{SUFFIX}"))
-    new = []
-    with _staged(folder) as staging:
-        for name, content in files:
-            _put(f"{staging}/{name}", content)
-            os.replace(f"{staging}/{name}", f"{folder}/{name}")  # noqa: PTH105 (a thousand files: paths cost more)
-            new.append(folder / name)
-    for path in old.difference(new):
-        path.unlink(missing_ok=True)
-    if not any(folder.iterdir()):
-        folder.rmdir()
-    return new
-
-
-@contextmanager
-def _staged(folder: Path) -> Iterator[Path]:
-    """Make a folder, and one beside it for files that are not whole yet."""
+    """Put the captures in the place of those of an earlier run, all in one step; what else is there stays."""
     staging = folder.with_name(f".{folder.name}.{os.getpid()}")
-    folder.mkdir(exist_ok=True)
     staging.mkdir()
     try:
-        yield staging
+        names = [_put(staging, name, content) for name, content in files]
+        others = [path for path in folder.glob("*") if path.suffix != SUFFIX]
+        for path in others:
+            path.rename(staging / path.name)
+        if folder.exists():
+            shutil.rmtree(folder)
+        if names or others:
+            staging.rename(folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+    return [folder / name for name in names]
 
 
-def _put(path: str, content: bytes) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+def _put(folder: Path, name: str, content: bytes) -> str:
+    """Write a new file into a folder, and return its name. A report may have a thousand: paths cost more than files."""
+    fd = os.open(f"{folder}/{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         view = memoryview(content)
         while view:
             view = view[os.write(fd, view) :]
     finally:
         os.close(fd)
+    return name
 
 
 def write_file(path: Path, content: bytes) -> None:

@@ -12,14 +12,20 @@ from tio.linux.rules import fact, loss
 from tio.linux.skb import TCP_TYPES, UDP_L4, Skb
 from tio.linux.sums import inverted_sum
 from tio.linux.traits import Trait
+from tio.wire import TcpFlag, TcpLayout, UdpLayout
 
 __all__ = ["cut_tcp", "cut_udp", "payload_offset", "with_partial"]
 
 _WORD = struct.Struct(">H")
 _LONG = struct.Struct(">L")
 _WORDS = struct.Struct(">HH")
-_FIN_PSH = 0x09
-_CWR = 0x80
+_FIN_PSH = int(TcpFlag.FIN | TcpFlag.PSH)
+_CWR = int(TcpFlag.CWR)
+
+_TCP, _UDP = TcpLayout.size, UdpLayout.size
+_SEQUENCE, _FLAGS, _TCP_CHECKSUM = TcpLayout.SEQUENCE.offset, TcpLayout.FLAGS.offset, TcpLayout.CHECKSUM.offset
+_DATA_OFFSET = TcpLayout.DATA_OFFSET_RESERVED.offset
+_UDP_LENGTH, _UDP_CHECKSUM = UdpLayout.LENGTH.offset, UdpLayout.CHECKSUM.offset
 
 
 # What cannot be cut --------------------------------------------------------------------------------------------------
@@ -33,13 +39,13 @@ def transport_header_cut_off(skb: Skb) -> bool:
 
 def _data_offset(skb: Skb) -> int:
     """Return how long the TCP header is by its own word."""
-    return skb.data[skb.l4 + 12] >> 4 << 2
+    return skb.data[skb.l4 + _DATA_OFFSET] >> 4 << 2
 
 
 @loss("tcp_gso_segment", of=TCP_TYPES)
 def data_offset_under_five(skb: Skb) -> bool:
     """The TCP header says that it is shorter than 20 bytes."""
-    return _data_offset(skb) < 20
+    return _data_offset(skb) < _TCP
 
 
 @loss("tcp_gso_segment, __udp_gso_segment", needs=Trait.TSO_CSUM_CHECKED, of=(*TCP_TYPES, UDP_L4))
@@ -63,7 +69,7 @@ def tcp_payload_not_longer(skb: Skb) -> bool:
 @loss("__udp_gso_segment", of=(UDP_L4,))
 def udp_payload_not_longer(skb: Skb) -> bool:
     """The UDP payload is not longer than gso_size: the IP layer trimmed it, or csum_start was not checked."""
-    return len(skb.data) - skb.l4 - 8 <= skb.gso_size
+    return len(skb.data) - skb.l4 - _UDP <= skb.gso_size
 
 
 # TCP -----------------------------------------------------------------------------------------------------------------
@@ -119,13 +125,13 @@ def tcp_zero(checksum: int) -> int:
 
 def payload_offset(skb: Skb) -> int:
     """Return where the payload of a superpacket begins."""
-    return skb.l4 + (_data_offset(skb) if skb.type in TCP_TYPES else 8)
+    return skb.l4 + (_data_offset(skb) if skb.type in TCP_TYPES else _UDP)
 
 
 def with_partial(skb: Skb, trail: list[str]) -> bytes:
     """Return a TCP superpacket that came without NEEDS_CSUM as it is handed on whole: with the kernel's partial."""
     trail.append("partial_of_the_kernel")
-    field = skb.l4 + 16
+    field = skb.l4 + _TCP_CHECKSUM
     return b"".join((skb.data[:field], _WORD.pack(partial_of_the_kernel(skb)), skb.data[field + 2 :]))
 
 
@@ -136,9 +142,9 @@ def cut_tcp(skb: Skb, trail: list[str], *, complete: bool, count: Callable[[int]
     """
     data, l4, size = skb.data, skb.l4, skb.gso_size
     end, whole = l4 + _data_offset(skb), len(data) - l4
-    partial = _WORD.unpack_from(data, l4 + 16)[0] if skb.needs_csum else partial_of_the_kernel(skb)
+    partial = _WORD.unpack_from(data, l4 + _TCP_CHECKSUM)[0] if skb.needs_csum else partial_of_the_kernel(skb)
     counted = count(whole)
-    first, flags = _LONG.unpack_from(data, l4 + 4)[0], data[l4 + 13]
+    first, flags = _LONG.unpack_from(data, l4 + _SEQUENCE)[0], data[l4 + _FLAGS]
     _note_tcp(skb, trail, flags)
     if whole > 0xFFFF:
         trail.append(count.__name__)
@@ -149,16 +155,16 @@ def cut_tcp(skb: Skb, trail: list[str], *, complete: bool, count: Callable[[int]
     last = starts[-1]
     for index, start in enumerate(starts):
         packet = bytearray(head + data[start : start + size])
-        _LONG.pack_into(packet, l4 + 4, tcp_sequence(first, start - end))
+        _LONG.pack_into(packet, l4 + _SEQUENCE, tcp_sequence(first, start - end))
         kept = cwr_on_the_first_only(flags) if index else flags
-        packet[l4 + 13] = kept if start == last else fin_and_psh_on_the_last_only(kept)
-        _WORD.pack_into(packet, l4 + 16, carried_partial(partial, counted, len(packet) - l4))
+        packet[l4 + _FLAGS] = kept if start == last else fin_and_psh_on_the_last_only(kept)
+        _WORD.pack_into(packet, l4 + _TCP_CHECKSUM, carried_partial(partial, counted, len(packet) - l4))
         if complete:
             value = inverted_sum(packet[l4:])
             if value == 0:
                 value = tcp_zero(value)
                 trail.append("tcp_zero")
-            _WORD.pack_into(packet, l4 + 16, value)
+            _WORD.pack_into(packet, l4 + _TCP_CHECKSUM, value)
         stamp_ip(skb, packet, index)
         packets.append(bytes(packet))
     return packets
@@ -199,8 +205,8 @@ def udp_zero(_: int) -> int:
 def cut_udp(skb: Skb, trail: list[str], *, complete: bool) -> list[bytes]:
     """Return the segments; with `complete` their checksums are, otherwise each carries its partial."""
     data, l4 = skb.data, skb.l4
-    end = l4 + 8
-    stated, partial = _WORDS.unpack_from(data, l4 + 4)
+    end = l4 + _UDP
+    stated, partial = _WORDS.unpack_from(data, l4 + _UDP_LENGTH)
     trail += IP_FACTS[skb.version]
     trail += ("udp_length", "udp_partial")
 
@@ -209,13 +215,13 @@ def cut_udp(skb: Skb, trail: list[str], *, complete: bool) -> list[bytes]:
     for index, start in enumerate(range(end, len(data), skb.gso_size)):
         packet = bytearray(head + data[start : start + skb.gso_size])
         length = len(packet) - l4
-        _WORDS.pack_into(packet, l4 + 4, udp_length(length), udp_partial(partial, stated, length))
+        _WORDS.pack_into(packet, l4 + _UDP_LENGTH, udp_length(length), udp_partial(partial, stated, length))
         if complete:
             value = inverted_sum(packet[l4:])
             if value == 0:
                 value = udp_zero(value)
                 trail.append("udp_zero")
-            _WORD.pack_into(packet, l4 + 6, value)
+            _WORD.pack_into(packet, l4 + _UDP_CHECKSUM, value)
         stamp_ip(skb, packet, index)
         packets.append(bytes(packet))
     return packets

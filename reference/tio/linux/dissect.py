@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tio.linux.outcome import NotModelled
+from tio.wire import IPv4Layout, IPv6Layout
 
 __all__ = ["Flow", "dissect", "dissect_ipv6"]
 
@@ -26,7 +27,7 @@ _OTHERS = (0x8906, 0x88CA, 0x0806, 0x8035, 0x8864, 0x4305, 0x88F7, 0x88FB, 0x892
 
 _WALKED = (0, 43, 60)  # hop-by-hop options, routing, destination options
 _FRAGMENT = 44
-_MORE_OR_OFFSET = 0x3FFF  # of an IPv4 fragment
+_MORE_OR_OFFSET = IPv4Layout.MF.mask | IPv4Layout.FRAGMENT_OFFSET.mask
 _TUNNELS = {4: _IPV4, 41: _IPV6}
 _GRE = 47
 _GRE_HEADER = struct.Struct(">HH")
@@ -97,16 +98,16 @@ class _Walk:
         raise _CutOffError
 
     def _ipv4(self) -> "_Step | None":
-        header = self._take(20)
-        options = (header[0] & 15) * 4 - 20
+        header = self._take(IPv4Layout.size)
+        options = (header[0] & IPv4Layout.IHL.mask) * 4 - IPv4Layout.size
         if options < 0:
             raise _CutOffError
         self._at += options
-        self._version, self._protocol = 4, header[9]
-        return None if _word(header, 6) & _MORE_OR_OFFSET else self._above()
+        self._version, self._protocol = 4, header[IPv4Layout.PROTOCOL.offset]
+        return None if _word(header, IPv4Layout.FRAGMENT.offset) & _MORE_OR_OFFSET else self._above()
 
     def _ipv6(self) -> "_Step | None":
-        self._version, self._protocol = 6, self._take(40)[6]
+        self._version, self._protocol = 6, self._take(IPv6Layout.size)[IPv6Layout.NEXT_HEADER.offset]
         return self._above()
 
     def _above(self) -> "_Step | None":

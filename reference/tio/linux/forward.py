@@ -17,11 +17,15 @@ from tio.linux.traits import Trait, Traits
 from tio.linux.transmit import Transmission
 from tio.linux.way import Way
 from tio.tuntap import Offload
+from tio.virtio import HEADER_SIZE
+from tio.wire import IPv4Layout, IPv6Layout, TcpLayout
 
 __all__ = ["Router"]
 
 _WORD = struct.Struct(">H")
-_VNET_HEADER_SIZE = 10
+_TTL, _CHECKSUM = IPv4Layout.TTL.offset, IPv4Layout.CHECKSUM.offset
+_HOP_LIMIT, _PAYLOAD_LENGTH = IPv6Layout.HOP_LIMIT.offset, IPv6Layout.PAYLOAD_LENGTH.span
+_DATA_OFFSET = TcpLayout.DATA_OFFSET_RESERVED.offset
 
 _Losses = tuple[tuple[str, Callable[..., Any]], ...]
 """Losses by name, in the kernel's order."""
@@ -51,10 +55,10 @@ def no_tcp_header_behind_ip(skb: Skb) -> bool:
     if skb.type not in TCP_TYPES or not skb.gso_size:
         return False
     start = skb.csum_start if skb.tunnel else skb.l4
-    if start + 20 > len(skb.data):
+    if start + TcpLayout.size > len(skb.data):
         return True
-    header = skb.data[start + 12] >> 4 << 2
-    return header < 20 or start + header >= len(skb.data)
+    header = skb.data[start + _DATA_OFFSET] >> 4 << 2
+    return header < TcpLayout.size or start + header >= len(skb.data)
 
 
 class Router:
@@ -73,8 +77,8 @@ class Router:
         self._reads_tcp = Trait.EXTENSIONS_READ_AS_TCP in traits
         # Segments as ip_output has them: with partial checksums where the link completes those.
         reader = None if way.reader is None else way.reader & Offload.CSUM
-        self._header_size = 0 if reader is None else _VNET_HEADER_SIZE
-        self._software = Transmission(traits, replace(way, reader=reader, reader_header_size=_VNET_HEADER_SIZE))
+        self._header_size = 0 if reader is None else HEADER_SIZE
+        self._software = Transmission(traits, replace(way, reader=reader, reader_header_size=HEADER_SIZE))
 
     def route(self, skb: Skb, trail: list[str]) -> list[Skb] | None:
         """Return what goes on to the outgoing link; None where the packet is lost, and the trail says why.
@@ -98,28 +102,31 @@ class Router:
             return None
         if self._is_lost_on_the_way(self._ip_forward, skb, trail):
             return None
-        data = skb.data
         trail.append("checksum_of_a_lower_ttl")
-        total = ip_forward.checksum_of_a_lower_ttl(data[10] << 8 | data[11])
-        skb.data = b"".join((data[:8], bytes((data[8] - 1 & 0xFF, data[9])), _WORD.pack(total), data[12:]))
+        data = bytearray(skb.data)
+        data[_TTL] = data[_TTL] - 1 & 0xFF
+        (total,) = _WORD.unpack_from(data, _CHECKSUM)
+        _WORD.pack_into(data, _CHECKSUM, ip_forward.checksum_of_a_lower_ttl(total))
+        skb.data = bytes(data)
         return self._fit(skb, trail)
 
     def _route_ipv6(self, skb: Skb, trail: list[str]) -> list[Skb] | None:
         if _is_lost(self._ip6_input, trail, skb):
             return None
-        if skb.data[4:6] == b"\0\0":
+        if skb.data[_PAYLOAD_LENGTH] == b"\0\0":
             trail.append(self._ip6_length.__name__)
         if not _trim(skb, self._ip6_length(skb), trail):
             return None
         skb.l4 = hop_options.hop_header_end(skb)
-        if skb.l4 > 40:
+        if skb.l4 > IPv6Layout.size:
             length = hop_options.length_by_hop_options(skb, self._hop_options, trail)
             if length is None or not _trim(skb, length, trail):
                 return None
         if self._is_lost_on_the_way(self._ip6_forward, skb, trail):
             return None
-        data = skb.data
-        skb.data = b"".join((data[:7], bytes((data[7] - 1 & 0xFF,)), data[8:]))
+        data = bytearray(skb.data)
+        data[_HOP_LIMIT] = data[_HOP_LIMIT] - 1 & 0xFF
+        skb.data = bytes(data)
         return self._segments(skb, trail) if cut_before_the_link(skb, self._way.mtu) else [skb]
 
     def _is_lost_on_the_way(self, losses: _Losses, skb: Skb, trail: list[str]) -> bool:

@@ -13,12 +13,15 @@ from tio.linux.rules import fact, loss
 from tio.linux.skb import TCP_TYPES, UDP_L4, Skb
 from tio.linux.traits import Trait
 from tio.linux.transmit import complete
+from tio.wire import IPv4Layout, IPv6Layout, TcpLayout, UdpLayout
 
 __all__ = ["fragment", "plain", "segment_length"]
 
 _WORD = struct.Struct(">H")
-_MORE = 0x2000
-_OFFSET = 0x1FFF
+_MORE, _OFFSET = IPv4Layout.MF.mask, IPv4Layout.FRAGMENT_OFFSET.mask
+_IHL, _IPV4 = IPv4Layout.IHL.mask, IPv4Layout.size
+_TOTAL_LENGTH, _FRAGMENT = IPv4Layout.TOTAL_LENGTH.offset, IPv4Layout.FRAGMENT.offset
+_DATA_OFFSET = TcpLayout.DATA_OFFSET_RESERVED.offset
 _END, _NOP = 0, 1
 _TCP = 6
 _SHORT = 4096 - 64  # shorter packets are linear, whatever was asked for: with their headroom they fit a page
@@ -42,29 +45,35 @@ def segment_length(skb: Skb) -> int:
     start = skb.csum_start if skb.tunnel else skb.l4
     length = start + skb.gso_size
     if skb.type in TCP_TYPES:
-        word = start + 12
+        word = start + _DATA_OFFSET
         if skb.size - len(skb.header) >= _SHORT and word >= _linear_end(skb):
             raise NotModelled("TCP data offset outside the linear part: whatever is in the kernel's memory decides")
         return length + (skb.data[word] >> 4 << 2 if word < len(skb.data) else 0)
-    return length + (8 if skb.type == UDP_L4 and not skb.tunnel else 0)
+    return length + (UdpLayout.size if skb.type == UDP_L4 and not skb.tunnel else 0)
 
 
 def _linear_end(skb: Skb) -> int:
     """Return how many bytes of a long packet are linear, at least: asked for, or pulled in by what was read so far."""
     read = max(skb.headers, skb.l4)
     if skb.version == 4:
-        is_demuxed = skb.data[9] == _TCP and not (skb.data[6] << 8 | skb.data[7]) & (_MORE | _OFFSET)
+        is_demuxed = skb.data[IPv4Layout.PROTOCOL.offset] == _TCP and not _fragment_word(skb.data) & (_MORE | _OFFSET)
     else:
-        is_demuxed = skb.data[6] == _TCP
+        is_demuxed = skb.data[IPv6Layout.NEXT_HEADER.offset] == _TCP
     if is_demuxed:  # tcp_v4_early_demux, tcp_v6_early_demux
-        read = skb.l4 + 20
+        read = skb.l4 + TcpLayout.size
     return max(min(skb.linear or _MAX_HEAD, _MAX_HEAD), read)
+
+
+def _fragment_word(data: bytes) -> int:
+    """Return fragment bits and offset of an IPv4 header."""
+    word: int = _WORD.unpack_from(data, _FRAGMENT)[0]
+    return word
 
 
 @loss("ip_do_fragment", needs=Trait.FRAG_CSUM_START, on=forwarded)
 def csum_start_inside_what_is_repeated(skb: Skb) -> bool:
     """A partial checksum that begins inside the IPv4 header, in a packet to be fragmented."""
-    return skb.partial and skb.csum_start < (skb.data[0] & 15) * 4
+    return skb.partial and skb.csum_start < (skb.data[0] & _IHL) * 4
 
 
 @loss("skb_checksum_help", without=Trait.TSO_CSUM_CHECKED, on=forwarded)
@@ -89,7 +98,7 @@ def fragment_bits(fragmented: int, before: int, *, more: bool) -> int:
 @fact("ip_options_fragment", on=forwarded)
 def options_of_later_fragments(header: bytes) -> bytes:
     """Options without the copied bit are NOPs in all fragments but one with offset 0."""
-    options, at = bytearray(header[20:]), 0
+    options, at = bytearray(header[_IPV4:]), 0
     while at < len(options) and options[at] != _END:
         if options[at] == _NOP:
             at += 1
@@ -100,7 +109,7 @@ def options_of_later_fragments(header: bytes) -> bytes:
         if not options[at] & _COPIED:
             options[at : at + size] = bytes((_NOP,)) * size
         at += size
-    return header[:20] + options
+    return header[:_IPV4] + options
 
 
 def fragment(skb: Skb, mtu: int, trail: list[str]) -> list[Skb]:
@@ -111,13 +120,13 @@ def fragment(skb: Skb, mtu: int, trail: list[str]) -> list[Skb]:
     data = complete(skb, trail) if skb.partial else skb.data
     if data[0] != skb.data[0]:
         raise NotModelled("checksum completed in the byte that says how long the IPv4 header is")
-    end = start = (data[0] & 15) * 4
-    room, bits = mtu - end, data[6] << 8 | data[7]
+    end = start = (data[0] & _IHL) * 4
+    room, bits = mtu - end, _fragment_word(data)
     first = later = data[:end]
     trail.append("fragment_bits")
     if len(data) > mtu:
         trail.append("fragment_payload")
-        if end > 20 and not bits & _OFFSET:
+        if end > _IPV4 and not bits & _OFFSET:
             later = options_of_later_fragments(first)
             trail.append("options_of_later_fragments")
     fragments = []
@@ -125,8 +134,8 @@ def fragment(skb: Skb, mtu: int, trail: list[str]) -> list[Skb]:
         left = len(data) - start
         size = left if left <= room else fragment_payload(room)
         packet = bytearray(first if start == end else later) + data[start : start + size]
-        _WORD.pack_into(packet, 2, len(packet))
-        _WORD.pack_into(packet, 6, fragment_bits(bits, start - end, more=size < left))
+        _WORD.pack_into(packet, _TOTAL_LENGTH, len(packet))
+        _WORD.pack_into(packet, _FRAGMENT, fragment_bits(bits, start - end, more=size < left))
         seal_ipv4(packet, end)
         fragments.append(plain(bytes(packet)))
         start += size

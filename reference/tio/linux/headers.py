@@ -11,8 +11,10 @@ from tio.linux.rules import fact, loss
 from tio.linux.skb import PROTOCOLS, TCPV4, TCPV6, Skb
 from tio.linux.sums import inverted_sum
 from tio.linux.traits import Trait
+from tio.wire import IPv4Layout, IPv6Layout
 
 __all__ = [
+    "HOP_HEADER",
     "IP_FACTS",
     "cut_out_jumbo_header",
     "find_transport",
@@ -25,21 +27,31 @@ __all__ = [
 
 FRAGMENT = 44
 AH = 51
+HOP_HEADER = 8
+"""Bytes of hop-by-hop options in which a jumbo payload option stands alone."""
 
 _EXTENSIONS = (0, 43, 60)
 _HOP_BY_HOP = 0
 _JUMBO_BEFORE_TCP = b"\x06\x00\xc2"  # next header, 8 bytes in all, the jumbo payload option (RFC 2675)
 _LONGEST_WITHOUT_JUMBO = 65536  # GRO_LEGACY_MAX_SIZE
+_ETHERNET = 14
 _WORD = struct.Struct(">H")
 _WORDS = struct.Struct(">HH")
+
+_IHL = IPv4Layout.IHL.mask
+_IPV4, _IPV6 = IPv4Layout.size, IPv6Layout.size
+_TOTAL_LENGTH, _IDENTIFICATION = IPv4Layout.TOTAL_LENGTH.offset, IPv4Layout.IDENTIFICATION.offset
+_PROTOCOL, _CHECKSUM = IPv4Layout.PROTOCOL.offset, IPv4Layout.CHECKSUM.offset
+_PAYLOAD_LENGTH, _NEXT_HEADER = IPv6Layout.PAYLOAD_LENGTH.offset, IPv6Layout.NEXT_HEADER.offset
+_ADDRESSES = {4: IPv4Layout.ADDRESSES, 6: IPv6Layout.ADDRESSES}
 
 
 def find_transport(skb: Skb) -> None:
     """Set `l4` and `protocol`: where the transport header begins, by the IP header, and what it is."""
     data = skb.data
     if skb.version == 4:
-        skb.l4 = (data[0] & 15) * 4
-        skb.protocol = data[9] if len(data) > 9 else -1
+        skb.l4 = (data[0] & _IHL) * 4
+        skb.protocol = data[_PROTOCOL] if len(data) > _PROTOCOL else -1
     else:
         skb.protocol, skb.l4 = walked_extensions(data)
 
@@ -47,9 +59,9 @@ def find_transport(skb: Skb) -> None:
 @fact("ipv6_gso_pull_exthdrs")
 def walked_extensions(data: bytes) -> tuple[int, int]:
     """Hop-by-hop, routing and destination options are walked, in any order and number, while they are all there."""
-    if len(data) < 40:
+    if len(data) < _IPV6:
         return -1, 0
-    protocol, at = data[6], 40
+    protocol, at = data[_NEXT_HEADER], _IPV6
     while protocol in _EXTENSIONS and at + 8 <= len(data):
         end = at + 8 * (data[at + 1] + 1)
         if end > len(data):
@@ -64,13 +76,14 @@ def jumbo_header_is_cut_out(skb: Skb) -> bool:
     data = skb.data
     if len(data) <= _LONGEST_WITHOUT_JUMBO or skb.version != 6:
         return False
-    return data[6] == _HOP_BY_HOP and data[40:43] == _JUMBO_BEFORE_TCP
+    return data[_NEXT_HEADER] == _HOP_BY_HOP and data.startswith(_JUMBO_BEFORE_TCP, _IPV6)
 
 
 @fact("ipv6_gso_segment", needs=Trait.HBH_JUMBO_ETHERNET)
 def jumbo_option_over_tcp(data: bytes) -> bytes:
     """54 bytes move over the hop-by-hop options, not 40: 14 of what stands behind the IPv6 header go over TCP."""
-    return data[40:54] + data[62:]
+    end = _IPV6 + _ETHERNET
+    return data[_IPV6:end] + data[end + HOP_HEADER :]
 
 
 def cut_out_jumbo_header(skb: Skb, rest: bytes) -> None:
@@ -80,21 +93,23 @@ def cut_out_jumbo_header(skb: Skb, rest: bytes) -> None:
     """
     if skb.tunnel:
         raise NotModelled("jumbo header inside a tunnel: the kernel moves the wrong bytes")
-    skb.data = b"".join((skb.data[:6], skb.data[40:41], skb.data[7:40], rest))
-    skb.csum_start -= 8
-    skb.l4 -= 8
+    header = bytearray(skb.data[:_IPV6])
+    header[_NEXT_HEADER] = skb.data[_IPV6]
+    skb.data = bytes(header) + rest
+    skb.csum_start -= HOP_HEADER
+    skb.l4 -= HOP_HEADER
 
 
 @loss("inet_gso_segment, ipv6_gso_segment")
 def ip_header_cut_off(skb: Skb) -> bool:
     """The fixed IP header is not all there."""
-    return len(skb.data) < (20 if skb.version == 4 else 40)
+    return len(skb.data) < (_IPV4 if skb.version == 4 else _IPV6)
 
 
 @loss("inet_gso_segment")
 def ihl_under_five(skb: Skb) -> bool:
     """The IPv4 header says that it is shorter than 20 bytes."""
-    return skb.version == 4 and skb.l4 < 20
+    return skb.version == 4 and skb.l4 < _IPV4
 
 
 @loss("inet_gso_segment")
@@ -123,8 +138,7 @@ def version_of_another_type(skb: Skb) -> bool:
 
 def pseudo_header(skb: Skb, length: int) -> int:
     """Return the sum of the pseudo-header for a transport part of `length` bytes."""
-    addresses = skb.data[12:20] if skb.version == 4 else skb.data[8:40]
-    return checksum(addresses, skb.protocol + length)
+    return checksum(skb.data[_ADDRESSES[skb.version]], skb.protocol + length)
 
 
 # The IP header of a segment ------------------------------------------------------------------------------------------
@@ -151,7 +165,7 @@ def ipv4_header_checksum(header: bytes | bytearray) -> int:
 @fact("ipv6_gso_segment")
 def ipv6_payload_length(length: int) -> int:
     """The payload length counts all but the fixed 40 bytes, extension headers included."""
-    return (length - 40) & 0xFFFF
+    return (length - _IPV6) & 0xFFFF
 
 
 IP_FACTS = {4: ("ipv4_id", "ipv4_total_length", "ipv4_header_checksum"), 6: ("ipv6_payload_length",)}
@@ -161,14 +175,14 @@ IP_FACTS = {4: ("ipv4_id", "ipv4_total_length", "ipv4_header_checksum"), 6: ("ip
 def stamp_ip(skb: Skb, packet: bytearray, index: int) -> None:
     """Write what is different in the IP header of segment `index`."""
     if skb.version == 6:
-        _WORD.pack_into(packet, 4, ipv6_payload_length(len(packet)))
+        _WORD.pack_into(packet, _PAYLOAD_LENGTH, ipv6_payload_length(len(packet)))
         return
-    data = skb.data
-    _WORDS.pack_into(packet, 2, ipv4_total_length(len(packet)), ipv4_id(data[4] << 8 | data[5], index))
+    (first,) = _WORD.unpack_from(skb.data, _IDENTIFICATION)
+    _WORDS.pack_into(packet, _TOTAL_LENGTH, ipv4_total_length(len(packet)), ipv4_id(first, index))
     seal_ipv4(packet, skb.l4)
 
 
 def seal_ipv4(packet: bytearray, header_length: int) -> None:
     """Write the IPv4 header checksum."""
-    _WORD.pack_into(packet, 10, 0)
-    _WORD.pack_into(packet, 10, ipv4_header_checksum(packet[:header_length]))
+    _WORD.pack_into(packet, _CHECKSUM, 0)
+    _WORD.pack_into(packet, _CHECKSUM, ipv4_header_checksum(packet[:header_length]))

@@ -7,6 +7,7 @@ from tio.linux.ip_input import forwarded
 from tio.linux.outcome import NotModelled
 from tio.linux.rules import fact, loss
 from tio.linux.skb import Skb
+from tio.wire import IPv6Layout
 
 __all__ = ["HopLoss", "hop_header_end", "length_by_hop_options"]
 
@@ -18,6 +19,8 @@ _JUMBO = 0xC2
 _MOST_OPTIONS = 8  # max_hbh_opts_number
 _MOST_PADDING = 7
 _MOST_PAYLOAD = 65535
+_IPV6 = IPv6Layout.size
+_NEXT_HEADER, _PAYLOAD_LENGTH = IPv6Layout.NEXT_HEADER.offset, IPv6Layout.PAYLOAD_LENGTH.span
 
 
 class HopOption(NamedTuple):
@@ -37,7 +40,7 @@ class HopOption(NamedTuple):
 
 def hop_header_end(skb: Skb) -> int:
     """Return where the hop-by-hop header ends, which is all there; 40 where there is none."""
-    return 48 + 8 * skb.data[41] if skb.data[6] == 0 else 40
+    return _IPV6 + 8 * (skb.data[_IPV6 + 1] + 1) if skb.data[_NEXT_HEADER] == 0 else _IPV6
 
 
 HopLoss = Callable[[Skb, HopOption], bool]
@@ -101,16 +104,16 @@ def hop_jumbo_refused(skb: Skb, option: HopOption) -> bool:
     """A jumbo payload length that is misplaced, not over 65535, beyond the packet, or beside a payload length."""
     if option.kind != _JUMBO:
         return False
-    if option.size != 6 or option.at % 4 != 2 or skb.data[4:6] != b"\0\0":
+    if option.size != 6 or option.at % 4 != 2 or skb.data[_PAYLOAD_LENGTH] != b"\0\0":
         return True
     stated = _jumbo(skb, option)
-    return stated <= _MOST_PAYLOAD or stated > len(skb.data) - 40
+    return stated <= _MOST_PAYLOAD or stated > len(skb.data) - _IPV6
 
 
 @fact("ipv6_hop_jumbo", on=forwarded)
 def jumbo_length(skb: Skb, option: HopOption) -> int:
     """A jumbo payload length says where the packet ends, as the payload length does in others."""
-    return 40 + _jumbo(skb, option)
+    return _IPV6 + _jumbo(skb, option)
 
 
 def _check_is_modelled(option: HopOption) -> None:
@@ -123,7 +126,7 @@ def _check_is_modelled(option: HopOption) -> None:
 def length_by_hop_options(skb: Skb, losses: Sequence[tuple[str, HopLoss]], trail: list[str]) -> int | None:
     """Return how long a packet is by its hop-by-hop options; None where they lose it. Raises `NotModelled`."""
     length = len(skb.data)
-    for option in _options(skb.data, 42, hop_header_end(skb)):
+    for option in _options(skb.data, _IPV6 + 2, hop_header_end(skb)):
         for name, loses in losses:
             if loses(skb, option):
                 trail.append(name)

@@ -5,10 +5,13 @@ from tio.linux.ip_input import forwarded
 from tio.linux.rules import loss
 from tio.linux.skb import Skb
 from tio.linux.way import Way
+from tio.wire import IPv6Layout
 
 __all__: list[str] = []
 
 _UNSPECIFIED = bytes(16)
+_SOURCE, _DESTINATION = IPv6Layout.SOURCE.span, IPv6Layout.DESTINATION.span
+_HOP_LIMIT = IPv6Layout.HOP_LIMIT.offset
 
 
 def _is_link_local(address: bytes) -> bool:
@@ -18,19 +21,21 @@ def _is_link_local(address: bytes) -> bool:
 @loss("rt6_need_strict, ip6_rcv_core", on=forwarded)
 def ipv6_destination_on_a_link(skb: Skb, _: Way) -> bool:
     """The destination is multicast or link-local: it has a meaning on one link only."""
-    return skb.data[24] == 0xFF or _is_link_local(skb.data[24:26])
+    address = skb.data[_DESTINATION]
+    return address[0] == 0xFF or _is_link_local(address)
 
 
 @loss("ip6_forward", on=forwarded)
 def hop_limit_expired(skb: Skb, _: Way) -> bool:
     """The hop limit is 1 or 0."""
-    return skb.data[7] <= 1
+    return skb.data[_HOP_LIMIT] <= 1
 
 
 @loss("ip6_forward", on=forwarded)
 def ipv6_source_not_forwarded(skb: Skb, _: Way) -> bool:
     """The source is unspecified or link-local."""
-    return skb.data[8:24] == _UNSPECIFIED or _is_link_local(skb.data[8:10])
+    address = skb.data[_SOURCE]
+    return address == _UNSPECIFIED or _is_link_local(address)
 
 
 @loss("ip6_pkt_too_big", on=forwarded)

@@ -8,10 +8,13 @@ from tio.linux.ip_input import forwarded
 from tio.linux.rules import fact, loss
 from tio.linux.skb import Skb
 from tio.linux.way import Way
+from tio.wire import IPv4Layout
 
 __all__: list[str] = []
 
-_DONT_FRAGMENT = 0x40
+_SOURCE, _DESTINATION = IPv4Layout.SOURCE.span, IPv4Layout.DESTINATION.span
+_TTL, _FRAGMENT = IPv4Layout.TTL.offset, IPv4Layout.FRAGMENT.offset
+_DONT_FRAGMENT = IPv4Layout.DF.mask >> 8  # in the first byte of the field
 _NEVER_UNICAST = (bytes(4), b"\xff\xff\xff\xff")
 
 
@@ -22,25 +25,25 @@ def _is_unicast(address: bytes) -> bool:
 @loss("ip_route_input_slow", on=forwarded)
 def ipv4_source_martian(skb: Skb, _: Way) -> bool:
     """The source is multicast, 255.255.255.255 or 0.0.0.0."""
-    return not _is_unicast(skb.data[12:16])
+    return not _is_unicast(skb.data[_SOURCE])
 
 
 @loss("ip_route_input_rcu, ip_route_input_slow", on=forwarded)
 def ipv4_destination_not_routed(skb: Skb, _: Way) -> bool:
     """The destination is multicast, 255.255.255.255 or 0.0.0.0."""
-    return not _is_unicast(skb.data[16:20])
+    return not _is_unicast(skb.data[_DESTINATION])
 
 
 @loss("ip_forward", on=forwarded)
 def ttl_expired(skb: Skb, _: Way) -> bool:
     """The TTL is 1 or 0."""
-    return skb.data[8] <= 1
+    return skb.data[_TTL] <= 1
 
 
 @loss("ip_exceeds_mtu", on=forwarded)
 def over_the_mtu_with_df(skb: Skb, way: Way) -> bool:
     """DF, and the packet, or each segment of a superpacket, is longer than the MTU."""
-    if len(skb.data) <= way.mtu or not skb.data[6] & _DONT_FRAGMENT:
+    if len(skb.data) <= way.mtu or not skb.data[_FRAGMENT] & _DONT_FRAGMENT:
         return False
     return not skb.gso_size or fragment.segment_length(skb) > way.mtu
 

@@ -5,8 +5,12 @@ from tio.linux.rules import loss
 from tio.linux.skb import TCP_TYPES, Skb
 from tio.linux.traits import Trait
 from tio.linux.way import Way
+from tio.wire import IPv4Layout
 
 __all__ = ["forwarded", "header_length", "total_length"]
+
+_IHL, _IPV4 = IPv4Layout.IHL.mask, IPv4Layout.size
+_TOTAL_LENGTH = IPv4Layout.TOTAL_LENGTH.offset
 
 
 def forwarded(way: Way) -> bool:
@@ -16,18 +20,18 @@ def forwarded(way: Way) -> bool:
 
 def header_length(skb: Skb) -> int:
     """Return the bytes of IPv4 header that its own word says."""
-    return (skb.data[0] & 15) * 4
+    return (skb.data[0] & _IHL) * 4
 
 
 def total_length(skb: Skb) -> int:
     """Return the total length that the IPv4 header states."""
-    return skb.data[2] << 8 | skb.data[3]
+    return skb.data[_TOTAL_LENGTH] << 8 | skb.data[_TOTAL_LENGTH + 1]
 
 
 @loss("ip_rcv_core", on=forwarded)
 def ipv4_header_cut_off(skb: Skb) -> bool:
     """The IPv4 header is not all there, or says that it is shorter than 20 bytes."""
-    return not 20 <= header_length(skb) <= len(skb.data)
+    return not _IPV4 <= header_length(skb) <= len(skb.data)
 
 
 @loss("ip_rcv_core", on=forwarded)

@@ -11,6 +11,7 @@ from tio.linux.ip_input import forwarded
 from tio.linux.outcome import NotModelled
 from tio.linux.rules import fact, loss
 from tio.linux.skb import Skb
+from tio.wire import IPv4Layout
 
 __all__ = ["OptionLoss", "has_options", "process_options"]
 
@@ -24,6 +25,7 @@ _ROUTER_ALERT = 148
 _TIME_ONLY, _TIME_AND_ADDRESS, _TIME_IF_ADDRESS = 0, 1, 3
 _TIMES = (_TIME_ONLY, _TIME_AND_ADDRESS, _TIME_IF_ADDRESS)
 _NO_ADDRESS = bytes(4)
+_IPV4 = IPv4Layout.size
 
 
 class Option(NamedTuple):
@@ -46,11 +48,11 @@ OptionLoss = Callable[[bytes | bytearray, Option], bool]
 
 def has_options(skb: Skb) -> bool:
     """Return whether the IPv4 header has options that do anything."""
-    return skb.l4 > 20 and bool(skb.data[20 : skb.l4].strip(b"\x01"))
+    return skb.l4 > _IPV4 and bool(skb.data[_IPV4 : skb.l4].strip(b"\x01"))
 
 
 def _options(data: bytes | bytearray, end: int) -> Iterator[Option]:
-    at, seen = 20, set()
+    at, seen = _IPV4, set()
     while at < end and data[at] != _END:
         if data[at] == _NOP:
             at += 1
@@ -148,7 +150,7 @@ def process_options(skb: Skb, losses: Sequence[tuple[str, OptionLoss]], trail: l
 
     Raises `NotModelled` for options that make a router write the time, and for CIPSO.
     """
-    data, end, met = bytearray(skb.data), 20, len(trail)
+    data, end, met = bytearray(skb.data), _IPV4, len(trail)
     for option in _options(data, skb.l4):
         for name, loses in losses:
             if loses(data, option):

@@ -1,17 +1,18 @@
 """What the reader of a TUN gets whole, and in front of it: `validate_xmit_skb`, `virtio_net_hdr_from_skb`."""
 
-import struct
-
 from tio.linux.rules import fact, loss
 from tio.linux.skb import ECN, TCPV4, TCPV6, UDP_L4, Skb
 from tio.linux.traits import Trait
 from tio.linux.way import Way
 from tio.tuntap import Offload
+from tio.virtio import HEADER_SIZE, ByteOrder, VnetFlag
+from tio.wire import TcpLayout, UdpLayout, VnetLayout
 
 __all__ = ["Reader", "linear_bytes", "offload_of", "partial_of"]
 
-_HEADER = struct.Struct("=BBHHHH")
-_NEEDS_CSUM, _DATA_VALID = 1, 2
+_HEADER = VnetLayout.packer(ByteOrder.HOST, HEADER_SIZE)
+_NEEDS_CSUM, _DATA_VALID = int(VnetFlag.NEEDS_CSUM), int(VnetFlag.DATA_VALID)
+_TCP_CHECKSUM, _UDP_CHECKSUM = TcpLayout.CHECKSUM.offset, UdpLayout.CHECKSUM.offset
 
 _PAGE = 4096
 _HEADROOM = 64  # NET_SKB_PAD
@@ -38,7 +39,7 @@ def _may_take_whole(way: Way) -> bool:
 @loss("tun_vnet_hdr_tnl_put", needs=Trait.TUNNEL_READ_EFAULT, on=_takes_tunnels)
 def tunnel_reader_with_short_header(way: Way) -> bool:
     """A reader that takes UDP tunnels with a vnet header under 24 bytes gets EFAULT instead of any packet."""
-    return _takes_tunnels(way) and way.reader_header_size < 24
+    return _takes_tunnels(way) and way.reader_header_size < VnetLayout.size
 
 
 def _may_take_few(way: Way) -> bool:
@@ -102,7 +103,7 @@ def known_good() -> bytes:
     return _HEADER.pack(_DATA_VALID, 0, 0, 0, 0, 0)
 
 
-@fact("tun_put_user", needs=Trait.VNET_PAD, on=lambda way: _has_header(way) and way.reader_header_size > _HEADER.size)
+@fact("tun_put_user", needs=Trait.VNET_PAD, on=lambda way: _has_header(way) and way.reader_header_size > HEADER_SIZE)
 def padding(size: int) -> bytes:
     """What follows the first 10 bytes of a longer header is zero."""
     return bytes(size)
@@ -112,7 +113,7 @@ def partial_of(skb: Skb) -> tuple[int, int]:
     """Return csum_start and csum_offset of a superpacket and its segments: what was written, or else by its type."""
     if skb.needs_csum:
         return skb.csum_start, skb.csum_offset
-    return skb.l4, 6 if skb.type == UDP_L4 else 16
+    return skb.l4, _UDP_CHECKSUM if skb.type == UDP_L4 else _TCP_CHECKSUM
 
 
 class Reader:
@@ -126,12 +127,12 @@ class Reader:
         self.faults = Trait.TUNNEL_READ_EFAULT in traits and self.has_header and tunnel_reader_with_short_header(way)
         self._max_segs = way.gso_max_segs if Trait.GSO_SEGS_COUNTED in traits else None
         self._linear = linear_bytes if Trait.LINEAR_CAPPED in traits else linear_bytes_uncapped
-        self._known_good = bytes(_HEADER.size) if Trait.DATA_VALID_LOST in traits else known_good()
-        rest = way.reader_header_size - _HEADER.size
+        self._known_good = bytes(HEADER_SIZE) if Trait.DATA_VALID_LOST in traits else known_good()
+        rest = way.reader_header_size - HEADER_SIZE
         pads = rest > 0 and Trait.VNET_PAD in traits
         self.facts = ("padding",) if pads and self.has_header else ()
         self._rest = padding(rest) if pads else bytes((way.reader_fill,)) * rest
-        self._plain = bytes(_HEADER.size) + self._rest
+        self._plain = bytes(HEADER_SIZE) + self._rest
 
     def may_take(self, skb: Skb, trail: list[str]) -> bool:
         """Whether this reader gets a superpacket whole, unless that cannot be cut."""

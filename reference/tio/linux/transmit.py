@@ -13,10 +13,12 @@ from tio.linux.skb import PROTOCOLS, TCP_TYPES, UFO, Skb
 from tio.linux.traits import Trait, Traits
 from tio.linux.tunnel import cut_tunnel
 from tio.linux.way import Way
+from tio.wire import IPv6Layout
 
 __all__ = ["Transmission"]
 
 _WORD = struct.Struct(">H")
+_IPV6 = IPv6Layout.size
 
 
 @loss("tcf_classify, u32_classify", on=lambda way: not way.forwarded)
@@ -81,7 +83,7 @@ class Transmission:
         if skb.gso_size == 0:
             return self._one(skb, trail)
         find_transport(skb)
-        if skb.version == 6 and skb.l4 > 40:
+        if skb.version == 6 and skb.l4 > _IPV6:
             trail.append("walked_extensions")
         if skb.tunnel:
             packets = cut_tunnel(skb, trail, self._cut)
@@ -115,7 +117,7 @@ class Transmission:
 
     def _cut_out_jumbo_header(self, skb: Skb, trail: list[str]) -> None:
         trail.append("jumbo_header_is_cut_out")
-        rest = skb.data[48:]
+        rest = skb.data[_IPV6 + headers.HOP_HEADER :]
         if self._overwrites_tcp:
             trail.append("jumbo_option_over_tcp")
             rest = headers.jumbo_option_over_tcp(skb.data)

@@ -10,6 +10,7 @@ from tio.linux.skb import TCPV6, UDP_L4, Skb
 from tio.linux.traits import Trait
 from tio.linux.way import Way
 from tio.linux.write import TUNNEL_HEADER_SIZE, inner_network
+from tio.wire import UdpLayout, VnetLayout
 
 __all__ = ["cut_tunnel"]
 
@@ -17,6 +18,8 @@ _WORD = struct.Struct(">H")
 _TUNNEL_CSUM = 8
 _UDP = 17
 _GRE = 47
+_FLAGS = VnetLayout.FLAGS.offset
+_UDP_LENGTH, _UDP_CHECKSUM = UdpLayout.LENGTH.offset, UdpLayout.CHECKSUM.offset
 
 
 def _with_tunnels(way: Way) -> bool:
@@ -26,7 +29,7 @@ def _with_tunnels(way: Way) -> bool:
 @loss("inet_gso_segment, ipv6_gso_segment", needs=Trait.UDP_TUNNEL, on=_with_tunnels)
 def outer_is_no_tunnel(skb: Skb) -> bool:
     """The outer IP header announces neither UDP nor GRE, or that header is not all there."""
-    return skb.protocol not in (_UDP, _GRE) or skb.l4 + 8 > len(skb.data)
+    return skb.protocol not in (_UDP, _GRE) or skb.l4 + UdpLayout.size > len(skb.data)
 
 
 @loss("gre_gso_segment", needs=Trait.UDP_TUNNEL, on=_with_tunnels)
@@ -100,15 +103,15 @@ def cut_tunnel(skb: Skb, trail: list[str], cut: Callable[[Skb, list[str]], list[
 
 def _udp(skb: Skb, trail: list[str], pieces: list[bytes]) -> list[bytearray]:
     """Return the segments with their outer UDP headers."""
-    sums = bool(skb.header[0] & _TUNNEL_CSUM)
+    sums = bool(skb.header[_FLAGS] & _TUNNEL_CSUM)
     trail += ("outer_udp_length", "outer_udp_checksum") if sums else ("outer_udp_length",)
-    whole, partial = len(skb.data) - skb.l4, _WORD.unpack_from(skb.data, skb.l4 + 6)[0]
+    whole, partial = len(skb.data) - skb.l4, _WORD.unpack_from(skb.data, skb.l4 + _UDP_CHECKSUM)[0]
     packets = []
     for piece in pieces:
         packet = bytearray(skb.data[: inner_network(skb)] + piece)
-        _WORD.pack_into(packet, skb.l4 + 4, outer_udp_length(len(packet) - skb.l4))
+        _WORD.pack_into(packet, skb.l4 + _UDP_LENGTH, outer_udp_length(len(packet) - skb.l4))
         if sums:
-            _WORD.pack_into(packet, skb.l4 + 6, 0)
-            _WORD.pack_into(packet, skb.l4 + 6, outer_udp_checksum(partial, whole, bytes(packet[skb.l4 :])))
+            _WORD.pack_into(packet, skb.l4 + _UDP_CHECKSUM, 0)
+            _WORD.pack_into(packet, skb.l4 + _UDP_CHECKSUM, outer_udp_checksum(partial, whole, bytes(packet[skb.l4 :])))
         packets.append(packet)
     return packets

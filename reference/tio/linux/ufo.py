@@ -10,14 +10,16 @@ from tio.checksum import checksum, finish
 from tio.linux.headers import pseudo_header, seal_ipv4
 from tio.linux.rules import fact, loss
 from tio.linux.skb import UFO, Skb
+from tio.wire import IPv4Layout, IPv6Layout, UdpLayout
 
 __all__ = ["cut_ufo"]
 
 _WORD = struct.Struct(">H")
-_MORE_IPV4 = 0x2000
+_MORE_IPV4 = IPv4Layout.MF.mask
 _MORE_IPV6 = 0x0001
 _FRAGMENT = 44
 _FRAGMENT_HEADER = 8
+_IPV6 = IPv6Layout.size
 _ROUTING = 43
 _DESTINATION = 60
 
@@ -32,7 +34,7 @@ def datagram_not_longer(skb: Skb) -> bool:
 def ufo_checksum(skb: Skb) -> int:
     """The checksum is computed anew over the real length; 0x0000 is sent as 0xFFFF."""
     datagram = bytearray(skb.data[skb.l4 :])
-    datagram[6:8] = b"\0\0"
+    datagram[UdpLayout.CHECKSUM.span] = b"\0\0"
     return finish(checksum(datagram, pseudo_header(skb, len(datagram))), zero=0xFFFF)
 
 
@@ -52,7 +54,7 @@ def ipv6_fragment_offset(before: int, *, more: bool) -> int:
 def ipv6_fragment_counts(packet_length: int, header_end: int) -> int:
     """A fragment moves the next one's offset by all but 48 bytes: extension headers are counted as payload."""
     del header_end
-    return packet_length - 48
+    return packet_length - _IPV6 - _FRAGMENT_HEADER
 
 
 @fact("ip6_find_1stfragopt")
@@ -61,7 +63,7 @@ def unfragmentable_part(data: bytes) -> tuple[int, int] | None:
 
     Returns where it goes and where the number stands that announces what follows; None where the headers end too soon.
     """
-    at, announced, routed = 40, 6, False
+    at, announced, routed = _IPV6, IPv6Layout.NEXT_HEADER.offset, False
     while at <= len(data):
         number = data[announced]
         if number not in (0, _ROUTING, _DESTINATION) or (number == _DESTINATION and routed):
@@ -77,7 +79,7 @@ def cut_ufo(skb: Skb, trail: list[str]) -> list[bytes] | None:
     """Return the fragments; None where the packet is lost after all."""
     trail.append("ufo_checksum")
     data = bytearray(skb.data)
-    _WORD.pack_into(data, skb.l4 + 6, ufo_checksum(skb))
+    _WORD.pack_into(data, skb.l4 + UdpLayout.CHECKSUM.offset, ufo_checksum(skb))
     return _ipv4(skb, bytes(data), trail) if skb.version == 4 else _ipv6(skb, bytes(data), trail)
 
 
@@ -86,9 +88,9 @@ def _ipv4(skb: Skb, data: bytes, trail: list[str]) -> list[bytes]:
     packets = []
     for start in range(skb.l4, len(data), skb.gso_size):
         packet = bytearray(data[: skb.l4]) + data[start : start + skb.gso_size]
-        _WORD.pack_into(packet, 2, len(packet) & 0xFFFF)
+        _WORD.pack_into(packet, IPv4Layout.TOTAL_LENGTH.offset, len(packet) & 0xFFFF)
         more = start + skb.gso_size < len(data)
-        _WORD.pack_into(packet, 6, ipv4_fragment_offset(start - skb.l4, more=more))
+        _WORD.pack_into(packet, IPv4Layout.FRAGMENT.offset, ipv4_fragment_offset(start - skb.l4, more=more))
         seal_ipv4(packet, skb.l4)
         packets.append(bytes(packet))
     return packets
@@ -108,7 +110,7 @@ def _ipv6(skb: Skb, data: bytes, trail: list[str]) -> list[bytes] | None:
     for start in range(skb.l4, len(data), skb.gso_size):
         packet = head + data[start : start + skb.gso_size]
         more = start + skb.gso_size < len(data)
-        _WORD.pack_into(packet, 4, (len(packet) - 40) & 0xFFFF)
+        _WORD.pack_into(packet, IPv6Layout.PAYLOAD_LENGTH.offset, (len(packet) - _IPV6) & 0xFFFF)
         _WORD.pack_into(packet, at + 2, ipv6_fragment_offset(before, more=more))
         before += ipv6_fragment_counts(len(packet), len(head))
         packets.append(bytes(packet))

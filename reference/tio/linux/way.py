@@ -9,6 +9,7 @@ Both are TUNs with IFF_NO_PI, and the writer has a vnet header.
 from dataclasses import dataclass
 
 from tio.tuntap import Offload
+from tio.virtio import HEADER_SIZE
 
 __all__ = ["FORWARD", "REDIRECT", "Way", "readback"]
 
@@ -29,11 +30,11 @@ class Way:
     `readable`            so many bytes of the frame's memory can be read, the rest cannot; None: all
     """
 
-    header_size: int = 10
+    header_size: int = HEADER_SIZE
     forwarded: bool = False
     mtu: int = 1500
     reader: Offload | None = None
-    reader_header_size: int = 10
+    reader_header_size: int = HEADER_SIZE
     reader_fill: int = 0
     gso_max_segs: int = 65535
     attached: bool = True

@@ -11,10 +11,12 @@ from tio.linux.rules import fact, refusal
 from tio.linux.skb import ECN, PROTOCOLS, TCP_TYPES, TCPV4, TCPV6, TUNNEL, UDP_L4, UFO, Skb
 from tio.linux.traits import Trait, Traits
 from tio.linux.way import Way
+from tio.virtio import HEADER_SIZE
+from tio.wire import IPv4Layout, IPv6Layout, TcpLayout, TunnelLayout, UdpLayout
 
 __all__ = ["TUNNEL_HEADER_SIZE", "header_read", "inner_network"]
 
-TUNNEL_HEADER_SIZE = 24
+TUNNEL_HEADER_SIZE = TunnelLayout.size
 """Bytes of vnet header from which the fields about UDP tunnels are read (`virtio_net_hdr_v1_hash_tunnel`)."""
 
 _HEADROOM = 64  # NET_SKB_PAD: what an skb has before its data
@@ -22,6 +24,10 @@ _PAGES = 17 * 4096  # MAX_SKB_FRAGS pages
 _GSO_BY_FRAGS = 0xFFFF
 _ETHERNET = 14
 _TYPED = tuple(PROTOCOLS)
+
+_OUTER_TRANSPORT, _INNER_NETWORK = TunnelLayout.OUTER_TRANSPORT.span, TunnelLayout.INNER_NETWORK.span
+_IPV4, _IPV6, _UDP = IPv4Layout.size, IPv6Layout.size, UdpLayout.size
+_TCP_CHECKSUM, _UDP_CHECKSUM = TcpLayout.CHECKSUM.offset, UdpLayout.CHECKSUM.offset
 
 
 def _with_tunnels(way: Way) -> bool:
@@ -45,7 +51,7 @@ def no_whole_header(skb: Skb, way: Way) -> bool:
 
 def header_read(traits: Traits, way: Way) -> int:
     """Return how many bytes of the vnet header are read; those behind them are skipped."""
-    return TUNNEL_HEADER_SIZE if Trait.UDP_TUNNEL in traits and _with_tunnels(way) else 10
+    return TUNNEL_HEADER_SIZE if Trait.UDP_TUNNEL in traits and _with_tunnels(way) else HEADER_SIZE
 
 
 @refusal(errno.EFAULT, "tun_vnet_hdr_get", on=lambda way: way.readable is not None)
@@ -95,12 +101,12 @@ def version_unknown_at_once(skb: Skb, _: Way) -> bool:
 
 def outer_transport(skb: Skb) -> int:
     """Return where the vnet header says that the outer UDP header begins."""
-    return int.from_bytes(skb.header[20:22], "little")
+    return int.from_bytes(skb.header[_OUTER_TRANSPORT], "little")
 
 
 def inner_network(skb: Skb) -> int:
     """Return where the vnet header says that the inner IP header begins."""
-    return int.from_bytes(skb.header[22:24], "little")
+    return int.from_bytes(skb.header[_INNER_NETWORK], "little")
 
 
 @refusal(errno.EINVAL, "virtio_net_hdr_tnl_to_skb", needs=Trait.UDP_TUNNEL, on=_with_tunnels)
@@ -122,7 +128,7 @@ def tunnel_without_needs_csum(skb: Skb, _: Way) -> bool:
 
 
 def _outer_minimum(skb: Skb) -> int:
-    return 40 if skb.tunnel & 0x40 else 20
+    return _IPV6 if skb.tunnel & 0x40 else _IPV4
 
 
 @refusal(errno.EINVAL, "virtio_net_hdr_tnl_to_skb", needs=Trait.TUNNEL_OUTER_ETHERNET, on=_with_tunnels)
@@ -146,7 +152,7 @@ def tunnel_outer_inside_ip(skb: Skb, _: Way) -> bool:
 @refusal(errno.EINVAL, "virtio_net_hdr_tnl_to_skb", needs=Trait.UDP_TUNNEL, on=_with_tunnels)
 def tunnel_inner_inside_outer(skb: Skb, _: Way) -> bool:
     """The inner IP header does not leave room for the outer UDP header."""
-    return skb.tunnel != 0 and inner_network(skb) < outer_transport(skb) + 8
+    return skb.tunnel != 0 and inner_network(skb) < outer_transport(skb) + _UDP
 
 
 @refusal(errno.EINVAL, "virtio_net_hdr_tnl_to_skb", needs=Trait.UDP_TUNNEL, on=_with_tunnels)
@@ -156,7 +162,7 @@ def tunnel_csum_start_inside_inner_ip(skb: Skb, _: Way) -> bool:
         return False
     start = inner_network(skb)
     inner = skb.data[start] >> 4 if skb.type == UDP_L4 and start < len(skb.data) else 0
-    return skb.csum_start < start + (40 if skb.type == TCPV6 or inner == 6 else 20)
+    return skb.csum_start < start + (_IPV6 if skb.type == TCPV6 or inner == 6 else _IPV4)
 
 
 # The vnet header -----------------------------------------------------------------------------------------------------
@@ -214,7 +220,7 @@ def csum_start_for_no_transport_header(skb: Skb, _: Way) -> bool:
 
 def _ip_minimum(skb: Skb) -> int:
     """Return the least bytes of IP header that the type stands for."""
-    return 40 if skb.type == TCPV6 else 20
+    return _IPV6 if skb.type == TCPV6 else _IPV4
 
 
 @refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.CSUM_START_FLOOR)
@@ -273,19 +279,19 @@ def uso_without_needs_csum(skb: Skb, _: Way) -> bool:
 @refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.USO_STRICT, of=(UDP_L4,))
 def uso_csum_offset(skb: Skb, _: Way) -> bool:
     """UDP_L4, and csum_offset is not 6."""
-    return skb.csum_offset != 6
+    return skb.csum_offset != _UDP_CHECKSUM
 
 
 @refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.USO_128, of=(UDP_L4,))
 def uso_of_more_than_128_segments(skb: Skb, _: Way) -> bool:
     """UDP_L4, and what follows the headers is more than 128 times gso_size."""
-    return len(skb.data) - skb.csum_start - 8 > skb.raw_gso_size * 128
+    return len(skb.data) - skb.csum_start - _UDP > skb.raw_gso_size * 128
 
 
 @refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.USO_STRICT, without=Trait.USO_128, of=(UDP_L4,))
 def uso_of_more_than_64_segments(skb: Skb, _: Way) -> bool:
     """UDP_L4, and what follows the headers is more than 64 times gso_size."""
-    return len(skb.data) - skb.csum_start - 8 > skb.raw_gso_size * 64
+    return len(skb.data) - skb.csum_start - _UDP > skb.raw_gso_size * 64
 
 
 @refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.USO_STRICT, of=(UDP_L4,))
@@ -297,13 +303,13 @@ def uso_with_ecn(skb: Skb, _: Way) -> bool:
 @refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.TSO_CSUM_CHECKED, of=TCP_TYPES)
 def tso_csum_offset(skb: Skb, _: Way) -> bool:
     """A TCP type with NEEDS_CSUM, and csum_offset is not 16."""
-    return skb.needs_csum and skb.csum_offset != 16
+    return skb.needs_csum and skb.csum_offset != _TCP_CHECKSUM
 
 
 @refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.NOCSUM_CSUM_OFFSET, of=TCP_TYPES)
 def tso_csum_offset_of_nothing(skb: Skb, _: Way) -> bool:
     """A TCP type without NEEDS_CSUM, and csum_offset, which nothing uses, is not 16."""
-    return not skb.needs_csum and skb.csum_offset != 16
+    return not skb.needs_csum and skb.csum_offset != _TCP_CHECKSUM
 
 
 @refusal(errno.EINVAL, "virtio_net_hdr_to_skb", of=_TYPED)

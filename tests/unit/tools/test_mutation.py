@@ -153,9 +153,9 @@ def test_the_tool_finds_mutants_where_there_is_behaviour() -> None:
     assert EXCLUDED
     path = CHECKOUT / "reference" / "tio" / "udp.py"
     mutants = mutants_of("udp", path, MODULES["udp"])
-    assert len(mutants) > 20
+    assert len(mutants) > 5
     changes = [changed_lines(mutant.original, mutant.source()) for mutant in mutants]
     assert all(old != new for old, new in changes)
     assert not any("_BitOr_" in mutant.operator for mutant in mutants), "udp has `|` in annotations only"
-    assert ("header_length: Final = 8", "header_length: Final = 9") in changes
+    assert any(old.startswith("zero_checksum: Final = 0xFFFF") and "= 65534" in new for old, new in changes)
     assert mutants_of("udp", path, "NoSuchClass") == []

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from tio.virtio import HEADER_SIZE
 from tunproof.corpus.cases import (
     Case,
     ChecksumCase,
@@ -38,7 +39,7 @@ from tunproof.subjects.adapters.client import Asked
 __all__ = ["FRAME_IS_THERE", "SENTINEL_FRAME", "Question", "outcome_of", "question_of", "reads_on"]
 
 
-SENTINEL_FRAME = bytes(10) + SENTINEL
+SENTINEL_FRAME = bytes(HEADER_SIZE) + SENTINEL
 FRAME_IS_THERE = Asked("read", encode(ReadAsked(frame=None)))
 _READ_SENTINEL = Asked("read", encode(ReadAsked(frame=SENTINEL_FRAME)))
 
