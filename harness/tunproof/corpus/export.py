@@ -38,7 +38,7 @@ from tunproof.packets import pcapng, picture
 from tunproof.packets.summing import completed_frame
 from tunproof.version import __version__
 
-__all__ = ["MANIFEST", "Shown", "capture", "export_folder", "export_pcapng", "folder_files", "packets_of"]
+__all__ = ["MANIFEST", "Shown", "capture", "export_folder", "export_pcapng", "folder_files", "packets_in", "packets_of"]
 
 MANIFEST = "MANIFEST.json"
 """What is in an exported folder: the digest of every case, and the SHA-256 of every other file."""
@@ -229,6 +229,15 @@ def capture(cases: Iterable[Case]) -> tuple[int, bytes]:
 
 def packets_of(case: Case) -> Iterator[Shown]:
     """Yield what goes in and what must come out, as packets. A case of `header` has none."""
+    if isinstance(case, LifecycleCase):
+        yield from _of_steps(case)
+        return
+    yield from packets_in(case)
+    yield from _expected(case)
+
+
+def packets_in(case: Case) -> Iterator[Shown]:
+    """Yield what goes in, as packets. A case of `header` has none."""
     match case:
         case ReadCase(input=given):
             yield from _numbered("before", given.before, framed=True)
@@ -244,15 +253,15 @@ def packets_of(case: Case) -> Iterator[Shown]:
                 yield from _numbered(f"before, batch {number + 1}", batch)
             yield from _numbered("in", given.packets)
         case ChecksumCase(input=given):
-            frame, right = completed_frame(given.data, given.initial)
-            yield _frame("in, as a kernel is asked", frame)
-            yield Shown(right, "expected packet 1 of 1", goes_in=False)
+            yield _frame("in, as a kernel is asked", completed_frame(given.data, given.initial)[0])
         case LifecycleCase():
-            yield from _of_steps(case)
-    yield from _expected(case)
+            yield from (shown for shown in _of_steps(case) if shown.goes_in)
 
 
 def _expected(case: Case) -> Iterator[Shown]:
+    if isinstance(case, ChecksumCase):
+        _, right = completed_frame(case.input.data, case.input.initial)
+        yield Shown(right, "expected packet 1 of 1", goes_in=False)
     match case.expect:
         case Packets(packets=packets):
             yield from _numbered("expected packet", packets, goes_in=False)

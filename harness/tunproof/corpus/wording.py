@@ -1,8 +1,10 @@
 """Steps, answers and kernels of the corpus in a few words."""
 
 import errno
+import functools
 
 import msgspec
+from msgspec.structs import FieldInfo
 
 from tunproof.corpus.model import KernelAnswer, KernelDelivers, KernelLoses, KernelRefuses
 from tunproof.packets.difference import describe_packets
@@ -12,10 +14,16 @@ __all__ = ["errno_name", "what_it_does", "which_kernels", "words"]
 _BYTES = {"frame", "packet", "data", "hdr", "transport_hdr"}
 
 
+@functools.cache
+def _fields(kind: type[msgspec.Struct]) -> tuple[FieldInfo, ...]:
+    """Return the fields of a struct, which msgspec looks up anew each time."""
+    return msgspec.structs.fields(kind)
+
+
 def words(struct: msgspec.Struct) -> str:
     """Return a step or an answer of a lifecycle in a few words: bytes are counted, what is as usual is left out."""
     said = [str(struct.__struct_config__.tag)]
-    for field in msgspec.structs.fields(struct):
+    for field in _fields(type(struct)):
         value = getattr(struct, field.name)
         if value == field.default:
             continue

@@ -11,7 +11,7 @@ from tio.virtio import HEADER_SIZE
 from tunproof.corpus.cases import Case
 from tunproof.corpus.expected import delivered_by, frames_of
 from tunproof.corpus.expected import packets_of as expected_packets
-from tunproof.corpus.export import packets_of
+from tunproof.corpus.export import packets_in
 from tunproof.corpus.load import Corpus
 from tunproof.packets.pcapng import Captured, capture
 from tunproof.packets.picture import vnet_words
@@ -41,10 +41,9 @@ def _packets(result: Result, run: Run, case: Case | None) -> Iterator[Captured]:
     head = f"{legible(result.id)}\n{result.verdict.value}"
     what = result.got.what if result.got else ""
     if case is not None:
-        for shown in packets_of(case):
-            if shown.goes_in:
-                comment = f"{head}\nsent: {shown.what}"
-                yield Captured(packet=shown.packet, comment=comment, goes_in=True, interface=_SENT)
+        for shown in packets_in(case):
+            comment = f"{head}\nsent: {shown.what}"
+            yield Captured(packet=shown.packet, comment=comment, goes_in=True, interface=_SENT)
         yield from _expected(case, run, head, what)
     got = result.got.packets if result.got else ()
     wrong = {one.got: f"\nfirst difference: {one.what}: {one.place}" for one in result.mismatches}

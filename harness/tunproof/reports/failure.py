@@ -4,6 +4,7 @@ Terminal, JUnit, Markdown and page say the same, for all of them ask `Explanatio
 control character of a subject gets any further.
 """
 
+import functools
 import glob
 import shlex
 from collections.abc import Iterator
@@ -161,11 +162,16 @@ def command_around(run: Run, case_id: str = "") -> tuple[str, str, str]:
 
     It goes behind the name of the command, and never behind `--`, where the adapter's own words begin.
     """
-    words = list(run.command)
+    before, after = _around(run.command)
+    return before, shlex.join(["--select", glob.escape(case_id)]) if case_id else "--select", after
+
+
+@functools.lru_cache(maxsize=64)
+def _around(words: tuple[str, ...]) -> tuple[str, str]:
+    """Return the words of a command line before and behind where a selection goes."""
     end = words.index("--") if "--" in words else len(words)
     at = next((at + 1 for at, word in enumerate(words[:end]) if word in {"check", "kernel"}), end)
-    selection = shlex.join(["--select", glob.escape(case_id)]) if case_id else "--select"
-    return shlex.join(words[:at]), selection, shlex.join(words[at:])
+    return shlex.join(words[:at]), shlex.join(words[at:])
 
 
 def headline(explanation: Explanation) -> str:
