@@ -1,8 +1,8 @@
-"""UDP headers (RFC 768) as lossless views, and what becomes of them when a superpacket is cut.
+"""UDP headers (RFC 768) as lossless views, and how segmentation changes them.
 
     0..1 source port   2..3 destination port   4..5 length   6..7 checksum (0: none, IPv4 only)
 
-P6  the 8 bytes are there.
+P6  the 8 bytes are present.
 """
 
 from typing import Final
@@ -14,7 +14,7 @@ __all__ = ["Udp"]
 
 
 class Udp:
-    """A checked view of a UDP header; `datagram` is all of the packet from the UDP header on."""
+    """A checked view of a UDP header; `datagram` is the packet from the UDP header on."""
 
     __slots__ = ("_datagram",)
     header_length: Final = 8
@@ -22,7 +22,7 @@ class Udp:
     zero_checksum: Final = 0xFFFF  # zero would mean "no checksum"
 
     def __init__(self, datagram: Buffer, offset: int) -> None:
-        """Check P6; `offset` is where the header stands in the packet, for the error."""
+        """Check P6; `offset` is the header's offset in the packet, for the error."""
         if len(datagram) < self.header_length:
             raise PacketError("P6", "udp", offset, len(datagram), "a UDP header has 8 bytes")
         self._datagram = datagram
@@ -39,13 +39,13 @@ class Udp:
 
     @property
     def stated_length(self) -> int | None:
-        """Header and data, by the length field (bytes 4..5)."""
+        """The length of header and data, as the length field states it (bytes 4..5)."""
         return int.from_bytes(self._datagram[4:6], "big")
 
     def for_segment(self, offset: int, length: int, *, last: bool) -> bytearray:
-        """Return, in a fresh buffer, the header of a datagram of `length` bytes (`__udp_gso_segment`).
+        """Return, in a new buffer, the header of a datagram of `length` bytes (`__udp_gso_segment`).
 
-        `offset` and `last` are unused: datagrams carry no position. The checksum field is left.
+        `offset` and `last` are unused: datagrams carry no position. The checksum field is left unchanged.
         """
         del offset, last
         header = bytearray(self._datagram[: self.header_length])

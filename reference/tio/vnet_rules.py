@@ -1,7 +1,7 @@
-"""Whether a frame that was written to a TUN keeps the header rules V1 to V14, which `virtio` states.
+"""Whether a frame written to a TUN satisfies the header rules V1 to V14, which `virtio` states.
 
-Unlike `segment`, which stops at the first fault because it must not go on, this looks at everything and lists all that
-is wrong: it judges what somebody else wrote.
+Unlike `segment`, which stops at the first fault because it must not continue, this checks everything and lists every
+fault: it judges other people's output.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from tio.virtio import TCP_TYPES, ByteOrder, GsoType, VnetFlag, VnetHeader
 __all__ = ["SHOULD", "Violation", "violations"]
 
 SHOULD: Final = frozenset({"V12", "V13", "V14"})
-"""The rules that ask for good manners; all others are musts."""
+"""The recommendations; all other rules are musts."""
 
 _CWR = int(TcpFlag.CWR)
 _UNWANTED = int(VnetFlag.DATA_VALID | VnetFlag.RSC_INFO)
@@ -29,7 +29,7 @@ _GSO_BY_FRAGS: Final = 0xFFFF
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One rule broken: its number, the field at fault, the value found, and the rule in words for this case."""
+    """A broken rule: its number, the field at fault, the value found, and the rule in words for this case."""
 
     rule: str
     field: str
@@ -47,7 +47,7 @@ class Violation:
 
 
 def violations(frame: Buffer, *, header_size: int = 10, byte_order: str = ByteOrder.HOST) -> list[Violation]:
-    """Return every rule that a frame breaks, in the order of their numbers; none if it is legal."""
+    """Return every rule that a frame breaks, in numerical order; none if it is legal."""
     try:
         header = VnetHeader.parse(frame, size=header_size, byte_order=byte_order)
         packet = frame[header_size:]
@@ -66,17 +66,17 @@ def violations(frame: Buffer, *, header_size: int = 10, byte_order: str = ByteOr
 
 
 def _plain(header: VnetHeader, ip: IPv4 | IPv6, packet: Buffer) -> Iterator[Violation]:
-    """Test what holds for every frame: V2, V11, V12, V13."""
+    """Check what applies to every frame: V2, V11, V12, V13."""
     single = header.gso_type == GsoType.NONE
     if single and header.gso_size:
         yield Violation("V2", "vnet.gso_size", header.gso_size, "a single packet has gso_size 0")
     if ip.stated_length != len(packet) or len(packet) > MAX_PACKET:
-        because = f"the packet has {len(packet)} bytes, of at most 65535"
+        because = f"the packet has {len(packet)} bytes; the limit is 65535"
         yield Violation("V11", f"ipv{ip.version}.length", ip.stated_length, because)
     if isinstance(ip, IPv4) and not ip.checksum_is_right:
         yield Violation("V11", "ipv4.checksum", int.from_bytes(ip.header[10:12], "big"), "the header checksum is wrong")
     if header.flags & _UNWANTED:
-        yield Violation("V12", "vnet.flags", header.flags, "only NEEDS_CSUM is a writer's to set")
+        yield Violation("V12", "vnet.flags", header.flags, "a writer sets only NEEDS_CSUM")
     if single and header.hdr_len:
         yield Violation("V13", "vnet.hdr_len", header.hdr_len, "unused without a type")
     if not header.needs_csum and (header.csum_start or header.csum_offset):
@@ -86,14 +86,14 @@ def _plain(header: VnetHeader, ip: IPv4 | IPv6, packet: Buffer) -> Iterator[Viol
 
 
 def _udp_length(layers: Layers | None, packet: Buffer) -> Iterator[Violation]:
-    """Test V11 for UDP: `__udp_gso_segment` computes with the length field."""
+    """Check V11 for UDP: `__udp_gso_segment` uses the length field."""
     stated = layers.transport.stated_length if layers is not None and not layers.ip.is_fragment else None
     if layers is not None and stated not in {None, len(packet) - layers.transport_offset}:
         yield Violation("V11", "udp.length", stated, f"the datagram has {len(packet) - layers.transport_offset} bytes")
 
 
 def _superpacket(header: VnetHeader, ip: IPv4 | IPv6, layers: Layers | None, packet: Buffer) -> Iterator[Violation]:
-    """Test V3, V4, V5, V8, V9, V10 and V14."""
+    """Check V3, V4, V5, V8, V9, V10 and V14."""
     right = GsoType.UDP_L4 if ip.protocol == Protocol.UDP else TCP_TYPES[ip.version]
     if header.base_type != right or layers is None:
         because = f"the packet is IPv{ip.version} with protocol {ip.protocol}"
@@ -110,18 +110,18 @@ def _superpacket(header: VnetHeader, ip: IPv4 | IPv6, layers: Layers | None, pac
         yield Violation("V8", "vnet.hdr_len", header.hdr_len, because)
     transport = layers.transport
     if header.ecn and not (isinstance(transport, Tcp) and transport.flags & _CWR):
-        yield Violation("V9", "vnet.gso_type", header.gso_type, "the ECN bit goes with TCP and CWR")
+        yield Violation("V9", "vnet.gso_type", header.gso_type, "the ECN bit is for TCP with CWR")
     if isinstance(transport, Tcp) and transport.flags & _CWR and not header.ecn:
         yield Violation("V14", "vnet.gso_type", header.gso_type, "the TCP header has CWR")
     if not isinstance(transport, Tcp) and payload > header.gso_size * MAX_UDP_SEGMENTS:
-        yield Violation("V10", "vnet.gso_size", header.gso_size, f"{payload} bytes would be over 128 segments")
+        yield Violation("V10", "vnet.gso_size", header.gso_size, f"{payload} bytes make more than 128 segments")
 
 
 def _checksum(header: VnetHeader, ip: IPv4 | IPv6, layers: Layers | None, packet: Buffer) -> Iterator[Violation]:
-    """Test V6 and V7."""
+    """Check V6 and V7."""
     if layers is None:
         if not ip.header_length <= header.csum_start <= len(packet) - header.csum_offset - 2:
-            because = f"the checksum field lies behind byte {ip.header_length} and inside {len(packet)} bytes"
+            because = f"the checksum field must lie between byte {ip.header_length} and the end at byte {len(packet)}"
             yield Violation("V6", "vnet.csum_start", header.csum_start, because)
         return
     if header.csum_start != layers.transport_offset:
