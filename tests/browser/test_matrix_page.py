@@ -21,7 +21,7 @@ def eight() -> list[KernelResult]:
     """Kernels of which each has something to be shown: findings, a case, something unknown, boots, a problem."""
     return [
         kernel("5.10.262", differences=59, findings=(FINDING, "kernel-field-bytes-bbb3806f")),
-        kernel("6.1.192", unknown={"hbh_jumbo_strip": "a frame that every kernel delivers came to nothing"}, boots=2),
+        kernel("6.1.192", unknown={"hbh_jumbo_strip": "a frame that every kernel delivers was not delivered"}, boots=2),
         kernel("6.12.117", release="6.12.117+deb13-cloud-amd64", package="linux-image-6.12.117+deb13-cloud-amd64 1~b1"),
         kernel("6.16.12", disagree=(CWR, "read/tcp6/cwr-on-first-segment-only")),
         kernel("6.17.8"),

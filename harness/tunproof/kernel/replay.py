@@ -1,4 +1,4 @@
-"""Is this kernel right? The corpus through a real TUN, and what came out compared with what should have.
+"""Is this kernel correct? The corpus goes through a real TUN, and the output is compared with what is expected.
 
 The loop in `replay` is the hot path: everything is prepared before it, and it calls nothing but the exchange and one
 comparison.
@@ -45,12 +45,12 @@ __all__ = [
 ]
 
 
-_AT_A_TIME = 256  # questions between two looks at the progress
+_AT_A_TIME = 256  # questions between progress reports
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A case as it is put to a kernel: the frame, and the outcome that is right. `hint` is how many packets that is."""
+    """A case as a kernel runs it: the frame, and the correct outcome. `hint` is how many packets that has."""
 
     case: Case
     frame: bytes
@@ -60,14 +60,14 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """A kernel that did something else."""
+    """A kernel's outcome that differs from the correct one."""
 
     case: Case
     expected: Outcome
     got: Outcome
 
     def explain(self) -> str:
-        """Return what is different, down to the field where packets can be compared."""
+        """Return the difference, down to the field if packets can be compared."""
         if isinstance(self.expected, Delivered) and isinstance(self.got, Delivered):
             return str(first_difference(self.expected.packets, self.got.packets))
         return f"expected {describe_outcome(self.expected)}, got {describe_outcome(self.got)}"
@@ -75,7 +75,7 @@ class Disagreement:
 
 @dataclass(frozen=True, slots=True)
 class KernelReport:
-    """What a kernel said to a corpus. `not_applicable` gives the reason for each case that was not put to it."""
+    """A kernel's results for a corpus. `not_applicable` says why each remaining case was skipped."""
 
     kernel: str
     probed: Probed
@@ -87,7 +87,7 @@ class KernelReport:
 
 
 def prepare(cases: Iterable[Case], traits: frozenset[str]) -> tuple[list[Question], dict[str, str]]:
-    """Return the questions for a kernel with these traits, and the reason for each case that is none."""
+    """Return the questions for a kernel with these traits, and why each remaining case was skipped."""
     questions: list[Question] = []
     not_applicable: dict[str, str] = {}
     for case in cases:
@@ -105,7 +105,7 @@ def prepare(cases: Iterable[Case], traits: frozenset[str]) -> tuple[list[Questio
 
 _WRITER_REFUSES = "the writer must refuse, or has nothing to write, so nothing reaches a kernel (see `tunproof check`)"
 _NOT_ASKED = {
-    HeaderCase: "a vnet header alone is no frame",
+    HeaderCase: "a bare vnet header is not a frame",
     LifecycleCase: "a lifecycle is about fds and queues, not about frames",
     WriteCase: _WRITER_REFUSES,
     WriteGsoCase: _WRITER_REFUSES,
@@ -114,7 +114,7 @@ _NOT_ASKED = {
 
 
 def frames_of(case: Case) -> list[tuple[bytes, tuple[bytes, ...]]]:
-    """Return what is put to a kernel, each with the packets that "same" means; none where nothing is."""
+    """Return the frames to send to a kernel, each with the packets that "same" means; none if there are none."""
     match case:
         case ChecksumCase(input=given):
             frame, packet = completed_frame(bytes.fromhex(given.data), given.initial)
@@ -133,9 +133,9 @@ def frames_of(case: Case) -> list[tuple[bytes, tuple[bytes, ...]]]:
 
 
 def expected_outcome(case: Case, answer: KernelAnswer, frame: bytes, packets: tuple[bytes, ...]) -> Outcome:
-    """Return what a kernel that answers so must do with a frame. `packets` are what "same" stands for.
+    """Return what a kernel with this answer must do with a frame. `packets` are what "same" stands for.
 
-    Of a batch an answer other than "same" is about the superpackets; a plain packet goes through every kernel.
+    For a batch, an answer other than "same" is about the superpackets; a plain packet passes through every kernel.
     """
     match answer:
         case KernelSame():
@@ -151,7 +151,7 @@ def expected_outcome(case: Case, answer: KernelAnswer, frame: bytes, packets: tu
 
 
 def replay(exchange: Exchange, questions: Sequence[Question]) -> Iterator[Disagreement]:
-    """Put every question to the kernel, and yield where it disagrees. Raises `EnvironmentProblem`."""
+    """Send every frame to the kernel, and yield where it disagrees. Raises `EnvironmentProblem`."""
     send = exchange.send
     for question in questions:
         got = send(question.frame, question.hint)
@@ -160,11 +160,11 @@ def replay(exchange: Exchange, questions: Sequence[Question]) -> Iterator[Disagr
 
 
 Ask = Callable[[Sequence[Question]], Iterable[Disagreement]]
-"""Put questions to a kernel, and yield where it disagrees."""
+"""Send frames to a kernel, and yield where it disagrees."""
 
 
 def verify(cases: Sequence[Case], *, progress: Callable[[int, int], None] = lambda *_: None) -> KernelReport:
-    """Put cases to the running kernel. `progress` is called now and then with how many are done, and of how many.
+    """Run cases against the running kernel. `progress` is called from time to time with the number done and the total.
 
     Raises `EnvironmentProblem`.
     """
@@ -177,7 +177,7 @@ def verify(cases: Sequence[Case], *, progress: Callable[[int, int], None] = lamb
 def report_on(
     kernel: str, probed: Probed, cases: Sequence[Case], ask: Ask, progress: Callable[[int, int], None]
 ) -> KernelReport:
-    """Put cases to a kernel, some at a time, and return what it said. Raises what `ask` does."""
+    """Run cases against a kernel, some at a time, and return the results. Raises what `ask` does."""
     started = time.perf_counter()
     disagreements: list[Disagreement] = []
     questions, not_applicable = prepare(cases, probed.traits)
