@@ -134,5 +134,5 @@ def test_tables_say_what_they_are(show: Show) -> None:
 
 def test_a_page_without_a_kernel_that_was_asked_opens(show: Show) -> None:
     browser = show(never_up("6.12.95", "it hung"))
-    assert browser.run("return document.querySelector('h1').textContent") == "1 kernel: none could be asked"
+    assert browser.run("return document.querySelector('h1').textContent") == "1 kernel: none could be examined"
     assert browser.run("return document.querySelectorAll('table').length") == 1
