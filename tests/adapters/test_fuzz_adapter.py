@@ -84,7 +84,7 @@ def test_an_adapter_that_breaks_is_a_finding_and_is_started_again(way, kind, tmp
 
 def test_too_many_restarts_end_the_run_and_lose_no_finding(tmp_path):
     summary = fuzzed(rogue("crash"), tmp_path, cases=600, select="checksum", restarts=3)
-    assert "started again 3 times" in summary.stopped
+    assert "restarted 3 times" in summary.stopped
     assert summary.exit_code == 1
     assert findings.in_folder(tmp_path)
 

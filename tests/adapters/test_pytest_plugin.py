@@ -196,7 +196,7 @@ def test_what_nobody_is_left_to_ask_is_a_failure(session, tmp_path):
     before = CHECKSUMS.index(VICTIM)
     assert done.code == 1
     assert done.counts == {"passed": before, "failed": len(CHECKSUMS) - before}
-    assert f"FAILED tunproof::{CHECKSUMS[-1].id} - blocked: was not asked" in done.text
+    assert f"FAILED tunproof::{CHECKSUMS[-1].id} - blocked: was not run" in done.text
 
 
 def test_who_is_asked_nothing_is_no_success(session):
