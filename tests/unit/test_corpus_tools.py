@@ -390,7 +390,7 @@ def test_scapy_reads_a_capture(tmp_path: Path) -> None:
         read = list(reader)
     assert [data for data, _ in read] == shown
     assert {metadata.linktype for _, metadata in read} == {101}
-    assert read[0][1].comments[0].startswith(b"checksum/sums/three\nin, as a kernel is asked: flags NEEDS_CSUM")
+    assert read[0][1].comments[0].startswith(b"checksum/sums/three\nin, as sent to a kernel: flags NEEDS_CSUM")
 
 
 def test_tshark_reads_a_capture_as_ip(tmp_path: Path) -> None:
@@ -410,7 +410,7 @@ def test_tshark_reads_a_capture_as_ip(tmp_path: Path) -> None:
     ("case_id", "whats"),
     [
         ("read/cuts/zero", ["before 1 of 1: flags NEEDS_CSUM, type TCPV4", "in: flags NEEDS_CSUM"]),
-        ("write/plain/one", ["in", "written behind flags 0, type NONE"]),
+        ("write/plain/one", ["in", "written after flags 0, type NONE"]),
         ("write/plain/empty", ["in"]),
         ("write_gso/joins/nothing", ["in, headers and 0 fragments joined"]),
         ("write_batch/batches/three", ["in 1 of 3", "in 2 of 3", "in 3 of 3", "frame 1 of 2", "frame 2 of 2"]),
@@ -429,8 +429,8 @@ def test_a_capture_that_cannot_be_is_refused(tmp_path: Path) -> None:
     for target, cases, reason in (
         (tmp_path / "a.pcapng", headers, "none of the selected cases"),
         (tmp_path / "none" / "a.pcapng", CASES, "no folder"),
-        (tmp_path, CASES, "is no file"),
-        (Path("/dev/null"), CASES, "is no file"),
+        (tmp_path, CASES, "is not a file"),
+        (Path("/dev/null"), CASES, "is not a file"),
     ):
         with pytest.raises(UsageError, match=reason):
             export.export_pcapng(target, cases)
@@ -496,13 +496,13 @@ def test_a_later_export_takes_the_place_of_an_earlier_one_and_of_nothing_else(ro
     exported(root, target, "write/*")
     assert not (target / "read").exists()
     (target / "notes.txt").write_text("mine")
-    with pytest.raises(UsageError, match=r"holds notes\.txt as well.*name another folder"):
+    with pytest.raises(UsageError, match=r"also holds notes\.txt.*name another folder"):
         exported(root, target)
     (target / export.MANIFEST).unlink()
-    with pytest.raises(UsageError, match="no earlier export: name another folder"):
+    with pytest.raises(UsageError, match="nor an earlier export: name another folder"):
         exported(root, target)
     assert (target / "notes.txt").read_text() == "mine"
-    with pytest.raises(UsageError, match="is no folder"):
+    with pytest.raises(UsageError, match="is not a folder"):
         exported(root, target / "notes.txt")
     with pytest.raises(UsageError, match="there is no folder"):
         exported(root, tmp_path / "none" / "vendored")
@@ -539,7 +539,7 @@ def test_the_numbers_add_up(root: Path) -> None:
     assert set(stats.operations()) == set(OPERATIONS)
     assert stats.flags == {"Wrong": len(CASES)}
     assert stats.traits == {"uso": 1}
-    assert stats.kernel["not asked"] == 6
+    assert stats.kernel["not run"] == 6
     assert stats.outcomes["rejected"] == 2
     assert stats.confirmed == {"6.1.0": 8}
     assert stats.largest[0].bytes >= stats.largest[1].bytes
