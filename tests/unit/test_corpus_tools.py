@@ -128,28 +128,28 @@ LOST = [{"outcome": "lost"}]
         ("read/cuts", setting(2, sibling="write/plain/one"), "sibling", "another operation"),
         ("read/cuts", setting(0, basis=[{"kind": "rfc", "ref": " "}]), "basis", "empty"),
         ("read/cuts", setting(0, basis=REFERENCE_ALONE), "basis", "reference alone"),
-        ("read/cuts", setting(0, requires=["gso.tcp5"]), "requires", "no capability"),
+        ("read/cuts", setting(0, requires=["gso.tcp5"]), "requires", "not a capability"),
         ("read/cuts", setting(0, requires=["gso.tcp4", "gso.tcp4"]), "requires", "twice"),
         ("read/cuts", setting(0, flags=["Wrong", "Wrong"]), "flags", "twice"),
         ("read/cuts", setting(0, confirmed=None), "confirmed", "is empty"),
-        ("header/fields", setting(0, confirmed=["6.1"]), "confirmed", "none is asked"),
+        ("header/fields", setting(0, confirmed=["6.1"]), "confirmed", "no kernel runs the case"),
         ("read/cuts", setting(0, kernel=LOST), "kernel", "no `because`"),
         ("read/cuts", setting(0, kernel=[LOST[0] | {"because": ""}]), "kernel", "`because` is empty"),
-        ("read/cuts", setting(2, kernel=[LOST[0] | {"because": "so"}]), "kernel", "difference that there is not"),
+        ("read/cuts", setting(2, kernel=[LOST[0] | {"because": "so"}]), "kernel", "difference that does not exist"),
         ("read/cuts", setting(2, kernel=[{"outcome": "delivered", "packets": []}]), "kernel", "no `because`"),
         ("write_batch/batches", no_such_packet, "expect", "no packet 7"),
         ("write_batch/batches", joined_apart, "expect.ideal", "joins packets 1 and 2"),
-        ("lifecycle/life", unopened, "input.steps", "step 1 speaks of 'b'"),
+        ("lifecycle/life", unopened, "input.steps", "step 1 refers to 'b'"),
         ("read/cuts", retopic, "topic", "called cuts.json"),
         ("read/cuts", explaining("flags", "Unused"), "flags", "'Unused' is explained"),
         ("read/cuts", explaining("flags", "Wrong", description=""), "flags.Wrong.description", "is empty"),
         ("read/cuts", explaining("flags", "Wrong", effect="It hurts"), "flags.Wrong.effect", "period"),
-        ("read/cuts", explaining("flags", "Wrong", links=["bugs.md"]), "flags.Wrong.links", "no address"),
-        ("read/cuts", explaining("flags", "Wrong", effect="It differs."), "flags.Wrong", "otherwise in another file"),
+        ("read/cuts", explaining("flags", "Wrong", links=["bugs.md"]), "flags.Wrong.links", "not a URL"),
+        ("read/cuts", explaining("flags", "Wrong", effect="It differs."), "flags.Wrong", "differently in another file"),
         ("read/cuts", explaining("traits", "uso", since="1.0"), "traits.uso", "not explained as in"),
-        ("read/cuts", invented_trait, "traits.magic", "no trait"),
+        ("read/cuts", invented_trait, "traits.magic", "not a trait"),
         ("read/cuts", setting(1, kernel=[{"outcome": "same"}]), "traits", "'uso' is explained"),
-        ("read/cuts", setting(1, id="read/cuts/two"), "id", "stands in"),
+        ("read/cuts", setting(1, id="read/cuts/two"), "id", "is also in"),
         # What the loader refuses is a finding as well.
         ("read/cuts", setting(0, input={"frame": "ABCD"}), "$.cases[0].input.frame", "regex"),
         ("read/cuts", setting(0, level="maybe"), "$.cases[0].level", "maybe"),
@@ -212,7 +212,7 @@ def test_flags_of_the_checkout_are_used_and_said_alike(monkeypatch: pytest.Monke
     monkeypatch.setattr(lint, "CORPORA", link)
     monkeypatch.setattr(lint, "FLAGS", {"Wrong": next(iter(FLAGS.values())), "Forgotten": next(iter(FLAGS.values()))})
     reasons = {(finding.case, finding.field, finding.reason) for finding in lint.lint(link)}
-    assert ("-", "flags.Wrong", "is explained otherwise in the source (corpus/flags)") in reasons
+    assert ("-", "flags.Wrong", "is explained differently in the source (corpus/flags)") in reasons
     assert ("-", "Forgotten", "is explained, and no case has it") in reasons
     monkeypatch.setattr(lint, "FLAGS", {})
     assert "is not in the source (corpus/flags)" in {finding.reason for finding in lint.lint(link)}
@@ -224,7 +224,7 @@ def test_lint_exits_1_with_findings_0_without_and_2_or_3_where_there_is_no_corpu
     path = edit(root, "read/cuts", setting(0, about="No sentence"))
     done = tunproof("corpus", "lint", str(root))
     assert done.returncode == 1
-    assert f"{path}: read/cuts/two: about: is no sentence" in done.stdout
+    assert f"{path}: read/cuts/two: about: is not a sentence" in done.stdout
     found = json.loads(tunproof("corpus", "lint", "--json", str(root)).stdout)["findings"]
     assert [finding["case"] for finding in found] == ["read/cuts/two"]
     assert tunproof("corpus", "lint", str(root / "nothing")).returncode == 2

@@ -27,7 +27,7 @@ SCHEMAS = Path("harness/schema")
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """Return the JSON Schemas: of a line that the runner says, that an adapter says, of a stream of results."""
+    """Return the JSON Schemas: for a runner's line, an adapter's line, and a stream of results."""
     return {**messages.schemas(), "results": results.schema()}
 
 
@@ -40,7 +40,7 @@ def schema_files() -> dict[str, str]:
 
 
 def refreshed(guide: str) -> str:
-    """Return the guide with what is generated as it is today. Raises `ValueError` where a marker is missing."""
+    """Return the guide with its generated parts up to date. Raises `ValueError` if a marker is missing."""
     for name, text in {"protocol": markdown(), "verdicts": _verdicts()}.items():
         begin, end = f"<!-- {name} begin -->\n", f"<!-- {name} end -->"
         head, found, rest = guide.partition(begin)
@@ -59,7 +59,7 @@ def _verdicts() -> str:
 def _write() -> None:
     """Bring the guide and the schemas of this checkout up to date. Raises `UsageError` elsewhere."""
     if not CORPORA.is_symlink():
-        raise UsageError("the guide is kept in a checkout of the repository only; this is an installed tunproof")
+        raise UsageError("the guide only exists in a checkout of the repository; this is an installed tunproof")
     root = CORPORA.resolve().parent
     (root / SCHEMAS).mkdir(exist_ok=True)
     for name, content in schema_files().items():
