@@ -94,7 +94,7 @@ def test_what_is_not_claimed_is_not_asked_and_said(tmp_path):
     assert set(summary.operations) == {"checksum", "header"}
     assert summary.skipped["not claimed: header.any-integer"] > 0
     assert "read: the subject does not claim it" in summary.skipped
-    with pytest.raises(UsageError, match="nothing that can be put to it"):
+    with pytest.raises(UsageError, match="nothing that can be run against it"):
         fuzzed(rogue("none"), tmp_path, cases=300, select="read")
 
 

@@ -150,7 +150,7 @@ def test_a_guest_that_comes_to_grief_is_a_result_and_the_others_go_on(
     assert (bad.frames is not None) == (at > 3)
     if bad.frames is not None:
         assert 0 < bad.frames.frames < 1900, "what it answered before is kept"
-        assert "asked the random frames" in bad.problem
+        assert "running the random frames" in bad.problem
     assert good.problem == ""
     assert good.frames is not None
     assert good.frames.differences == 0

@@ -1,7 +1,7 @@
 """What must hold for the frames of any batch: the constraints that authors of the corpus state, read off the packets.
 
-`corpus.oracle` has scapy read them, which takes a millisecond a packet. What is looked at here is little enough for
-`tio` to be trusted with it: addresses, ports, flags, whether a header is all there, whether a checksum is right.
+`corpus.oracle` has scapy read them, which takes a millisecond per packet. What is read here is simple enough to trust
+`tio` with it: addresses, ports, flags, whether a header is complete, whether a checksum is correct.
 """
 
 from collections import defaultdict
@@ -25,7 +25,7 @@ __all__ = ["constraints"]
 _ENDS: Final = int(TcpFlag.SYN | TcpFlag.FIN | TcpFlag.RST)
 _ALONE: Final = int(TcpFlag.SYN | TcpFlag.RST | TcpFlag.URG)
 _ADDRESSES: Final = {4: (20, 12), 6: (40, 8)}  # bytes of the fixed header, where the addresses begin
-_NUMBER: Final = {4: 9, 6: 6}  # where it says what follows
+_NUMBER: Final = {4: 9, 6: 6}  # the offset of the next-protocol field
 
 _WALKED: Final = {0, 43, 60}  # extension headers with a length
 
@@ -34,7 +34,7 @@ _Pair = tuple[bytes, int]
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What one packet says of itself. `ports` is None where they cannot be read, `pair` where nothing can."""
+    """What one packet states. `ports` is None if they cannot be read, `pair` if nothing can."""
 
     pair: _Pair | None
     ports: bytes | None = None
@@ -94,13 +94,13 @@ def _see(packet: bytes) -> _Seen:
 
 
 def _protocol(ip: IPv4 | IPv6, packet: bytes) -> int:
-    """Return what the packet carries, behind an IPv6 Fragment header too."""
+    """Return what the packet carries, also after an IPv6 Fragment header."""
     is_cut = ip.version == 6 and ip.protocol == FRAGMENT and len(packet) > ip.header_length
     return packet[ip.header_length] if is_cut else ip.protocol
 
 
 def _last_number(packet: bytes) -> int:
-    """Return what a packet whose headers are cut off says it carries, as far as it says so."""
+    """Return what a packet with truncated headers carries, as far as it states it."""
     number, at = packet[_NUMBER[packet[0] >> 4]], 40
     while packet[0] >> 4 == 6 and number in _WALKED and at + 2 <= len(packet):
         number, at = packet[at], at + 8 * (packet[at + 1] + 1)
@@ -127,7 +127,7 @@ def _orders(flows: Sequence[Sequence[int]], left_out: set[int]) -> tuple[tuple[i
 
 
 def _apart(flow: Sequence[int], seen: Sequence[_Seen]) -> list[tuple[int, int]]:
-    """Return the pairs that cutting would give back and that must not be joined all the same: SYN, RST, URG."""
+    """Return the pairs that segmenting would give back and that still must not be joined: SYN, RST, URG."""
     lonely = [index for index in flow if seen[index].flags & _ALONE]
     return [(min(one, other), max(one, other)) for one in lonely for other in flow if one != other]
 

@@ -31,7 +31,7 @@ __all__ = ["batches"]
 
 _PSH, _FIN, _CWR = 0x08, 0x01, 0x80
 _MOST_BYTES = 1 << 19
-"""A batch stops growing here: nothing that can be wrong needs more, and time is better spent on the next one."""
+"""A batch stops growing here: no bug needs more, and the time is better spent on the next one."""
 
 
 class _Flow:
@@ -41,13 +41,13 @@ class _Flow:
         self.stem = bytearray(stem)
         self.transport = bytearray(transport)
         if self.is_tcp:
-            self.transport[13] &= ~(_PSH | _FIN | _CWR)  # on every packet they would keep all from being joined
+            self.transport[13] &= ~(_PSH | _FIN | _CWR)  # on every packet they would prevent all joining
         self.size = size
-        self.step = step  # of IPv4 identifications; not all senders count, once DF is set
+        self.step = step  # of IPv4 identifications; with DF set, not all senders count
         self.sent: list[bytes] = []
 
     def send(self, size: int, flags: int = 0, *, zero: bool = False) -> bytes:
-        """Return the next packet, and get ready for the one after it. `zero`: its checksum comes out as zero."""
+        """Return the next packet, and prepare the one after it. `zero`: its checksum comes out as zero."""
         transport = bytearray(self.transport)
         if self.is_tcp:
             transport[13] |= flags
@@ -118,7 +118,7 @@ def _flags(flow: _Flow, number: int) -> list[bytes]:
 
 
 def _repeat(flow: _Flow, number: int) -> list[bytes]:
-    """Send a packet, and one of those that were sent, which may be the same."""
+    """Send a packet, and one that was sent before, perhaps the same."""
     return [flow.send(flow.size), flow.sent[-1 - number % len(flow.sent)]]
 
 
@@ -136,7 +136,7 @@ def _gap_in_identification(flow: _Flow, _number: int) -> list[bytes]:
 
 
 def _other_header(flow: _Flow, number: int) -> list[bytes]:
-    """Change a field between two packets that all packets of a superpacket share.
+    """Change, between two packets, a field that all packets of a superpacket share.
 
     That is: class and DSCP, TTL or hop limit, acknowledgment, window.
     """
@@ -161,13 +161,13 @@ def _wrong_checksum(flow: _Flow, number: int) -> list[bytes]:
 
 
 def _between(flow: _Flow, number: int) -> list[bytes]:
-    """Send two packets, and between them one with the same addresses whose headers are cut off or say nothing."""
+    """Send two packets, and between them one with the same addresses whose headers are truncated or meaningless."""
     first = flow.send(flow.size)
     at, ipv4 = len(flow.stem), first[0] >> 4 == 4
     match number % 3:
-        case 0:  # more options than there are, or an extension header that is not there
+        case 0:  # more options than there are, or a missing extension header
             foreign = bytes((0x4F,)) + first[1:30] if ipv4 else first[:6] + b"\0" + first[7:41]
-        case 1:  # ports and no more
+        case 1:  # only ports
             foreign = with_length(first[:at], at + 4) + first[at : at + 4]
         case _:  # another protocol
             stem = first[:9] + b"\x32" + first[10:at] if ipv4 else first[:6] + b"\x32" + first[7:at]
@@ -178,7 +178,7 @@ def _between(flow: _Flow, number: int) -> list[bytes]:
 def _zero_checksum(flow: _Flow, number: int) -> list[bytes]:
     """Send three packets, of which one has a checksum of zero: as it should be written, or as the other zero.
 
-    For TCP both are right; for UDP 0x0000 means that there is none.
+    For TCP both are correct; for UDP 0x0000 means that there is none.
     """
     first = flow.send(flow.size)
     packet, at = bytearray(flow.send(flow.size, zero=True)), flow.checksum_at
@@ -188,7 +188,7 @@ def _zero_checksum(flow: _Flow, number: int) -> list[bytes]:
 
 
 def _wrong_length(flow: _Flow, number: int) -> list[bytes]:
-    """Send two packets; the first is longer or shorter than its headers say, or right but for one length field."""
+    """Send two packets; the first is longer or shorter than its headers say, or correct except for one length field."""
     packet = flow.send(flow.size)
     match number % 4:
         case 0:
@@ -203,7 +203,7 @@ def _wrong_length(flow: _Flow, number: int) -> list[bytes]:
 
 
 def _with_wrong_udp_length(packet: bytes, at: int) -> bytes:
-    """Return the packet with a UDP length that is too small by one, and a checksum that goes with it."""
+    """Return the packet with a UDP length that is too small by one, and a checksum that matches it."""
     field, value = at + 6, int.from_bytes(packet[at + 4 : at + 6], "big")
     shorter = packet[: at + 4] + (value - 1).to_bytes(2, "big") + packet[at + 6 :]
     return add_to_word(shorter, field, 1)
@@ -252,7 +252,7 @@ _FLOW_PARTS = st.lists(
     min_size=1,
     max_size=_FLOWS,
 )
-# What comes from elsewhere: single packets of any kind, and the segments of superpackets.
+# Foreign packets: single packets of any kind, and the segments of superpackets.
 _FOREIGN = st.lists(
     st.one_of(
         packets().map(lambda packet: [packet]),
