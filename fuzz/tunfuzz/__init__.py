@@ -1,9 +1,9 @@
 """tunfuzz: hypothesis strategies for TUN frames, and the invariants that hold for them.
 
-`strategies` makes values, `invariants` says what must hold for them, `python -m tunfuzz --seconds N` tries the two on
-each other with fresh random numbers. The strategies are public: import them from here.
+`strategies` makes values, `invariants` says what must hold for them, `python -m tunfuzz --seconds N` tries the two
+together with fresh random numbers. The strategies are public: import them from here.
 
-They are loaded when they are first asked for: the command line imports this package for every `--help`, and
+They are loaded on first use: the command line imports this package for every `--help`, and
 hypothesis alone takes longer than that.
 """
 

@@ -1,6 +1,6 @@
-"""`python -m tunfuzz --seconds N`: try the invariants on fresh random values until the time is over.
+"""`python -m tunfuzz --seconds N`: try the invariants on fresh random values until the time is up.
 
-Exit codes: 0 nothing found, 1 something was found, 2 the arguments make no sense, 3 the machine cannot do it.
+Exit codes: 0 nothing found, 1 something was found, 2 invalid arguments, 3 the machine cannot do it.
 """
 
 import argparse
@@ -54,9 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 if options.require_lab or options.only is not None:
                     print(f"tunfuzz: no lab: {problem}", file=sys.stderr)
                     return ENVIRONMENT
-                print(f"tunfuzz: going on without the kernel: {problem.what}", file=sys.stderr)
+                print(f"tunfuzz: continuing without the kernel: {problem.what}", file=sys.stderr)
                 chosen = [each for each in chosen if not each.needs_lab]
-        # Nothing loaded so far is garbage, and looking at it again and again costs a third of the time.
+        # Nothing loaded so far is garbage, and scanning it again and again costs a third of the time.
         gc.freeze()
         gc.set_threshold(20_000, 20, 100)
         try:
@@ -69,10 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m tunfuzz", description="Try the invariants on fresh random values.")
     parser.add_argument("--seconds", type=float, default=60.0, metavar="N", help="about how long (default: 60)")
-    parser.add_argument("--seed", type=int, help="what the first round starts from (default: a new one)")
+    parser.add_argument("--seed", type=int, help="the seed of the first round (default: a new one)")
     parser.add_argument("--only", choices=[each.name for each in PROPERTIES], help="one invariant instead of all")
     parser.add_argument("--out", type=Path, default=FOLDER, metavar="DIR", help="for findings")
-    parser.add_argument("--require-lab", action="store_true", help="without a lab end with 3 instead of going on")
+    parser.add_argument("--require-lab", action="store_true", help="without a lab, end with 3 instead of continuing")
     return parser
 
 
@@ -83,7 +83,7 @@ def _open_lab(stack: ExitStack) -> lab.Exchange:
 
 @dataclass(slots=True)
 class _Finding:
-    """What went wrong last: when hypothesis has ended, that is the smallest example it knows."""
+    """The latest failure: once hypothesis has ended, that is the smallest example it found."""
 
     value: object
     error: Exception
@@ -91,7 +91,7 @@ class _Finding:
 
 @dataclass(slots=True)
 class _Progress:
-    """Counts examples, and shows them on a terminal; in a pipe it keeps quiet."""
+    """Counts examples, and shows them on a terminal; in a pipe it is silent."""
 
     started: float = field(default_factory=time.monotonic)
     examples: int = 0
@@ -133,7 +133,7 @@ def _run(chosen: Sequence[Property], kernel: lab.Exchange | None, options: argpa
 
 
 def _try(each: Property, kernel: lab.Exchange | None, number: int, progress: _Progress) -> _Finding | None:
-    """Run one invariant on a round of examples; return what was found, made as small as hypothesis can."""
+    """Run one invariant on a round of examples; return the failure, as small as hypothesis can make it."""
     findings: list[_Finding] = []
     extra: tuple[Any, ...] = (kernel,) if each.needs_lab else ()
 

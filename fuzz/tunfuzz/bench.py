@@ -1,9 +1,9 @@
-"""What fuzzing adds to `tunproof bench`: how fast the kernel differential is, beside what could be expected.
+"""What fuzzing adds to `tunproof bench`: how fast the kernel differential is, and how fast it could be.
 
-differential    kernel and model asked the same frames, each compared; turns with `bare`, so both meet the same
-                moments of the machine
+differential    the same frames to kernel and model, each compared; alternates with `bare`, so both see the same
+                state of the machine
 scaling         how much faster two processes are than one, over how much faster they are at a loop that uses
-                nothing but the processor: 1.0 is as well as the cores allow
+                nothing but the processor: 1.0 is the best that the cores allow
 naive           the loop as one would first write it: scapy builds, sniffs, dissects and compares
 """
 
@@ -62,7 +62,7 @@ def measure(*, progress: Callable[[int, int, str], None] = lambda *_: None) -> l
 
 
 def _interleaved(pair: Pair, runner: Differential, folder: Path) -> tuple[float, float]:
-    """Return the median rate of the differential, and the median of its ratios to the floor right before and after."""
+    """Return the median rate of the differential, and the median of its ratios to the floor just before and after."""
     corpus_frames()
     rates, ratios = [], []
     for number in range(_ROUNDS):
@@ -116,7 +116,7 @@ def _ask(runner: Differential, first: int, folder: Path) -> None:
 
 
 def _warm(runner: Differential, folder: Path) -> None:
-    """Have a worker load everything, and make labs once."""
+    """Make a worker load everything, and make labs once."""
     runner(Shard(seed=1, first=0, count=5000), folder)
 
 
@@ -138,7 +138,7 @@ def _naive_rate(pair: Pair) -> float:
 
 
 def _naive(pair: Pair, number: int) -> None:
-    """Build a superpacket, have its segments captured, dissect them, and compare."""
+    """Build a superpacket, capture its segments, dissect them, and compare."""
     header = IP(src="192.0.2.1", dst="198.51.100.2", id=number) / TCP(sport=1, dport=2, seq=1, flags="A")
     payload = bytes(range(24))
     packet = raw(header / Raw(payload))

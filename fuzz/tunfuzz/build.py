@@ -1,8 +1,8 @@
-"""From parts to packets: the lengths and sums that bind headers and payload together. No randomness in here.
+"""From parts to packets: the lengths and sums that tie headers and payload together. No randomness here.
 
-A *stem* is an IP header, options or extension headers included, whose length and header checksum are still to be
-filled in; a transport header comes without length and checksum. Only `tio.checksum` is used of the reference, and no
-table of `tio.wire`: what is right is not decided by what is tested.
+A *stem* is an IP header, options or extension headers included, whose length and header checksum are still to be filled
+in; a transport header comes without length and checksum. Only `tio.checksum` is used from the reference, and no table
+of `tio.wire`: what is right is not decided by the code under test.
 """
 
 import hashlib
@@ -70,7 +70,7 @@ def ipv6_stem(
 def chain(extensions: tuple[tuple[int, bytes], ...], protocol: int) -> tuple[int, bytes]:
     """Return the first next-header number, and the extension headers linked up to `protocol`.
 
-    Each extension is its number and all its bytes but the first, which names what follows.
+    Each extension is its number and all its bytes except the first, which names what follows.
     """
     numbers = [number for number, _ in extensions] + [protocol]
     linked = (bytes((following,)) + rest for following, (_, rest) in zip(numbers[1:], extensions, strict=True))
@@ -83,12 +83,12 @@ def addresses(stem: bytes) -> bytes:
 
 
 def protocol_of(transport: bytes) -> int:
-    """Return the protocol of a transport header: UDP headers have 8 bytes, TCP headers have 20 and more."""
+    """Return the protocol of a transport header: UDP headers have 8 bytes, TCP headers 20 or more."""
     return UDP if len(transport) == 8 else TCP
 
 
 def checksum_offset(transport: bytes) -> int:
-    """Return where the checksum stands in a transport header."""
+    """Return the checksum's offset in a transport header."""
     return 6 if len(transport) == 8 else 16
 
 
@@ -105,7 +105,7 @@ def with_length(stem: bytes, total: int) -> bytes:
 
 
 def assemble(stem: bytes, transport: bytes, payload: bytes, *, partial: bool = False) -> bytes:
-    """Return the packet with all lengths and sums right; `partial` leaves the pseudo-header sum in the checksum."""
+    """Return the packet with all lengths and sums correct; `partial` leaves the pseudo-header sum in the checksum."""
     length = len(transport) + len(payload)
     at = checksum_offset(transport)
     head = bytearray(transport)
@@ -119,6 +119,6 @@ def assemble(stem: bytes, transport: bytes, payload: bytes, *, partial: bool = F
 
 
 def add_to_word(data: bytes, at: int, amount: int) -> bytes:
-    """Return `data` with `amount` added to the word at `at`, in one's complement: a sum over it grows by as much."""
+    """Return `data` with `amount` added to the word at `at`, in one's complement: sums over it grow by the same."""
     total = _WORD.unpack_from(data, at)[0] + amount
     return b"".join((data[:at], _WORD.pack(total % 0xFFFF or (0xFFFF if total else 0)), data[at + 2 :]))

@@ -1,4 +1,4 @@
-"""Calls in threads of their own, which nobody waits for longer than a deadline."""
+"""Calls in their own threads, waited for no longer than a deadline."""
 
 import threading
 import time
@@ -11,12 +11,12 @@ __all__ = ["Call"]
 T = TypeVar("T")
 
 _BLINK = 0.0002
-_POLL = {b"7", b"73", b"167", b"168"}  # poll on x86, powerpc, others; ppoll (73) where there is no poll
-_GRACE = 0.02  # where /proc does not say what a thread does
+_POLL = {b"7", b"73", b"167", b"168"}  # poll on x86, powerpc, others; ppoll (73) where poll does not exist
+_GRACE = 0.02  # if /proc does not say what a thread does
 
 
 class Call(Generic[T]):
-    """A call under way; `patience` is how many seconds anything about it may take."""
+    """A call under way; `patience` is how many seconds any wait for it may take."""
 
     def __init__(self, call: Callable[[], T], patience: float) -> None:
         self._call = call
@@ -27,7 +27,7 @@ class Call(Generic[T]):
         self._thread.start()
 
     def ended(self, patience: float | None = None) -> bool:
-        """Return whether the call came back, waiting for it (by default as long as anything may take)."""
+        """Wait for the call (by default for `patience`), and return whether it has returned."""
         self._thread.join(self._patience if patience is None else patience)
         return not self._thread.is_alive()
 
@@ -40,9 +40,9 @@ class Call(Generic[T]):
         return False
 
     def result(self) -> T:
-        """Return what the call returned, or raise what it raised. Raises `AssertionError` if it does not come back."""
+        """Return what the call returned, or raise what it raised. Raises `AssertionError` if it takes too long."""
         if not self.ended():
-            raise AssertionError(f"a call did not come back within {self._patience:g} s")
+            raise AssertionError(f"a call did not return within {self._patience:g} s")
         if self._error is not None:
             raise self._error
         return self._value[0]

@@ -1,7 +1,7 @@
-"""Small packets by number, and what they stand for: what queues are tried with, where the bytes are of no interest.
+"""Small packets by number, and what they stand for: for trying queues where the bytes do not matter.
 
-Two different numbers give different packets. What a superpacket must be cut into is built here from the parts, not by
-cutting it: the queue under test must not decide what is right.
+Two different numbers give different packets. The segments of a superpacket are built here from the parts, not by
+segmenting it: the queue under test must not decide what is correct.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _SIZE = 8  # bytes of payload in each segment
 class Cargo:
     """What is written at once, and the packets that a reader makes of it.
 
-    `hdr`, `transport_hdr` and `pays` are the arguments of `write_gso` (with one of `pays` it is no superpacket);
+    `hdr`, `transport_hdr` and `pays` are the arguments of `write_gso` (a single one of `pays` makes no superpacket);
     `header` is the vnet header (of the usual size, in host order) that belongs before them.
     """
 
@@ -49,7 +49,7 @@ def plain(number: int) -> bytes:
 
 
 def superpacket(number: int, segments: int) -> Cargo:
-    """Return a UDP superpacket of so many segments (2 to 128), the last of which is a byte shorter."""
+    """Return a UDP superpacket of that many segments (2 to 128), the last of which is a byte shorter."""
     pays = (*(_pay(number + index, _SIZE) for index in range(segments - 1)), _pay(number, _SIZE - 1))
     whole = assemble(_stem(number), _transport(number), b"".join(pays), partial=True)
     header = _HEADER.pack(
@@ -68,9 +68,9 @@ def unreadable(number: int, *, headers: bool) -> bytes:
 
 
 def frame(kind: Kind, number: int, segments: int, *, headers: bool) -> tuple[bytes, tuple[bytes, ...]]:
-    """Return a frame, and what a reader makes of it: nothing, if nobody can read it.
+    """Return a frame, and what a reader makes of it: nothing, if it is unreadable.
 
-    Without vnet `headers` there are no superpackets, but plain packets in their place.
+    Without vnet `headers`, plain packets take the place of superpackets.
     """
     if kind == "unreadable":
         return unreadable(number, headers=headers), ()

@@ -1,7 +1,7 @@
 """A simple model of the contract: one queue, what is on its wire, and what it lent.
 
-The numbers are the rules that each expectation rests on: W1 to W9 of `tio.queue`, I1 and I2 of `tio.endpoint`. Nothing
-here looks into a queue; it is the book that `tunfuzz.machine` keeps beside one.
+The numbers are the rules behind each expectation: W1 to W9 of `tio.queue`, I1 and I2 of `tio.endpoint`. Nothing here
+looks into a queue; it is the account that `tunfuzz.machine` keeps of one.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ __all__ = ["Lent", "Wire", "expect", "is_open", "must", "open_fds", "pick", "wir
 _LARGEST = 1 << 17
 _KEPT = 20
 _MOST_FRAMES = 6  # in either direction: they must fit on the wire
-_ROOM = 8192  # bytes of SO_SNDBUF: for some 16 small frames, and not for 64
+_ROOM = 8192  # bytes of SO_SNDBUF: for about 16 small frames, and not for 64
 
 
 def must(holds: bool, rule: str) -> None:
@@ -75,7 +75,7 @@ class Lent:
     kept: deque[tuple[memoryview, bytes]] = field(default_factory=lambda: deque(maxlen=_KEPT))
 
     def end(self) -> None:
-        """Note that the next `read` began, or `close` ended."""
+        """Record that the next `read` began, or `close` ended."""
         self.released.extend(view for view, _ in self.now)
         self.now.clear()
 
@@ -85,7 +85,7 @@ class Lent:
         self.kept.append((view[1:], packet[1:]))
 
     def check(self) -> None:
-        """Test that what is lent shows its packet, that released views raise, and that slices keep their bytes."""
+        """Test that lent views show their packet, that released ones raise, and that slices keep their bytes."""
         must(all(view == packet and view.readonly for view, packet in self.now), "W1: a lent view shows other bytes")
         for view in self.released:
             with contextlib.suppress(ValueError):
@@ -95,15 +95,15 @@ class Lent:
 
 @dataclass(slots=True, eq=False)
 class Wire:
-    """A queue, the far end of its wire, and what the contract says is where.
+    """A queue, the far end of its wire, and what is where by the contract.
 
     Attributes:
         peer: the far end, until it hung up.
-        inbound: frames that were fed and not read, as the packets they stand for; none if nobody can read them (W8).
+        inbound: frames that were fed and not read, as the packets they stand for; none if unreadable (W8).
         outbound: frames that were written and not taken from the far end.
         rejected: how many frames the queue has dropped.
         reader: a read that waits.
-        writer: a write that waits for room, and goes on with all of `unwritten`.
+        writer: a write that waits for room, and continues with all of `unwritten`.
         torn: `close` ended `writer`, so that only a beginning of `unwritten` went out.
     """
 
@@ -134,7 +134,7 @@ class Wire:
         return self.writer is None and len(self.outbound) < _MOST_FRAMES
 
     def can_be_filled(self) -> bool:
-        """Whether many writes can be begun."""
+        """Whether many writes can be started."""
         return self.works and self.writer is None
 
     def write_all(self, packets: list[bytes]) -> None:
@@ -143,7 +143,7 @@ class Wire:
             self.queue.write(packet)
 
     def feed(self, frame: bytes, packets: tuple[bytes, ...]) -> None:
-        """Send a frame from the far end, which stands for these packets."""
+        """Send a frame that stands for these packets from the far end."""
         if self.peer is not None:
             self.peer.send(frame)
             self.inbound.append(packets)
@@ -155,7 +155,7 @@ class Wire:
             self.peer = None
 
     def next_packets(self) -> tuple[bytes, ...]:
-        """Return what the next read gets, or () if it finds nothing; what nobody can read is passed over (W8)."""
+        """Return what the next read gets, or () if it finds nothing; unreadable frames are skipped (W8)."""
         while self.inbound:
             packets = self.inbound.popleft()
             if packets:
@@ -177,7 +177,7 @@ class Wire:
                 frame = self.peer.recv(_LARGEST)
             except BlockingIOError:
                 break
-            except ConnectionResetError:  # said once: the queue was closed before it read everything
+            except ConnectionResetError:  # reported once: the queue was closed before it read everything
                 continue
             if not frame:
                 break
@@ -185,7 +185,7 @@ class Wire:
         return frames
 
     def check_taken(self, frames: list[bytes]) -> None:
-        """Test that these are all frames that were written: none is missing, half (W4), twice, or out of order."""
+        """Test that these are all frames that were written: none missing, partial (W4), duplicated, or out of order."""
         certain, last = len(self.outbound), self.unwritten if self.torn else []
         wanted = self.outbound + last[: len(frames) - certain]
         must(frames == wanted, f"W4: at the far end are {[frame.hex() for frame in frames]}")
@@ -200,7 +200,7 @@ class Wire:
         self.lent.check()
 
     def wake(self, rule: str) -> None:
-        """Test that whoever waits gets `Closed` now."""
+        """Test that every waiting call gets `Closed` now."""
         if self.reader is not None:
             expect(tio.Closed, self.reader.result, rule)
             self.reader = None
@@ -210,6 +210,6 @@ class Wire:
 
 
 def pick(wires: list[Wire], which: int, fits: Callable[[Wire], bool]) -> Wire:
-    """Return one of the wires that fit, of which there is at least one."""
+    """Return one of the wires that fit; there is at least one."""
     fitting = [wire for wire in wires if fits(wire)]
     return fitting[which % len(fitting)]

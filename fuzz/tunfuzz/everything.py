@@ -1,4 +1,4 @@
-"""All of fuzzing that needs no implementation of somebody's, for some seconds: what `make fuzz` calls.
+"""All fuzzing that needs no third-party implementation, for some seconds: what `make fuzz` calls.
 
 Six tenths of the time go to the coverage-guided targets, three to the kernel differential, one to the property tests
 with fresh seeds.
@@ -21,9 +21,9 @@ _TARGETS, _KERNEL, _PROPERTIES = 0.6, 0.3, 0.1
 
 
 def run(seconds: float, *, out: Path, terminal: Terminal) -> int:
-    """Fuzz, print what came of it, and return the exit code.
+    """Fuzz, print the results, and return the exit code.
 
-    1 where anything was found, else 130 after Ctrl-C, else 3 where a part could not be done.
+    1 if anything was found, else 130 after Ctrl-C, else 3 if a part could not run.
     """
     findings.prepare(out)
     there = set(findings.in_folder(out))
@@ -45,7 +45,7 @@ def _run_targets(seconds: float, out: Path, terminal: Terminal) -> int:
     try:
         results = targets.run_all(seconds, terminal=terminal, out=out)
     except EnvironmentProblem as problem:
-        terminal.say(f"the targets were left out: {problem}")
+        terminal.say(f"the targets were skipped: {problem}")
         return problem.exit_code
     targets.show(terminal, results)
     return 0
@@ -55,7 +55,7 @@ def _run_kernel(seconds: float, out: Path, terminal: Terminal) -> int:
     try:
         lab.ensure()
     except EnvironmentProblem as problem:
-        terminal.say(f"the kernel differential was left out: {problem}")
+        terminal.say(f"the kernel differential was skipped: {problem}")
         return problem.exit_code
     with terminal.progress("cases") as tick:
         summary = alone.fuzz(

@@ -1,6 +1,6 @@
-"""What scapy says about the checksums of a packet: an opinion that shares neither code nor tables with the reference.
+"""Scapy's verdict on the checksums of a packet: a second opinion that shares no code or tables with the reference.
 
-A module of its own because importing scapy takes as long as a thousand examples.
+A separate module because importing scapy takes as long as a thousand examples.
 """
 
 from scapy.layers.inet import IP, TCP, UDP, in4_chksum

@@ -1,8 +1,8 @@
 """What must hold for the reference, and for the kernel beside it, as plain functions.
 
-Each takes a value of one of the strategies and raises `AssertionError` with a message that says what was found. The
-property tests and `python -m tunfuzz` call the same functions. Where an invariant needs to read a packet it does so by
-itself, without `tio.wire`: the code that is tested must not decide what is right.
+Each takes a value from one of the strategies and raises `AssertionError` with a message that says what was found. The
+property tests and `python -m tunfuzz` call the same functions. An invariant that needs to read a packet does so by
+itself, without `tio.wire`: the code under test must not decide what is correct.
 """
 
 import contextlib
@@ -35,11 +35,11 @@ __all__ = [
     "check_transparent",
 ]
 
-# Cutting, then joining ------------------------------------------------------------------------------------------
+# Segmenting, then joining -- ----------------------------------------------------------------------------------------
 
 
 def check_joins_back(framed: Framed) -> None:
-    """Test that cutting a canonical superpacket and joining the pieces gives it back, packet and vnet header."""
+    """Test that segmenting a canonical superpacket and joining the pieces gives it back, packet and vnet header."""
     joined = tio.coalesce(tio.segment(framed.frame()))
     if len(joined) != 1:
         kinds = [f"{type(item).__name__} of {len(item.frame()) - 10} bytes" for item in joined]
@@ -47,20 +47,20 @@ def check_joins_back(framed: Framed) -> None:
     back = Framed.parse(joined[0].frame())
     if back.header != framed.header:
         raise AssertionError(f"the vnet header was {framed.header} and came back as {back.header}")
-    _same_bytes("the packet that was cut and joined", back.packet, framed.packet)
+    _same_bytes("the packet, segmented and joined", back.packet, framed.packet)
 
 
-# Joining, then cutting ------------------------------------------------------------------------------------------
+# Joining, then segmenting ------------------------------------------------------------------------------------------
 
 
 def check_transparent(packets: Sequence[bytes]) -> None:
-    """Test that joining any packets and cutting the result gives them back: once, unchanged, in order within a flow.
+    """Test that joining any packets and segmenting the result gives them back: once, unchanged, in order within a flow.
 
-    A TCP checksum of 0x0000 may come back as 0xFFFF and the other way round. Plain packets are the very objects that
-    went in, and payloads are views of them.
+    A TCP checksum of 0x0000 may come back as 0xFFFF, and vice versa. Plain packets are the same objects as the input,
+    and payloads are views of them.
     """
     storage = [bytearray(packet) for packet in packets]
-    # Readers lend views, others hand over their own bytes: each sort in turn.
+    # Readers lend views, others pass their own bytes: each kind in turn.
     inputs = [memoryview(data) if index % 2 else data for index, data in enumerate(storage)]
     joined = tio.coalesce(inputs)
     index_of = {id(data): index for index, data in enumerate(storage)}
@@ -70,7 +70,7 @@ def check_transparent(packets: Sequence[bytes]) -> None:
     if sorted(order) != list(range(len(packets))):
         raise AssertionError(f"{len(packets)} packets went in, and these came out (by index): {order}")
     if [bytes(data) for data in storage] != list(packets):
-        raise AssertionError("the packets that were handed over have been changed")
+        raise AssertionError("the input packets were changed")
     _check_order(packets, order)
 
 
@@ -84,7 +84,7 @@ def _plain(item: Plain, inputs: Sequence[object], index_of: dict[int, int]) -> l
 
 
 def _joined(item: Superpacket, packets: Sequence[bytes], index_of: dict[int, int]) -> list[int]:
-    """Return which inputs a superpacket stands for; test that cutting it gives them."""
+    """Return which inputs a superpacket stands for; test that segmenting it gives them."""
     indices = []
     for pay in item.pays:
         if not isinstance(pay, memoryview) or id(pay.obj) not in index_of:
@@ -92,10 +92,10 @@ def _joined(item: Superpacket, packets: Sequence[bytes], index_of: dict[int, int
         indices.append(index_of[id(pay.obj)])
     pieces = tio.segment(item.frame())
     if len(pieces) != len(indices):
-        raise AssertionError(f"a superpacket made of {len(indices)} packets is cut into {len(pieces)}")
+        raise AssertionError(f"a superpacket made of {len(indices)} packets is segmented into {len(pieces)}")
     for index, piece in zip(indices, pieces, strict=True):
         if _same_zero(piece) != _same_zero(packets[index]):
-            _same_bytes(f"packet {index}, joined and cut", piece, packets[index])
+            _same_bytes(f"packet {index}, joined and segmented", piece, packets[index])
     return indices
 
 
@@ -108,10 +108,10 @@ def _same_zero(packet: bytes) -> bytes:
 
 
 def _check_order(packets: Sequence[bytes], order: Sequence[int]) -> None:
-    """Test that nothing overtook anything it may belong together with.
+    """Test that no packet overtook one that it may belong together with.
 
     A flow is addresses, protocol and ports. A packet whose ports cannot be read belongs to every flow between its
-    addresses; packets without addresses are such a group of their own.
+    addresses; packets without addresses form their own group.
     """
     flows: dict[bytes, dict[bytes, list[int]]] = defaultdict(lambda: defaultdict(list))
     for index in order:
@@ -135,7 +135,7 @@ def _flow(packet: bytes) -> tuple[bytes, bytes]:
         fragment = int.from_bytes(packet[6:8], "big") & 0x3FFF
     elif version == 6 and len(packet) >= 40:
         pair = packet[8:40]
-        fragment = 0  # a Fragment header is no TCP and no UDP
+        fragment = 0  # a Fragment header is neither TCP nor UDP
     else:
         return b"", b""
     protocol, transport = _transport(packet)
@@ -146,7 +146,7 @@ def _flow(packet: bytes) -> tuple[bytes, bytes]:
 
 
 def _transport(packet: bytes) -> tuple[int, int]:
-    """Return the protocol behind the IP header and where it begins; -1 if the headers are cut off or nonsense."""
+    """Return the protocol after the IP header and where it begins; -1 if the headers are truncated or invalid."""
     if packet[0] >> 4 == 4:
         length = (packet[0] & 15) * 4
         return (packet[9], length) if length >= 20 else (-1, 0)
@@ -162,16 +162,16 @@ def _transport(packet: bytes) -> tuple[int, int]:
 
 
 def check_joined_headers(packets: Sequence[bytes]) -> None:
-    """Test that every superpacket that joining makes passes `check_geometry`, keeps V2 to V11, and can be cut."""
+    """Test that every joined superpacket passes `check_geometry`, satisfies V2 to V11, and can be segmented."""
     for item in tio.coalesce(packets):
         if isinstance(item, Superpacket):
             _check_frame(item)
 
 
 def check_arguments(arguments: GsoArguments) -> None:
-    """Test that what `check_geometry` lets pass keeps V2 to V11 and is cut into its fragments again.
+    """Test that what `check_geometry` accepts satisfies V2 to V11 and is segmented into its fragments again.
 
-    It raises nothing but `FrameError`, too.
+    It also raises nothing but `FrameError`.
     """
     item = Superpacket(arguments.hdr, arguments.transport_hdr, arguments.pays)
     try:
@@ -182,7 +182,7 @@ def check_arguments(arguments: GsoArguments) -> None:
 
 
 def check_legal_arguments(arguments: GsoArguments) -> None:
-    """Test that `check_geometry` takes what is legal, and that what it makes of it is right."""
+    """Test that `check_geometry` accepts legal arguments, and that its result is correct."""
     _check_frame(Superpacket(arguments.hdr, arguments.transport_hdr, arguments.pays))
 
 
@@ -195,16 +195,16 @@ def _check_frame(item: Superpacket) -> None:
     start = len(item.hdr) + len(item.transport_hdr)
     found = [piece[start:] for piece in tio.segment(frame)]
     if found != [bytes(pay) for pay in item.pays]:
-        raise AssertionError(f"{len(item.pays)} fragments were cut into {len(found)} segments with other payloads")
+        raise AssertionError(f"{len(item.pays)} fragments became {len(found)} segments with other payloads")
 
 
 # Any bytes ------------------------------------------------------------------------------------------------------
 
 
 def check_only_frame_errors(data: bytes) -> None:
-    """Test that nobody raises anything but `FrameError`, whatever the bytes.
+    """Test that nothing but `FrameError` is raised, whatever the bytes.
 
-    That is `VnetHeader.parse`, `segment`, `coalesce` and `check_geometry`.
+    This covers `VnetHeader.parse`, `segment`, `coalesce` and `check_geometry`.
     """
     for size in (10, 12, 24):
         for order in tio.ByteOrder:
@@ -225,7 +225,7 @@ def _tolerant(call: Callable[..., object], *arguments: object, **keywords: objec
 
 
 def check_header_bytes(given: VnetBytes) -> None:
-    """Test that a whole header is read as virtio lays it out and emitted as it was, and that less is refused by H1."""
+    """Test that a complete header is read as virtio lays it out and emitted unchanged, and less is rejected by H1."""
     data, size = given.data, given.size
     try:
         header = tio.VnetHeader.parse(data, size=size, byte_order=given.byte_order)
@@ -243,7 +243,7 @@ def check_header_bytes(given: VnetBytes) -> None:
 
 
 def check_same_in_any_layout(framed: Framed) -> None:
-    """Test that a frame is cut alike with vnet headers of any size and byte order."""
+    """Test that a frame gives the same packets with vnet headers of any size and byte order."""
     try:
         found: object = tio.segment(framed.frame(), header_size=framed.size, byte_order=framed.byte_order)
     except tio.FrameError as error:
@@ -260,12 +260,12 @@ def check_same_in_any_layout(framed: Framed) -> None:
 
 
 def check_lifecycle(lifecycle: Lifecycle) -> None:
-    """Test that the reference, played on wires, gives a right answer to each step."""
+    """Test that the reference, on wires, gives a correct answer to each step."""
     check_answers(lifecycle, play(lifecycle.script))
 
 
 def check_answers(lifecycle: Lifecycle, answers: Sequence[Answer]) -> None:
-    """Test that these answers are among the right ones, step by step."""
+    """Test that these answers are among the correct ones, step by step."""
     steps = lifecycle.script.steps
     for index, (step, right, answer) in enumerate(zip(steps, lifecycle.answers.answers, answers, strict=False)):
         if answer not in right:
@@ -278,7 +278,7 @@ def check_answers(lifecycle: Lifecycle, answers: Sequence[Answer]) -> None:
 
 
 class FrameSender(Protocol):
-    """What of `tunproof.lab.Exchange` is needed here."""
+    """The part of `tunproof.lab.Exchange` that is needed here."""
 
     def send(self, frame: bytes, hint: int) -> object:
         """Write a frame and return its outcome; `hint` is how many packets are expected."""
@@ -286,14 +286,14 @@ class FrameSender(Protocol):
 
 
 def check_kernel_agrees(framed: Framed, kernel: FrameSender) -> None:
-    """Test that the kernel (a `redirect` lab) delivers exactly the packets that `segment` says, byte for byte."""
+    """Test that the kernel (a `redirect` lab) delivers exactly the packets that `segment` gives, byte for byte."""
     expected = tio.segment(framed.frame())
     outcome = kernel.send(framed.frame(), len(expected))
     packets = getattr(outcome, "packets", None)
     if packets is None:
-        raise AssertionError(f"the kernel's answer is {outcome}; the reference cuts {len(expected)} packets")
+        raise AssertionError(f"the kernel's answer is {outcome}; the reference gives {len(expected)} packets")
     if len(packets) != len(expected):
-        raise AssertionError(f"the kernel cut {len(packets)} packets, the reference {len(expected)}")
+        raise AssertionError(f"the kernel gives {len(packets)} packets, the reference {len(expected)}")
     for index, (found, wanted) in enumerate(zip(packets, expected, strict=True)):
         _same_bytes(f"packet {index} of {len(expected)}: the kernel's, against the reference's", found, wanted)
 
@@ -310,7 +310,7 @@ def check_kernel_completes(framed: Framed, kernel: FrameSender) -> None:
 
 
 def _same_bytes(what: str, found: bytes, wanted: bytes) -> None:
-    """Raise with the first difference: dumping 65535 bytes twice shows nothing."""
+    """Raise with the first difference: two dumps of 65535 bytes are unreadable."""
     if found == wanted:
         return
     pairs = zip(found, wanted, strict=False)

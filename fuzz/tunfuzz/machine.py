@@ -1,8 +1,8 @@
 """A stateful machine: containers and queues, used by several threads, against a simple model of the contract.
 
-Queues stand on wires (SOCK_SEQPACKET socket pairs), so no privileges are needed. Rules A1 to A7 are those of
-`tio.container`, W1 to W9 those of `tio.queue`. Whatever may wait runs in a thread of its own (`Call`), and nothing
-takes longer than `patience`. After each example every fd and thread is gone.
+Queues use wires (SOCK_SEQPACKET socket pairs), so no privileges are needed. Rules A1 to A7 are those of
+`tio.container`, W1 to W9 those of `tio.queue`. Whatever may wait runs in its own thread (`Call`), and nothing takes
+longer than `patience`. After each example every fd and thread is gone.
 """
 
 import fcntl
@@ -33,7 +33,7 @@ _WHICH = st.integers(0, _MOST_WIRES - 1)
 _BUFFERS = st.sampled_from((bytes, bytearray, memoryview))
 _FRAMES = st.sampled_from(cargo.KINDS)
 _SEGMENTS = st.integers(2, 5)
-_SELDOM = st.sampled_from((True, False, False, False))  # whether to do what leaves nothing to do for other rules
+_SELDOM = st.sampled_from((True, False, False, False))  # whether to do what leaves other rules nothing to do
 
 
 class QueueMachine(RuleBasedStateMachine):
@@ -66,7 +66,7 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.is_open and len(self.wires) < _MOST_WIRES)
     @rule()
     def add(self) -> None:
-        """Add a fd: it is the container's now, the last of its queues, and non-blocking (A7)."""
+        """Add an fd: it is the container's now, the last of its queues, and non-blocking (A7)."""
         near, peer = wire_pair()
         fd = near.fileno()
         self.do(partial(self.container.add, fd))
@@ -77,10 +77,10 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(fd=st.sampled_from((None, -1, 1 << 20, 1 << 40)))
     def add_what_cannot_be_added(self, fd: int | None) -> None:
-        """Add a number that is no fd, or a fd that is a queue already, and stays the queue's (A2)."""
+        """Add a number that is not an fd, or an fd that already is a queue, and stays one (A2)."""
         taken = next((wire.fd for wire in self.wires if wire.open), -1)
         self.refused(taken if fd is None else fd)
-        must(taken < 0 or is_open(taken), "A2: a fd that was refused is closed")
+        must(taken < 0 or is_open(taken), "A2: a refused fd is closed")
 
     @precondition(lambda self: not self.is_open)
     @rule()
@@ -90,8 +90,8 @@ class QueueMachine(RuleBasedStateMachine):
         flags = fcntl.fcntl(near, fcntl.F_GETFL)
         try:
             self.refused(near.fileno())
-            must(is_open(near.fileno()), "A1: a fd that was refused is closed")
-            must(fcntl.fcntl(near, fcntl.F_GETFL) == flags, "A1: the flags of a fd that was refused are changed")
+            must(is_open(near.fileno()), "A1: a refused fd is closed")
+            must(fcntl.fcntl(near, fcntl.F_GETFL) == flags, "A1: the flags of a refused fd are changed")
         finally:
             peer.close()
             if is_open(near.fileno()):
@@ -99,20 +99,20 @@ class QueueMachine(RuleBasedStateMachine):
             near.detach()
 
     def refused(self, fd: int) -> None:
-        """Test that `add` refuses a fd and changes nothing."""
+        """Test that `add` refuses an fd and changes nothing."""
         error, which = (tio.AddRefused, "A2") if self.is_open else (tio.Closed, "A1")
         queues, fds = self.container.queues(), open_fds()
         raised = expect(error, partial(self.do, partial(self.container.add, fd)), which)
         must(getattr(raised, "rule", which) == which, f"{which}: refused by {raised}")
-        must(self.container.queues() == queues, f"{which}: a fd that was refused is listed")
-        must(open_fds() == fds, f"{which}: a fd that was refused was closed, or another opened")
+        must(self.container.queues() == queues, f"{which}: a refused fd is listed")
+        must(open_fds() == fds, f"{which}: a refused fd was closed, or another opened")
 
     # Reading.
 
     @precondition(lambda self: any(wire.can_be_fed() for wire in self.wires))
     @rule(which=_WHICH, kind=_FRAMES, segments=_SEGMENTS)
     def feed(self, which: int, kind: cargo.Kind, segments: int) -> None:
-        """Send a frame; a reader that waits gets it, unless nobody can read it (W8)."""
+        """Send a frame; a waiting reader gets it, unless it is unreadable (W8)."""
         self.feed_to(pick(self.wires, which, Wire.can_be_fed), kind, segments)
 
     def feed_to(self, wire: Wire, kind: cargo.Kind, segments: int) -> None:
@@ -126,7 +126,7 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(wire.reader is None for wire in self.wires))
     @rule(which=_WHICH, kind=_FRAMES, segments=_SEGMENTS, keep=st.booleans())
     def feed_and_read(self, which: int, kind: cargo.Kind, segments: int, *, keep: bool) -> None:
-        """Feed and read, having made a slice of what is lent: it must keep its bytes for ever (W1)."""
+        """Feed and read, after taking a slice of a lent view: it must keep its bytes forever (W1)."""
         wire = pick(self.wires, which, lambda wire: wire.reader is None)
         if keep and wire.lent.now:
             wire.lent.keep(segments)
@@ -137,11 +137,11 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(wire.reader is None for wire in self.wires))
     @rule(which=_WHICH)
     def read(self, which: int) -> None:
-        """Read the next frame that can be read, which ends the lending (W1). If there is none, wait (W7)."""
+        """Read the next readable frame, which ends the lending (W1). If there is none, wait (W7)."""
         self.read_from(pick(self.wires, which, lambda wire: wire.reader is None))
 
     def read_from(self, wire: Wire) -> None:
-        """Test one read, or begin one that waits."""
+        """Test one read, or start one that waits."""
         call = self.call(wire.queue.read)
         packets = wire.next_packets() if wire.open else ()
         if packets:
@@ -158,7 +158,7 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(wire.reader is not None for wire in self.wires))
     @rule(which=_WHICH)
     def read_twice(self, which: int) -> None:
-        """Read while somebody waits: that is refused, and the first reader waits on (W2)."""
+        """Read while another read waits: that is refused, and the first reader keeps waiting (W2)."""
         wire = pick(self.wires, which, lambda wire: wire.reader is not None)
         expect(tio.ConcurrentRead, partial(self.do, wire.queue.read), "W2: a second reader")
         must(wire.reader is None or not wire.reader.ended(0), "W2: a second reader disturbed the first")
@@ -168,7 +168,7 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(wire.has_room() for wire in self.wires))
     @rule(which=_WHICH, kind=_BUFFERS)
     def write(self, which: int, kind: Callable[[bytes], tio.Buffer]) -> None:
-        """Write a packet: it goes out whole, and the caller's buffer is as it was (W6); not after close (I2)."""
+        """Write a packet: it goes out whole, and the caller's buffer is unchanged (W6); not after close (I2)."""
         wire, packet = pick(self.wires, which, Wire.has_room), cargo.plain(next(self.numbers))
         buffer = kind(packet)
         if not wire.works:
@@ -232,7 +232,7 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(wire.peer is not None for wire in self.wires))
     @rule(which=_WHICH)
     def take(self, which: int) -> None:
-        """Take from the far end what was written; a writer who waited for room goes on (W7)."""
+        """Take from the far end what was written; a writer that waited for room continues (W7)."""
         wire = pick(self.wires, which, lambda wire: wire.peer is not None)
         if wire.writer is None:
             wire.check_taken(wire.received())
@@ -243,7 +243,7 @@ class QueueMachine(RuleBasedStateMachine):
         wire.check_taken(frames)
 
     def taken_from(self, wire: Wire, calls: list[Call[None]]) -> list[bytes]:
-        """Return what arrives until these calls have come back."""
+        """Return what arrives until these calls have returned."""
         frames: list[bytes] = []
         for call in calls:
             for _ in range(int(self.patience / 0.0005)):
@@ -258,7 +258,7 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(wire.peer is not None for wire in self.wires))
     @rule(which=_WHICH, really=_SELDOM)
     def hang_up(self, which: int, *, really: bool) -> None:
-        """Close the far end: who waits gets Closed, and what was fed before can be read still."""
+        """Close the far end: waiting calls get Closed, and what was fed before can still be read."""
         if not really:
             return
         wire = pick(self.wires, which, lambda wire: wire.peer is not None)
@@ -269,7 +269,7 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: bool(self.wires))
     @rule(which=_WHICH, times=st.integers(1, 2), really=_SELDOM)
     def close_queue(self, which: int, times: int, *, really: bool) -> None:
-        """Close one queue; again is harmless, and so is a second thread that closes it too."""
+        """Close one queue; closing again, or from a second thread, is harmless."""
         if not really:
             return
         wire = self.wires[which % len(self.wires)]
@@ -279,7 +279,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(times=st.integers(1, 2), really=_SELDOM)
     def close(self, times: int, *, really: bool) -> None:
-        """Close the container; again is harmless, and so is a second thread that closes it too."""
+        """Close the container; closing again, or from a second thread, is harmless."""
         if not really:
             return
         for call in [self.call(self.container.close) for _ in range(times)]:
@@ -291,7 +291,7 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(wire.can_be_filled() and wire.reader is None for wire in self.wires))
     @rule(which=_WHICH, segments=_SEGMENTS, really=_SELDOM)
     def close_amid_traffic(self, which: int, segments: int, *, really: bool) -> None:
-        """Close while others read, write and add: each of them is done, or raises Closed."""
+        """Close while others read, write and add: each of them completes, or raises Closed."""
         if not really:
             return
         wire = pick(self.wires, which, lambda wire: wire.can_be_filled() and wire.reader is None)
@@ -306,7 +306,7 @@ class QueueMachine(RuleBasedStateMachine):
         for call in calls:
             _done_or_closed(call)
         if _done_or_closed(adding):
-            must(not is_open(near.detach()), "I1: a fd that was added while the container closed is open")
+            must(not is_open(near.detach()), "I1: an fd that was added while the container closed is open")
         near.close()
         peer.close()
         wire.inbound.clear()  # read or not
@@ -317,14 +317,14 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: not self.is_open)
     @rule()
     def renew(self) -> None:
-        """Put a new container in the place of the closed one."""
+        """Replace the closed container by a new one."""
         while self.wires:
             self.wires.pop().hang_up()
         self.container = self.make()
         self.is_open = True
 
     def note_closed(self, wire: Wire) -> None:
-        """Test what must be true of a queue that was closed, the first time."""
+        """Test what must be true of a closed queue, once."""
         if wire.open:
             wire.ended()
 
@@ -332,7 +332,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @invariant()
     def queues(self) -> None:
-        """Test that the queues are listed as they were added, and those that were closed, too."""
+        """Test that the queues are listed in the order they were added, closed ones included."""
         listed = self.container.queues()[: len(self.wires)]
         must(listed == tuple(wire.queue for wire in self.wires), "queues are not in the order they were added")
         fds = [wire.fd if wire.open else None for wire in self.wires]
@@ -345,7 +345,7 @@ class QueueMachine(RuleBasedStateMachine):
             wire.lent.check()
 
     def teardown(self) -> None:
-        """Close everything; every fd and thread must be gone. What went wrong before comes out first."""
+        """Close everything; every fd and thread must be gone. An earlier failure is raised first."""
         failed = sys.exc_info()[0] is not None
         closing = self.call(self.container.close)
         if failed:
@@ -353,7 +353,7 @@ class QueueMachine(RuleBasedStateMachine):
         else:
             closing.result()
         for wire in self.wires:
-            wire.hang_up()  # wakes whoever missed that everything is closed
+            wire.hang_up()  # wakes any thread that missed that everything is closed
         stuck = [call for call in self.calls if not call.ended()]
         if not failed:
             must(not stuck, f"{len(stuck)} threads are left")
@@ -367,13 +367,13 @@ class QueueMachine(RuleBasedStateMachine):
         return bytes(HEADER_SIZE) if self.make.vnet_header else b""
 
     def call(self, function: Callable[[], T]) -> Call[T]:
-        """Begin a call in a thread of its own."""
+        """Start a call in its own thread."""
         call = Call(function, self.patience)
         self.calls.append(call)
         return call
 
     def do(self, function: Callable[[], T]) -> T:
-        """Return what a call comes to that must not wait."""
+        """Return the result of a call that must not wait."""
         return self.call(function).result()
 
 

@@ -32,17 +32,17 @@ class Property:
 
 
 def joinable_superpackets() -> SearchStrategy[Any]:
-    """Draw a canonical superpacket that joining can give back: as `coalesce`, C2, C5 and C10, would make it."""
+    """Draw a canonical superpacket that joining can give back: as `coalesce` would make it by C2, C5 and C10."""
     return canonical_superpackets(ipv4_options=False, max_segments=MAX_FRAGMENTS, stream=True)
 
 
 def unrelated_packets() -> SearchStrategy[list[bytes]]:
-    """Draw a list of packets that have nothing to do with each other, or are none."""
+    """Draw a list of packets that are unrelated, or not packets at all."""
     return st.lists(st.one_of(packets(), st.binary(max_size=100)), max_size=8)
 
 
 def laid_out_frames() -> SearchStrategy[Framed]:
-    """Draw a frame as devices with long vnet headers, or in big endian, have it."""
+    """Draw a frame for a device with long or big-endian vnet headers."""
     some = st.one_of(canonical_superpackets(max_segments=6), partial_packets(), ufo_frames())
     return st.one_of(in_any_layout(some), tunnel_frames())
 

@@ -1,7 +1,7 @@
 """The rules V2 to V11 for a frame that is written to a TUN, written down a second time.
 
-`tio.virtio` numbers them, `tio` makes headers that keep them. This is the other opinion: it reads the bytes by itself,
-and nothing of `tio` is used here, not even the checksum or the tables of `tio.wire`.
+`tio.virtio` numbers them, `tio` makes headers that satisfy them. This is a second opinion: it reads the bytes by
+itself, and uses nothing from `tio`, not even the checksum or the tables of `tio.wire`.
 """
 
 import struct
@@ -138,7 +138,7 @@ def _udp_is_right(datagram: bytes, protocol: int) -> bool:
 
 
 def _sum(data: bytes) -> int:
-    """Return the words of `data` added up, as RFC 1071 says it: no folding yet."""
+    """Return the sum of the words of `data`, as in RFC 1071: not yet folded."""
     return sum(struct.unpack(f">{len(data) // 2}H", data))
 
 

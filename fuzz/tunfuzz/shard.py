@@ -1,6 +1,6 @@
 """A shard: a range of numbered cases, and the tally of what happened to them.
 
-A case is decided by the seed of its campaign and its own number alone: any cutting into shards asks the same.
+A case is determined by its campaign's seed and its number alone: any split into shards runs the same cases.
 """
 
 from pathlib import Path
@@ -22,12 +22,12 @@ class Shard(msgspec.Struct, frozen=True):
 class Tally(msgspec.Struct, kw_only=True):
     """What happened to some cases; tallies of shards add up.
 
-    `cases`        how many were asked; `seconds` spent on them by all workers together
+    `cases`        how many were run; `seconds` spent on them by all workers together
     `outcomes`     "delivered", "refused", "lost": how many times
     `shapes`       how a frame was made ("mutated", "grammar", "raw", ...): how many times
     `rules`        rules of the model: how many frames exercised each
     `masks`        masks, which hide bytes that no seed controls: how many frames needed each
-    `differences`  frames to which kernel and model said different things (before findings are deduplicated)
+    `differences`  frames on which kernel and model differ (before findings are deduplicated)
     `findings`     folders of findings, by name
     """
 
@@ -41,7 +41,7 @@ class Tally(msgspec.Struct, kw_only=True):
     findings: list[str] = msgspec.field(default_factory=list)
 
     def add(self, other: Self) -> None:
-        """Count `other` in."""
+        """Add `other`."""
         self.cases += other.cases
         self.seconds += other.seconds
         self.differences += other.differences
@@ -57,7 +57,7 @@ class Tally(msgspec.Struct, kw_only=True):
 
 
 class ShardRunner(Protocol):
-    """Asks the cases of a shard; findings are in `out` before it returns. Picklable; raises `EnvironmentProblem`."""
+    """Runs the cases of a shard; findings are in `out` before it returns. Picklable; raises `EnvironmentProblem`."""
 
     def __call__(self, shard: Shard, out: Path) -> Tally:
         """Return the tally."""

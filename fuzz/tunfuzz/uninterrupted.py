@@ -1,4 +1,4 @@
-"""What Ctrl-C has to wait for: something that is on disk and something that tells of it."""
+"""Blocks that Ctrl-C must not split: writing something to disk, and recording it."""
 
 import signal
 import threading
@@ -11,8 +11,8 @@ __all__ = ["uninterrupted"]
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C wait until the block is over; it is not lost. What the block raises goes before it."""
-    if threading.current_thread() is not threading.main_thread():  # no other one is ever interrupted
+    """Delay Ctrl-C until the block is over; it is not lost. An exception from the block takes precedence."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread is ever interrupted
         yield
         return
     pressed = list[Any]()

@@ -12,9 +12,9 @@ __all__ = ["Framed", "GsoArguments", "Lifecycle", "VnetBytes"]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Framed:
-    """A vnet header and the packet behind it, still apart.
+    """A vnet header and the packet after it, still separate.
 
-    `size` (10, 12 or 24 bytes) and `byte_order` say how the device has its vnet headers.
+    `size` (10, 12 or 24 bytes) and `byte_order` are those of the device's vnet headers.
     """
 
     header: VnetHeader
@@ -32,13 +32,13 @@ class Framed:
         return cls(VnetHeader.parse(frame, size=size, byte_order=byte_order), frame[size:], size, byte_order)
 
     def __repr__(self) -> str:
-        # One line of hex: 65535 escaped bytes help nobody, and this can be pasted.
+        # One line of hex: 65535 escaped bytes are unreadable, and this can be pasted.
         layout = f", {self.size}" if self.size != HEADER_SIZE or self.byte_order != ByteOrder.HOST else ""
         layout += f", ByteOrder({str(self.byte_order)!r})" if self.byte_order != ByteOrder.HOST else ""
         return f"Framed.parse(bytes.fromhex({self.frame().hex()!r}){layout})"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """Have hypothesis print the same: by itself it writes the fields."""
+        """Make hypothesis print the same: by default it prints the fields."""
         printer.text(repr(self))
 
 
@@ -62,7 +62,7 @@ class GsoArguments:
 
 @dataclass(frozen=True, slots=True)
 class Lifecycle:
-    """A script, and for each of its steps the answers that are right."""
+    """A script, and the correct answers to each of its steps."""
 
     script: Script
     answers: Answers

@@ -1,4 +1,4 @@
-"""The harness's errors, one root, sorted by who can do something about them.
+"""The harness's errors, under one root, sorted by who can act on them.
 
 | error | who acts | exit code of the command |
 |---|---|---|
@@ -23,7 +23,7 @@ class TunproofError(Exception):
 
 
 class UsageError(TunproofError):
-    """The command was asked for something that does not exist, such as a selection that matches no case."""
+    """The command was given something that does not exist, such as a selection that matches no case."""
 
     exit_code = 2
 
@@ -38,7 +38,7 @@ class EnvironmentProblem(TunproofError):
 
 
 class CorpusError(TunproofError):
-    """A corpus file was refused: `file`, `case` (an id, or "-" where none was read), `field`, and the reason."""
+    """A corpus file was rejected: `file`, `case` (an id, or "-" if none was read), `field`, and the reason."""
 
     def __init__(self, file: str, case: str, field: str, reason: str) -> None:
         super().__init__(f"{file}: case {case}: {field}: {reason}")

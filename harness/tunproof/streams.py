@@ -1,4 +1,4 @@
-"""The standard streams: there, able to print anything, and quiet when nobody listens any more."""
+"""The standard streams: open, able to print anything, and quiet once the reader is gone."""
 
 import codecs
 import contextlib
@@ -13,9 +13,9 @@ _ERRORS = "tunproof-plainer"
 
 
 def prepare_streams() -> None:
-    """Open /dev/null where a standard stream is closed, and let no encoding stand in the way of output.
+    """Open /dev/null in place of a closed standard stream, and let no encoding prevent output.
 
-    A closed stream's number would be given to the next file that is opened: a TUN, which we would then print to.
+    Otherwise the next file to be opened would get a closed stream's number: a TUN, which we would then print to.
     """
     codecs.register_error(_ERRORS, _plainer)
     for number, name in enumerate(("stdin", "stdout", "stderr")):
@@ -30,9 +30,9 @@ def prepare_streams() -> None:
 
 
 def discard_output() -> None:
-    """Send stdout to /dev/null from now on: whoever read it has gone away (`tunproof kernel | head`).
+    """Send stdout to /dev/null from now on: its reader has gone (`tunproof kernel | head`).
 
-    Python would complain once more when it flushes stdout at exit.
+    Otherwise Python would report an error when it flushes stdout at exit.
     """
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
@@ -40,7 +40,7 @@ def discard_output() -> None:
 
 
 def _plainer(error: UnicodeError) -> tuple[str, int]:
-    """Replace what an encoding cannot say by ASCII that looks alike."""
+    """Replace what an encoding cannot express by similar ASCII."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = error.object[error.start : error.end].translate(_PLAINER)

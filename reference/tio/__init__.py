@@ -1,10 +1,10 @@
-"""tio: reading and writing TCP and UDP superpackets on a Linux TUN, as a specification that runs.
+"""tio: reading and writing TCP and UDP superpackets on a Linux TUN, as an executable specification.
 
 Deliberately clear rather than fast, with no dependency but the standard library. Where to read what:
 
-- `queue`: the contract, W1 to W9; `container`: taking a fd, A1 to A7;
-- `virtio`: the vnet header, and V1 to V14, what one must say when it is written; `vnet_rules` tests that;
-- `segment`: cutting a frame into packets, R1 to R13; `coalesce`: joining packets again, C1 to C10;
+- `queue`: the contract, W1 to W9; `container`: adopting an fd, A1 to A7;
+- `virtio`: the vnet header, and V1 to V14, the rules for writing one; `vnet_rules` checks them;
+- `segment`: segmenting a frame into packets, R1 to R13; `coalesce`: joining packets again, C1 to C10;
 - `geometry`: the arguments of `write_gso`, G1 to G15;
 - `wire`: the fields of all headers by name; `checksum`, `ip`, `tcp`, `udp`: the arithmetic and the headers, P1 to P6;
 - `poll`, `offload`: the two backends; `endpoint`: waiting and closing; `tuntap`: ioctls; `errors`: what is raised.

@@ -1,30 +1,30 @@
-"""Joining: from packets, in the order they came, to superpackets that the kernel cuts into the same packets again.
+"""Joining: packets, in the order they came, become superpackets that the kernel segments into the same packets again.
 
-This is the writer's other half, the coalescer of the contract. It is **transparent**: cutting the output gives the
-input back, each packet exactly once, byte for byte, with one freedom (a TCP checksum of 0x0000 may come back as 0xFFFF
-or the other way round; they are the same number). Within a flow nothing overtakes anything.
+This is the writer's other half, the coalescer of the contract. It is **transparent**: segmenting the output gives the
+input back, each packet exactly once, byte for byte, with one exception (a TCP checksum of 0x0000 may come back as
+0xFFFF, or vice versa; they are the same number). Within a flow no packet overtakes another.
 
 A packet can be joined to others only if the headers that `segment` would make for it are the headers it has:
 
-C1  it is whole: its IP length field, and that of UDP, say how long it is, and all headers are there;
-C2  it is TCP or UDP over IPv4 without options, or over IPv6 with any extension headers that `ip` walks; no fragment;
-C3  its IPv4 header checksum is right, and so is its transport checksum; UDP has one;
-C4  it has payload, and not under 8 bytes if it is to be the first (`geometry`, G13);
-C5  it is no TCP SYN, RST or URG: a socket that is handed the superpacket whole sees one such flag where there were
+C1  it is complete: its IP length field, and that of UDP, match its length, and all headers are present;
+C2  it is TCP or UDP over IPv4 without options, or over IPv6 with any extension headers that `ip` walks; not a fragment;
+C3  its IPv4 header checksum and its transport checksum are correct; UDP has one;
+C4  it has payload, and at least 8 bytes if it is to be the first (`geometry`, G13);
+C5  it is not a TCP SYN, RST or URG: a socket that receives the superpacket whole sees one such flag where there were
     many.
 
 A packet continues a superpacket of its flow if
 
-C6  the headers agree in every field that cutting copies (addresses, ports, DSCP and ECN, TTL, DF, flow label, extension
-    headers, acknowledgment, window, urgent pointer, TCP options and the other flags);
+C6  the headers agree in every field that segmentation copies (addresses, ports, DSCP and ECN, TTL, DF, flow label,
+    extension headers, acknowledgment, window, urgent pointer, TCP options and the other flags);
 C7  IPv4: its identification is the first's plus its position, modulo 2**16;
 C8  TCP: its sequence number continues where the last payload ended, modulo 2**32, and it has no CWR;
 C9  its payload is not longer than the first's;
 C10 the whole stays within 65535 bytes, 1021 fragments (IOV_MAX) and, for UDP, 128.
 
 A superpacket is complete after a payload shorter than the first, or a packet with FIN or PSH. It is also complete as
-soon as a packet of its flow comes that cannot continue it. A flow is addresses, protocol and ports; a packet whose
-ports cannot be read (a fragment, another protocol, a header cut off) belongs to every flow between its addresses.
+soon as a packet of its flow arrives that cannot continue it. A flow is addresses, protocol and ports; a packet whose
+ports cannot be read (a fragment, another protocol, a truncated header) belongs to every flow between its addresses.
 """
 
 from collections.abc import Iterable
@@ -41,7 +41,7 @@ from tio.wire import IPv4Layout, IPv6Layout, TcpLayout
 
 __all__ = ["coalesce"]
 
-# Plain ints: arithmetic on an IntFlag is some ten times slower.
+# Plain ints: arithmetic on an IntFlag is about ten times slower.
 _NEVER_JOINED = int(TcpFlag.SYN | TcpFlag.RST | TcpFlag.URG)  # C5
 _COMPLETES = int(TcpFlag.FIN | TcpFlag.PSH)
 _FLAGS = TcpLayout.FLAGS.offset
@@ -59,7 +59,7 @@ def coalesce(packets: Iterable[Buffer]) -> list[Superpacket | Plain]:
     trains: dict[_Flow, _Train] = {}  # the latest of each flow
     latest: _Train | None = None
     for packet in packets:
-        if latest is not None and latest.takes(packet):  # most packets follow the one before: not parsed again
+        if latest is not None and latest.takes(packet):  # most packets continue the one before, and need no parsing
             latest.add(packet)
             continue
         pair, flow, layers = _read(packet)
@@ -78,7 +78,7 @@ def coalesce(packets: Iterable[Buffer]) -> list[Superpacket | Plain]:
 
 
 def _close(trains: dict[_Flow, "_Train"], pair: _Pair | None, flow: _Flow | None) -> None:
-    """Complete every superpacket whose flow a packet may belong to, so that nothing behind it overtakes it."""
+    """Complete every superpacket whose flow a packet may belong to, so that nothing after it overtakes it."""
     for key, train in trains.items():
         if key == flow or (flow is None and key[0] == pair):
             train.is_open = False
@@ -101,9 +101,9 @@ def _read(packet: Buffer) -> tuple[_Pair | None, _Flow | None, Layers | None]:
 
 
 def _addresses(packet: Buffer) -> _Pair | None:
-    """Return the addresses of a packet whose headers are damaged, if they at least are there."""
+    """Return the addresses of a packet whose headers are damaged, if they are present."""
     version = packet[0] >> 4 if len(packet) else None
-    # What is cut off is shorter than any pair of addresses, and so equal to none.
+    # Truncated addresses are shorter than any real pair, and so equal to none.
     if version == IPv4.version:
         return bytes(packet[IPv4Layout.ADDRESSES])
     if version == IPv6.version:
@@ -112,7 +112,7 @@ def _addresses(packet: Buffer) -> _Pair | None:
 
 
 def _can_be_joined(layers: Layers, packet: Buffer) -> bool:
-    """Test C1 to C5; what was parsed is known to be TCP or UDP and no fragment."""
+    """Test C1 to C5; what was parsed is known to be TCP or UDP and not a fragment."""
     ip, transport = layers.ip, layers.transport
     length = len(packet) - layers.transport_offset
     if ip.stated_length != len(packet) or transport.stated_length not in {None, length}:
@@ -125,7 +125,7 @@ def _can_be_joined(layers: Layers, packet: Buffer) -> bool:
 
 
 def _checksum_is_right(layers: Layers, packet: Buffer) -> bool:
-    """Test the transport checksum of a packet that has such layers; UDP must have one."""
+    """Test the transport checksum of a packet with these layers; UDP must have one."""
     at = layers.transport_offset
     field = at + layers.transport.checksum_offset
     if layers.ip.protocol == Protocol.UDP and not any(packet[field : field + 2]):
@@ -134,9 +134,9 @@ def _checksum_is_right(layers: Layers, packet: Buffer) -> bool:
 
 
 class _Train:
-    """Packets of one flow that follow each other: a superpacket in the making, or a single packet.
+    """Consecutive packets of one flow: a superpacket in the making, or a single packet.
 
-    I1  All payloads have the size of the first, but the last may be shorter.
+    I1  All payloads are as long as the first, except that the last may be shorter.
     I2  `is_open` is true only if a further packet could be taken without breaking I1.
     """
 
@@ -155,9 +155,9 @@ class _Train:
         self.is_open = self.is_open and self._size >= MIN_GSO_SIZE
 
     def takes(self, packet: Buffer) -> bool:
-        """Test C3 and C6 to C10: whether the packet has the headers that cutting would make for the next segment.
+        """Test C3 and C6 to C10: whether the packet has the headers that segmentation would give the next segment.
 
-        That is the definition of transparent, and it needs no look at what the packet says of itself.
+        That is the definition of transparent, and it needs nothing that the packet states about itself.
         """
         ip, transport, at, end = self._layers
         size = len(packet) - end

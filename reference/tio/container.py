@@ -1,21 +1,21 @@
-"""What both backends share: taking fds, lending packets, closing everything.
+"""What both backends share: adopting fds, lending packets, closing everything.
 
-Rules of `add`, in this order; a fd that breaks one stays the caller's, open and with its flags unchanged:
+Rules of `add`, in this order; an fd that breaks one stays the caller's, open and with its flags unchanged:
 
 A1  The container is open.
-A2  The fd is open, and not one of the container's own.
-A3  A TUN (`TUNGETIFF` answers) is attached to a device, and is IFF_TUN and not IFF_TAP. A fd that answers ENOTTY is no
-    TUN but a wire, a socket that takes its place; it is trusted to be what the backend says. Every TUN must have been
-    opened with IFF_NO_PI, and is trusted that it was: in `TUNGETIFF`'s answer that bit (0x1000) is IFF_NOFILTER, which
-    is set with and without (`__tun_chr_ioctl`).
-A4  IFF_VNET_HDR is set if and only if the backend expects vnet headers. The flags belong to the device: a fd opened
-    without IFF_VNET_HDR has it if the device's first queue had (multi-queue, persistent devices).
-A5  The vnet header has 10, 12 or 24 bytes, in the byte order that the device says.
-A6  The device's offloads become what the backend can read. They are one mask for all queues of a device: a later `add`
-    must not lower it. So the widest mask is asked for first, and a narrower one only when the kernel refuses the wide
-    one, which leaves the old mask alone. A kernel without USO (before 6.2) still gets TSO. The backend without vnet
-    headers asks for none: a mask left by a former user of a persistent device would otherwise hand it superpackets.
-A7  Last, O_NONBLOCK is set. It lives on the open file, so whoever else holds the fd sees it too.
+A2  The fd is open, and not already in the container.
+A3  A TUN (`TUNGETIFF` answers) is attached to a device, and is IFF_TUN and not IFF_TAP. An fd that answers ENOTTY is
+    not a TUN but a wire, a socket that takes its place; it is trusted to be what the backend expects. Every TUN must
+    have been opened with IFF_NO_PI; this is taken on trust, because in `TUNGETIFF`'s answer that bit (0x1000) is
+    IFF_NOFILTER, which is set either way (`__tun_chr_ioctl`).
+A4  IFF_VNET_HDR is set if and only if the backend expects vnet headers. The flags belong to the device: an fd opened
+    without IFF_VNET_HDR has it if the device's first queue had it (multi-queue, persistent devices).
+A5  The vnet header has 10, 12 or 24 bytes, in the byte order that the device states.
+A6  The device's offloads are set to what the backend can read. They are one mask for all queues of a device, so a later
+    `add` must not narrow it: the widest mask is tried first, and a narrower one only if the kernel refuses the wide
+    one, which leaves the old mask in place. A kernel without USO (before 6.2) still gets TSO. The backend without vnet
+    headers clears the mask: otherwise one left by a former user of a persistent device would deliver superpackets.
+A7  Last, O_NONBLOCK is set. It belongs to the open file description, so every other holder of the fd sees it too.
 """
 
 import abc
@@ -50,13 +50,13 @@ __all__ = ["BaseContainer", "BaseQueue", "Interface", "RejectCallback"]
 RejectCallback = Callable[[bytes, FrameError], None]
 """Called with a frame that `read` dropped, vnet header included where there is one, and the reason.
 
-What it raises comes out of `read`.
+An exception that it raises propagates out of `read`.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """What `add` found out about a fd; a wire has no `name`."""
+    """What `add` found out about an fd; a wire has no `name`."""
 
     name: str | None
     multi_queue: bool
@@ -77,9 +77,9 @@ class Lending:
         return list(self._lent)
 
     def reclaim(self) -> None:
-        """Release every view, and leave the buffer to slices of them that somebody still looks at."""
+        """Release every view, and leave the buffer to any slices of them that are still in use."""
         for view in self._lent:
-            with contextlib.suppress(BufferError):  # somebody exported the view itself
+            with contextlib.suppress(BufferError):  # the view itself has been exported
                 view.release()
         self._lent.clear()
         try:  # a bytearray with exports cannot change its size
@@ -90,7 +90,7 @@ class Lending:
 
 
 class BaseQueue(Queue, GSOWriter):
-    """A queue on an `Endpoint`; the backends say what a frame is.
+    """A queue on an `Endpoint`; the backends define what a frame is.
 
     Attributes:
         interface: the device, as `add` found it.
@@ -98,13 +98,13 @@ class BaseQueue(Queue, GSOWriter):
     """
 
     def __init__(self, fd: int, interface: Interface, on_reject: RejectCallback | None, *, buffer_size: int) -> None:
-        """Take over a non-blocking fd; raises `OSError` and leaves it alone if there is no room for an eventfd."""
+        """Adopt a non-blocking fd; raises `OSError` and leaves the fd alone if no eventfd can be made."""
         self.interface = interface
         self.rejected: dict[str, int] = {}
         self._on_reject = on_reject
         self._lending = Lending(buffer_size)
         self._reading = threading.Lock()
-        self._endpoint = Endpoint(fd)  # last: nothing can fail any more that would have to close its eventfd
+        self._endpoint = Endpoint(fd)  # last: no later failure would have to close its eventfd
 
     def read(self) -> list[memoryview]:
         """See `Queue.read`."""
@@ -143,7 +143,7 @@ class BaseQueue(Queue, GSOWriter):
         except OSError as error:
             raise DeviceError("close", error.errno or 0) from error
         finally:
-            # A reader that was waiting has left by now. One that is still cutting is let finish: its views are
+            # A waiting reader has left by this point. One that is still segmenting may finish: its views are
             # released by its next `read`, which raises `Closed`.
             if self._reading.acquire(blocking=False):
                 self._lending.reclaim()
@@ -157,7 +157,7 @@ class BaseQueue(Queue, GSOWriter):
         except DeviceError as error:
             if error.errno != errno.EINVAL:
                 raise
-            # virtio_net_hdr_from_skb: a packet of a kind that the header cannot express was dropped by this very read.
+            # virtio_net_hdr_from_skb: this read dropped a packet of a kind that the header cannot express.
             because = "the kernel dropped a packet that a vnet header cannot express"
             self._reject(b"", HeaderError("R4", "vnet.gso_type", 1, None, because))
             return []
@@ -171,10 +171,10 @@ class BaseQueue(Queue, GSOWriter):
             return []
 
     def _reject(self, frame: bytes, error: FrameError) -> None:
-        """Count a frame that could not be read, and show it to whoever asked."""
+        """Count a rejected frame, and pass it to `on_reject`."""
         self.rejected[error.rule] = self.rejected.get(error.rule, 0) + 1
         if self._on_reject is not None:
-            # A kept error would otherwise keep, through its traceback, the buffer that the frame was read into.
+            # Otherwise an error that is kept would, through its traceback, keep the read buffer alive.
             self._on_reject(frame, error.with_traceback(None))
 
     @property
@@ -192,7 +192,7 @@ class BaseQueue(Queue, GSOWriter):
 
 
 class BaseContainer(Container):
-    """The bookkeeping of a container; the backends say how a fd becomes a queue."""
+    """The bookkeeping of a container; the backends define how an fd becomes a queue."""
 
     vnet_header: bool
 
@@ -227,7 +227,7 @@ class BaseContainer(Container):
             self._close_if_closed(queue)
 
     def _close_if_closed(self, queue: BaseQueue) -> None:
-        """Close a queue that was added while a signal handler closed the container, as if it had come later."""
+        """Close a queue that was added while a signal handler closed the container, as a later `close` would."""
         if self._closed:
             queue.close()
 
@@ -243,7 +243,7 @@ class BaseContainer(Container):
         for queue in self._queues:
             try:
                 queue.close()
-            except Exception as error:  # noqa: BLE001  (whatever one queue says, the others are closed too)
+            except Exception as error:  # noqa: BLE001  (an error of one queue must not keep the others open)
                 failures.append(error)
         if failures:
             raise CloseFailed(f"{len(failures)} of {len(self._queues)} queues") from ExceptionGroup("close", failures)
@@ -265,4 +265,4 @@ class BaseContainer(Container):
 
     @abc.abstractmethod
     def _prepare(self, fd: int, interface: Interface) -> Callable[[], BaseQueue]:
-        """Check A5, do A6, and return what makes the queue. Raises `AddRefused`."""
+        """Check A5, apply A6, and return a function that makes the queue. Raises `AddRefused`."""

@@ -1,12 +1,12 @@
 """A non-blocking fd that several threads use and any of them may close.
 
-Theory: `close` must wake whoever waits in `poll`, and must not free the fd number while a system call is about to use
-it (the number could be another file's by then, and its bytes would be read). So every operation is counted in and out;
-`close` forbids new ones, wakes the waiting ones through an eventfd that is never read back, and the fd is closed when
-nobody is left inside. `close` itself waits for that, unless it is called from inside an operation of its own thread, as
-a signal handler may do; then the last operation closes the fd as it leaves.
+Theory: `close` must wake every thread that waits in `poll`, and must not free the fd number while a system call is
+about to use it (the number could belong to another file by then, which would get its bytes). So every operation is
+counted in and out; `close` forbids new ones, wakes the waiting ones through an eventfd that is never read back, and the
+fd is closed when no operation is left inside. `close` itself waits for that, unless it is called from inside an
+operation of its own thread, as a signal handler may do; then the last operation closes the fd as it leaves.
 
-What the kernel answers, and what becomes of it:
+The kernel's answers, and what they become:
 
 | errno | meaning on a TUN or a wire | becomes |
 |---|---|---|
@@ -15,8 +15,8 @@ What the kernel answers, and what becomes of it:
 | EIO | the interface is down (`tun_get_user`) | `LinkDown` |
 | EBADFD | the device is gone (`ip link del`) | `Closed` |
 | EPIPE, ECONNRESET, ENOTCONN | the other end of a wire is gone | `Closed` on write |
-| ECONNRESET | the same, said once, before the frames that came earlier | another read |
-| EINVAL, EMSGSIZE, ENOBUFS, ENOMEM | a frame was turned down | `KernelRefused` on write |
+| ECONNRESET | the same, reported once, before the frames that arrived earlier | another read |
+| EINVAL, EMSGSIZE, ENOBUFS, ENOMEM | a frame was refused | `KernelRefused` on write |
 | any other | | `DeviceError` |
 """
 
@@ -43,11 +43,11 @@ class Endpoint:
     """The fd of one queue.
 
     I1  The fd is closed exactly once, and never while an operation is inside.
-    I2  After `close` began, no operation starts, and every waiting one raises `Closed`.
+    I2  Once `close` has begun, no operation starts, and every waiting one raises `Closed`.
     """
 
     def __init__(self, fd: int) -> None:
-        """Take over `fd`, which must be non-blocking. Raises `OSError` (EMFILE) and leaves it alone then."""
+        """Adopt `fd`, which must be non-blocking. Raises `OSError` (EMFILE) and then leaves the fd alone."""
         self._fd = fd
         self._spill = bytearray(1)  # shows that a frame was longer than the reader's buffer
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -63,7 +63,7 @@ class Endpoint:
         return None if self._closing else self._fd
 
     def readv(self, buffer: bytearray) -> int:
-        """Read one frame into `buffer`, waiting for it, and return its length; it was cut if that is more than fits.
+        """Wait for a frame, read it into `buffer` and return its length; a length that does not fit means truncation.
 
         Raises `Closed`, `DeviceError`.
         """
@@ -94,7 +94,7 @@ class Endpoint:
                     return
 
     def close(self) -> None:
-        """Close the fd as the theory above says. Raises `OSError` if `close(2)` complains."""
+        """Close the fd as the theory above says. Raises `OSError` if `close(2)` fails."""
         with self._changed:
             if not self._closing:
                 self._closing = True
@@ -122,7 +122,7 @@ class Endpoint:
                     self._release()
 
     def _release(self) -> None:
-        """Close what is held, once (I1); a `close` that was interrupted is made good by the next one."""
+        """Close what is held, once (I1); an interrupted `close` is completed by the next one."""
         if self._released:
             return
         self._released = True
@@ -152,7 +152,7 @@ class Endpoint:
 
 
 def _translate(call: str, error: OSError, geometry: Geometry | None = None) -> Exception:
-    """Return what an errno becomes."""
+    """Return the exception that an errno becomes."""
     number = error.errno or 0
     if number in _GONE:
         return Closed(f"{call}: the device is gone ({os.strerror(number)})")

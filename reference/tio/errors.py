@@ -1,4 +1,4 @@
-"""Everything the reference raises, one root.
+"""Everything that the reference raises, under one root.
 
 | error | raised by | meaning |
 |---|---|---|
@@ -9,12 +9,12 @@
 | `QueueError` | `Queue`, `Container` | the fd or the device, not the bytes |
 | ↳ `Closed` | | closed by us, or the device is gone: no later call can succeed |
 | ↳ `LinkDown` | | the interface is down: the packet is lost, later calls may succeed |
-| ↳ `ConcurrentRead` | `read` | a second reader; the first one is not disturbed |
-| ↳ `KernelRefused` | `write`, `write_gso` | the kernel turned a frame down; nothing was consumed |
-| ↳ `Unsupported` | `write_gso` | this backend, or this kernel, has no such offload |
-| ↳ `AddRefused` | `Container.add` | the fd was not taken and is still the caller's |
-| ↳ `CloseFailed` | `Container.close` | all queues are closed, but some complained (an `ExceptionGroup` inside) |
-| ↳ `DeviceError` | any call on the fd | an errno that nobody expects |
+| ↳ `ConcurrentRead` | `read` | a second reader; the first one is unaffected |
+| ↳ `KernelRefused` | `write`, `write_gso` | the kernel refused a frame; nothing was consumed |
+| ↳ `Unsupported` | `write_gso` | this backend or this kernel lacks the offload |
+| ↳ `AddRefused` | `Container.add` | the fd was not adopted and is still the caller's |
+| ↳ `CloseFailed` | `Container.close` | all queues are closed, but some with errors (an `ExceptionGroup` inside) |
+| ↳ `DeviceError` | any call on the fd | an unexpected errno |
 """
 
 import os
@@ -46,16 +46,16 @@ class FrameError(TioError):
     """Bytes that break a rule.
 
     Attributes:
-        rule: the number of the rule, as the module that states it counts: R1.. (`segment`), G1.. (`geometry`),
+        rule: the number of the rule in the module that states it: R1.. (`segment`), G1.. (`geometry`),
             P1.. (`ip`, `tcp`, `udp`), H1.. (`virtio`), W1.. (`queue`).
         field: the field at fault, such as "vnet.gso_size" or "ipv4.total_length".
         offset: where the field begins, in bytes: from the vnet header for "vnet." fields, from the packet for others.
-        found: the value that stands there.
+        found: the field's value.
         because: the rule in words, for this case.
     """
 
     def __init__(self, rule: str, field: str, offset: int, found: object, because: str) -> None:
-        super().__init__(rule, field, offset, found, because)  # what pickle makes it again from
+        super().__init__(rule, field, offset, found, because)  # what pickle rebuilds it from
         self.rule = rule
         self.field = field
         self.offset = offset
@@ -68,11 +68,11 @@ class FrameError(TioError):
 
 
 class HeaderError(FrameError):
-    """A field of the vnet header is wrong, by itself or for the packet behind it."""
+    """A field of the vnet header is wrong, in itself or for the packet that follows."""
 
 
 class PacketError(FrameError):
-    """A field of an IP, TCP or UDP header is wrong, or the header is not all there."""
+    """A field of an IP, TCP or UDP header is wrong, or the header is incomplete."""
 
 
 class GeometryError(FrameError):
@@ -80,7 +80,7 @@ class GeometryError(FrameError):
 
 
 class QueueError(TioError):
-    """The fd or the device behind a queue cannot do what was asked."""
+    """The fd or the device behind a queue cannot do what was requested."""
 
 
 class Closed(QueueError):
@@ -92,11 +92,11 @@ class ConcurrentRead(QueueError):
 
 
 class Unsupported(QueueError):
-    """This backend, or the kernel behind it, has no such offload. Ask `gso_supported()` or `uso_supported()` first."""
+    """This backend or its kernel lacks the offload. Check `gso_supported()` or `uso_supported()` first."""
 
 
 class AddRefused(QueueError):
-    """The container did not take the fd, which stays open and the caller's. `rule` is A1.. of `container`."""
+    """The container did not adopt the fd, which stays open and the caller's. `rule` is A1.. of `container`."""
 
     def __init__(self, rule: str, because: str) -> None:
         super().__init__(rule, because)
@@ -113,7 +113,7 @@ class CloseFailed(QueueError):
 
 
 class DeviceError(QueueError):
-    """A system call on the fd failed. `errno` is the kernel's answer, `call` what was asked."""
+    """A system call on the fd failed. `errno` is the kernel's answer, `call` what failed."""
 
     def __init__(self, call: str, errno: int) -> None:
         super().__init__(call, errno)
@@ -126,12 +126,12 @@ class DeviceError(QueueError):
 
 
 class LinkDown(DeviceError):
-    """The interface is down (EIO, `tun_get_user`). A soft error: bring it up and go on."""
+    """The interface is down (EIO, `tun_get_user`). A soft error: bring it up and continue."""
 
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """The shape of a frame that was refused: all sizes in bytes, `segments` counted; by default a plain packet's."""
+    """The shape of a refused frame: sizes in bytes, `segments` a count; the defaults describe a plain packet."""
 
     payload: int
     header: int = 0
@@ -140,10 +140,10 @@ class Geometry:
 
 
 class KernelRefused(DeviceError):
-    """The kernel turned a legal frame down (EINVAL, EMSGSIZE, ENOBUFS, ENOMEM). Nothing was consumed.
+    """The kernel refused a legal frame (EINVAL, EMSGSIZE, ENOBUFS, ENOMEM). Nothing was consumed.
 
-    For a superpacket send the same data singly, with `write_segments`: some kernels refuse legal superpackets
-    (Linux 6.6.44: e269d79c7d35, mended by 89add40066f9).
+    For a superpacket, send the same data as single packets with `write_segments`: some kernels refuse legal
+    superpackets (Linux 6.6.44: e269d79c7d35, fixed by 89add40066f9).
     """
 
     def __init__(self, call: str, errno: int, geometry: Geometry) -> None:

@@ -1,26 +1,28 @@
-"""Whether the pieces handed to `write_gso` are one legal superpacket, and the vnet header that says so.
+"""Whether the pieces handed to `write_gso` form one legal superpacket, and the vnet header that describes it.
 
 The contract has the caller finalize the headers: total length, IPv4 header checksum, and the pseudo-header partial in
-the transport checksum. Kernels believe them; a wrong one is carried into every segment and found by the receiver, far
+the transport checksum. Kernels trust them; a wrong one is carried into every segment and found by the receiver, far
 from the mistake. So everything is checked before a byte is written, in this order:
 
 G1  `hdr` is not empty.
 G2  `transport_hdr` is not empty.
 G3  `pays` is not empty.
-G4  No fragment is empty: it would be an empty datagram, or the end of the kernel's segments.
-G5  All fragments but the last have the size of the first, and the last is not larger.
+G4  No fragment is empty: it would be an empty datagram, or end the kernel's segments.
+G5  All fragments but the last are as long as the first, and the last is not longer.
 G6  `hdr` begins with an IP header (P1 to P4).
-G7  `hdr` says that TCP or UDP follows, and that the packet is not a fragment.
-G8  `hdr` is exactly that header and its extension headers, `transport_hdr` exactly one TCP or UDP header (P5, P6), so
-    it holds its checksum field.
+G7  `hdr` states that TCP or UDP follows, and that the packet is not a fragment.
+G8  `hdr` is exactly that header and its extension headers, and `transport_hdr` is exactly one TCP or UDP header
+    (P5, P6), so it contains its checksum field.
 G9  The whole is at most 65535 bytes long.
-G10 The IP length field, and that of UDP, give the length of the whole.
-G11 The IPv4 header checksum is right.
+G10 The IP length field, and that of UDP, match the length of the whole.
+G11 The IPv4 header checksum is correct.
 G12 The transport checksum field holds the partial: folded, not inverted.
-G13 With several fragments, each but the last has at least 8 bytes: for TCP kernels disagree about less (some raise
-    gso_size to 8, c27c449d455a, and then cut elsewhere), and tiny UDP sizes have crashed kernels behind tunnel sockets.
+G13 With several fragments, each but the last has at least 8 bytes: for TCP, kernels disagree about smaller ones (some
+    raise gso_size to 8, c27c449d455a, and then segment elsewhere), and tiny UDP sizes have crashed kernels behind
+    tunnel sockets.
 G14 UDP has at most 128 fragments.
-G15 The vnet header, two headers and fragments fit one `writev`: IOV_MAX is 1024 on Linux, which leaves 1021 fragments.
+G15 The vnet header, two headers and fragments fit in one `writev`: IOV_MAX is 1024 on Linux, which leaves 1021
+    fragments.
 """
 
 from collections.abc import Sequence
@@ -44,7 +46,7 @@ MIN_GSO_SIZE: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A superpacket that keeps G1 to G15: its vnet header, and how long the headers behind that are, in bytes."""
+    """A superpacket that satisfies G1 to G15: its vnet header, and the length of the headers after it in bytes."""
 
     protocol: Protocol
     header: VnetHeader
@@ -54,8 +56,8 @@ class Shape:
 def check_geometry(hdr: Buffer, transport_hdr: Buffer, pays: Sequence[Buffer]) -> Shape:
     """Return the shape of a legal superpacket, vnet header included.
 
-    Raises `GeometryError`; its offset counts from the start of `hdr`, as if all pieces were one packet, but for G3 to
-    G5, G13, where it is the index of the fragment.
+    Raises `GeometryError`; its offset counts from the start of `hdr`, as if all pieces were one packet, except for G3
+    to G5 and G13, where it is the index of the fragment.
     """
     payload = _check_fragments(hdr, transport_hdr, pays)
     layers = _check_headers(hdr, transport_hdr)
@@ -89,18 +91,18 @@ def _check_headers(hdr: Buffer, transport_hdr: Buffer) -> Layers:
         if ip.protocol not in {Protocol.TCP, Protocol.UDP}:
             because = "neither TCP nor UDP follows"
             raise GeometryError("G7", f"ipv{ip.version}.protocol", ip.protocol_offset, ip.protocol, because)
-        if ip.is_fragment:  # IPv4: a Fragment header of IPv6 is the protocol
+        if ip.is_fragment:  # IPv4 only: an IPv6 Fragment header is reported as the protocol
             at, found = IPv4Layout.FRAGMENT.offset, bytes(hdr[IPv4Layout.FRAGMENT.span]).hex()
-            raise GeometryError("G7", "ipv4.fragment", at, found, "a fragment is no superpacket")
+            raise GeometryError("G7", "ipv4.fragment", at, found, "a fragment is not a superpacket")
         if ip.header_length != len(hdr):
-            because = f"its own length is {ip.header_length} bytes"
+            because = f"the header itself is {ip.header_length} bytes long"
             raise GeometryError("G8", "hdr", ip.header_length, len(hdr), because)
         layers = parse_layers(ip, b"".join((hdr, transport_hdr)))
     except PacketError as error:
         rule = "G6" if error.rule in {"P1", "P2", "P3", "P4"} else "G8"
         raise GeometryError(rule, error.field, error.offset, error.found, error.because) from error
     if layers.transport.header_length != len(transport_hdr):
-        because = f"its own length is {layers.transport.header_length} bytes"
+        because = f"the header itself is {layers.transport.header_length} bytes long"
         raise GeometryError("G8", "transport_hdr", len(hdr), len(transport_hdr), because)
     return layers
 
@@ -111,7 +113,7 @@ def _check_lengths(layers: Layers, total: int) -> None:
     if total > MAX_PACKET:
         raise GeometryError("G9", "pays", 0, total, "a superpacket has at most 65535 bytes")
     if ip.stated_length != total:
-        because = f"the whole has {total} bytes"
+        because = f"the superpacket has {total} bytes"
         raise GeometryError("G10", f"ipv{ip.version}.length", ip.length_offset, ip.stated_length, because)
     if stated not in {None, total - layers.transport_offset}:
         because = f"header and data have {total - layers.transport_offset} bytes"
@@ -144,7 +146,7 @@ def _check_counts(layers: Layers, pays: Sequence[Buffer]) -> None:
 
 
 def _vnet_header(layers: Layers, pays: Sequence[Buffer]) -> VnetHeader:
-    """Return the header that keeps V1 to V14: a single fragment is no superpacket (V2)."""
+    """Return the header that satisfies V1 to V14: a single fragment is not a superpacket (V2)."""
     plain = VnetHeader(
         flags=VnetFlag.NEEDS_CSUM,
         csum_start=layers.transport_offset,

@@ -1,22 +1,22 @@
 """IPv4 (RFC 791) and IPv6 (RFC 8200) headers as lossless views.
 
 A view is made by `parse_ip`, which checks once; after that no accessor can fail. Views do not copy: a view is valid as
-long as the buffer under it is not changed. Both versions answer the questions that cutting and joining ask
+long as the buffer under it is unchanged. Both versions offer what segmenting and joining need
 (`header_length`, `protocol`, `addresses`, `stated_length`, `is_fragment`, `resized`), so nothing above this module
 needs to know which one it has. `wire.IPv4Layout` and `wire.IPv6Layout` have the fields.
 
 P1  the packet is not empty and its version nibble is 4 or 6;
-P2  the fixed header is all there (20 or 40 bytes);
-P3  IPv4: IHL is at least 5, and IHL * 4 bytes are there;
-P4  IPv6: each extension header that is walked is all there.
+P2  the fixed header is complete (20 or 40 bytes);
+P3  IPv4: IHL is at least 5, and IHL * 4 bytes are present;
+P4  IPv6: each extension header that is walked is complete.
 
-The walk goes through hop-by-hop options, routing headers and destination options, in any order, and stops at anything
-else: that is what `ipv6_gso_segment` can cut behind (`ipv6_gso_pull_exthdrs`). A Fragment or AH header is therefore
-reported as the protocol, and no TCP or UDP is found behind it.
+The walk passes through hop-by-hop options, routing headers and destination options, in any order, and stops at anything
+else: that is what `ipv6_gso_segment` can segment after (`ipv6_gso_pull_exthdrs`). A Fragment or AH header is therefore
+reported as the protocol, and no TCP or UDP is found after it.
 
-Known limit: with segments left in a routing header the pseudo-header names the final destination (RFC 8200 8.1), and
-`addresses` gives the one in the fixed header, as the kernel's cut does. It shows only where a partial is computed, and
-not where a given one is carried: without `NEEDS_CSUM`.
+Known limit: with segments left in a routing header, the pseudo-header names the final destination (RFC 8200 8.1), but
+`addresses` gives the one in the fixed header, as the kernel's segmentation does. It matters only where a partial is
+computed rather than carried over: without `NEEDS_CSUM`.
 """
 
 import enum
@@ -33,7 +33,7 @@ MAX_PACKET: Final = 0xFFFF
 
 
 class Protocol(enum.IntEnum):
-    """IP protocol and next-header numbers that the reference tells apart."""
+    """IP protocol and next-header numbers that the reference distinguishes."""
 
     HOP_BY_HOP = 0
     TCP = 6
@@ -52,15 +52,15 @@ _IS_FRAGMENT = IPv4Layout.MF.mask | IPv4Layout.FRAGMENT_OFFSET.mask
 _CHECKSUM = IPv4Layout.CHECKSUM.span
 _IPV4_ADDRESSES, _IPV6_ADDRESSES = IPv4Layout.ADDRESSES, IPv6Layout.ADDRESSES
 _PAYLOAD_LENGTH = IPv6Layout.PAYLOAD_LENGTH.span
-_EXTENSION_UNIT = 8  # bytes: the least that an extension header has, and what its length counts
+_EXTENSION_UNIT = 8  # bytes: the shortest extension header, and the unit of its length field
 _WALKED = frozenset({Protocol.HOP_BY_HOP, Protocol.ROUTING, Protocol.DESTINATION_OPTIONS})
 
 
 class IPv4:
     """A checked view of an IPv4 header.
 
-    I1  `header_length` is IHL * 4, options included, and that many bytes are there.
-    I2  `stated_length` is what the header says, not how long the packet is.
+    I1  `header_length` is IHL * 4, options included, and that many bytes are present.
+    I2  `stated_length` is the length that the header states, not that of the packet.
     I3  `identification` is the field of that name.
     """
 
@@ -78,7 +78,7 @@ class IPv4:
         (self.identification,) = _WORD.unpack_from(packet, _IDENTIFICATION)
         self.header_length = (packet[0] & _IHL) * 4
         if not self.min_length <= self.header_length <= len(packet):
-            raise PacketError("P3", "ipv4.ihl", 0, self.header_length // 4, "at least 5, and that many words are there")
+            raise PacketError("P3", "ipv4.ihl", 0, self.header_length // 4, "at least 5, with that many words present")
 
     @property
     def header(self) -> bytes:
@@ -87,7 +87,7 @@ class IPv4:
 
     @property
     def stated_length(self) -> int:
-        """How long the packet is, by its header: total length."""
+        """The packet's length as the header states it: total length."""
         return int.from_bytes(self._packet[_TOTAL_LENGTH], "big")
 
     @property
@@ -107,19 +107,19 @@ class IPv4:
 
     @property
     def addresses(self) -> bytes:
-        """Source and destination, as the pseudo-header wants them."""
+        """Source and destination, as the pseudo-header has them."""
         return bytes(self._packet[_IPV4_ADDRESSES])
 
     @property
     def checksum_is_right(self) -> bool:
-        """Whether the header checksum is what `resized` would write: 0xFFFF verifies, but is not."""
+        """Whether the header checksum is what `resized` would write, which 0xFFFF never is."""
         header = self.header
         return checksum(header) == 0xFFFF and header[_CHECKSUM] != b"\xff\xff"
 
     def resized(self, length: int, index: int) -> bytes:
         """Return the header of the segment `index` for a packet of `length` bytes.
 
-        Identification grows by one per segment, modulo 2**16 and whatever DF says; the header checksum is computed
+        Identification grows by one per segment, modulo 2**16 and whatever DF is; the header checksum is computed
         from scratch; everything else is copied, options and fragment bits included (`inet_gso_segment`).
         """
         header = bytearray(self._packet[: self.header_length])
@@ -130,11 +130,11 @@ class IPv4:
 
 
 class IPv6:
-    """A checked view of an IPv6 header and the extension headers behind it.
+    """A checked view of an IPv6 header and the extension headers after it.
 
-    I1  `header_length` counts the extension headers that were walked, and that many bytes are there.
-    I2  `protocol` is what follows them: a transport, or whatever ended the walk; it stands at `protocol_offset`.
-    I3  `stated_length` is what the header says, not how long the packet is.
+    I1  `header_length` includes the extension headers that were walked, and that many bytes are present.
+    I2  `protocol` is what follows them: a transport, or whatever ended the walk; its field is at `protocol_offset`.
+    I3  `stated_length` is the length that the header states, not that of the packet.
     """
 
     __slots__ = ("_packet", "header_length", "protocol", "protocol_offset")
@@ -167,17 +167,17 @@ class IPv6:
 
     @property
     def stated_length(self) -> int:
-        """How long the packet is, by its header: payload length and the fixed 40."""
+        """The packet's length as the header states it: payload length plus the fixed 40."""
         return int.from_bytes(self._packet[_PAYLOAD_LENGTH], "big") + self.min_length
 
     @property
     def is_fragment(self) -> bool:
-        """No: a Fragment header ends the walk and is the protocol."""
+        """No: a Fragment header ends the walk and is reported as the protocol."""
         return False
 
     @property
     def addresses(self) -> bytes:
-        """Source and destination, as the pseudo-header wants them."""
+        """Source and destination, as the pseudo-header has them."""
         return bytes(self._packet[_IPV6_ADDRESSES])
 
     def resized(self, length: int, index: int) -> bytes:

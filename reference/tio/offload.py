@@ -27,10 +27,10 @@ class _Format:
 
 
 class OffloadQueue(BaseQueue):
-    """A queue whose frames are a vnet header and a packet. `read` cuts, `write_gso` emits a superpacket whole."""
+    """A queue whose frames are a vnet header and a packet. `read` segments, `write_gso` emits whole superpackets."""
 
     def __init__(self, fd: int, interface: Interface, on_reject: RejectCallback | None, *, layout: _Format) -> None:
-        """See `BaseQueue`. The buffer has room for the header too, or the largest packet would lose its tail unseen."""
+        """See `BaseQueue`. The buffer has room for the header too, so that the largest packet keeps its tail."""
         super().__init__(fd, interface, on_reject, buffer_size=layout.size + MAX_PACKET)
         self._layout = layout
         self._plain_header = self._emit(VnetHeader())
@@ -41,7 +41,7 @@ class OffloadQueue(BaseQueue):
         return True
 
     def uso_supported(self) -> bool:
-        """Whether the kernel took the USO offloads, and so knows the type UDP_L4; a wire is taken to know it."""
+        """Whether the kernel accepted the USO offloads, and so knows the type UDP_L4; a wire is assumed to know it."""
         return self._layout.uso
 
     def write_gso(self, hdr: Buffer, transport_hdr: Buffer, pays: Sequence[Buffer]) -> None:
@@ -78,7 +78,7 @@ class OffloadContainer(BaseContainer):
 
 
 def _format_of(fd: int, name: str) -> _Format:
-    """Check A5 and do A6 for a TUN."""
+    """Check A5 and apply A6 for a TUN."""
     try:
         size = tuntap.get_vnet_header_size(fd)
         byte_order = ByteOrder.BIG if tuntap.is_big_endian(fd) else ByteOrder.LITTLE
@@ -90,7 +90,7 @@ def _format_of(fd: int, name: str) -> _Format:
 
 
 def _ask_for_offloads(fd: int, name: str) -> bool:
-    """Do A6 and return whether USO is among what the kernel gave."""
+    """Apply A6 and return whether the kernel granted USO."""
     try:
         tuntap.set_offload(fd, tuntap.Offload.TSO | tuntap.Offload.USO)
     except OSError as wide:

@@ -1,22 +1,22 @@
 """The contract: `Container`, `Queue` and `GSOWriter`, as abstract classes.
 
-Rules for whoever uses a queue, and for every backend:
+Rules for users of a queue, and for every backend:
 
-W1  `read` lends. The memoryviews it returns are released at the next `read` or `close` of the same queue, and using one
+W1  `read` lends. The memoryviews it returns are released by the next `read` or `close` of the same queue; using one
     then raises `ValueError` instead of showing another packet's bytes. Slices and casts of a view survive its release;
-    the queue notices and reads on into another buffer, so they keep showing the packet they were made of.
-W2  One reader. A second `read` while one is under way raises `ConcurrentRead` and disturbs nothing.
+    the queue detects them and reads into another buffer, so they keep showing the packet they were made from.
+W2  One reader. A second `read` while one is under way raises `ConcurrentRead` and leaves the first undisturbed.
 W3  Many writers of `write`, one of `write_gso`. The contract's text says in one place that a queue is driven by one
-    reader plus concurrent writers, in another that `write` is not safe for them. This project reads it so: `write` is
-    one system call without shared scratch and may be called from several threads; `write_gso` has a single caller at a
-    time.
-W4  Nothing is written half. A refusal (`FrameError`, `KernelRefused`, `Unsupported`) means that not a byte went out.
+    reader plus concurrent writers, in another that `write` is not safe for them. This project takes it to mean:
+    `write` is one system call without shared scratch and may be called from several threads; `write_gso` has a single
+    caller at a time.
+W4  No write is partial. A refusal (`FrameError`, `KernelRefused`, `Unsupported`) means that not a byte went out.
 W5  An empty packet is a successful no-op that never reaches the fd.
-W6  The caller's buffers are never changed, and not looked at after the call returned.
-W7  A full queue waits. `close`, from any thread, ends the wait with `Closed`.
-W8  A frame that cannot be read is dropped, counted by rule in `rejected`, and shown to `on_reject`; the reader goes on.
-W9  `write` takes one IP packet: version nibble 4 or 6 (P1), at most 65535 bytes (W9). What else is in it is its own
-    affair.
+W6  The caller's buffers are never changed, and not read after the call returns.
+W7  A write to a full queue waits. `close`, from any thread, ends the wait with `Closed`.
+W8  A frame that cannot be read is dropped, counted by rule in `rejected`, and passed to `on_reject`; reading continues.
+W9  `write` takes one IP packet: version nibble 4 or 6 (P1), at most 65535 bytes (W9). Its other contents are not
+    checked.
 """
 
 import abc
@@ -48,7 +48,7 @@ class Queue(abc.ABC):
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Close the fd, once; wake the reader and writers, who get `Closed`. Closing again is harmless."""
+        """Close the fd, once; wake the reader and writers, which get `Closed`. Closing again is harmless."""
 
     def __enter__(self) -> Self:
         return self
@@ -60,8 +60,8 @@ class Queue(abc.ABC):
 class GSOWriter(abc.ABC):
     """A queue that can emit superpackets.
 
-    The contract has `GSOWriter` beside `Queue` and means to fold the two together; every queue of this package is both,
-    and a backend without offload answers no.
+    The contract has `GSOWriter` beside `Queue` and intends to merge the two; every queue of this package is both, and a
+    backend without offload says so in `gso_supported`.
     """
 
     @abc.abstractmethod
@@ -77,18 +77,18 @@ class GSOWriter(abc.ABC):
 
     @abc.abstractmethod
     def gso_supported(self) -> bool:
-        """Whether `write_gso` takes TCP. Where it does not, send packets one by one and do not coalesce."""
+        """Whether `write_gso` accepts TCP. If it does not, send packets one by one and do not coalesce."""
 
     @abc.abstractmethod
     def uso_supported(self) -> bool:
-        """Whether `write_gso` takes UDP: Linux since 6.2 (`TUN_F_USO4`, `TUN_F_USO6`)."""
+        """Whether `write_gso` accepts UDP: Linux since 6.2 (`TUN_F_USO4`, `TUN_F_USO6`)."""
 
     @abc.abstractmethod
     def write_segments(self, superpacket: Superpacket) -> None:
-        """Send the data of a superpacket as single packets: what to do when `write_gso` raised `KernelRefused`.
+        """Send the data of a superpacket as single packets: what to do after `write_gso` raises `KernelRefused`.
 
-        Raises `GeometryError` with nothing written. Where a `write` fails halfway its error comes out, and the segments
-        before it are sent: W4 is about one call of `write`.
+        Raises `GeometryError` with nothing written. If a `write` fails halfway, its error propagates and the segments
+        before it have been sent: W4 applies to one call of `write`.
         """
 
 
@@ -97,21 +97,21 @@ class Container(abc.ABC):
 
     @abc.abstractmethod
     def queues(self) -> Sequence[Queue]:
-        """Return the queues in the order they were added. A queue that was closed by itself stays listed."""
+        """Return the queues in the order they were added. A queue that was closed individually stays listed."""
 
     @abc.abstractmethod
     def add(self, fd: int) -> None:
-        """Take a TUN fd and make it a queue; rules A1 to A7 in `container`.
+        """Adopt a TUN fd and make it a queue; rules A1 to A7 in `container`.
 
-        The fd belongs to the container when this returns, and to the caller, open and unchanged, when it raises
+        The fd belongs to the container when this returns, and to the caller, open and unchanged, if it raises
         `AddRefused` or `Closed`.
         """
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Close every queue once, going on past errors; wake all readers and writers. Closing again is harmless.
+        """Close every queue once, continuing past errors; wake all readers and writers. Closing again is harmless.
 
-        Raises `CloseFailed` from an `ExceptionGroup` of all that went wrong.
+        Raises `CloseFailed` from an `ExceptionGroup` of all the errors.
         """
 
     def __enter__(self) -> Self:

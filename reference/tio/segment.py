@@ -1,26 +1,26 @@
-"""Cutting: from one frame, as read from a TUN, to the packets that it stands for.
+"""Segmenting: one frame, as read from a TUN, becomes the packets that it stands for.
 
 A frame is trusted as far as its headers prove, and no further; `hdr_len` proves nothing (it is the linear size of a
-kernel buffer, `virtio_net_hdr_from_skb`) and is never looked at.
+kernel buffer, `virtio_net_hdr_from_skb`) and is never used.
 
-R1  The frame begins with a whole vnet header (H1), and a packet with version nibble 4 or 6 follows (P1).
+R1  The frame begins with a complete vnet header (H1), and a packet with version nibble 4 or 6 follows (P1).
 R2  A frame without a type is one packet. With `NEEDS_CSUM` its checksum is completed, without it not a byte is touched.
-R3  `NEEDS_CSUM`: the checksum field lies inside the packet, and summing starts behind the fixed IP header. Kernels
+R3  `NEEDS_CSUM`: the checksum field lies inside the packet, and summing starts after the fixed IP header. Kernels
     before 6.12 wrote into the IP header instead (49d14b54a527); for IPv6 all of them still can.
-R4  The type is TCPV4, TCPV6 or UDP_L4. The ECN bit may stand on the TCP types. Readers are never handed UFO.
+R4  The type is TCPV4, TCPV6 or UDP_L4. The ECN bit may be set on the TCP types. Readers never receive UFO.
 R5  gso_size is at least 1.
 R6  A packet is at most 65535 bytes long.
 R7  The IP version is the one that a TCP type names.
-R8  The IP header and the walked extension headers are all there (P2 to P4).
-R9  What follows is the protocol that the type names, so no Fragment or AH header is in the way.
-R10 The IP length field says how long the packet is, and so does the UDP length field.
-R11 The transport header is all there (P5, P6).
+R8  The IP header and the walked extension headers are complete (P2 to P4).
+R9  What follows is the protocol that the type names, so there is no Fragment or AH header in between.
+R10 The IP length field matches the length of the packet, and the UDP length field that of the datagram.
+R11 The transport header is complete (P5, P6).
 R12 `NEEDS_CSUM`: csum_start is where the transport header begins, and csum_offset is that of the protocol
     (enforced by kernels since 89add40066f9).
-R13 UDP_L4 has `NEEDS_CSUM` and is cut into at most 128 segments (`virtio_net_hdr_to_skb`, UDP_MAX_SEGMENTS).
+R13 UDP_L4 has `NEEDS_CSUM` and gives at most 128 segments (`virtio_net_hdr_to_skb`, UDP_MAX_SEGMENTS).
 
-A superpacket whose payload is not longer than gso_size is one packet after all and treated as such (R2), as the kernel
-does (`virtio_net_hdr_to_skb` since 7c6d2ecbda83).
+A superpacket whose payload is not longer than gso_size is really one packet and treated as such (R2), as in the kernel
+(`virtio_net_hdr_to_skb` since 7c6d2ecbda83).
 
 Each segment has the headers of the superpacket with these fields changed, and no others:
 
@@ -28,7 +28,7 @@ Each segment has the headers of the superpacket with these fields changed, and n
     IPv6  payload length                                               `IPv6.resized`
     TCP   sequence + i * gso_size; CWR first only; FIN, PSH last only  `Tcp.for_segment`
     UDP   length                                                       `Udp.for_segment`
-    both  checksum, from the given partial adjusted to the segment's length; without `NEEDS_CSUM` from a fresh one
+    both  checksum, from the given partial adjusted to the segment's length; without `NEEDS_CSUM` from a new one
 
 The functions here are pure: bytes in, values out; any input gives packets or a `FrameError`.
 """
@@ -65,7 +65,7 @@ def segment(frame: Buffer, *, header_size: int = HEADER_SIZE, byte_order: str = 
 
 
 def cut(header: VnetHeader, packet: Buffer) -> list[bytes]:
-    """Return the packets that a vnet header and the packet behind it stand for. Raises as `segment` does."""
+    """Return the packets that a vnet header and the packet after it stand for. Raises as `segment` does."""
     version = version_of(packet)
     if len(packet) > MAX_PACKET:
         raise PacketError("R6", "ip", 0, len(packet), "a packet has at most 65535 bytes")
@@ -78,7 +78,7 @@ def cut(header: VnetHeader, packet: Buffer) -> list[bytes]:
 
 
 def _single(header: VnetHeader, packet: Buffer, version: int) -> bytes:
-    """One packet: complete its checksum if that is asked for (R2, R3)."""
+    """One packet: complete its checksum if requested (R2, R3)."""
     if not header.needs_csum:
         return bytes(packet)
     if header.csum_start < _FIXED_HEADER[version]:
@@ -88,7 +88,7 @@ def _single(header: VnetHeader, packet: Buffer, version: int) -> bytes:
 
 
 def _segments(header: VnetHeader, layers: Layers, packet: Buffer) -> list[bytes]:
-    """Cut a checked superpacket."""
+    """Segment a checked superpacket."""
     ip, transport = layers.ip, layers.transport
     whole = len(packet) - layers.transport_offset
     partial = transport.checksum if header.needs_csum else layers.partial(whole)
@@ -108,7 +108,7 @@ def _segments(header: VnetHeader, layers: Layers, packet: Buffer) -> list[bytes]
 
 
 def _check_superpacket(header: VnetHeader, packet: Buffer, version: int) -> Layers:
-    """Return the layers of a superpacket that keeps R4 to R13."""
+    """Return the layers of a superpacket that satisfies R4 to R13."""
     if header.gso_type not in _TYPES:
         because = "not TCPV4, TCPV6 (ECN allowed) or UDP_L4"
         raise HeaderError("R4", "vnet.gso_type", VnetLayout.GSO_TYPE.offset, header.gso_type, because)
@@ -127,7 +127,7 @@ def _check_superpacket(header: VnetHeader, packet: Buffer, version: int) -> Laye
 
 
 def _check_layers(ip: IPv4 | IPv6, packet: Buffer, protocol: int) -> Layers:
-    """Return the layers of a packet whose protocol and lengths are right (R9 to R11)."""
+    """Return the layers of a packet whose protocol and lengths are correct (R9 to R11)."""
     if ip.protocol != protocol:
         because = f"the type is for protocol {protocol}"
         raise PacketError("R9", f"ipv{ip.version}.protocol", ip.protocol_offset, ip.protocol, because)
@@ -157,5 +157,5 @@ def _check_udp(header: VnetHeader, payload: int) -> None:
     if not header.needs_csum:
         raise HeaderError("R13", "vnet.flags", VnetLayout.FLAGS.offset, header.flags, "UDP_L4 needs NEEDS_CSUM")
     if payload > header.gso_size * MAX_UDP_SEGMENTS:
-        because = f"{payload} bytes would be over 128 segments"
+        because = f"{payload} bytes make more than 128 segments"
         raise HeaderError("R13", "vnet.gso_size", VnetLayout.GSO_SIZE.offset, header.gso_size, because)

@@ -1,4 +1,4 @@
-"""What a coalescer hands to a writer: a superpacket in pieces, or a packet left as it was."""
+"""What a coalescer hands to a writer: a superpacket in pieces, or an unchanged packet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Superpacket:
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """A packet for `write`, borrowed and not changed."""
+    """A packet for `write`, borrowed and unchanged."""
 
     packet: Buffer
 

@@ -1,8 +1,8 @@
-"""TCP headers (RFC 9293 3.1) as lossless views, and what becomes of them when a superpacket is cut.
+"""TCP headers (RFC 9293 3.1) as lossless views, and how segmentation changes them.
 
 `wire.TcpLayout` has the fields.
 
-P5  the fixed 20 bytes are there, the data offset is at least 5, and that many words are there.
+P5  the fixed 20 bytes are present, the data offset is at least 5, and that many words are present.
 """
 
 import struct
@@ -25,9 +25,9 @@ _LAST_ONLY = int(TcpFlag.FIN | TcpFlag.PSH)
 
 
 class Tcp:
-    """A checked view of a TCP header; `segment` is all of the packet from the TCP header on.
+    """A checked view of a TCP header; `segment` is the packet from the TCP header on.
 
-    I1  `header_length` is data offset * 4, options included, and that many bytes are there.
+    I1  `header_length` is data offset * 4, options included, and that many bytes are present.
     I2  `sequence` is the field of that name.
     """
 
@@ -37,7 +37,7 @@ class Tcp:
     zero_checksum: Final = 0x0000  # a completed checksum of zero is sent as it is
 
     def __init__(self, segment: Buffer, offset: int) -> None:
-        """Check P5; `offset` is where the header stands in the packet, for the error."""
+        """Check P5; `offset` is the header's offset in the packet, for the error."""
         if len(segment) < self.min_length:
             raise PacketError("P5", "tcp", offset, len(segment), "a TCP header has at least 20 bytes")
         self._segment = segment
@@ -45,7 +45,7 @@ class Tcp:
         self.header_length = (segment[_DATA_OFFSET] >> 4) * 4
         if not self.min_length <= self.header_length <= len(segment):
             at, found = offset + _DATA_OFFSET, self.header_length // 4
-            raise PacketError("P5", "tcp.data_offset", at, found, "at least 5, and that many words are there")
+            raise PacketError("P5", "tcp.data_offset", at, found, "at least 5, with that many words present")
 
     @property
     def ports(self) -> bytes:
@@ -64,15 +64,15 @@ class Tcp:
 
     @property
     def stated_length(self) -> int | None:
-        """TCP has no length field of its own."""
+        """None: TCP has no length field."""
         return None
 
     def for_segment(self, offset: int, length: int, *, last: bool) -> bytearray:
-        """Return, in a fresh buffer, the header of the segment that begins at `offset` of the payload.
+        """Return, in a new buffer, the header of the segment that begins at `offset` of the payload.
 
         The sequence number advances modulo 2**32; CWR stays on the first segment only, FIN and PSH on the last only
         (`tcp_gso_segment`; since 6.15 CWR stays on all where AccECN is marked, 023af5a72ab1, which no vnet type can
-        ask for); all else is copied. `length` is unused: TCP states none. The checksum field is left.
+        request); all else is copied. `length` is unused: TCP states none. The checksum field is left unchanged.
         """
         del length
         header = bytearray(self._segment[: self.header_length])

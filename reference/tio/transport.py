@@ -1,4 +1,4 @@
-"""The transport header behind an IP header: which one it is, where it stands, where the payload begins."""
+"""The transport header after an IP header: which one it is, where it begins, and where the payload begins."""
 
 from typing import NamedTuple
 
@@ -13,8 +13,8 @@ __all__ = ["Layers", "parse_layers"]
 _VIEWS: dict[int, type[Tcp] | type[Udp]] = {Protocol.TCP: Tcp, Protocol.UDP: Udp}
 
 
-class Layers(NamedTuple):  # made for every packet, and a frozen dataclass takes several times as long to make
-    """A packet's checked views. Offsets are bytes from the packet's first."""
+class Layers(NamedTuple):  # created for every packet; a frozen dataclass takes several times as long to create
+    """A packet's checked views. Offsets are in bytes from the start of the packet."""
 
     ip: IPv4 | IPv6
     transport: Tcp | Udp
@@ -29,7 +29,7 @@ class Layers(NamedTuple):  # made for every packet, and a frozen dataclass takes
 def parse_layers(ip: IPv4 | IPv6, packet: Buffer) -> Layers:
     """Return the views of a packet whose IP header is `ip`.
 
-    Raises `PacketError`: R9 if neither TCP nor UDP follows, P5 or P6 if the transport header is not all there.
+    Raises `PacketError`: R9 if neither TCP nor UDP follows, P5 or P6 if the transport header is incomplete.
     """
     view = _VIEWS.get(ip.protocol)
     if view is None:

@@ -1,11 +1,11 @@
 """The ioctls of `/dev/net/tun`, as named functions.
 
-Source: `include/uapi/linux/if_tun.h`, `drivers/net/tun.c`; the numbers are the same on every architecture whose
-`_IOC` layout is the generic one (all but alpha, mips, powerpc and sparc).
+Source: `include/uapi/linux/if_tun.h`, `drivers/net/tun.c`; the numbers are the same on every architecture that uses the
+generic `_IOC` layout (all but alpha, mips, powerpc and sparc).
 
-Offloads (`TUN_F_*`) say what *the reader of the fd* can take: with none of them the kernel cuts every superpacket
-and completes every checksum before it hands a packet over. They are one mask for the whole device, shared by all
-its queues, and they never limit what may be *written*: that needs `IFF_VNET_HDR` alone.
+Offloads (`TUN_F_*`) say what *the reader of the fd* can take: with none of them the kernel segments every superpacket
+and completes every checksum before it delivers a packet. They are one mask for the whole device, shared by all
+its queues, and they never limit what may be *written*: writing needs only `IFF_VNET_HDR`.
 """
 
 import enum
@@ -61,7 +61,7 @@ class Iff(enum.IntFlag):
 class Offload(enum.IntFlag):
     """Bits of `TUNSETOFFLOAD`. Every other bit requires CSUM.
 
-    USO4 and USO6 come together, since Linux 6.2; UDP_TUNNEL with a TSO or USO bit, since 6.17.
+    USO4 and USO6 are set together, since Linux 6.2; UDP_TUNNEL with a TSO or USO bit, since 6.17.
     """
 
     NONE = 0
@@ -81,7 +81,7 @@ class Offload(enum.IntFlag):
 def open_tun(name: str, flags: Iff) -> int:
     """Open `/dev/net/tun` and attach it to the device `name` ("" or "tun%d" lets the kernel choose a name).
 
-    The fd is close-on-exec and blocking. Raises `OSError` as the kernel answers: ENOENT (no such node), EACCES or
+    The fd is close-on-exec and blocking. Raises `OSError` with the kernel's errno: ENOENT (no such node), EACCES or
     EPERM (its mode, or no CAP_NET_ADMIN in this network namespace), EBUSY (held by another process), EINVAL.
     """
     fd = os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
@@ -101,16 +101,16 @@ def attach(fd: int, name: str, flags: Iff) -> None:
 
 
 def get_interface(fd: int) -> tuple[str, Iff]:
-    """Return name and flags of the device behind `fd` (`TUNGETIFF`).
+    """Return the name and flags of the device behind `fd` (`TUNGETIFF`).
 
-    Raises `OSError`: ENOTTY, no TUN at all; EBADFD, a TUN without a device.
+    Raises `OSError`: ENOTTY if it is not a TUN, EBADFD if the TUN has no device.
     """
     name, flags = _IFREQ.unpack(fcntl.ioctl(fd, _TUNGETIFF, bytes(_IFREQ.size)))
     return name.rstrip(b"\0").decode(errors="replace"), Iff(flags)
 
 
 def set_offload(fd: int, offload: Offload) -> None:
-    """Set what the readers of the device can take. EINVAL (a bit is unknown) leaves the previous mask."""
+    """Set what the readers of the device can take. EINVAL (an unknown bit) leaves the previous mask in place."""
     fcntl.ioctl(fd, _TUNSETOFFLOAD, int(offload))
 
 
@@ -120,12 +120,12 @@ def set_persistent(fd: int) -> None:
 
 
 def get_vnet_header_size(fd: int) -> int:
-    """Return how many bytes of vnet header stand before each packet."""
+    """Return the size in bytes of the vnet header before each packet."""
     return _get_int(fd, _TUNGETVNETHDRSZ)
 
 
 def set_vnet_header_size(fd: int, size: int) -> None:
-    """Set how many bytes of vnet header stand before each packet: 10, 12 (`num_buffers`) or 24 (UDP tunnels)."""
+    """Set the size in bytes of the vnet header before each packet: 10, 12 (`num_buffers`) or 24 (UDP tunnels)."""
     fcntl.ioctl(fd, _TUNSETVNETHDRSZ, _INT.pack(size))
 
 

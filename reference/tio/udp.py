@@ -1,8 +1,8 @@
-"""UDP headers (RFC 768) as lossless views, and what becomes of them when a superpacket is cut.
+"""UDP headers (RFC 768) as lossless views, and how segmentation changes them.
 
 `wire.UdpLayout` has the fields.
 
-P6  the 8 bytes are there.
+P6  the 8 bytes are present.
 """
 
 from typing import Final
@@ -17,7 +17,7 @@ _LENGTH, _CHECKSUM = UdpLayout.LENGTH.span, UdpLayout.CHECKSUM.span
 
 
 class Udp:
-    """A checked view of a UDP header; `datagram` is all of the packet from the UDP header on."""
+    """A checked view of a UDP header; `datagram` is the packet from the UDP header on."""
 
     __slots__ = ("_datagram",)
     header_length: Final = UdpLayout.size
@@ -25,7 +25,7 @@ class Udp:
     zero_checksum: Final = 0xFFFF  # zero would mean "no checksum"
 
     def __init__(self, datagram: Buffer, offset: int) -> None:
-        """Check P6; `offset` is where the header stands in the packet, for the error."""
+        """Check P6; `offset` is the header's offset in the packet, for the error."""
         if len(datagram) < self.header_length:
             raise PacketError("P6", "udp", offset, len(datagram), "a UDP header has 8 bytes")
         self._datagram = datagram
@@ -42,13 +42,13 @@ class Udp:
 
     @property
     def stated_length(self) -> int | None:
-        """Header and data, by the length field."""
+        """The length of header and data, as the length field states it."""
         return int.from_bytes(self._datagram[_LENGTH], "big")
 
     def for_segment(self, offset: int, length: int, *, last: bool) -> bytearray:
-        """Return, in a fresh buffer, the header of a datagram of `length` bytes (`__udp_gso_segment`).
+        """Return, in a new buffer, the header of a datagram of `length` bytes (`__udp_gso_segment`).
 
-        `offset` and `last` are unused: datagrams carry no position. The checksum field is left.
+        `offset` and `last` are unused: datagrams carry no position. The checksum field is left unchanged.
         """
         del offset, last
         header = bytearray(self._datagram[: self.header_length])

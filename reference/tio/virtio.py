@@ -1,36 +1,36 @@
 """The vnet header: `struct virtio_net_hdr` (virtio 1.3, 5.1.6; `include/uapi/linux/virtio_net.h`).
 
-`wire.VnetLayout` has its fields. The shortest header ends behind csum_offset; one of 12 bytes has num_buffers as well,
-and one of 24 (Linux 6.17) hash and tunnel fields, which are not interpreted here. All fields are in the byte order of
-the device: the host's unless `TUNSETVNETLE` or `TUNSETVNETBE` said otherwise. Unknown bits and numbers survive parse
-and emit unchanged.
+`wire.VnetLayout` has its fields. The shortest header ends after csum_offset; one of 12 bytes also has num_buffers, and
+one of 24 (Linux 6.17) hash and tunnel fields, which are not interpreted here. All fields are in the byte order of the
+device: the host's unless `TUNSETVNETLE` or `TUNSETVNETBE` said otherwise. Unknown bits and numbers survive parse and
+emit unchanged.
 
 Rules for these bytes alone:
 
-H1  a header is as long as the device says: 10, 12 or 24 bytes;
+H1  a header has the length that the device states: 10, 12 or 24 bytes;
 H2  every field fits its width.
 
-Rules for a header that is *written* to a TUN, with the packet it stands before. `vnet_rules.violations` tests them; the
-judge and the corpus cite them. `must` unless marked:
+Rules for a header that is *written* to a TUN, together with the packet that follows it. `vnet_rules.violations` checks
+them; the judge and the corpus cite them. `must` unless marked:
 
-V1  the header is there, as long as the device says, and a whole IP packet follows.
-V2  a packet that is not a superpacket has type NONE and gso_size 0 (KRN-01: kernels compared a left-over gso_size).
+V1  the header is complete, of the length that the device states, and a whole IP packet follows.
+V2  a packet that is not a superpacket has type NONE and gso_size 0 (KRN-01: kernels compared a stale gso_size).
 V3  the type, without the ECN bit, is NONE, TCPV4, TCPV6 or UDP_L4, and fits the packet's IP version and protocol.
 V4  a superpacket has NEEDS_CSUM.
 V5  gso_size is at least 1, smaller than the payload, and not 0xFFFF (the kernel's GSO_BY_FRAGS).
-V6  with NEEDS_CSUM csum_start is where the transport header begins, and csum_offset is 16 for TCP, 6 for UDP. For other
-    protocols (ICMPv6 has a partial, too) the checksum field lies behind the IP header and inside the packet.
-V7  with NEEDS_CSUM the checksum field holds the pseudo-header partial, folded and not inverted.
-V8  hdr_len of a superpacket covers all headers and is not more than the packet.
-V9  the ECN bit stands only on TCP types, and only on a packet with CWR.
+V6  with NEEDS_CSUM, csum_start is where the transport header begins, and csum_offset is 16 for TCP, 6 for UDP. For
+    other protocols (ICMPv6 has a partial, too) the checksum field lies after the IP header and inside the packet.
+V7  with NEEDS_CSUM, the checksum field holds the pseudo-header partial, folded and not inverted.
+V8  hdr_len of a superpacket covers all headers and does not exceed the packet.
+V9  the ECN bit is set only on TCP types, and only for a packet with CWR.
 V10 a UDP superpacket has at most 128 segments (UDP_MAX_SEGMENTS since Linux 6.9).
-V11 the IP length field, and that of UDP, say how long the packet is, which is at most 65535 bytes; an IPv4 header
-    checksum is right.
+V11 the IP length field, and that of UDP, match the length of the packet, which is at most 65535 bytes; an IPv4 header
+    checksum is correct.
 V12 DATA_VALID and RSC_INFO are not set (should: virtio 5.1.6.2.1; Linux ignores them on TUN).
-V13 fields that nothing uses are zero: csum_start and csum_offset without NEEDS_CSUM, hdr_len without a type, and
-    whatever a longer header has beyond 10 bytes (should).
-V14 a TCP superpacket with CWR has the ECN bit (should: virtio 5.1.6.2.1; Linux cuts it right without, but a NIC that is
-    handed it whole repeats CWR on every segment).
+V13 unused fields are zero: csum_start and csum_offset without NEEDS_CSUM, hdr_len without a type, and whatever a longer
+    header has beyond 10 bytes (should).
+V14 a TCP superpacket with CWR has the ECN bit (should: virtio 5.1.6.2.1; Linux segments it correctly without, but a NIC
+    that receives it whole repeats CWR on every segment).
 """
 
 import enum
@@ -61,13 +61,13 @@ class ByteOrder(enum.StrEnum):
 TCP_TYPES = {4: GsoType.TCPV4, 6: GsoType.TCPV6}
 """The type of a TCP superpacket, by IP version."""
 
-_NEEDS_CSUM = int(VnetFlag.NEEDS_CSUM)  # arithmetic on an IntFlag is some ten times slower than on an int
+_NEEDS_CSUM = int(VnetFlag.NEEDS_CSUM)  # arithmetic on an IntFlag is about ten times slower than on an int
 _REST = VnetLayout.REST
 _PACKERS = {order: VnetLayout.packer(order, _REST.end) for order in ("little", "big")}
 _NUMBERS = tuple((field, (1 << 8 * field.width) - 1) for field in VnetLayout.within(_REST.offset))
 
 
-class VnetHeader(NamedTuple):  # made for every frame, and a frozen dataclass takes several times as long to make
+class VnetHeader(NamedTuple):  # created for every frame; a frozen dataclass takes several times as long to create
     """A vnet header as numbers, in the order of `VnetLayout`. A short header has neither `num_buffers` nor `rest`."""
 
     flags: int = 0
@@ -91,7 +91,7 @@ class VnetHeader(NamedTuple):  # made for every frame, and a frozen dataclass ta
 
     @property
     def base_type(self) -> int:
-        """`gso_type` without the ECN qualifier; any other unknown bit is still in it."""
+        """`gso_type` without the ECN qualifier; any unknown bit is kept."""
         return self.gso_type & ~GsoType.ECN
 
     @classmethod
@@ -114,9 +114,9 @@ class VnetHeader(NamedTuple):  # made for every frame, and a frozen dataclass ta
 
     def with_(self, **changes: int) -> "VnetHeader":
         """Return a copy with some fields changed."""
-        return self._replace(**changes)  # type: ignore[arg-type]  # `rest` is the one field that is no int
+        return self._replace(**changes)  # type: ignore[arg-type]  # `rest` is the only field that is not an int
 
 
 def _check_size(size: int) -> None:
     if size not in HEADER_SIZES:
-        raise HeaderError("H1", "vnet", 0, size, f"a vnet header has one of {HEADER_SIZES} bytes")
+        raise HeaderError("H1", "vnet", 0, size, f"the size of a vnet header is one of {HEADER_SIZES}")

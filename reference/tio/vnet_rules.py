@@ -1,7 +1,7 @@
-"""Whether a frame that was written to a TUN keeps the header rules V1 to V14, which `virtio` states.
+"""Whether a frame written to a TUN satisfies the header rules V1 to V14, which `virtio` states.
 
-Unlike `segment`, which stops at the first fault because it must not go on, this looks at everything and lists all that
-is wrong: it judges what somebody else wrote.
+Unlike `segment`, which stops at the first fault because it must not continue, this checks everything and lists every
+fault: it judges other people's output.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ from tio.wire import IPv4Layout
 __all__ = ["SHOULD", "Violation", "violations"]
 
 SHOULD: Final = frozenset({"V12", "V13", "V14"})
-"""The rules that ask for good manners; all others are musts."""
+"""The recommendations; all other rules are musts."""
 
 _CWR = int(TcpFlag.CWR)
 _UNWANTED = int(VnetFlag.DATA_VALID | VnetFlag.RSC_INFO)
@@ -29,7 +29,7 @@ _GSO_BY_FRAGS: Final = 0xFFFF
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One rule broken: its number, the field at fault, the value found, and the rule in words for this case."""
+    """A broken rule: its number, the field at fault, the value found, and the rule in words for this case."""
 
     rule: str
     field: str
@@ -71,7 +71,7 @@ class _Frame:
 
 
 def violations(frame: Buffer, *, header_size: int = HEADER_SIZE, byte_order: str = ByteOrder.HOST) -> list[Violation]:
-    """Return every rule that a frame breaks, in the order of their numbers; none if it is legal."""
+    """Return every rule that a frame breaks, in numerical order; none if it is legal."""
     try:
         header = VnetHeader.parse(frame, size=header_size, byte_order=byte_order)
         packet = frame[header_size:]
@@ -90,14 +90,14 @@ def _layers(ip: IPv4 | IPv6, packet: Buffer) -> Layers | None:
 
 
 def _size_of_a_single_packet(frame: _Frame) -> Iterator[Violation]:
-    """Test V2."""
+    """Check V2."""
     gso_size = frame.header.gso_size
     if gso_size and not frame.is_superpacket:
         yield Violation("V2", "vnet.gso_size", gso_size, "a single packet has gso_size 0")
 
 
 def _type(frame: _Frame) -> Iterator[Violation]:
-    """Test V3."""
+    """Check V3."""
     header, ip = frame.header, frame.ip
     right = GsoType.UDP_L4 if ip.protocol == Protocol.UDP else TCP_TYPES[ip.version]
     if frame.is_superpacket and (header.base_type != right or frame.layers is None):
@@ -106,13 +106,13 @@ def _type(frame: _Frame) -> Iterator[Violation]:
 
 
 def _needs_csum(frame: _Frame) -> Iterator[Violation]:
-    """Test V4."""
+    """Check V4."""
     if frame.is_superpacket and not frame.header.needs_csum:
         yield Violation("V4", "vnet.flags", frame.header.flags, "a superpacket has NEEDS_CSUM")
 
 
 def _segment_size(frame: _Frame) -> Iterator[Violation]:
-    """Test V5."""
+    """Check V5."""
     if (layers := frame.segmented) is None:
         return
     gso_size, payload = frame.header.gso_size, len(frame.packet) - layers.payload_offset
@@ -121,14 +121,14 @@ def _segment_size(frame: _Frame) -> Iterator[Violation]:
 
 
 def _checksum_field(frame: _Frame) -> Iterator[Violation]:
-    """Test V6."""
+    """Check V6."""
     header, layers = frame.header, frame.layers
     if not header.needs_csum:
         return
     if layers is None:
         behind, end = frame.ip.header_length, len(frame.packet)
         if not behind <= header.csum_start <= end - header.csum_offset - 2:
-            because = f"the checksum field lies behind byte {behind} and inside {end} bytes"
+            because = f"the checksum field must lie between byte {behind} and the end at byte {end}"
             yield Violation("V6", "vnet.csum_start", header.csum_start, because)
         return
     if header.csum_start != layers.transport_offset:
@@ -140,7 +140,7 @@ def _checksum_field(frame: _Frame) -> Iterator[Violation]:
 
 
 def _partial(frame: _Frame) -> Iterator[Violation]:
-    """Test V7."""
+    """Check V7."""
     layers = frame.layers
     if layers is None or not frame.header.needs_csum:
         return
@@ -150,7 +150,7 @@ def _partial(frame: _Frame) -> Iterator[Violation]:
 
 
 def _header_length(frame: _Frame) -> Iterator[Violation]:
-    """Test V8."""
+    """Check V8."""
     layers, hdr_len = frame.segmented, frame.header.hdr_len
     if layers is not None and not layers.payload_offset <= hdr_len <= len(frame.packet):
         because = f"the headers have {layers.payload_offset} bytes, the packet {len(frame.packet)}"
@@ -158,26 +158,26 @@ def _header_length(frame: _Frame) -> Iterator[Violation]:
 
 
 def _ecn_without_cwr(frame: _Frame) -> Iterator[Violation]:
-    """Test V9."""
+    """Check V9."""
     if frame.segmented is not None and frame.header.ecn and not frame.has_cwr:
-        yield Violation("V9", "vnet.gso_type", frame.header.gso_type, "the ECN bit goes with TCP and CWR")
+        yield Violation("V9", "vnet.gso_type", frame.header.gso_type, "the ECN bit is for TCP with CWR")
 
 
 def _segment_count(frame: _Frame) -> Iterator[Violation]:
-    """Test V10."""
+    """Check V10."""
     layers, gso_size = frame.segmented, frame.header.gso_size
     if layers is None or isinstance(layers.transport, Tcp):
         return
     payload = len(frame.packet) - layers.payload_offset
     if payload > gso_size * MAX_UDP_SEGMENTS:
-        yield Violation("V10", "vnet.gso_size", gso_size, f"{payload} bytes would be over 128 segments")
+        yield Violation("V10", "vnet.gso_size", gso_size, f"{payload} bytes make more than 128 segments")
 
 
 def _ip_header(frame: _Frame) -> Iterator[Violation]:
-    """Test V11 for IP: length field, header checksum."""
+    """Check V11 for IP: length field, header checksum."""
     ip, packet = frame.ip, frame.packet
     if ip.stated_length != len(packet) or len(packet) > MAX_PACKET:
-        because = f"the packet has {len(packet)} bytes, of at most 65535"
+        because = f"the packet has {len(packet)} bytes; the limit is 65535"
         yield Violation("V11", f"ipv{ip.version}.length", ip.stated_length, because)
     if isinstance(ip, IPv4) and not ip.checksum_is_right:
         found = int.from_bytes(ip.header[IPv4Layout.CHECKSUM.span], "big")
@@ -185,7 +185,7 @@ def _ip_header(frame: _Frame) -> Iterator[Violation]:
 
 
 def _udp_length(frame: _Frame) -> Iterator[Violation]:
-    """Test V11 for UDP: `__udp_gso_segment` computes with the length field."""
+    """Check V11 for UDP: `__udp_gso_segment` computes with the length field."""
     layers = frame.layers
     if layers is None or layers.ip.is_fragment:
         return
@@ -195,13 +195,13 @@ def _udp_length(frame: _Frame) -> Iterator[Violation]:
 
 
 def _unwanted_flags(frame: _Frame) -> Iterator[Violation]:
-    """Test V12."""
+    """Check V12."""
     if frame.header.flags & _UNWANTED:
-        yield Violation("V12", "vnet.flags", frame.header.flags, "only NEEDS_CSUM is a writer's to set")
+        yield Violation("V12", "vnet.flags", frame.header.flags, "a writer sets only NEEDS_CSUM")
 
 
 def _unused_fields(frame: _Frame) -> Iterator[Violation]:
-    """Test V13."""
+    """Check V13."""
     header = frame.header
     if header.hdr_len and not frame.is_superpacket:
         yield Violation("V13", "vnet.hdr_len", header.hdr_len, "unused without a type")
@@ -212,7 +212,7 @@ def _unused_fields(frame: _Frame) -> Iterator[Violation]:
 
 
 def _cwr_without_ecn(frame: _Frame) -> Iterator[Violation]:
-    """Test V14."""
+    """Check V14."""
     if frame.segmented is not None and frame.has_cwr and not frame.header.ecn:
         yield Violation("V14", "vnet.gso_type", frame.header.gso_type, "the TCP header has CWR")
 

@@ -103,7 +103,7 @@ def test_the_command_of_an_explanation_repeats_the_case():
         (["referense"], "there is no subject"),
         (["python:no.such.module:factory"], "no.such"),
         (["python:json:no_factory"], "no_factory"),
-        (["python:collections:OrderedDict"], "is no tunproof.subject.Subject"),
+        (["python:collections:OrderedDict"], "is not a tunproof.subject.Subject"),
         (["python:json"], "not of the form"),
         (["--mode", "telepathy", "--", *KIT], "there is no mode"),
         (["--mode", "wire", "--", *KIT], "the adapter has no mode 'wire'"),

@@ -83,7 +83,7 @@ def test_an_adapter_that_breaks_is_a_finding_and_is_started_again(way, kind, tmp
 
 def test_too_many_restarts_end_the_run_and_lose_no_finding(tmp_path):
     summary = fuzzed(rogue("crash"), tmp_path, cases=600, select="checksum", restarts=3)
-    assert "started again 3 times" in summary.stopped
+    assert "restarted 3 times" in summary.stopped
     assert summary.exit_code == 1
     assert findings.in_folder(tmp_path)
 
@@ -93,7 +93,7 @@ def test_what_is_not_claimed_is_not_asked_and_said(tmp_path):
     assert set(summary.operations) == {"checksum", "header"}
     assert summary.skipped["not claimed: header.any-integer"] > 0
     assert "read: the subject does not claim it" in summary.skipped
-    with pytest.raises(UsageError, match="nothing that can be put to it"):
+    with pytest.raises(UsageError, match="nothing that can be run against it"):
         fuzzed(rogue("none"), tmp_path, cases=300, select="read")
 
 

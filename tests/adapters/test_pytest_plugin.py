@@ -196,14 +196,14 @@ def test_what_nobody_is_left_to_ask_is_a_failure(session, tmp_path):
     before = CHECKSUMS.index(VICTIM)
     assert done.code == 1
     assert done.counts == {"passed": before, "failed": len(CHECKSUMS) - before}
-    assert f"FAILED tunproof::{CHECKSUMS[-1].id} - blocked: was not asked" in done.text
+    assert f"FAILED tunproof::{CHECKSUMS[-1].id} - blocked: was not run" in done.text
 
 
 def test_who_is_asked_nothing_is_no_success(session):
     done = session("-re", adapter=KIT, select="write/*")
     assert done.code == 1
     assert done.counts["error"] == 1
-    assert "no case could be put to the subject: the subject does not claim the operation write" in done.text
+    assert "no case could be run against the subject: the subject does not claim the operation write" in done.text
 
 
 def test_collecting_starts_nobody(session, tmp_path):
@@ -238,7 +238,7 @@ def test_stopping_at_the_first_failure(session):
         (KIT, ("--tunproof-select", "no/such/case"), 4, "ERROR: no case matches 'no/such/case'"),
         (KIT, ("--tunproof-baseline", "no.toml"), 4, "ERROR: no.toml cannot be read"),
         ("python:no_such_module:make", (), 4, "No module named 'no_such_module'"),
-        ("cmd 'half", (), 4, "ERROR: --tunproof-adapter is no command line"),
+        ("cmd 'half", (), 4, "ERROR: --tunproof-adapter is not a command line"),
         ("", (), 4, "name what to check"),
     ],
 )
@@ -358,7 +358,7 @@ def test_a_problem_of_the_baseline_is_raised(tmp_path):
 
 @pytest.mark.parametrize(
     ("select", "words"),
-    [("no/such/*", "no case matches"), ("read/*", "no case that can be put to wrong: read")],
+    [("no/such/*", "no case matches"), ("read/*", "no case that can be run against wrong: read")],
 )
 def test_a_selection_that_asks_nothing_is_refused(select, words):
     with pytest.raises(UsageError, match=words):

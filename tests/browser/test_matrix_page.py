@@ -21,7 +21,7 @@ def eight() -> list[KernelResult]:
     """Kernels of which each has something to be shown: findings, a case, something unknown, boots, a problem."""
     return [
         kernel("5.10.262", differences=59, findings=(FINDING, "kernel-field-bytes-bbb3806f")),
-        kernel("6.1.192", unknown={"hbh_jumbo_strip": "a frame that every kernel delivers came to nothing"}, boots=2),
+        kernel("6.1.192", unknown={"hbh_jumbo_strip": "a frame that every kernel delivers was not delivered"}, boots=2),
         kernel("6.12.117", release="6.12.117+deb13-cloud-amd64", package="linux-image-6.12.117+deb13-cloud-amd64 1~b1"),
         kernel("6.16.12", disagree=(CWR, "read/tcp6/cwr-on-first-segment-only")),
         kernel("6.17.8"),
@@ -134,5 +134,5 @@ def test_tables_say_what_they_are(show: Show) -> None:
 
 def test_a_page_without_a_kernel_that_was_asked_opens(show: Show) -> None:
     browser = show(never_up("6.12.95", "it hung"))
-    assert browser.run("return document.querySelector('h1').textContent") == "1 kernel: none could be asked"
+    assert browser.run("return document.querySelector('h1').textContent") == "1 kernel: none could be examined"
     assert browser.run("return document.querySelectorAll('table').length") == 1

@@ -119,12 +119,12 @@ def an_empty_packet_is_written(patch: Patch) -> None:
 
 
 FOUND_AS = {
-    close_wakes_nobody: "did not come back",
+    close_wakes_nobody: "did not return",
     write_gso_writes_half: "W4",
     views_are_not_released: "W1: a view can be used",
     one_buffer_for_ever: "W1: a slice that survives",
-    add_closes_what_it_refuses: "A[12]: a fd that was refused",
-    readers_queue_up: "did not come back",
+    add_closes_what_it_refuses: "A[12]: a refused fd",
+    readers_queue_up: "did not return",
     eventfds_leak: "fds are left",
     a_bad_frame_ends_a_read: "read gave|W7: a read without a frame",
     a_full_queue_drops: "W7: a write without room|W3",

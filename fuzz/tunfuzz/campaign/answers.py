@@ -1,4 +1,4 @@
-"""What comes back: of an attempt at a shard, and of a shard."""
+"""The results of an attempt at a shard, and of a shard."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,12 +8,12 @@ from tunfuzz.shard import Shard, Tally
 __all__ = ["ATTEMPTS", "Answer", "Answered", "Broken", "GivenUp", "Obstacle", "Reply"]
 
 ATTEMPTS: Final = 3
-"""How often a shard is asked before it is given up: what kills three workers is no bad luck."""
+"""How often a shard is run before it is given up: what kills three workers is not bad luck."""
 
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """The machine does not allow it, and the next attempt would fare no better: an `EnvironmentProblem` that travels.
+    """The machine does not allow it, and the next attempt would fail too: an `EnvironmentProblem` that travels.
 
     The exception itself cannot be pickled.
     """
@@ -30,7 +30,7 @@ class Broken:
 
 
 Reply = Tally | Obstacle | Broken
-"""What comes of one attempt."""
+"""The result of one attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
-    """A shard that nobody could finish."""
+    """A shard that no worker could finish."""
 
     shard: Shard
     why: str

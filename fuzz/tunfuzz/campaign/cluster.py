@@ -1,7 +1,7 @@
 """Shards over a Dask cluster.
 
-The scheduler gives a shard to another worker when one dies; what this adds is that findings come home before a shard
-counts as finished, and that neither an absent scheduler nor an absent worker is waited for without end.
+The scheduler gives a shard to another worker when one dies; what this adds is that findings arrive here before a shard
+counts as finished, and that waits for a missing scheduler or worker are bounded.
 """
 
 import contextlib
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Cluster", "connected"]
 
-_CONNECT: Final = 5.0  # seconds until a scheduler must have answered, and again until it must have a worker
+_CONNECT: Final = 5.0  # seconds for a scheduler to answer, and again for it to have a worker
 _CLOSE: Final = 2.0
 
 
 @contextlib.contextmanager
 def connected(address: str) -> Iterator["Cluster"]:
-    """Connect to a scheduler that has a worker. Raises `EnvironmentProblem`, `UsageError` for what is no address."""
+    """Connect to a scheduler that has a worker. Raises `EnvironmentProblem`, `UsageError` for an invalid address."""
     client = _client(address)
     try:
         _find_worker(client, address)
@@ -46,12 +46,12 @@ def _client(address: str) -> Any:
     except ImportError as error:
         what = "a Dask cluster needs the package distributed, which is not installed"
         raise EnvironmentProblem(what, cure="pip install 'tunproof[cluster]'") from error
-    for name in ("distributed", "distributed.client"):  # what they know is said by what is raised here
+    for name in ("distributed", "distributed.client"):  # the exceptions raised here say it all
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         get_address_host_port(address)
     except ValueError as error:
-        raise UsageError(f"{address!r} is no address of a scheduler, such as tcp://192.0.2.1:8786: {error}") from error
+        raise UsageError(f"{address!r} is not a scheduler's address, such as tcp://192.0.2.1:8786: {error}") from error
     try:
         return Client(address, timeout=_CONNECT, set_as_default=False)
     except OSError as error:
@@ -65,7 +65,7 @@ def _find_worker(client: Any, address: str) -> None:
     except TimeoutError as error:
         raise EnvironmentProblem(
             f"the Dask scheduler at {address} has no worker",
-            cure=f"start some, each where a lab can be had: `dask worker {address} --nthreads 1`",
+            cure=f"start some, each where a lab can be made: `dask worker {address} --nthreads 1`",
         ) from error
 
 
@@ -77,7 +77,7 @@ class Cluster:
         self._address = address
 
     def ask(self, runner: ShardRunner, out: Path, deadline: float, shards: Iterable[Shard]) -> Generator[Answer]:
-        """Yield an answer for each shard as it comes; its findings are in `out`. Raises `EnvironmentProblem`."""
+        """Yield an answer for each shard as it arrives; its findings are in `out`. Raises `EnvironmentProblem`."""
         from tunfuzz.campaign.remote import ask_here  # noqa: PLC0415 (needs the extra)
 
         patience = deadline * (ATTEMPTS + 1)
@@ -92,7 +92,7 @@ class Cluster:
                 future = self._next(done, patience)
                 _, shard = pending.pop(future.key)
                 yield self._answer(future, shard, out, patience)
-                future.release()  # what the scheduler still knows it would ask again when the worker dies
+                future.release()  # the scheduler would rerun what it still knows when the worker dies
         finally:
             with contextlib.suppress(OSError):
                 self._client.cancel([future for future, _ in pending.values()])
@@ -102,19 +102,19 @@ class Cluster:
             return done.get(timeout=patience)
         except Empty:
             what = f"no worker of the Dask scheduler at {self._address} finished a shard within {patience:g} s"
-            raise EnvironmentProblem(what, cure="see to its workers, then go on with --resume") from None
+            raise EnvironmentProblem(what, cure="check its workers, then continue with --resume") from None
 
     def _answer(self, future: Any, shard: Shard, out: Path, patience: float) -> Answer:
         try:
             report: Report = future.result(timeout=patience)
         except (CancelledError, TimeoutError) as error:
-            what = f"the Dask scheduler at {self._address} has gone away"
-            raise EnvironmentProblem(what, cure="start it again, then go on with --resume") from error
+            what = f"the Dask scheduler at {self._address} is gone"
+            raise EnvironmentProblem(what, cure="restart it, then continue with --resume") from error
         except Exception as error:  # noqa: BLE001 (KilledWorker, after as many workers as Dask allows; a failed import)
             return GivenUp(shard, f"{type(error).__name__}: {error}")
         if report.version != __version__:
             what = f"a worker of the cluster has tunproof {report.version}, and here it is {__version__}"
-            raise EnvironmentProblem(what, cure="install the same version everywhere: others ask other cases")
+            raise EnvironmentProblem(what, cure="install the same version everywhere: others run other cases")
         for finding in report.findings:
             findings.keep(out, finding)
         if isinstance(report.answer, Obstacle):

@@ -24,18 +24,18 @@ from tunproof.version import __version__
 __all__ = ["Progress", "run"]
 
 _HOPELESS: Final = 3
-"""Shards given up in a run that has finished none: the next ones would fare no better."""
+"""Shards given up in a run that has finished none: the next ones would fail too."""
 
 Ask = Callable[[Iterable[Shard]], Generator[Answer]]
 Progress = Callable[[int, int, str], None]
-"""Is told how many cases are done, of how many, and what else there is to see."""
+"""Called with the number of cases done, the total, and a note."""
 
 
 def run(request: Campaign, experiment: Experiment, *, progress: Progress = lambda *_: None) -> Summary:
-    """Ask what is not asked yet.
+    """Run what has not run yet.
 
-    Raises `UsageError` for a request that makes no sense, `EnvironmentProblem` for what stands in the way before the
-    first case; what does so later is in the summary.
+    Raises `UsageError` for an invalid request, `EnvironmentProblem` for obstacles before the
+    first case; later ones are in the summary.
     """
     path, state = _begun(request, experiment)
     left = [shard for shard in state.shards() if shard not in state.finished]
@@ -65,7 +65,7 @@ class _Course:
         self.started = time.monotonic() - self.state.clock
 
     def follow(self, answers: Iterator[Answer]) -> None:
-        """Take answers until there are no more, something stands in the way, or somebody has had enough."""
+        """Take answers until there are no more, an obstacle occurs, or Ctrl-C."""
         self._report()
         try:
             self._take(answers)
@@ -85,11 +85,11 @@ class _Course:
             shard = answer.shard
             self.problems.append(f"cases {shard.first} to {shard.first + shard.count - 1}: {answer.why}")
             if given_up == _HOPELESS and not finished:
-                self.problems.append("nothing was finished so far, so no more is asked")
+                self.problems.append("nothing was finished so far, so no more is run")
                 return
 
     def _record(self, answer: Answered) -> None:
-        """Count a shard in, once it is on the disk."""
+        """Count a shard, once it is on disk."""
         clock = time.monotonic() - self.started
         self.journal.write(Finished(shard=answer.shard, tally=answer.tally, clock=clock))
         self.total.add(answer.tally)
@@ -102,9 +102,9 @@ class _Course:
 
 
 def _begun(request: Campaign, experiment: Experiment) -> tuple[Path, State]:
-    """Return the state file's path, and what stands in it or will. Raises `UsageError`."""
+    """Return the state file's path, and its present or future contents. Raises `UsageError`."""
     if request.scheduler is not None and request.workers is not None:
-        raise UsageError("--workers are processes of this machine, and --scheduler has workers of its own: choose one")
+        raise UsageError("--workers are processes of this machine, and --scheduler has its own workers: choose one")
     if request.resume is not None:
         return _resumed(request, experiment, request.resume)
     if request.cases is None:
@@ -127,7 +127,7 @@ def _resumed(request: Campaign, experiment: Experiment, file: Path) -> tuple[Pat
     path = file / STATE if file.is_dir() else file
     state = read(path)
     if request.out is not None and request.out.resolve() != path.parent.resolve():
-        raise UsageError(f"a campaign goes on where it began: leave --out out, or name {path.parent}")
+        raise UsageError(f"a campaign continues where it began: omit --out, or name {path.parent}")
     for name, now in (
         ("seed", request.seed),
         ("cases", request.cases),
@@ -147,7 +147,7 @@ def _kernel(request: Campaign) -> str:
 
 @contextmanager
 def _asker(request: Campaign, runner: ShardRunner, out: Path, *, idle: bool) -> Iterator[Ask]:
-    """Give what asks shards. Where there is nothing left to ask, no cluster is needed."""
+    """Yield the function that runs shards. If nothing is left to run, no cluster is needed."""
     if request.scheduler is None or idle:
         workers = request.workers or len(os.sched_getaffinity(0))
         yield Pool(runner, out, workers=workers, deadline=request.deadline).ask

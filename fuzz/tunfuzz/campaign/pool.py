@@ -1,4 +1,4 @@
-"""Shards over processes. A process that dies loses nothing: its shard is asked again, and the others go on."""
+"""Shards over processes. A process that dies loses nothing: its shard runs again, and the others continue."""
 
 import time
 from collections import Counter, deque
@@ -15,9 +15,9 @@ __all__ = ["Pool"]
 
 
 class Pool:
-    """A number of processes that ask the shards of a campaign.
+    """A number of processes that run the shards of a campaign.
 
-    `start` and `stop` say where a process comes from, and what becomes of a sound one for which there is no shard left.
+    `start` makes a process, and `stop` disposes of a sound one for which no shard is left.
     """
 
     def __init__(  # noqa: PLR0913 (who, where and how long)
@@ -41,9 +41,9 @@ class Pool:
         self._failed: Counter[Shard] = Counter()
 
     def ask(self, shards: Iterable[Shard]) -> Generator[Answer]:
-        """Yield an answer for each shard as it comes. No process is left when the iterator is closed, or has raised.
+        """Yield an answer for each shard as it arrives. No process is left when the iterator is closed, or has raised.
 
-        Raises `EnvironmentProblem` when a worker met one: it would meet the others too.
+        Raises `EnvironmentProblem` when a worker met one: the others would meet it too.
         """
         self._waiting.extend(shards)
         try:
@@ -63,7 +63,7 @@ class Pool:
         worker.ask(self._runner, shard, self._out, deadline=self._deadline)
 
     def _ready(self) -> list[Worker]:
-        """Wait for workers that have answered, or died; whoever is over its deadline dies now."""
+        """Wait for workers that have answered, or died; one past its deadline is killed."""
         patience = min(worker.due for worker in self._busy) - time.monotonic()
         ready = wait([worker.pipe for worker in self._busy], max(patience, 0))
         if not ready:
@@ -78,7 +78,7 @@ class Pool:
         shard = self._busy.pop(worker)
         if isinstance(reply, Tally):
             if self._waiting:
-                self._give(worker)  # before the caller looks at the answer, so that nobody is idle
+                self._give(worker)  # before the caller handles the answer, so that no worker is idle
             else:
                 self._stop(worker)
             yield Answered(shard, reply)

@@ -18,10 +18,10 @@ __all__ = ["Worker"]
 
 
 class Worker:
-    """A process for one shard at a time. Raises `EnvironmentProblem` where no process can be made.
+    """A process for one shard at a time. Raises `EnvironmentProblem` if no process can be created.
 
-    It is a program of its own and not a fork: the parent may have threads (a progress bar, Dask), and a fork would take
-    over locks that nobody opens any more. It leads a session: Ctrl-C is the parent's to handle.
+    It is a separate program, not a fork: the parent may have threads (a progress bar, Dask), and a fork would inherit
+    locks that no thread ever releases. It leads a session: Ctrl-C is the parent's to handle.
     """
 
     def __init__(self) -> None:
@@ -39,14 +39,14 @@ class Worker:
                 )
             except OSError as error:
                 self.pipe.close()
-                cure = "look at `ulimit -u` and `ulimit -n`, free some memory, or take fewer --workers"
-                raise EnvironmentProblem(f"no worker process can be made: {error}", cure=cure) from error
+                cure = "check `ulimit -u` and `ulimit -n`, free some memory, or use fewer --workers"
+                raise EnvironmentProblem(f"no worker process can be created: {error}", cure=cure) from error
         self._why = ""
         self.due = self._deadline = 0.0
         self._send(sys.path)
 
     def ask(self, runner: ShardRunner, shard: Shard, out: Path, *, deadline: float) -> None:
-        """Have a shard asked; `due` is when its answer must be there, by the monotonic clock."""
+        """Start a shard; `due` is when its answer must have arrived, by the monotonic clock."""
         self._deadline = deadline
         self.due = time.monotonic() + deadline
         self._send((runner, shard, out))
@@ -61,13 +61,13 @@ class Worker:
         return reply
 
     def interrupt(self, why: str) -> None:
-        """Kill it; its answer will be that it is broken, and why. `due` is when it can be tried once more."""
+        """Kill it; its answer will be `Broken`, and why. `due` is when the kill may be repeated."""
         self._why = why
         self.due += self._deadline
         self._kill()
 
     def end(self) -> None:
-        """Kill it and whatever it started, and wait until it is gone. Ending twice is harmless."""
+        """Kill it and its children, and wait until it is gone. Ending twice is harmless."""
         if self._process.returncode is None:
             self._kill()
             self._process.wait()

@@ -1,8 +1,8 @@
-"""What runs on a worker of a Dask cluster: a shard in a process of its own, and its findings on their way home.
+"""What runs on a worker of a Dask cluster: a shard in its own process, and its findings on their way back.
 
-A process of its own, because a lab wants one thread and Dask has many, because a shard that kills its process is not
-to take the cluster's worker with it, and because one that hangs can be ended. Processes are kept for the next shard;
-they end with the worker, or when there is nothing to do for a minute.
+Its own process, because a lab wants one thread and Dask has many, because a shard that kills its process must not take
+the cluster's worker with it, and because one that hangs can be ended. Processes are kept for the next shard; they end
+with the worker, or after a minute without work.
 """
 
 import tempfile
@@ -27,7 +27,7 @@ _idle: list[Worker] = []
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A shard's answer, or what stood in its way; what was found, even by attempts that broke; the version."""
+    """A shard's answer, or its obstacle; what was found, even by attempts that broke; the version."""
 
     answer: Answer | Obstacle
     findings: tuple[Finding, ...]
@@ -35,7 +35,7 @@ class Report:
 
 
 def ask_here(runner: ShardRunner, shard: Shard, deadline: float) -> Report:
-    """Ask a shard on this machine."""
+    """Run a shard on this machine."""
     with tempfile.TemporaryDirectory(prefix="tunproof-", dir=get_worker().local_directory) as folder:
         out = Path(folder)
         pool = Pool(runner, out, workers=1, deadline=deadline, start=_start, stop=_idle.append)
@@ -48,7 +48,7 @@ def ask_here(runner: ShardRunner, shard: Shard, deadline: float) -> Report:
 
 
 def _start() -> Worker:
-    """Take a process that is idle, unless it has ended meanwhile."""
+    """Take an idle process, unless it has ended meanwhile."""
     while _idle:
         worker = _idle.pop()
         if not worker.pipe.closed and not worker.pipe.poll():  # there is something to read: the end of the file

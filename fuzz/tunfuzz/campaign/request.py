@@ -1,4 +1,4 @@
-"""What is wanted of a campaign, and how it is cut into shards."""
+"""What a campaign is to do, and how it is split into shards."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,23 +11,23 @@ from tunfuzz.shard import Shard, ShardRunner
 __all__ = ["DEADLINE", "FOLDER", "SHARD", "Campaign", "Experiment", "shards_of"]
 
 SHARD: Final = 200_000
-"""Cases in a shard: some seconds of work. A quarter of a second goes to making and closing its labs, which is then a
-small part of the time; and a worker that is killed, or a client that is interrupted, throws away seconds."""
+"""Cases in a shard: some seconds of work. Making and closing its labs takes a quarter of a second, a small part of
+that; and a killed worker or an interrupted client wastes only seconds."""
 
 DEADLINE: Final = 300.0
-"""Seconds that a shard may take. A hundred times what it takes: who is still at it then hangs."""
+"""Seconds that a shard may take: a hundred times what it needs, so a worker that is not done by then hangs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Campaign:
-    """What is wanted.
+    """What a campaign is to do.
 
     Attributes:
         cases: how many; None to take it from the file of `resume`.
-        seed: what decides the cases; None for a new one, or for that of `resume`.
+        seed: determines the cases; None for a new one, or for that of `resume`.
         out: folder for the state file and for findings; None for `./tunproof-findings`, or for that of `resume`.
-        resume: the state file to go on from.
-        workers: how many processes, where there is no `scheduler`; None for one a core.
+        resume: the state file to continue from.
+        workers: how many processes, if there is no `scheduler`; None for one per core.
         scheduler: address of a Dask scheduler, such as `tcp://192.0.2.1:8786`.
         shard: cases in a shard.
         deadline: seconds that a shard may take.
@@ -45,7 +45,7 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """What a campaign repeats: `runner` asks a shard, `rules` are the names of all that it could exercise.
+    """What a campaign repeats: `runner` runs a shard, `rules` are the names of all that it could exercise.
 
     `corpus` is the digest of the corpus that cases are made from, or "".
     """
@@ -56,6 +56,6 @@ class Experiment:
 
 
 def shards_of(*, seed: int, cases: int, shard: int = SHARD) -> Iterator[Shard]:
-    """Yield shards that have each of the cases 0 to `cases` - 1 once, in order; the last one may be smaller."""
+    """Yield shards that cover each of the cases 0 to `cases` - 1 once, in order; the last one may be smaller."""
     for first in range(0, cases, shard):
         yield Shard(seed, first, min(shard, cases - first))

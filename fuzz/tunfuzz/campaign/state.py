@@ -1,7 +1,7 @@
 """The state of a campaign on disk: JSON Lines, a heading, then a line for each finished shard.
 
-A line is on the disk before its shard counts. What a kill leaves of a line is no line: it is not read, and cut off by
-the next campaign that goes on from the file.
+A line is on disk before its shard counts. A partial line left by a kill is ignored, and truncated by
+the next campaign that continues from the file.
 """
 
 import fcntl
@@ -23,7 +23,7 @@ STATE: Final = "campaign.jsonl"
 
 
 class Heading(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag="campaign"):
-    """What is asked, and by what.
+    """What runs, and with what.
 
     Attributes:
         format: of this file.
@@ -47,7 +47,7 @@ class Heading(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag
 
 
 class Finished(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag="shard"):
-    """A finished shard: `clock` is how many seconds the campaign had taken by then, all its runs together."""
+    """A finished shard: `clock` is how many seconds the campaign had taken until then, all its runs together."""
 
     shard: Shard
     tally: Tally
@@ -59,7 +59,7 @@ Record = Heading | Finished
 
 @dataclass(slots=True)
 class State:
-    """A campaign as far as it has come."""
+    """A campaign's progress so far."""
 
     heading: Heading
     finished: dict[Shard, Finished] = field(default_factory=dict)
@@ -87,34 +87,34 @@ class State:
 
 
 def read(path: Path) -> State:
-    """Read a file. Raises `UsageError` for what is none."""
+    """Read a file. Raises `UsageError` if it is not a state file."""
     try:
         *lines, _half = path.read_bytes().split(b"\n")
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     records = [_record(path, number, line) for number, line in enumerate(lines, 1)]
     if not records or not isinstance(records[0], Heading):
-        raise UsageError(f"{path} is no state of a campaign: no heading; remove it and begin again")
+        raise UsageError(f"{path} is not the state of a campaign: it has no heading; remove it and begin again")
     state = State(records[0])
     planned = set(state.shards())
     for number, record in enumerate(records[1:], 2):
         if isinstance(record, Heading) or record.shard not in planned:
-            raise UsageError(f"{path}:{number}: no shard of this campaign; remove the line to go on without it")
+            raise UsageError(f"{path}:{number}: not a shard of this campaign; remove the line to continue without it")
         state.finished.setdefault(record.shard, record)
     return state
 
 
 def refuse_taken(path: Path) -> None:
-    """Raise `UsageError` where there is a campaign already."""
+    """Raise `UsageError` if there is a campaign already."""
     if path.exists():
-        raise UsageError(f"{path} is there already: go on with it (--resume {path}), or name another folder (--out)")
+        raise UsageError(f"{path} exists already: continue it (--resume {path}), or name another folder (--out)")
 
 
 def _record(path: Path, number: int, line: bytes) -> Record:
     try:
         record: Record = _DECODER.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        cure = "remove the line to ask its shard again" if number > 1 else "this is no campaign that could go on"
+        cure = "remove the line to run its shard again" if number > 1 else "this is not a campaign that could continue"
         raise UsageError(f"{path}:{number}: {error}; {cure}") from error
     return record
 
@@ -124,10 +124,10 @@ _ENCODER: Final = msgspec.json.Encoder()
 
 
 class Journal:
-    """The file, for one writer at a time. Raises `UsageError` where there is another one, `EnvironmentProblem`."""
+    """The file, for one writer at a time. Raises `UsageError` if there is another one, `EnvironmentProblem`."""
 
     def __init__(self, path: Path, *, new: Iterable[Record] = ()) -> None:
-        """Begin a file with what is `new`; without that, go on with the one that is there."""
+        """Begin a file with the `new` records; without them, continue the existing one."""
         first = list(new)
         self._path = path
         self._end = 0
@@ -141,7 +141,7 @@ class Journal:
             raise
 
     def write(self, record: Record) -> None:
-        """Append a record and see it to the disk. Raises `EnvironmentProblem`; then the file is what it was."""
+        """Append a record and sync it to disk. Raises `EnvironmentProblem`; then the file is unchanged."""
         line = _ENCODER.encode(record) + b"\n"
         try:
             while line:
@@ -149,8 +149,8 @@ class Journal:
             os.fsync(self._fd)
         except OSError as error:
             os.ftruncate(self._fd, self._end)
-            what = f"{self._path} cannot be written: {error.strerror}; what stands in it is safe"
-            raise EnvironmentProblem(what, cure="make room, then go on with --resume") from error
+            what = f"{self._path} cannot be written: {error.strerror}; its contents are safe"
+            raise EnvironmentProblem(what, cure="free some space, then continue with --resume") from error
         self._end = os.fstat(self._fd).st_size
 
     def close(self) -> None:
@@ -170,13 +170,11 @@ class Journal:
         except OSError as error:
             if isinstance(error, FileExistsError):
                 refuse_taken(self._path)
-            what = f"no state can be written to {self._path}: {error.strerror}"
-            raise EnvironmentProblem(
-                what, cure="name a folder that you may write to, with room in it (--out)"
-            ) from error
+            what = f"the state cannot be written to {self._path}: {error.strerror}"
+            raise EnvironmentProblem(what, cure="name a writable folder with free space (--out)") from error
 
     def _claim(self) -> None:
-        """Keep others out, and cut off half a line."""
+        """Lock out other writers, and truncate a partial line."""
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

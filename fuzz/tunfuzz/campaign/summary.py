@@ -1,4 +1,4 @@
-"""What came out of a campaign."""
+"""The results of a campaign."""
 
 import shlex
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ FOUND, ENVIRONMENT = 1, 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """A campaign as far as it has come, all its runs together.
+    """A campaign's results so far, all its runs together.
 
     Attributes:
-        seed: what decided the cases.
+        seed: determined the cases.
         tally: of all finished shards.
         rules: names of all rules that could be exercised.
-        seconds: by the clock on the wall, until the last shard was finished.
-        missing: cases that were not asked, or whose shard was not finished.
+        seconds: wall-clock time until the last shard was finished.
+        missing: cases that were not run, or whose shard was not finished.
         findings: their folders; also those of shards that were not finished.
         problems: why cases are missing.
-        again: the words of the command that goes on.
-        interrupted: whether somebody pressed Ctrl-C.
+        again: the words of the command that continues.
+        interrupted: whether Ctrl-C ended it.
     """
 
     seed: int
@@ -41,7 +41,7 @@ class Summary:
 
     @property
     def per_s(self) -> float:
-        """Cases a second, by the clock on the wall, all workers together."""
+        """Cases per second of wall-clock time, all workers together."""
         return self.tally.cases / self.seconds if self.seconds else 0.0
 
     @property
@@ -51,12 +51,12 @@ class Summary:
 
     @property
     def resume(self) -> str | None:
-        """The command that goes on, or None where there is nothing left to do."""
+        """The command that continues, or None if nothing is left to do."""
         return shlex.join(self.again) if self.missing else None
 
     @property
     def exit_code(self) -> int:
-        """130 after Ctrl-C, 1 when something was found, else 3 when something is missing, else 0."""
+        """130 after Ctrl-C, 1 if something was found, else 3 if something is missing, else 0."""
         if self.interrupted:
             return INTERRUPTED
         if self.tally.differences or self.findings:

@@ -9,7 +9,7 @@ __all__ = ["show"]
 
 
 def show(terminal: Terminal, summary: Summary) -> None:
-    """Print a summary: histograms, rules, findings, and how to go on."""
+    """Print a summary: histograms, rules, findings, and how to continue."""
     tally, page = summary.tally, Page(terminal)
     terminal.say(
         f"{tally.cases} cases from seed {summary.seed} in {summary.seconds:.1f} s, {summary.per_s:,.0f} per second"
@@ -28,7 +28,7 @@ def show(terminal: Terminal, summary: Summary) -> None:
     if summary.interrupted:
         terminal.say("interrupted")
     if summary.resume is not None:
-        terminal.say(f"{summary.missing} cases are missing; this goes on: {summary.resume}")
+        terminal.say(f"{summary.missing} cases are missing; to continue: {summary.resume}")
 
 
 def _histogram(terminal: Terminal, what: str, counts: dict[str, int], cases: int) -> None:

@@ -1,10 +1,10 @@
-"""A process that asks shards: `python -m tunfuzz.campaign.worker FD PARENT`, started by `process`.
+"""A process that runs shards: `python -m tunfuzz.campaign.worker FD PARENT`, started by `process`.
 
-It reads `sys.path` once, so that it can import what its parent can, and then one question after the other: runner,
-shard, and the folder for findings. It has one thread, as entering a user namespace demands, and a state of its own.
+It reads `sys.path` once, so that it can import what its parent can, and then one request after another: runner,
+shard, and the folder for findings. It has one thread, as entering a user namespace requires, and its own state.
 
 Nothing is left behind. A client that dies takes its workers with it, in the middle of a shard too (PR_SET_PDEATHSIG);
-where the kernel has forgotten about that, because a shard's lab has changed the process's credentials
+if the kernel has cleared that, because a shard's lab changed the process's credentials
 (`commit_creds`), the next read or write finds the pipe closed.
 """
 
@@ -22,13 +22,13 @@ from tunproof.errors import EnvironmentProblem
 
 __all__ = ["main"]
 
-_IDLE = 60.0  # seconds without a question after which it ends: a Dask worker keeps its process for the next shard
+_IDLE = 60.0  # seconds without a request after which it ends: a Dask worker keeps its process for the next shard
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
 
 def main(pipe: Connection, parent: int) -> None:
-    """Answer until the other end is closed, or nothing is asked any more."""
+    """Answer until the other end is closed, or no more requests come."""
     _die_with(parent)
     try:
         sys.path[:] = pipe.recv()
@@ -45,7 +45,7 @@ def _ask(runner: ShardRunner, shard: Shard, out: Path) -> Reply:
         return runner(shard, out)
     except EnvironmentProblem as problem:
         return Obstacle(problem.what, problem.cure)
-    except Exception:  # noqa: BLE001 (it is reported, and the shard is asked again)
+    except Exception:  # noqa: BLE001 (it is reported, and the shard is run again)
         return Broken(traceback.format_exc())
 
 

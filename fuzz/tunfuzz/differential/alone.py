@@ -19,14 +19,14 @@ from tunproof.runs import findings
 __all__ = ["Wanted", "fuzz", "replay"]
 
 _SHARD = 10_000
-"""Cases between two looks at the clock."""
+"""Cases between clock checks."""
 
 _CASES = 200_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """How many cases, or how many seconds (200 000 cases), from which on, by which seed (None: a new one)."""
+    """How many cases, or how many seconds (200 000 cases), starting where, by which seed (None: a new one)."""
 
     cases: int | None
     seconds: float | None
@@ -36,7 +36,7 @@ class Wanted:
 
 
 def fuzz(wanted: Wanted, *, progress: Callable[[int, int, str], None] = lambda *_: None) -> Summary:
-    """Ask, and return what came out. What was found is on disk, whatever ends this. Raises `EnvironmentProblem`."""
+    """Run, and return the results. Findings are on disk, however this ends. Raises `EnvironmentProblem`."""
     findings.prepare(wanted.out)
     there = set(findings.in_folder(wanted.out))
     seed = secrets.randbits(32) if wanted.seed is None else wanted.seed
@@ -68,7 +68,7 @@ def fuzz(wanted: Wanted, *, progress: Callable[[int, int, str], None] = lambda *
 
 
 def _shards(wanted: Wanted, seed: int, most: int | None, started: float) -> Iterator[Shard]:
-    """Yield shards until there are enough, or the time is over; each is asked before the next one is wanted."""
+    """Yield shards until there are enough, or the time is up; each is run before the next one is requested."""
     done = 0
     while most is None or done < most:
         if wanted.seconds is not None and time.monotonic() - started >= wanted.seconds:
@@ -95,9 +95,9 @@ def _again(wanted: Wanted, seed: int, first: int, left: int) -> tuple[str, ...]:
 
 
 def replay(path: Path) -> tuple[bool, str]:
-    """Ask kernel and model once more what a finding is about; return whether they differ, and what there is to say.
+    """Send a finding's frame to kernel and model again; return whether they differ, and a message.
 
-    Raises `UsageError` where it is no finding of the kernel differential, and `EnvironmentProblem`.
+    Raises `UsageError` if it is not a finding of the kernel differential, and `EnvironmentProblem`.
     """
     finding = findings.load(path)
     if finding.kind != "kernel":
@@ -107,11 +107,11 @@ def replay(path: Path) -> tuple[bool, str]:
     assert isinstance(runner, Differential)  # noqa: S101 (for the type checker)
     other = "" if finding.kernel in {"", runner.kernel} else f" (it was found on Linux {finding.kernel})"
     with RunningKernel() as kernel:
-        kernel.sender(way)  # a lab that cannot be made is no difference
+        kernel.sender(way)  # a lab that cannot be made is not a difference
         try:
             difference = look(kernel, Model(runner.traits, way), frame)
         except NotModelled as because:
-            return False, f"the model has no opinion: {because}{other}"
+            return False, f"the model makes no prediction: {because}{other}"
     if difference.rule == "nothing":
         return False, f"kernel and model agree{other}"
     return True, f"{difference.title}{other}"

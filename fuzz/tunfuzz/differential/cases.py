@@ -1,7 +1,7 @@
-"""The numbered cases of a campaign: which frame case 4711 of seed 1 is, and which way it takes.
+"""The numbered cases of a campaign: which frame case 4711 of seed 1 is, and which path it takes.
 
-Cases come in blocks. A block is decided by the seed and its own number, so shards can begin and end at any block and
-ask the same. All cases of a block take one way, and share some templates.
+Cases come in blocks. A block is determined by the seed and its own number, so shards can begin and end at any block and
+run the same. All cases of a block take one path, and share some templates.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,16 +18,16 @@ from tunfuzz.differential.templates import Template, grammar, huge, of_corpus, t
 __all__ = ["BLOCK", "SHAPES", "WAYS", "block", "way_of", "within"]
 
 BLOCK = 1000
-"""Cases that are decided together."""
+"""Cases that are determined together."""
 
 SHAPES = ("grammar", "values", "structure", "raw")
-"""How a frame is made: as a writer would, with changed values, with a changed structure, of random bytes."""
+"""How a frame is made: as a writer would, with changed values, with a changed structure, from random bytes."""
 
 _TEMPLATES = 25
-_OUTER = 0.8  # of the cases in tunnels leave the outer headers as they are
-_HUGE = 0.05  # of the blocks have one template of about 64 KiB: a frame of it takes as long as twenty others
-_HUGE_FOR_ROUTERS = 0.2  # the same for routers, who look at jumbo payload options
-_HUGE_FOR_READERS = 0.25  # the same for readers, who do not get all of them whole
+_OUTER = 0.8  # of the cases in tunnels leave the outer headers unchanged
+_HUGE = 0.05  # of the blocks have one template of about 64 KiB: a frame from it takes as long as twenty others
+_HUGE_FOR_ROUTERS = 0.2  # the same for routers, which read jumbo payload options
+_HUGE_FOR_READERS = 0.25  # the same for readers, which do not get all of them whole
 _FIRST = bytes((0x45, 0x60, 0x45, 0x60, 0x4F, 0x65, 0x00, 0x50))
 
 _TUNNELS = Way(header_size=24)
@@ -73,7 +73,7 @@ _RARE = (
 )
 
 WAYS = (REDIRECT, _TUNNELS, *_ROUTED, *_RARE)
-"""All ways that cases take."""
+"""All paths that cases take."""
 
 _TURNS: tuple[tuple[Way, ...], ...] = (
     (REDIRECT,),
@@ -87,18 +87,18 @@ _TURNS: tuple[tuple[Way, ...], ...] = (
     (REDIRECT,),
     _RARE[1::2],
 )
-"""The ways that blocks take in turn; where there are several, those take turns among themselves."""
+"""The paths that blocks take in turn; a group of several takes turns within itself."""
 
 
 def way_of(number: int) -> Way:
-    """Return the way of block `number`."""
+    """Return the path of block `number`."""
     turn, place = divmod(number, len(_TURNS))
     ways = _TURNS[place]
     return ways[turn % len(ways)]
 
 
 def within(traits: Traits, way: Way) -> Way:
-    """Return a way as a kernel with these traits can have it: without the offloads that its TUNs refuse."""
+    """Return a path as a kernel with these traits can have it: without the offloads that its TUNs refuse."""
     if way.reader is None:
         return way
     reader = way.reader
@@ -143,7 +143,7 @@ def block(seed: int, number: int, corpus: Sequence[bytes]) -> Iterator[tuple[byt
 
 
 def _for_a_router(frame: bytearray, template: Template, random: Random) -> None:
-    """Change what a router looks at, and have it look further than the header's checksum."""
+    """Change what a router checks, and get it past the header's checksum."""
     chance = random.random()
     if chance < 0.85:
         resum(frame, template)
@@ -169,7 +169,7 @@ def _templates(random: Random, way: Way, corpus: Sequence[bytes]) -> list[Templa
 
 
 def _raw(random: Random, header_size: int) -> bytes:
-    """Return random bytes; most begin as an IP packet does, and have a vnet header that is not hopeless."""
+    """Return random bytes; most begin like an IP packet, and have a plausible vnet header."""
     packet = random.randbytes(random.randrange(1, 120))
     if random.random() < 0.2:
         return packet

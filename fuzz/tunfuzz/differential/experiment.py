@@ -14,13 +14,13 @@ __all__ = ["experiment"]
 
 
 def experiment() -> Experiment:
-    """Probe the running kernel, and return what is asked of it. Raises `EnvironmentProblem`."""
+    """Probe the running kernel, and return the experiment. Raises `EnvironmentProblem`."""
     probed = running_kernel()
     if probed.unknown:
         reasons = "; ".join(f"{trait}: {reason}" for trait, reason in probed.unknown.items())
         raise EnvironmentProblem(
-            f"the model needs traits of this kernel that cannot be found out: {reasons}",
-            cure="`tunproof doctor` tries each lab; `tunproof kernel` does without",
+            f"the model needs traits of this kernel that could not be determined: {reasons}",
+            cure="`tunproof doctor` tries each lab; `tunproof kernel` works without",
         )
     traits = probed.traits
     corpus = load_for_good()

@@ -1,9 +1,10 @@
-"""The model with one rule flipped on purpose: what a differential is worth is whether it notices.
+"""The model with one rule flipped on purpose: a differential must notice.
 
-A refusal and a loss are flipped by never holding. A fact has its flip here: the mistake that is nearest at hand.
+Refusals and losses are flipped by never holding. A fact has its flip here: the most likely mistake.
 
-Some losses show inside the kernel only: without them a later one loses the very same packets. A model in which they
-never hold is right, so those are flipped by holding for all others instead; so are those that guard what is read next.
+Some losses show only inside the kernel: without them a later one loses the very same packets. A model in which they
+never hold is correct, so those are flipped by holding for all others instead; so are those that guard what is read
+next.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,10 +26,10 @@ SHADOWED = {
     "ipv4_header_cut_off": "ipv4_header_checksum_wrong",
     "ipv6_header_cut_off": "payload_length_beyond_the_packet",
 }
-"""Losses that a later one makes good for, and which: whether they hold at all, nobody outside can tell."""
+"""Losses that a later one covers, and which: whether they hold at all cannot be seen from outside."""
 
 GUARDS = frozenset({"transport_header_cut_off", "hop_header_cut_off"})
-"""Losses without which there is nothing to read: a model in which they never hold says nothing, it falls over."""
+"""Losses without which there is nothing to read: a model in which they never hold crashes."""
 
 _IPV6, _NEXT_HEADER = IPv6Layout.size, IPv6Layout.NEXT_HEADER.offset
 
@@ -97,7 +98,7 @@ FLIPS: dict[str, Callable[..., Any]] = {
 
 @contextmanager
 def flipped(name: str) -> Iterator[None]:
-    """Flip a rule for the block; models that are made in the block have the flip."""
+    """Flip a rule for the block; models made in the block have the flip."""
     rule = RULES[name]
     if rule.kind == "fact":
         wrong = FLIPS[name]

@@ -1,7 +1,7 @@
 """The kernel differential: random frames go to the running kernel and to the model of it, and any difference is kept.
 
 `Run.block` is the hot path: it predicts, sends, compares and counts, and calls nothing else. Every shard
-has labs of its own. After a difference all labs are made anew, so that no frame can taint those after it.
+has its own labs. After a difference all labs are remade, so that no frame can affect those after it.
 """
 
 import functools
@@ -33,10 +33,10 @@ _KEPT_A_RULE = 3
 """Findings of one rule that a shard keeps: one bug differs in thousands of frames."""
 
 _AT_ONCE = 100
-"""Frames that the model is asked before the kernel is: few enough that huge ones need little memory."""
+"""Frames that are predicted before they are sent: few enough that huge ones need little memory."""
 
 Predicted = tuple[int, bytes, Outcome, list[str]]
-"""A case's number, its frame, what becomes of it, and the rules that it meets."""
+"""A case's number, its frame, its predicted outcome, and the rules that it meets."""
 
 _LONGEST = 2000  # bytes
 _MOST_PACKETS = 6
@@ -45,21 +45,21 @@ _NAMES: dict[type, str] = {Delivered: "delivered", Refused: "refused", Lost: "lo
 
 
 def rules_on_the_ways(traits: Traits) -> list[str]:
-    """Return the names of the rules that a kernel with these traits has on the ways that a campaign takes."""
+    """Return the names of the rules that a kernel with these traits has on the paths that a campaign takes."""
     ways = [within(traits, way) for way in WAYS]
     return [rule.name for rule in RULES.values() if rule.is_in(traits) and any(map(rule.on, ways))]
 
 
 @functools.cache
 def corpus_frames() -> list[bytes]:
-    """Return the frames that mutations begin with: those of the corpus that cost little, vnet headers of 10 bytes."""
+    """Return the frames that mutations begin with: the corpus's cheap ones, with vnet headers of 10 bytes."""
     asked = (one for case in load_for_good().cases.values() for one in frames_of(case))
     return [frame for frame, packets in asked if len(frame) <= _LONGEST and len(packets) <= _MOST_PACKETS]
 
 
 @dataclass(frozen=True)
 class Differential:
-    """Asks the cases of shards a kernel with these traits: a `tunfuzz.shard.ShardRunner`.
+    """Runs the cases of shards against a kernel with these traits: a `tunfuzz.shard.ShardRunner`.
 
     `kernel` is the release that was probed for them; a worker that runs another one cannot take part.
     """
@@ -68,11 +68,11 @@ class Differential:
     kernel: str
 
     def __call__(self, shard: Shard, out: Path) -> Tally:
-        """Return the tally of a shard. Raises `EnvironmentProblem` where the kernel cannot be asked."""
+        """Return the tally of a shard. Raises `EnvironmentProblem` if the kernel cannot be used."""
         started = time.perf_counter()
         if os.uname().release != self.kernel:
             what = f"this worker runs Linux {os.uname().release}, and the traits are those of {self.kernel}"
-            raise EnvironmentProblem(what, cure="use workers with the kernel of the client, or a campaign for each")
+            raise EnvironmentProblem(what, cure="use workers with the client's kernel, or a campaign for each")
         lab.ensure()
         with RunningKernel() as kernel:
             run = Run(self, kernel, shard, out)
@@ -100,9 +100,9 @@ class Run:
         self._findings: list[str] = []
 
     def block(self, number: int) -> None:
-        """Ask the cases of a block that belong to the shard, some first of the model and then of the kernel.
+        """Run the cases of a block that belong to the shard, some at a time: first the model, then the kernel.
 
-        In turns of one frame, each displaces what the processor's caches hold of the other: that takes a tenth longer.
+        Alternating frame by frame takes a tenth longer: each evicts the other from the processor's caches.
         """
         way = within(self._traits, way_of(number))
         predicted = self._predicted(number, self._model(way))
@@ -110,7 +110,7 @@ class Run:
             self.put(some, way)
 
     def put(self, some: list[Predicted], way: Way) -> None:
-        """Put some cases to the kernel, one after the other."""
+        """Send some cases to the kernel, one after the other."""
         send = self.kernel.sender(way)
         for one in some:
             prediction = one[2]
@@ -124,11 +124,11 @@ class Run:
                 send = self.kernel.sender(way)
 
     def agrees(self, one: Predicted, way: Way, got: Outcome) -> bool:
-        """Count what became of a case. Return whether that was predicted; if not, it is kept, and labs are new."""
+        """Count a case's outcome. Return whether it was predicted; if not, it is kept, and labs are remade."""
         _, _, prediction, trail = one
         self._outcomes[type(got)] += 1
         if type(got) is Delivered and type(prediction) is Delivered:
-            differs = got.packets != prediction.packets  # as `!=` of the two would say, in half the time
+            differs = got.packets != prediction.packets  # the same as `!=` of the two, in half the time
         else:
             differs = got != prediction
         if not differs:
@@ -141,7 +141,7 @@ class Run:
         return False
 
     def _predicted(self, number: int, model: Model) -> Iterator[Predicted]:
-        """Yield the cases of a block that belong to the shard, as far as the model knows them."""
+        """Yield the cases of a block that belong to the shard and that the model predicts."""
         first, last = self._shard.first, self._shard.first + self._shard.count
         for case, (frame, shape) in enumerate(block(self._shard.seed, number, self._corpus), number * BLOCK):
             if not first <= case < last:
@@ -179,7 +179,7 @@ class Run:
     # Differences -----------------------------------------------------------------------------------------------------
 
     def differs(self, one: Predicted, way: Way, got: Outcome | str) -> None:
-        """Count a difference; keep it, at its smallest, unless enough are kept of its rule."""
+        """Count a difference; keep it, minimised, unless enough are kept of its rule."""
         case, frame, prediction, trail = one
         difference = Difference(frame=frame, way=way, predicted=prediction, trail=trail, got=got)
         self._differences[difference.rule] += 1
@@ -189,7 +189,7 @@ class Run:
             self.kernel.close()
 
     def _keep_smallest(self, difference: Difference, case: int) -> None:
-        # As it was met first: what happens while it is made smaller must not lose it.
+        # First as it was met: minimising must not lose it.
         there = set(in_folder(self._out))
         folder = self._keep(difference, case)
         kept = self._keep(self._smallest(difference), case, instead_of=None if folder in there else folder)
@@ -203,7 +203,7 @@ class Run:
         return report.keep(difference, self._out, met, instead_of=instead_of)
 
     def again(self, case: int) -> str:
-        """Return the command that repeats a case; "" where its frame alone will do."""
+        """Return the command that repeats a case; "" if its frame alone suffices."""
         return ""
 
     def _smallest(self, difference: Difference) -> Difference:
@@ -214,17 +214,17 @@ class Run:
             return replace(difference, details=f"In a fresh lab the frame alone does not differ: see {since}.")
         frame = minimise(difference.frame, lambda shorter: self._look(shorter, difference.way).rule == rule)
         smallest = self._look(frame, difference.way)
-        return smallest if smallest.rule == rule else replace(difference, details="It differs now and then only.")
+        return smallest if smallest.rule == rule else replace(difference, details="It differs only sometimes.")
 
     def _look(self, frame: bytes, way: Way) -> Difference:
         try:
             return look(self.kernel, self._model(way), frame)
-        except NotModelled:  # it has become smaller than what the model knows
+        except NotModelled:  # it has become smaller than the model supports
             return Difference(frame=frame, way=way, predicted=Lost(), trail=[], got=Lost())
 
 
 def look(kernel: KernelDevice, model: Model, frame: bytes) -> Difference:
-    """Ask kernel and model about one frame; the rule of what is returned is "nothing" where they agree.
+    """Run kernel and model on one frame; the rule of the result is "nothing" if they agree.
 
     Raises `NotModelled`.
     """

@@ -1,6 +1,6 @@
-"""Masks: what is not compared, because no seed and no frame decides it. Each has a name, and is counted when needed.
+"""Masks: what is not compared, because neither seed nor frame determines it. Each has a name, and its uses are counted.
 
-A mask hides differences, so there are as few as can be.
+A mask hides differences, so there are as few as possible.
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from tio.wire import IPv6Layout
 __all__ = ["FRAGMENT_ID", "NOT_MODELLED", "hidden_by"]
 
 FRAGMENT_ID = "ipv6 fragment id"
-"""The kernel makes the identification of an IPv6 fragment header up (`ipv6_proxy_select_ident`)."""
+"""The kernel chooses the identification of an IPv6 fragment header (`ipv6_proxy_select_ident`)."""
 
 NOT_MODELLED = "not modelled"
-"""The model says that it has no opinion (`tio.linux.NotModelled`); followed by the reason."""
+"""The model makes no prediction (`tio.linux.NotModelled`); followed by the reason."""
 
 _FRAGMENT = 44
 _EXTENSIONS = (0, 43, 60)
@@ -24,9 +24,9 @@ _MAKES_UP_AN_ID = "unfragmentable_part"
 
 
 def hidden_by(predicted: Outcome, got: Outcome, *, trail: Sequence[str], header_size: int) -> str | None:
-    """Return the mask under which two outcomes that differ are equal; None where none makes them so.
+    """Return the mask under which two different outcomes are equal; None if there is none.
 
-    `trail` has the rules that the model went by, `header_size` is that of the reader.
+    `trail` has the rules that the model applied, `header_size` is that of the reader.
     """
     if _MAKES_UP_AN_ID not in trail or not isinstance(predicted, Delivered) or not isinstance(got, Delivered):
         return None
@@ -41,7 +41,7 @@ def _without_ids(packets: Sequence[bytes], header_size: int) -> list[bytes]:
 def _without_id(packet: bytes, start: int) -> bytes:
     """Return a packet with zeros for the identification of its first IPv6 fragment header, if it has one.
 
-    The model took it for IPv6; that may be against what its version says.
+    The model took it for IPv6; its version may say otherwise.
     """
     if len(packet) < start + IPv6Layout.size:
         return packet

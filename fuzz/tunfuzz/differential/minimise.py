@@ -1,6 +1,6 @@
-"""Making a frame smaller while it still does what it was found for: without halves and bytes, with zeros, with less.
+"""Making a frame smaller while it still fails: without halves and bytes, with zeros, with smaller values.
 
-Greedy and deterministic: the same frame gives the same result. What is tried is bounded, so a slow test ends too.
+Greedy and deterministic: the same frame gives the same result. Attempts are bounded, so a slow test ends too.
 """
 
 from collections.abc import Callable
@@ -10,11 +10,11 @@ __all__ = ["minimise"]
 Still = Callable[[bytes], bool]
 
 _MOST_TESTS = 4000
-_SMALL = 512  # bytes, up to which every byte is made plainer
+_SMALL = 512  # bytes, up to which every byte is simplified
 
 
 def minimise(frame: bytes, still: Still) -> bytes:
-    """Return the smallest frame that could be found for which `still` holds; it holds for `frame`."""
+    """Return the smallest frame found for which `still` holds; it holds for `frame`."""
     bounded = _Bounded(still)
     before = None
     while before != frame:
@@ -24,7 +24,7 @@ def minimise(frame: bytes, still: Still) -> bytes:
 
 
 class _Bounded:
-    """A test that says no to everything once it was asked often enough."""
+    """A test that rejects everything once its budget is used up."""
 
     def __init__(self, still: Still) -> None:
         self._still = still
@@ -36,7 +36,7 @@ class _Bounded:
 
 
 def _shorter(frame: bytes, still: Still) -> bytes:
-    """Leave out what can be left out: large pieces first, from the end."""
+    """Remove what can be removed: large pieces first, from the end."""
     size = len(frame) // 2
     while size:
         start = len(frame) - size
@@ -50,7 +50,7 @@ def _shorter(frame: bytes, still: Still) -> bytes:
 
 
 def _plainer(frame: bytes, still: Still) -> bytes:
-    """Make bytes zero, or else half of what they are."""
+    """Make bytes zero, or else halve them."""
     if len(frame) > _SMALL:
         return frame
     for index in range(len(frame) - 1, -1, -1):

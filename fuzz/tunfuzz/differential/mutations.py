@@ -1,6 +1,6 @@
-"""Mutations: one change to a frame that is made of a template. Each knows where things stand, and hits them.
+"""Mutations: one change to a frame made from a template. Each knows where fields are, and targets them.
 
-Two kinds: a *value* changes what is written where nothing else depends on it; a *structure* changes how the frame is
+Two kinds: a *value* changes a field on which nothing else depends; a *structure* changes how the frame is
 read: a length, an offset, a type, a version, a header's end. A mutation takes a mutable frame and may make it longer or
 shorter; it must not fail on any frame.
 """
@@ -22,7 +22,7 @@ Mutation = Callable[[bytearray, Template, Random], None]
 _TYPES = bytes.fromhex("00 01 03 04 05  00 01 04 05  81 84 85 80 83 82  02 06 07 10 11 20 21 24 41 45 61 ff")
 _NUMBERS = (0, 6, 17, 43, 44, 51, 58, 59, 60, 1, 4, 41, 47, 132, 255)
 LONG = 0xFFC8
-"""Bytes of a frame from which offsets into it may be too large for 16 bits."""
+"""The length of a frame, in bytes, from which offsets into it may not fit in 16 bits."""
 
 _FLAGS, _GSO_TYPE = VnetLayout.FLAGS.offset, VnetLayout.GSO_TYPE.offset
 _HDR_LEN, _GSO_SIZE = VnetLayout.HDR_LEN.offset, VnetLayout.GSO_SIZE.offset
@@ -88,7 +88,7 @@ def hdr_len(frame: bytearray, template: Template, random: Random) -> None:
 
 
 def gso_size(frame: bytearray, template: Template, random: Random) -> None:
-    """Another gso_size: around the payload, around a share of it, small, or a number that means something."""
+    """Another gso_size: around the payload, around a share of it, small, or a special number."""
     payload = max(len(frame) - template.header_size - template.payload, 0)
     chance = random.random()
     if chance < 0.35:
@@ -135,7 +135,7 @@ def csum_offset(frame: bytearray, template: Template, random: Random) -> None:
 
 
 def csum_wraps(frame: bytearray, _: Template, random: Random) -> None:
-    """csum_start and csum_offset that add up to more than 16 bits hold."""
+    """csum_start and csum_offset that add up to more than 16 bits."""
     _at(frame, _FLAGS, _NEEDS_CSUM)
     offset = _pick(random, (16, 6, random.randrange(1, 200)))
     _little(frame, _CSUM_START, 0x10000 - offset + random.randrange(-2, 60))
@@ -143,7 +143,7 @@ def csum_wraps(frame: bytearray, _: Template, random: Random) -> None:
 
 
 def other_vnet_bytes(frame: bytearray, template: Template, random: Random) -> None:
-    """What stands behind the first 10 bytes of a longer vnet header."""
+    """What follows the first 10 bytes of a longer vnet header."""
     if template.header_size > HEADER_SIZE:
         place = _pick(random, (_OUTER_TRANSPORT, _INNER_NETWORK, _OUTER_TRANSPORT, _INNER_NETWORK, HEADER_SIZE))
         if place < len(frame):
@@ -151,7 +151,7 @@ def other_vnet_bytes(frame: bytearray, template: Template, random: Random) -> No
 
 
 def outer_header(frame: bytearray, template: Template, random: Random) -> None:
-    """The outer IP header of a tunnel says that it ends elsewhere, or announces another protocol."""
+    """The outer IP header of a tunnel states another length, or announces another protocol."""
     start = template.header_size
     if start < TunnelLayout.size or len(frame) < start + _IPV4:
         return
@@ -164,7 +164,7 @@ def outer_header(frame: bytearray, template: Template, random: Random) -> None:
 
 
 def short_ipv6(frame: bytearray, template: Template, random: Random) -> None:
-    """Not even an IPv6 header, yet enough for what the vnet header says."""
+    """Not even an IPv6 header, yet enough for what the vnet header states."""
     packet = b"\x60" + bytes(5) + bytes((_pick(random, (6, 17)),)) + random.randbytes(random.randrange(28, 34))
     frame[:] = VNET.pack(1, _pick(random, (1, 5)), 0, 1, 20, 16).ljust(template.header_size, b"\0") + packet
     if frame[_GSO_TYPE] == _USO:
@@ -194,7 +194,7 @@ def version(frame: bytearray, template: Template, random: Random) -> None:
 
 
 def ip_header_length(frame: bytearray, template: Template, random: Random) -> None:
-    """An IPv4 header, or an extension header, that says another length than it has."""
+    """An IPv4 header, or an extension header, that states a wrong length for itself."""
     start = template.header_size
     if template.version == 4:
         _at(frame, start, 0x40 | random.getrandbits(4))
@@ -230,7 +230,7 @@ def stated_length(frame: bytearray, template: Template, random: Random) -> None:
 
 
 def resum(frame: bytearray, template: Template) -> None:
-    """Make the IPv4 header checksum right, so that a router looks further."""
+    """Correct the IPv4 header checksum, so that a router reads on."""
     start = template.header_size
     if template.version != 4 or len(frame) < start + _IPV4:
         return
@@ -255,7 +255,7 @@ def identification(frame: bytearray, template: Template, random: Random) -> None
 
 
 def time_to_live(frame: bytearray, template: Template, random: Random) -> None:
-    """A TTL or hop limit that a router may not like."""
+    """A TTL or hop limit that a router may reject."""
     place = template.header_size + (_TTL if template.version == 4 else _HOP_LIMIT)
     _at(frame, place, _pick(random, (0, 1, 2, 255)))
     resum(frame, template)
@@ -275,7 +275,7 @@ def _transport(template: Template) -> int:
 
 
 def data_offset(frame: bytearray, template: Template, random: Random) -> None:
-    """A TCP header that says another length than it has."""
+    """A TCP header that states a wrong length for itself."""
     place = _transport(template) + _DATA_OFFSET
     if template.protocol == TCP and place < len(frame):
         offset = _pick(random, (0, 4, 5, 6, 7, 8, 15))
@@ -311,7 +311,7 @@ def udp_length(frame: bytearray, template: Template, random: Random) -> None:
 
 
 def sum_of_zero(frame: bytearray, template: Template, random: Random) -> None:
-    """A partial that makes the checksum of the first segment, or of the one packet, zero."""
+    """A partial that makes the checksum of the first segment, or of the single packet, zero."""
     del random
     start = _transport(template)
     at = start + (_UDP_CHECKSUM if template.protocol == UDP else _TCP_CHECKSUM)
@@ -336,7 +336,7 @@ def sum_of_zero(frame: bytearray, template: Template, random: Random) -> None:
 
 
 def cut_off(frame: bytearray, template: Template, random: Random) -> None:
-    """The end is missing, most often inside or right behind a header."""
+    """The end is missing, usually inside or just after a header."""
     chance = random.random()
     start = template.header_size
     if chance < 0.6:

@@ -1,6 +1,6 @@
-"""Packets inside others, as one template: IP in IP, GRE with all that can stand in it, too many extension headers.
+"""Packets inside others, as one template: IP in IP, GRE with everything it can carry, too many extension headers.
 
-A TUN knows none of these as a superpacket, but a kernel that dissects what has no NEEDS_CSUM looks inside.
+To a TUN none of these is a superpacket, but a kernel that dissects packets without NEEDS_CSUM looks inside.
 """
 
 from random import Random
@@ -23,7 +23,7 @@ _LONGEST = 2000
 
 
 def nested(random: Random, header_size: int) -> Template:
-    """Return a superpacket inside one other packet, or about as many as a kernel looks into."""
+    """Return a superpacket inside one other packet, or about as many as a kernel dissects."""
     inner = superpacket(random, _LONGEST)
     flags, kind, _, size, start, offset = VNET.unpack_from(inner.frame)
     packet, version = inner.frame[HEADER_SIZE:], inner.version
@@ -56,7 +56,7 @@ def _in_ip(random: Random, packet: bytes, protocol: int, version: int) -> bytes:
 
 
 def _in_gre(random: Random, packet: bytes, version: int) -> bytes:
-    """Return a packet behind a GRE header (RFC 2784 and 2890), or one of PPTP (RFC 2637)."""
+    """Return a packet after a GRE header (RFC 2784 and 2890), or one of PPTP (RFC 2637)."""
     flags = random.choice((0, 0, 0, _KEY, _CSUM, _SEQUENCE, _CSUM | _KEY | _SEQUENCE, _ROUTING, 2, _PPTP))
     optional = bytes(4 * (flags & (_CSUM | _KEY | _SEQUENCE)).bit_count())
     if flags == _PPTP:

@@ -1,4 +1,4 @@
-"""The differential for a kernel in a guest: the model and all that is compared are here, only frames travel."""
+"""The differential for a kernel in a guest: the model and all comparisons are here, only frames travel."""
 
 import shlex
 from collections.abc import Callable
@@ -15,13 +15,13 @@ from tunproof.matrix.remote import RemoteKernel
 __all__ = ["examine"]
 
 _FEW = "read/tcp4/two-segments"
-"""The cases that a finding is asked behind, when it is repeated."""
+"""The number of cases that run before a finding when it is repeated."""
 
 
 def examine(kernel: RemoteKernel, traits: Traits, wanted: Frames, progress: Callable[[int, int], None]) -> FramesReport:
-    """Put frames to a guest's kernel and to the model with its traits; differences are kept in a folder.
+    """Send frames to a guest's kernel and to the model with its traits; differences are kept in a folder.
 
-    A guest that goes away, or a finding that cannot be written, ends it early, and is told.
+    A guest that ends, or a finding that cannot be written, ends it early, and is reported.
     """
     shard = Shard(seed=wanted.seed, first=0, count=wanted.frames)
     run = _RemoteRun(Differential(traits, kernel.kernel.release), kernel, shard, wanted.out)
@@ -47,22 +47,22 @@ def _report(tally: Tally, ended: str) -> FramesReport:
 
 
 class _RemoteRun(Run):
-    """The same, with some frames in one message."""
+    """The same, with several frames per message."""
 
     kernel: RemoteKernel
 
     def put(self, some: list[Predicted], way: Way) -> None:
-        """Put some cases to the kernel, all at once; after a difference that is kept, the rest again in new labs."""
+        """Send some cases to the kernel, all at once; after a kept difference, the rest again in new labs."""
         while some:
             asked = [(frame, _hint(prediction)) for _, frame, prediction, _ in some]
             try:
                 answers = self.kernel.ask(way, asked)
             except GuestGone as gone:
-                raise GuestGone(f"{gone} (asked the random frames {some[0][0]} to {some[-1][0]})") from gone
+                raise GuestGone(f"{gone} (running the random frames {some[0][0]} to {some[-1][0]})") from gone
             some = some[self._taken(some, answers, way) :]
 
     def _taken(self, some: list[Predicted], answers: list[Outcome | str], way: Way) -> int:
-        """Take answers until one makes labs new; return how many were."""
+        """Take answers until one requires new labs; return how many were taken."""
         for at, (one, got) in enumerate(zip(some, answers, strict=True)):
             if isinstance(got, str):
                 self.differs(one, way, got)
@@ -73,7 +73,7 @@ class _RemoteRun(Run):
         return len(some)
 
     def again(self, case: int) -> str:
-        """Return the command that boots the kernel and asks it all cases up to this one."""
+        """Return the command that boots the kernel and runs all cases up to this one."""
         kernel = self.kernel.kernel
         modules = ["--modules", str(kernel.modules)] if kernel.modules else []
         frames = ["--seed", str(self._shard.seed), "--frames", str(case + 1)]

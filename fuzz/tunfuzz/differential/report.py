@@ -22,7 +22,7 @@ __all__ = ["Difference", "Met", "frame_from", "keep", "rule_of", "way_from"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """A frame of which kernel and model say different things. `got` is words where the kernel could not be asked."""
+    """A frame about which kernel and model differ. `got` is text if the kernel could not be used."""
 
     frame: bytes
     way: Way
@@ -33,7 +33,7 @@ class Difference:
 
     @property
     def rule(self) -> str:
-        """What is broken: the rule that the model went by, or the first field that is different."""
+        """What is broken: the rule that the model applied, or the first field that differs."""
         return rule_of(self.predicted, self.trail, self.got)
 
     @property
@@ -49,9 +49,9 @@ class Difference:
 
 
 def rule_of(predicted: Outcome, trail: list[str], got: Outcome | str) -> str:
-    """Return the name under which differences are the same one."""
+    """Return the name under which differences count as the same."""
     if isinstance(got, str):
-        return "the kernel cannot be asked"
+        return "the kernel cannot be used"
     if not isinstance(predicted, Delivered):
         return trail[-1] if trail else "nothing"
     if isinstance(got, Refused):
@@ -64,7 +64,7 @@ def rule_of(predicted: Outcome, trail: list[str], got: Outcome | str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Met:
-    """Where a difference was met: on which kernel, with which traits, as which case of which seed.
+    """Where a difference occurred: on which kernel, with which traits, as which case of which seed.
 
     `again` is the command that repeats it; "" for the one that sends the frame to the running kernel.
     """
@@ -79,7 +79,7 @@ class Met:
 def keep(difference: Difference, out: Path, met: Met, *, instead_of: Path | None = None) -> Path:
     """Write a difference into `out` and return its folder. Raises `EnvironmentProblem`.
 
-    `instead_of` is the folder of a larger frame that shows the same; it goes.
+    `instead_of` is the folder of a larger frame that shows the same; it is removed.
     """
     finding = Finding(
         kind="kernel",
@@ -103,15 +103,15 @@ def keep(difference: Difference, out: Path, met: Met, *, instead_of: Path | None
 
 
 def way_from(finding: Finding) -> Way:
-    """Return the way that a finding's frame took. Raises `UsageError` where it is none of this version's."""
+    """Return the path of a finding's frame. Raises `UsageError` if this version does not know it."""
     try:
         return way_of(msgspec.convert(finding.way, ToldWay))
     except msgspec.ValidationError as error:
-        raise UsageError(f"the finding's way makes no sense: {error}") from error
+        raise UsageError(f"the finding's way is invalid: {error}") from error
 
 
 def frame_from(finding: Finding) -> bytes:
-    """Return the frame of a finding. Raises `UsageError` where it has none."""
+    """Return the frame of a finding. Raises `UsageError` if it has none."""
     try:
         return bytes.fromhex(finding.input["frame"])
     except (KeyError, TypeError, ValueError) as error:

@@ -1,8 +1,8 @@
-"""What only a router looks at: the MTU, IPv4 and hop-by-hop options, addresses, lengths that trim a packet.
+"""What only a router reads: the MTU, IPv4 and hop-by-hop options, addresses, lengths that trim a packet.
 
-`near_the_mtu` makes a template of another one; the mutations are to be mixed with all the others where a way is
-forwarded. Other mutations leave an IPv4 header with a wrong checksum, at which a router looks first:
-`resum` after them.
+`near_the_mtu` makes a template from another one; the mutations are to be mixed with all the others if a path is
+forwarded. Other mutations leave an IPv4 header with a wrong checksum, which a router checks first: use `resum` after
+them.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -43,7 +43,7 @@ def _get(frame: bytearray, place: int) -> int:
 
 
 def near_the_mtu(template: Template, mtu: int, random: Random) -> Template:
-    """Return a like template whose packet, or each of whose segments, is about as long as the MTU, or a few times."""
+    """Return a similar template whose packet, or each segment of it, is about as long as the MTU, or a multiple."""
     start, end = template.header_size, template.header_size + template.payload
     if not template.payload or end > len(template.frame) or start + 10 > end:
         return template
@@ -68,7 +68,7 @@ def near_the_mtu(template: Template, mtu: int, random: Random) -> Template:
 
 
 def _state_lengths(frame: bytearray, template: Template) -> None:
-    """Make the lengths in the headers right, and the partial, where there is one."""
+    """Correct the lengths in the headers, and the partial, if there is one."""
     start, l4 = template.header_size, template.header_size + template.l4
     whole = len(frame) - l4
     before = len(template.frame) - l4
@@ -98,7 +98,7 @@ def trimming_length(frame: bytearray, template: Template, random: Random) -> Non
 
 
 def hop_count(frame: bytearray, template: Template, random: Random) -> None:
-    """Another TTL or hop limit; more often than not one that lives on."""
+    """Another TTL or hop limit; usually one that survives."""
     place = template.header_size + (IPv4Layout.TTL if template.version == 4 else IPv6Layout.HOP_LIMIT).offset
     if place < len(frame):
         frame[place] = random.choice((0, 1, 2, 2, 3, 255, random.getrandbits(8), random.getrandbits(8)))
@@ -131,7 +131,7 @@ def header_checksum_of_two_zeros(frame: bytearray, template: Template, random: R
 
 
 def _insert(frame: bytearray, template: Template, place: int, header: bytes) -> None:
-    """Put `header` into the packet at byte `place`, and move what the vnet header points at."""
+    """Put `header` into the packet at byte `place`, and adjust the vnet header's offsets."""
     start = template.header_size + place
     flags, kind, hdr_len, gso_size, csum_start, csum_offset = VNET.unpack_from(frame)
     if flags & _NEEDS_CSUM:
@@ -195,7 +195,7 @@ def _some(options: Sequence[Callable[[Random], bytes]], random: Random) -> Itera
 
 
 def ipv4_options(frame: bytearray, template: Template, random: Random) -> None:
-    """Options in an IPv4 header that had none: such as a router changes, such as it refuses, and such as it copies."""
+    """Options in an IPv4 header that had none: ones that a router changes, rejects or copies."""
     start = template.header_size
     if template.version != 4 or template.l4 != IPv4Layout.size or len(frame) < start + IPv4Layout.size:
         return
@@ -234,7 +234,7 @@ _HOP_OPTIONS = (_padding, _padding, _hop_router_alert, _unknown, _unknown, _jumb
 
 
 def hop_options(frame: bytearray, template: Template, random: Random) -> None:
-    """A hop-by-hop header in front of all others, with options to skip, to refuse, and to drown in."""
+    """A hop-by-hop header before all others, with options to skip, to reject, and too many to accept."""
     start = template.header_size
     if template.version != 6 or len(frame) < start + IPv6Layout.size:
         return
@@ -252,7 +252,7 @@ def hop_options(frame: bytearray, template: Template, random: Random) -> None:
 
 
 def address(frame: bytearray, template: Template, random: Random) -> None:
-    """A source or destination that a router may not like, or any."""
+    """A source or destination that a router may reject, or any."""
     if template.version == 0:
         return
     layout, special = (IPv4Layout, _IPV4) if template.version == 4 else (IPv6Layout, _IPV6)

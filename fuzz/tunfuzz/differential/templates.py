@@ -1,6 +1,6 @@
-"""Templates: frames that are right, with what a mutation wants to know about them. Built once, then patched many times.
+"""Templates: correct frames, with what a mutation needs to know about them. Built once, then patched many times.
 
-Building a frame takes as long as some twenty cases take to be asked, so a block of cases shares its templates.
+Building a frame takes as long as running about twenty cases, so a block of cases shares its templates.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ ADDRESSES = {
 class Template:
     """A frame of `header_size` bytes of vnet header and a packet; `l4` and `payload` count from the packet's start.
 
-    `version` is 4 or 6, or 0 for a frame that nobody knows anything about; `protocol` is what is behind the IP header.
+    `version` is 4 or 6, or 0 for an unknown frame; `protocol` is what follows the IP header.
     """
 
     frame: bytes
@@ -60,7 +60,7 @@ def _stem(random: Random, version: int, protocol: int) -> bytes:
 
 
 def _extension(random: Random) -> tuple[int, bytes]:
-    """Return an extension header that can be walked, or seldom one that cannot."""
+    """Return an extension header that can be walked, or rarely one that cannot."""
     number = random.choice((*(_DESTINATION, _ROUTING, _HOP, _DESTINATION, _ROUTING) * 2, FRAGMENT, AH))
     if number == FRAGMENT:
         return number, bytes((0,)) + random.randbytes(2) + bytes(4)
@@ -89,7 +89,7 @@ def _transport(random: Random, protocol: int) -> bytes:
 
 
 def _sizes(random: Random) -> tuple[int, int]:
-    """Return the bytes of payload, and a gso_size that cuts them into a few segments."""
+    """Return the bytes of payload, and a gso_size that gives a few segments."""
     if random.random() < 0.005:
         return random.randrange(1000, 9000), random.choice((1000, 1400, 1448))
     size = random.randrange(1, 48)
@@ -156,7 +156,7 @@ def _typed(random: Random, protocol: int, version: int, size: int) -> tuple[int,
 
 
 def of_corpus(frames: Sequence[bytes], header_size: int) -> list[Template]:
-    """Return templates of frames with the shortest vnet header, as the corpus has them."""
+    """Return templates of frames with the shortest vnet header, as in the corpus."""
     padding = bytes(header_size - HEADER_SIZE)
     return [
         _known(frame[:HEADER_SIZE] + padding + frame[HEADER_SIZE:], header_size)
@@ -180,7 +180,7 @@ def _known(frame: bytes, header_size: int) -> Template:
 
 
 def superpacket(random: Random, longest: int) -> Template:
-    """Return a TCP or UDP frame of the grammar, of up to `longest` bytes, whose packet is to stand in another one."""
+    """Return a TCP or UDP frame of the grammar, of up to `longest` bytes, whose packet is to be nested in another."""
     inner = grammar(random, HEADER_SIZE)
     while inner.protocol not in (TCP, UDP) or len(inner.frame) > longest:
         inner = grammar(random, HEADER_SIZE)
@@ -188,12 +188,12 @@ def superpacket(random: Random, longest: int) -> Template:
 
 
 def tunnelled(random: Random) -> Template:
-    """Return a superpacket inside a UDP tunnel, behind 24 bytes of vnet header (virtio 1.4)."""
+    """Return a superpacket inside a UDP tunnel, after 24 bytes of vnet header (virtio 1.4)."""
     inner = superpacket(random, 9000)
     flags, gso_type, _, gso_size, start, offset = VNET.unpack_from(inner.frame)
     version = random.choice((4, 6))
     if version == 4:
-        # Some 16 bytes of options: see TUNNEL_OUTER_ETHERNET.
+        # About 16 bytes of options: see TUNNEL_OUTER_ETHERNET.
         stem = ipv4_stem(ADDRESSES[4], UDP, b"\x01" * random.choice((0, 16, 16, 20)))
     else:
         stem = ipv6_stem(ADDRESSES[6], UDP, ((_DESTINATION, bytes((1, 1, 12)) + bytes(12)),) * random.choice((0, 1, 1)))

@@ -1,7 +1,7 @@
 """What must hold for the frames of any batch: the constraints that authors of the corpus state, read off the packets.
 
-`authoring.oracle` has scapy read them, which takes a millisecond a packet. What is looked at here is little enough for
-`tio` to be trusted with it: addresses, ports, flags, whether a header is all there, whether a checksum is right.
+`authoring.oracle` has scapy read them, which takes a millisecond per packet. What is read here is simple enough to
+trust `tio` with it: addresses, ports, flags, whether a header is complete, whether a checksum is correct.
 """
 
 from collections import defaultdict
@@ -35,7 +35,7 @@ _Pair = tuple[bytes, int]
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What one packet says of itself. `ports` is None where they cannot be read, `pair` where nothing can."""
+    """What one packet states. `ports` is None if they cannot be read, `pair` if nothing can."""
 
     packet: bytes
     pair: _Pair | None = None
@@ -127,13 +127,13 @@ def _see(packet: bytes) -> _Seen:
 
 
 def _protocol(ip: IPv4 | IPv6, packet: bytes) -> int:
-    """Return what the packet carries, behind an IPv6 Fragment header too."""
+    """Return what the packet carries, also after an IPv6 Fragment header."""
     is_cut = ip.version == 6 and ip.protocol == FRAGMENT and len(packet) > ip.header_length
     return packet[ip.header_length] if is_cut else ip.protocol
 
 
 def _last_number(packet: bytes) -> int:
-    """Return what a packet whose headers are cut off says it carries, as far as it says so."""
+    """Return what a packet with truncated headers carries, as far as it states it."""
     number, at = packet[_NUMBER[packet[0] >> 4]], IPv6Layout.size
     while packet[0] >> 4 == 6 and number in _WALKED and at + 2 <= len(packet):
         number, at = packet[at], at + 8 * (packet[at + 1] + 1)
@@ -160,7 +160,7 @@ def _orders(flows: Sequence[Sequence[int]], left_out: Collection[int]) -> tuple[
 
 
 def _apart(flows: Sequence[Sequence[int]], seen: Sequence[_Seen]) -> tuple[tuple[int, int], ...]:
-    """Return the pairs that cutting would give back and that must not be joined all the same: SYN, RST, URG."""
+    """Return the pairs that segmenting would give back and that still must not be joined: SYN, RST, URG."""
     pairs = set()
     for flow in flows:
         lonely = [index for index in flow if seen[index].flags & _ALONE]

@@ -1,6 +1,6 @@
 """From an input to a case: the reference answers first, and its answer is the expectation.
 
-Such a case lives for one question, so it has no digest and no words until a finding is made of it.
+Such a case is used once, so it has no digest and no description until it becomes a finding.
 """
 
 from typing import Any
@@ -68,7 +68,7 @@ _INPUTS: dict[str, Any] = {
     "header": ParseInput | EmitInput,
 }
 OPERATIONS = tuple(_INPUTS)
-"""What is asked; a lifecycle is a script and no bytes, so none is made up here."""
+"""What can be run; a lifecycle is a script, not bytes, so none is generated here."""
 
 _STATED: dict[str, Any] = {
     "digest": "sha256:" + "0" * 64,
@@ -85,7 +85,7 @@ _NUMBERS = VnetLayout.within(VnetLayout.NUM_BUFFERS.end)
 
 
 class ReferenceBrokenError(AssertionError):
-    """The reference raised something that is no refusal: a bug of its own."""
+    """The reference raised something other than a refusal: a bug in the reference."""
 
 
 def operation_of(given: Input) -> str:
@@ -95,7 +95,7 @@ def operation_of(given: Input) -> str:
 
 
 def input_of(operation: str, values: dict[str, Any]) -> Input:
-    """Return the input of an operation that a finding's JSON has. Raises `msgspec.ValidationError`, `KeyError`."""
+    """Return the input of an operation from a finding's JSON. Raises `msgspec.ValidationError`, `KeyError`."""
     given: Input = convert(values, _INPUTS[operation])
     return given
 
@@ -123,7 +123,7 @@ def _expected(given: Input, outcome: Outcome) -> Expectation:
             )
         case Answered(value=value):
             return _answered(given, value)
-    raise ReferenceBrokenError(f"the reference, asked to {operation_of(given)} {given}: {outcome}")
+    raise ReferenceBrokenError(f"the reference, given {operation_of(given)} {given}: {outcome}")
 
 
 def _answered(given: Input, value: Any) -> Expectation:
@@ -142,7 +142,7 @@ def _answered(given: Input, value: Any) -> Expectation:
 
 
 def _required(given: Input) -> tuple[str, ...]:
-    """Return what a subject must claim to be asked this."""
+    """Return what a subject must claim for this to run."""
     match given:
         case ReadInput(frame=frame):
             return _of_frame(frame[: HEADER_SIZE + 1])  # to the packet's first byte: its version
@@ -168,7 +168,7 @@ def _of_frame(head: bytes) -> tuple[str, ...]:
 
 
 def _of_header(hdr: bytes) -> tuple[str, ...]:
-    """Return what a superpacket behind this IP header requires; nothing where it says neither TCP nor UDP."""
+    """Return what a superpacket after this IP header requires; nothing if it says neither TCP nor UDP."""
     try:
         ip = parse_ip(hdr)
     except PacketError:

@@ -1,7 +1,7 @@
-"""The numbered blocks of inputs: which ones block 7 of `read` of seed 1 has. Nothing else decides them.
+"""The numbered blocks of inputs: which ones block 7 of `read` of seed 1 has. Nothing else determines them.
 
-Frames are those of the kernel differential. For the other operations golden inputs and drawn examples are taken as they
-are, or with a change or two: a raw byte, or a change after which lengths and sums are made right again.
+Frames are those of the kernel differential. For the other operations golden inputs and drawn examples are used
+unchanged, or with a change or two: a raw byte, or a change after which lengths and sums are corrected.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ from tunproof.corpus.load import Corpus
 __all__ = ["BLOCK", "Inputs"]
 
 BLOCK = 64
-"""Inputs of one operation that are asked one after the other."""
+"""Inputs of one operation that run one after the other."""
 
 _EPOCH = 100  # blocks of an operation after which new examples are drawn
 _WAYS = 8  # every eighth block of the kernel differential has 10 bytes of vnet header, and no offload at the other end
@@ -53,7 +53,7 @@ class Inputs:
         self._frames = self._read() if operation == "read" else iter(())
 
     def blocks(self) -> Iterator[list[Input]]:
-        """Yield blocks without end."""
+        """Yield blocks endlessly."""
         for number in count():
             random = Random(f"{self._operation}/{self._seed}/{number}")
             yield [self._one(random, number) for _ in range(BLOCK)]
@@ -127,7 +127,7 @@ def _other_byte(data: bytes, random: Random) -> bytes:
 
 
 def _other_field(packet: bytes, random: Random, *, partial: bool) -> bytes:
-    """Change a byte of a header, or of the payload, and make lengths and sums right again."""
+    """Change a byte of a header, or of the payload, and correct lengths and sums."""
     changed = repaired(_other_byte(packet, random), partial=partial)
     return changed if layers_of(changed) is not None else packet
 
@@ -163,7 +163,7 @@ def _cut(data: bytes, size: int) -> tuple[bytes, ...]:
 
 
 def _finished(one: GsoArguments) -> GsoArguments:
-    """Return the arguments with lengths and sums as the contract asks; as they are where they make no packet."""
+    """Return the arguments with lengths and sums as the contract requires; unchanged if they make no packet."""
     if not one.hdr or len(one.transport_hdr) < 8 or len(b"".join(one.pays)) > 65000:
         return one
     packet = repaired(b"".join((one.hdr, one.transport_hdr, *one.pays)), partial=True)
@@ -179,7 +179,7 @@ def _other_headers(one: GsoArguments, random: Random) -> GsoArguments:
 
 
 def _other_sizes(one: GsoArguments, random: Random) -> GsoArguments:
-    """Cut the payload, or a part of it, into other fragments."""
+    """Split the payload, or a part of it, into other fragments."""
     payload = b"".join(one.pays)
     size = random.choice((8, 9, random.randrange(1, 64), max(len(payload) - 1, 1), len(payload) or 1))
     payload = payload[: random.choice((len(payload), random.randrange(len(payload) + 1)))]
@@ -242,7 +242,7 @@ def _write_batch(given: BatchInput, random: Random) -> BatchInput:
 
 
 def _other_length(packet: bytes, random: Random) -> bytes:
-    """Cut the payload short, or make it longer, as if it had been sent so."""
+    """Shorten or lengthen the payload, as if it had been sent that way."""
     layers = layers_of(packet)
     if layers is None or len(packet) > 65000:
         return packet

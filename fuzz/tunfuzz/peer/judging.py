@@ -1,4 +1,4 @@
-"""What an outcome is worth, and the name under which differences are the same one."""
+"""The verdict on an outcome, and the name under which differences count as the same."""
 
 import re
 from dataclasses import dataclass
@@ -34,12 +34,12 @@ _RULE = re.compile(r"\b([VRGPH]\d+): ")
 _NOT_LETTERS = re.compile(r"0x[0-9a-f]+|[^a-zA-Z_.]+")
 _LONGEST = 60
 _ENDS = {field.name: field.end for field in VnetLayout.fields} | {"length": 1 << 16}
-"""Where each field of a vnet header ends; what is none of them is a wrong length."""
+"""Where each field of a vnet header ends; anything else is a wrong length."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A case, what became of it, the verdict, and the rule of `latitude` that excuses it ("": none does)."""
+    """A case, its outcome, the verdict, and the rule of `latitude` that excuses it ("": none does)."""
 
     asked: Asked
     verdict: Verdict
@@ -53,21 +53,21 @@ class Judged:
     @property
     def given(self) -> Input:
         """The input."""
-        return self.case.input  # type: ignore[return-value]  # lifecycles are not asked
+        return self.case.input  # type: ignore[return-value]  # lifecycles do not run here
 
     @property
     def advice(self) -> set[str]:
-        """What should be otherwise, without the numbers."""
+        """What should be different, without the numbers."""
         return {_constraint(said) for said in self.verdict.advice}
 
     @property
     def rule(self) -> str:
-        """Under what name it is broken; "" if nothing is."""
+        """The name of what is broken; "" if nothing is."""
         return "" if self.waiver or not is_wrong(self.verdict) else rule_of(self.case, self)
 
 
 def is_wrong(verdict: Verdict) -> bool:
-    """Whether somebody must look at this."""
+    """Whether this needs attention."""
     return verdict.kind not in _RIGHT
 
 
@@ -85,7 +85,7 @@ def judged(asked: Asked, *, claims: bool) -> Judged:
 
 
 def _is_example(case: WriteBatchCase, asked: Asked) -> bool:
-    """Whether the frames are those of the reference, or nothing came that constraints could be about."""
+    """Whether the frames are those of the reference, or there is no output to which constraints apply."""
     match asked.outcome:
         case Answered(value=frames):
             return bool(frames == case.expect.example)
@@ -95,7 +95,7 @@ def _is_example(case: WriteBatchCase, asked: Asked) -> bool:
 
 
 def rule_of(case: Case, one: Judged) -> str:
-    """Return the rule of the refusal that did not come, the field that differs, or else what was said."""
+    """Return the rule of the missing refusal, the field that differs, or else the message."""
     said, outcome = one.verdict.difference, one.asked.outcome
     if one.verdict.kind is not Kind.FAIL:
         return f"{one.verdict.kind} {_words(said)}"
@@ -107,9 +107,9 @@ def rule_of(case: Case, one: Judged) -> str:
 
 
 def _packet_field(case: Case, outcome: Outcome, said: str) -> str:
-    """Return the first field of a packet that is not as it should be.
+    """Return the first field of a packet that is wrong.
 
-    Not for batches: which packet was nearest to one that nobody put in is a guess.
+    Not for batches: which packet is nearest to an unknown one is a guess.
     """
     if isinstance(case, WriteCase) and (off := _bytes_off(case, outcome)):
         return "bytes missing" if off < 0 else "bytes too many"
@@ -119,7 +119,7 @@ def _packet_field(case: Case, outcome: Outcome, said: str) -> str:
 
 
 def _bytes_off(case: WriteCase, outcome: Outcome) -> int:
-    """Return by how many bytes a packet that is written as it is was written too long."""
+    """Return by how many bytes a packet that should be written unchanged was written too long."""
     match outcome:
         case Answered(value=[bytes(frame)]):
             return len(frame) - HEADER_SIZE - len(case.input.packet) // 2
@@ -127,13 +127,13 @@ def _bytes_off(case: WriteCase, outcome: Outcome) -> int:
 
 
 def _constraint(said: str) -> str:
-    """Return the numbered rule that a message names, or what it says."""
+    """Return the numbered rule that a message names, or its text."""
     found = _RULE.search(said.partition("\n")[0])
     return found[1] if found else _words(said)
 
 
 def _vnet_field(case: HeaderCase, got: object) -> str:
-    """Return the first field of a vnet header that is not as it should be."""
+    """Return the first field of a vnet header that is wrong."""
     right: object = None
     match case.expect:
         case Fields(fields=right):

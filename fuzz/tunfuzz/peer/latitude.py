@@ -1,7 +1,7 @@
-"""Where implementations may differ by right: such inputs are at level `should` in the corpus, or kernels differ there.
+"""Where implementations may legitimately differ: such inputs are at level `should` in the corpus, or kernels differ.
 
-An input of which a rule below speaks is asked all the same: a crash, a hang or an exception is never right. Only what
-the judge would call a failure is waived, and counted under the rule's name.
+An input covered by a rule below still runs: a crash, a hang or an exception is never acceptable. Only what the judge
+would call a failure is waived, and counted under the rule's name.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ _ODD: Final = frozenset({44, 51, 59})  # Fragment, AH, No Next Header
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """What is asked about a frame that is read."""
+    """What the rules need of a frame that is read."""
 
     header: VnetHeader
     packet: bytes
@@ -42,13 +42,13 @@ class _Frame:
 
     @property
     def payload(self) -> int:
-        """Bytes behind the headers; -1 where they cannot be read."""
+        """Bytes after the headers; -1 if they cannot be read."""
         layers = layers_of(self.packet)
         return -1 if layers is None else len(self.packet) - layers.payload_offset
 
 
 def waived(case: Case, outcome: Outcome) -> str:
-    """Return the name of the rule by which an outcome that the judge fails is right all the same; "" if none does."""
+    """Return the name of the rule that excuses an outcome that the judge fails; "" if none does."""
     if isinstance(case, ReadCase):
         return _read(case, outcome)
     if isinstance(case.expect, Refused):
@@ -64,9 +64,9 @@ def _version(case: Case) -> int:
 def _write(rule: str, found: str, version: int) -> str:
     """Return what excuses a write that the reference refuses."""
     if rule in {"P1", "W9"}:
-        return "a packet that no kernel takes may be refused by the kernel"
+        return "a packet that no kernel accepts may be refused by the kernel"
     if rule == "G9" and version == 6:
-        return "an IPv6 payload length can say more than 65535 bytes"
+        return "an IPv6 payload length can make more than 65535 bytes"
     if (rule == "G11" and found == "ffff") or (rule == "G12" and found in _ZEROS):
         return "the other zero of a checksum adds up"
     return ""
@@ -89,23 +89,23 @@ def _read(case: ReadCase, outcome: Outcome) -> str:
 
 
 def _not_rejected(frame: _Frame, rule: str) -> str:
-    """Return what excuses a reader that takes what the reference turns down."""
+    """Return what excuses a reader that accepts what the reference rejects."""
     if rule == "R10":
-        return "length fields of superpackets may be believed, or not looked at"
+        return "length fields of superpackets may be trusted, or ignored"
     if rule == "R6":
-        return "no length field can say how long the packet is"
+        return "no length field can express the packet's length"
     if rule == "R3" and frame.packet[0] >> 4 == 6 and frame.header.csum_start >= IPv4Layout.size:
-        return "kernels let csum_start into an IPv6 header"
+        return "kernels allow csum_start inside an IPv6 header"
     if rule == "R4" and frame.header.gso_type & _ACC_ECN:
         return "the type bit that is proposed for Accurate ECN"
     return ""
 
 
-# Packets that come of a frame: anything may, where its sender made no sense. -------------------------------------
+# Packets that a frame gives: anything goes if its sender made no sense. -------------------------------------------
 
 
 def _unreadable(frame: _Frame) -> str:
-    """Tell a single packet whose headers are damaged."""
+    """Detect a single packet whose headers are damaged."""
     if not frame.is_single:
         return ""
     try:
@@ -116,7 +116,7 @@ def _unreadable(frame: _Frame) -> str:
 
 
 def _odd_single(frame: _Frame) -> str:
-    """Tell a single packet with NEEDS_CSUM that no sender makes."""
+    """Detect a single packet with NEEDS_CSUM that no sender makes."""
     header, packet = frame.header, frame.packet
     if not frame.is_single or not header.needs_csum:
         return ""
@@ -149,7 +149,7 @@ _Rule = Callable[[_Frame], str]
 _ANYTHING: tuple[_Rule, ...] = (_unreadable, _odd_single, _typed_fragment)
 
 
-# Refusals of frames of which the reference makes packets. --------------------------------------------------------
+# Rejections of frames that the reference turns into packets. ------------------------------------------------------
 
 
 def _hdr_len(frame: _Frame) -> str:
@@ -178,7 +178,7 @@ def _wrong_partial(frame: _Frame) -> str:
     if not frame.header.needs_csum or layers is None:
         return ""
     partial = layers.partial(len(frame.packet) - layers.transport_offset)
-    return "" if layers.transport.checksum == partial else "a wrong partial is carried, computed anew, or refused"
+    return "" if layers.transport.checksum == partial else "a wrong partial is carried, recomputed, or refused"
 
 
 def _jumbo(frame: _Frame) -> str:

@@ -1,4 +1,4 @@
-"""What is done about a difference: it is kept as it was met, then made smaller, named, and kept again."""
+"""Handling a difference: it is kept as it was met, then minimised, named, and kept again."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -30,20 +30,20 @@ _TESTS: Final = {
     Kind.CRASH: 30,
     Kind.PROTOCOL_ERROR: 30,
 }  # the latter cost a restart
-_FEW_TESTS: Final = 6  # of what takes seconds each: a hang, memory
-_FRESH: Final = 12  # tests that start the subject anew
+_FEW_TESTS: Final = 6  # for failures that take seconds each: a hang, memory
+_FRESH: Final = 12  # tests that restart the subject
 _SECONDS: Final = 4.0
 
 
 def look(given: Input, asker: Asker, reference: Reference) -> Judged:
-    """Put one input to both."""
+    """Run one input against both."""
     case = case_of(given, reference)
     (asked,) = asker.ask([case])
     return judged(asked, claims=asker.capabilities is not None)
 
 
 class Finder:
-    """Makes findings of differences, and tells of them in `findings`."""
+    """Turns differences into findings, and reports them in `findings`."""
 
     def __init__(
         self, asker: Asker, reference: Reference, corpus: Corpus, request: Request, findings: list[Kept]
@@ -58,7 +58,7 @@ class Finder:
     def keep(self, one: Judged, number: int, earlier: Sequence[Input]) -> None:
         """Keep a difference. `earlier` are the inputs before it, of its operation.
 
-        As it was met it is on disk, and told of, before anything else is asked.
+        It is on disk as it was met, and reported, before anything else runs.
         """
         with uninterrupted():
             first = self._keep(one, number)
@@ -104,7 +104,7 @@ class Finder:
         )
 
     def _smallest(self, one: Judged, earlier: Sequence[Input]) -> tuple[Judged, str]:
-        """Return the difference with the smallest input that shows it to a fresh subject, and a remark."""
+        """Return the difference with the smallest input that shows it on a fresh subject, and a remark."""
         tries = _Tries(self.look, one)
         if self._afresh(one).again(one.given):
             minimise(one.given, tries.again)
@@ -113,18 +113,18 @@ class Finder:
         behind = self._afresh(one)
         given = _behind(one.given, earlier)
         if given is None or not behind.again(given):
-            return one, "It did not show again: neither alone nor behind the inputs before it."
+            return one, "It did not recur: neither alone nor after the inputs before it."
         fresh = _Tries(self._look_afresh, one, most=_FRESH)
         fresh.best = behind.best
         minimise_before(given, fresh.again)
         return fresh.best, ""
 
     def look(self, given: Input) -> Judged:
-        """Put one input to both."""
+        """Run one input against both."""
         return look(given, self._asker, self._reference)
 
     def _look_afresh(self, given: Input) -> Judged:
-        """Put one input to the reference and to a subject that has just been started."""
+        """Run one input against the reference and a freshly started subject."""
         with self._request.connector.open(self._corpus) as asker:
             return look(given, asker, self._reference)
 
@@ -133,7 +133,7 @@ class Finder:
 
 
 class _Tries:
-    """Asks whether an input still shows a difference, for so long. `best` is the latest that did."""
+    """Tests whether an input still shows a difference, within limits. `best` is the latest that did."""
 
     def __init__(self, look_at: Callable[[Input], Judged], one: Judged, *, most: int | None = None) -> None:
         self._look = look_at
@@ -154,7 +154,7 @@ class _Tries:
 
 
 def _behind(given: Any, earlier: Sequence[Any]) -> Any:
-    """Return the input behind the earlier ones, whose leftovers it may need; None where nothing can come before it."""
+    """Return the input after the earlier ones, whose leftovers it may need; None if nothing can come before it."""
     if not hasattr(given, "before") or not earlier:
         return None
     before = tuple(map(_as_before, earlier[-_MOST_BEFORE:]))

@@ -1,6 +1,6 @@
-"""What inputs are made of: the golden cases' inputs, and examples of the strategies, drawn once.
+"""What inputs are made from: the golden cases' inputs, and examples of the strategies, drawn once.
 
-Hypothesis takes milliseconds for an example, so some are drawn with a seed of their own and then changed many times.
+Hypothesis takes milliseconds for an example, so some are drawn with their own seed and then changed many times.
 """
 
 import functools
@@ -30,7 +30,7 @@ _BULKY_SHARE = 0.03  # of what is picked: such inputs take as long as fifty othe
 
 
 def gso_input(one: GsoArguments) -> GsoInput:
-    """Return arguments of `write_gso` as a case has them."""
+    """Return arguments of `write_gso` in the form of a case."""
     return GsoInput(hdr=one.hdr, transport_hdr=one.transport_hdr, pays=tuple(one.pays))
 
 
@@ -43,7 +43,7 @@ _STRATEGIES: dict[str, tuple[SearchStrategy[Any], Callable[[Any], Input]]] = {
 
 
 class _SameEverywhere(HypothesisProvider):
-    """Draws the same for the same seed. Hypothesis' own likes numbers that it sees in whatever modules are loaded."""
+    """Draws the same for the same seed. Hypothesis' own provider prefers constants from loaded modules."""
 
     def _maybe_draw_constant(self, *_: Any, **__: Any) -> None:
         return None
@@ -54,7 +54,7 @@ AVAILABLE_PROVIDERS[_BACKEND] = _SameEverywhere
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Inputs to pick from, and bulky ones, which are picked seldom."""
+    """Inputs to pick from, and bulky ones, which are picked rarely."""
 
     small: Sequence[Input]
     bulky: Sequence[Input]

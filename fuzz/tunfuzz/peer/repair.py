@@ -1,4 +1,4 @@
-"""Packets whose lengths and sums are right, made of those that are nearly so: then a change shows by itself."""
+"""Packets with correct lengths and sums, made from nearly correct ones: then a change shows in isolation."""
 
 from tio.errors import PacketError
 from tio.ip import MAX_PACKET, parse_ip
@@ -9,7 +9,7 @@ __all__ = ["layers_of", "repaired"]
 
 
 def layers_of(packet: bytes) -> Layers | None:
-    """Return the layers of a whole TCP or UDP packet that is no fragment, or None."""
+    """Return the layers of a complete TCP or UDP packet that is not a fragment, or None."""
     try:
         ip = parse_ip(packet)
         return None if ip.is_fragment else parse_layers(ip, packet)
@@ -18,7 +18,7 @@ def layers_of(packet: bytes) -> Layers | None:
 
 
 def repaired(packet: bytes, *, partial: bool) -> bytes:
-    """Return the packet with lengths and sums made right; as it is where they have no place, or no room.
+    """Return the packet with lengths and sums corrected; unchanged if they have no place, or do not fit.
 
     `partial` leaves the pseudo-header sum in the transport checksum.
     """

@@ -19,17 +19,17 @@ __all__ = ["Kept", "input_from", "keep"]
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """What a summary says of a finding.
+    """What a summary says about a finding.
 
     Attributes:
         folder: where it is.
         title: what differs, in one line.
         rule: what is broken.
         operation: of the corpus.
-        flag: the class of bugs that it resembles; "" where none is like it.
+        flag: the class of bugs that it resembles; "" if none does.
         effect: what users see of such bugs.
         like: the golden case that fails alike.
-        times: how often it was met.
+        times: how often it occurred.
     """
 
     folder: str
@@ -54,9 +54,9 @@ def keep(  # noqa: PLR0913 (what is known of a finding)
     details: str = "",
     instead_of: Path | None = None,
 ) -> Finding:
-    """Put a difference into `out`, instead of what was known of it before. Raises `EnvironmentProblem`.
+    """Put a difference into `out`, replacing what was known of it before. Raises `EnvironmentProblem`.
 
-    `words` are those of the command line that name the subject, and what options it needs.
+    `words` are the command-line words that name the subject, with its options.
     """
     operation = one.case.id.partition("/")[0]
     finding = Finding(
@@ -81,7 +81,7 @@ def keep(  # noqa: PLR0913 (what is known of a finding)
 
 
 def input_from(finding: Finding) -> Input:
-    """Return the input of a finding. Raises `UsageError` where it is not about an adapter."""
+    """Return the input of a finding. Raises `UsageError` if it is not about an adapter."""
     try:
         return input_of(finding.operation, finding.input)
     except (KeyError, msgspec.ValidationError) as error:

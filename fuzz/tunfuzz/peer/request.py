@@ -1,4 +1,4 @@
-"""What is wanted of a run, and what came of it."""
+"""What a run is to do, and its results."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -18,12 +18,12 @@ CASES: Final = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is wanted.
+    """What a run is to do.
 
     Attributes:
         connector: the subject.
-        seed: decides the inputs.
-        cases: how many are made, those that cannot be asked among them; None for as many as `seconds` let.
+        seed: determines the inputs.
+        cases: how many are made, including those that cannot run; None for as many as `seconds` allow.
         seconds: for how long; None for as long as `cases` take.
         out: the folder for findings.
         select: one operation instead of all.
@@ -39,23 +39,23 @@ class Request:
 
 @dataclass(slots=True)
 class Summary:
-    """What came of it.
+    """The results of a run.
 
     Attributes:
-        subject, mode: who was asked, and how frames reached it.
-        seed: what decided the inputs.
-        operations: how many inputs of each were asked.
-        refused: how many of them the reference turns down.
-        skipped: what was not asked, by reason. Numbers of inputs; 0 for a whole operation.
-        waived: differences that are right all the same, by the rule that says so.
-        advice: rules that should be kept, and that are not: how often.
-        policies: what the subject does that it may do or not: how often.
+        subject, mode: what was tested, and how frames reached it.
+        seed: determined the inputs.
+        operations: how many inputs of each were run.
+        refused: how many of them the reference rejects.
+        skipped: what was not run, by reason. Numbers of inputs; 0 for a whole operation.
+        waived: legitimate differences, by the rule that says so.
+        advice: recommendations that are not followed: how often.
+        policies: optional behaviours of the subject: how often.
         findings: what is wrong.
-        troubles: what is wrong and is about no single input.
-        seconds: how long inputs were made, asked and judged; `minimising` is what findings took on top.
-        restarts: how often the subject was started again.
+        troubles: what is wrong and concerns no single input.
+        seconds: spent making, running and judging inputs; `minimising` is spent on findings in addition.
+        restarts: how often the subject was restarted.
         stopped: why it ended before its time, or "".
-        interrupted: whether somebody ended it.
+        interrupted: whether Ctrl-C ended it.
     """
 
     subject: str
@@ -77,7 +77,7 @@ class Summary:
 
     @property
     def cases(self) -> int:
-        """How many inputs were asked."""
+        """How many inputs were run."""
         return self.operations.total()
 
     @property
@@ -87,7 +87,7 @@ class Summary:
 
     @property
     def exit_code(self) -> int:
-        """What the command ends with."""
+        """The command's exit code."""
         return 130 if self.interrupted else int(bool(self.findings or self.troubles or self.stopped))
 
     def as_json(self) -> dict[str, Any]:

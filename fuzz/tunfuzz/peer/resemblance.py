@@ -1,8 +1,8 @@
-"""Which class of bugs a difference resembles: that whose golden cases this very subject fails in the same way.
+"""Which class of bugs a difference resembles: that whose golden cases this subject fails in the same way.
 
-The golden cases of the operation are put to the subject, once, when the first difference of the operation is there.
-Those that break the same rule or field speak for their flags: for the one most of whose cases the subject fails,
-weighed by how many of them break that rule.
+The golden cases of the operation run against the subject once, when the operation's first difference occurs. Those that
+break the same rule or field vote for their flags: the flag wins most of whose cases the subject fails, weighted by how
+many of them break that rule.
 """
 
 import itertools
@@ -19,7 +19,7 @@ from tunproof.subjects.asker import Asker
 __all__ = ["Resemblance"]
 
 _AT_A_TIME = 32
-_PATIENCE = 5.0  # seconds for the golden cases of an operation: a subject that hangs needs not be asked all of them
+_PATIENCE = 5.0  # seconds for the golden cases of an operation: a subject that hangs need not run all of them
 
 
 class Resemblance:
@@ -33,7 +33,7 @@ class Resemblance:
     def of(self, operation: str, rule: str) -> tuple[str, str]:
         """Return the flag that differences of a rule resemble, and the golden case that is most like them.
 
-        Two empty strings where none is like it.
+        Two empty strings if none is like it.
         """
         failing = self._failing(operation)
         alike = (

@@ -35,16 +35,16 @@ _ROUND: Final = (
     "write",
     "write_batch",
 )
-"""Whose block is next: the operations take turns, the ones in which most goes wrong more often."""
+"""Whose block is next: the operations take turns, those with the most failures more often."""
 
-_LIFECYCLES: Final = "a lifecycle is a script, and none is made up"
-_MOST_FINDINGS: Final = 50  # a subject that is wrong about everything needs no more to be known for it
+_LIFECYCLES: Final = "a lifecycle is a script, and none is generated"
+_MOST_FINDINGS: Final = 50  # enough to show that a subject is wrong about everything
 
 
 def run(request: Request, corpus: Corpus, *, progress: Callable[[int, int], None] = lambda *_: None) -> Summary:
-    """Ask until enough is asked; every finding is on disk before the next input. Ctrl-C ends it, with a summary.
+    """Run as much as requested; every finding is on disk before the next input. Ctrl-C ends it, with a summary.
 
-    Raises `UsageError`, `EnvironmentProblem`: where the adapter is broken, among others.
+    Raises `UsageError`, `EnvironmentProblem`: for a broken adapter, among others.
     """
     if request.connector.mode is not None and request.connector.mode.startswith("device"):
         from tunproof import lab  # noqa: PLC0415 (takes time, and few runs need it)
@@ -80,7 +80,7 @@ class _Loop:
         self._inputs = {op: Inputs(op, request.seed, corpus).blocks() for op in self._operations()}
 
     def run(self) -> None:
-        """Ask block after block."""
+        """Run block after block."""
         started = time.monotonic()
         for operation, block in self._blocks(started):
             self._ask(operation, block)
@@ -89,15 +89,15 @@ class _Loop:
             if self.summary.stopped:
                 break
         if not self.summary.cases:
-            raise UsageError(f"there is nothing that can be put to it: {'; '.join(self.summary.skipped)}")
+            raise UsageError(f"there is nothing that can be run against it: {'; '.join(self.summary.skipped)}")
         self._asker.finish()
         self._look_for_troubles()
 
     def _operations(self) -> list[str]:
-        """Return what is asked, and note what is not."""
+        """Return the operations to run, and note the others."""
         wanted = self._request.select
         if wanted is not None and wanted not in OPERATIONS:
-            raise UsageError(f"there is no operation {wanted!r} to be asked; there are {', '.join(OPERATIONS)}")
+            raise UsageError(f"there is no operation {wanted!r} to run; there are {', '.join(OPERATIONS)}")
         claimed = [op for op in OPERATIONS if self._asker.ops is None or op in self._asker.ops]
         for op in OPERATIONS:
             if op not in claimed:
@@ -106,7 +106,7 @@ class _Loop:
         return [op for op in claimed if wanted in {None, op}]
 
     def _blocks(self, started: float) -> Iterator[tuple[str, list[Input]]]:
-        """Yield blocks, cut to what is still wanted."""
+        """Yield blocks, cut to what is still needed."""
         most, seconds = self._request.cases, self._request.seconds
         asked = 0
         for operation in itertools.cycle(_ROUND):
@@ -169,7 +169,7 @@ class _Loop:
         self.summary.policies.update(one.verdict.policies)
 
     def _met(self, operation: str, one: Judged, number: int, earlier: list[Input]) -> None:
-        """Make a finding of a difference, unless its rule has one."""
+        """Turn a difference into a finding, unless its rule has one."""
         known = self._known.get((operation, one.rule))
         findings = self.summary.findings
         if known is not None:
@@ -187,7 +187,7 @@ class _Loop:
         self.summary.restarts = self._asker.restarts
 
     def _progressed(self, started: float) -> tuple[int, int]:
-        """Return how far it is, and how far it is to go."""
+        """Return the progress and the total."""
         if self._request.cases is not None:
             return self.summary.cases, self._request.cases
         assert self._request.seconds is not None  # noqa: S101 (what `Request` says)

@@ -1,7 +1,7 @@
 """Making an input smaller for as long as it still shows the same: its structure first, its bytes last.
 
-Greedy and deterministic. Where lengths and sums were right they are made right again after each step, so that what is
-left has one thing to look at.
+Greedy and deterministic. Lengths and sums that were correct are corrected again after each step, so that what is left
+shows one thing.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,9 +20,9 @@ from tunproof.packets.fields import packet_fields
 
 __all__ = ["minimise", "minimise_before"]
 
-_ROUNDS = 2  # what a later step took away may let an earlier one go on
+_ROUNDS = 2  # a later step's removal may enable an earlier one
 _LENGTHS = (0, 1, 8, 9, 16, 17, 24)
-_FEW = 8  # packets of a batch, or fragments, up to which each is looked at
+_FEW = 8  # packets of a batch, or fragments, up to which each is tried
 _LITTLE = "little"
 _IN_A_FRAME = [field.name for field in VnetLayout.within(HEADER_SIZE)]
 
@@ -30,7 +30,7 @@ _Step = Callable[[Any], Iterator[Any]]
 
 
 def minimise(given: Input, still: Callable[[Input], bool]) -> Input:
-    """Return the smallest input that could be found for which `still` holds; it holds for `given`."""
+    """Return the smallest input found for which `still` holds; it holds for `given`."""
     for _ in range(_ROUNDS):
         before = given
         for step in _STEPS[type(given)]:
@@ -58,7 +58,7 @@ def _down(given: Input, step: _Step, still: Callable[[Input], bool]) -> Input:
 
 
 def _by_bytes(given: Input, still: Callable[[Input], bool]) -> Input:
-    """Cut and zero the bytes of an input that is one run of them."""
+    """Cut and zero the bytes of an input that is a single run of bytes."""
     name = _BYTES.get(type(given))
     if name is None:
         return given
@@ -115,7 +115,7 @@ def _without_a_field(packet: bytes) -> Iterator[bytes]:
             yield packet[: field.start] + bytes(field.end - field.start) + packet[field.end :]
 
 
-# Steps: each yields what is a little smaller. --------------------------------------------------------------------
+# Steps: each yields something slightly smaller. --------------------------------------------------------------------
 
 
 def _less_before(given: Any) -> Iterator[Any]:
@@ -160,7 +160,7 @@ def _smaller_segments(header: VnetHeader, packet: bytes) -> Iterator[tuple[VnetH
 
 
 def _moved(header: VnetHeader, packet: bytes) -> Iterator[tuple[VnetHeader, bytes]]:
-    """Yield plainer packets, each with a vnet header that knows where its headers end."""
+    """Yield simpler packets, each with a vnet header that matches its headers."""
     old = layers_of(packet)
     for smaller in _plainer(packet, partial=header.needs_csum):
         new = layers_of(smaller)
@@ -229,7 +229,7 @@ def _fewer_packets(given: BatchInput) -> Iterator[BatchInput]:
 
 
 def _plainer_packets(given: BatchInput) -> Iterator[BatchInput]:
-    """Yield batches in which the same is taken from all packets, then ones with one plainer packet."""
+    """Yield batches in which the same is removed from all packets, then ones with one simpler packet."""
     packets = given.packets
     if len(packets) > _FEW:
         return

@@ -9,7 +9,7 @@ __all__ = ["show"]
 
 
 def show(terminal: Terminal, summary: Summary) -> None:
-    """Print what was asked, what was not, and what was found."""
+    """Print what was run, what was not, and what was found."""
     page = Page(terminal)
     terminal.say(
         f"{summary.subject} ({summary.mode}): {summary.cases} cases from seed {summary.seed}"
@@ -20,9 +20,9 @@ def show(terminal: Terminal, summary: Summary) -> None:
         table.add_row(operation, str(count), str(summary.refused[operation]))
     terminal.out.print(table)
     for what, counts in (
-        ("not asked", summary.skipped),
-        ("differs by right", summary.waived),
-        ("should be kept", summary.advice),
+        ("not run", summary.skipped),
+        ("legitimate difference", summary.waived),
+        ("advice", summary.advice),
         ("policy", summary.policies),
     ):
         for name, count in sorted(counts.items(), key=lambda item: -item[1]):

@@ -1,9 +1,9 @@
 """Strategies for hypothesis: headers, packets, frames, superpackets, batches, lifecycles.
 
-vnet           vnet headers: right, nearly right, any numbers
-headers        IP and transport headers that are right, without lengths and checksums
+vnet           vnet headers: correct, nearly correct, any numbers
+headers        correct IP and transport headers, without lengths and checksums
 extensions     IPv4 options and IPv6 extension headers that are wrong or rare
-superpackets   frames that everybody must treat the same way
+superpackets   frames that every implementation must treat the same way
 oddities       UFO, UDP tunnels, other protocols, packets too long, frames too short
 anything       valid, nearly valid and hostile packets and frames
 arguments      `write_gso`, with and without a fault

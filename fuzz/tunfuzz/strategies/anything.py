@@ -1,4 +1,4 @@
-"""Strategies for packets and frames that nobody vouches for: right, nearly right, or thrown at the door."""
+"""Strategies for untrusted packets and frames: correct, nearly correct, or random."""
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
@@ -25,7 +25,7 @@ _SIZES = st.sampled_from((40, 40, 40, 40, 3000, 20000)).flatmap(lambda most: st.
 
 @st.composite
 def _valid(draw: st.DrawFn, *, fragments: bool) -> bytes:
-    """Draw a packet with right lengths and sums: TCP or UDP, or a protocol that the reference does not read."""
+    """Draw a packet with correct lengths and sums: TCP or UDP, or a protocol that the reference does not read."""
     number = draw(st.sampled_from((TCP, UDP, TCP, UDP, 1, 58, 50)))
     stem = draw(ip_headers(number, fragments=fragments))
     payload = draw(fillers(draw(_SIZES)))
@@ -53,7 +53,7 @@ def change(data: bytes, what: str, where: int, number: int) -> bytes:
 
 
 def _changed(valid: SearchStrategy[bytes]) -> SearchStrategy[bytes]:
-    """Bytes that were right once: one to three changes, most of them in the first 60 bytes."""
+    """Bytes that once were correct: one to three changes, most of them in the first 60 bytes."""
 
     def apply(data: bytes, changes: list[tuple[str, int, int]]) -> bytes:
         for each in changes:
@@ -64,7 +64,7 @@ def _changed(valid: SearchStrategy[bytes]) -> SearchStrategy[bytes]:
 
 
 def _misfit(framed: Framed, what: str, number: int) -> Framed:
-    """Return a frame with one small number that contradicts the rest: mostly how long a header is, by its own word."""
+    """Return a frame with one small number that contradicts the rest: mostly a header's stated length."""
     packet, start = framed.packet, framed.header.csum_start
     if what in {"gso_size", "csum_start"}:
         return Framed(framed.header.with_(**{what: number}), packet)
@@ -87,7 +87,7 @@ def _misfits() -> SearchStrategy[Framed]:
     return st.builds(_misfit, whole, kinds, st.integers(0, 15))
 
 
-# Random bytes seldom begin like a packet, so help them over the first test.
+# Random bytes rarely begin like a packet, so help them past the first check.
 _JUNK = st.one_of(
     st.binary(max_size=120),
     st.builds(
@@ -97,9 +97,9 @@ _JUNK = st.one_of(
 
 
 def packets(*, fragments: bool = True) -> SearchStrategy[bytes]:
-    """Draw any bytes in a packet's place, empty ones included.
+    """Draw any bytes in place of a packet, empty ones included.
 
-    That is: valid packets (with fragments, unless told otherwise), packets with one to three changes (a byte, a cut, an
+    That is: valid packets (with fragments by default), packets with one to three changes (a byte, a cut, an
     insertion), packets whose headers claim a wrong length for themselves, random bytes, and
     packets of other protocols or with options and extension headers of any kind.
     """
@@ -109,7 +109,7 @@ def packets(*, fragments: bool = True) -> SearchStrategy[bytes]:
 
 
 def frames() -> SearchStrategy[bytes]:
-    """Draw any bytes in a frame's place.
+    """Draw any bytes in place of a frame.
 
     That is: legal frames of few segments, frames with one to three changes, frames with one field that
     contradicts the others, the header of one thing before a packet of another, UFO, other protocols, frames over 65535

@@ -1,6 +1,6 @@
 """Strategies for the arguments of `write_gso`: legal ones, and ones with a fault.
 
-Mostly with a single fault, and one that nothing else gives away: a check that is missing cannot hide behind another.
+Mostly with a single fault that nothing else reveals: a missing check cannot hide behind another.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,7 +43,7 @@ def _legal() -> SearchStrategy[GsoArguments]:
     return st.one_of(several, partial_packets(least=1).map(_single))
 
 
-# Faults: each gets legal arguments and a change, of which it takes what it needs. ------------------------------------
+# Faults: each gets legal arguments and a change, of which it uses what it needs. ------------------------------------
 
 
 def _in_hdr(arguments: GsoArguments, what: str, where: int, number: int) -> GsoArguments:
@@ -55,14 +55,14 @@ def _in_transport_hdr(arguments: GsoArguments, what: str, where: int, number: in
 
 
 def _border(arguments: GsoArguments, _what: str, where: int, _number: int) -> GsoArguments:
-    """Count the beginning of the transport header among the IP header."""
+    """Count the beginning of the transport header as IP header."""
     at = where % 9
     hdr, transport_hdr = arguments.hdr, arguments.transport_hdr
     return GsoArguments(hdr + transport_hdr[:at], transport_hdr[at:], arguments.pays)
 
 
 def _length(arguments: GsoArguments, _what: str, where: int, _number: int) -> GsoArguments:
-    """State another length, in a header that is right in itself."""
+    """State another length, in an otherwise correct header."""
     hdr = arguments.hdr
     least = {4: IPv4Layout.size, 6: IPv6Layout.size}.get(hdr[0] >> 4, MAX_PACKET) if hdr else MAX_PACKET
     if len(hdr) < least:  # an earlier fault left no header to write a length into
@@ -87,7 +87,7 @@ def _empty(arguments: GsoArguments, _what: str, where: int, _number: int) -> Gso
 
 
 def _unequal(arguments: GsoArguments, _what: str, where: int, _number: int) -> GsoArguments:
-    """Share the same bytes out unequally: one byte goes to the last fragment, or to the second."""
+    """Distribute the same bytes unequally: one byte goes to the last fragment, or to the second."""
     pays = list(arguments.pays)
     at = 0 if where % 4 == 3 else len(pays) - 2
     if len(pays) >= 2:
@@ -110,7 +110,7 @@ def _apply(arguments: GsoArguments, faults: Sequence[tuple[_Fault, tuple[str, in
 
 @st.composite
 def _reshaped(draw: st.DrawFn) -> GsoArguments:
-    """Draw a superpacket in fragments too small or too many, or with headers that go on into the payload."""
+    """Draw a superpacket in fragments too small or too many, or with headers that extend into the payload."""
     framed = draw(canonical_superpackets())
     size = draw(st.sampled_from((0, 0, 8, 8, 9, 7, 1))) or framed.header.gso_size
     return _reshape(framed, size, draw(st.sampled_from((0, 0, 0, 4, 1))))
@@ -118,7 +118,7 @@ def _reshaped(draw: st.DrawFn) -> GsoArguments:
 
 @st.composite
 def _too_long(draw: st.DrawFn) -> GsoArguments:
-    """Draw what IPv6 can just about say: a payload length of up to 65535 makes a packet of up to 65575 bytes."""
+    """Draw what IPv6 can just about express: a payload length of up to 65535 makes a packet of up to 65575 bytes."""
     stem = draw(ipv6_headers(TCP, extensions=False))
     transport = draw(transport_headers(TCP))
     length = MAX_PACKET - len(stem) - len(transport) + draw(st.integers(1, 40))
@@ -129,7 +129,7 @@ def _too_long(draw: st.DrawFn) -> GsoArguments:
 
 @st.composite
 def _strangers(draw: st.DrawFn) -> GsoArguments:
-    """Draw arguments that fit together, behind an IP header that may be a fragment or announce something else."""
+    """Draw arguments that fit together, after an IP header that may be a fragment's or announce something else."""
     if draw(st.sampled_from((False,) * 5 + (True,))):
         return draw(_too_long())
     stem = draw(ip_headers(draw(st.sampled_from((TCP, UDP, 1))), fragments=True))

@@ -1,4 +1,4 @@
-"""Which extras a value gets. Every draw costs hypothesis some 50 µs, so the rare extras are drawn several at once.
+"""Which extras a value gets. Every draw costs hypothesis about 50 µs, so several rare extras are drawn at once.
 
 Not all at once: hypothesis favours small numbers, and an index into a table of more than about 64 entries would hardly
 ever come near the end.

@@ -1,7 +1,7 @@
-"""Strategies for IPv4 options and IPv6 extension headers that no sender of superpackets has, right and wrong.
+"""Strategies for IPv4 options and IPv6 extension headers that no sender of superpackets uses, correct and wrong.
 
-Stems, as in `headers`; for those that are right see there. What follows the stem may begin elsewhere than the headers
-say, or never.
+Stems, as in `headers`, which has the correct ones. What follows the stem may begin elsewhere than the headers say, or
+never.
 """
 
 from hypothesis import strategies as st
@@ -29,7 +29,7 @@ _OPTIONS = st.one_of(
                 "8307040a000003 00",  # loose source route
                 "8907040a000003 00",  # strict source route
                 "94040000",  # router alert
-                "00ffffff",  # end of the list, and bytes behind it
+                "00ffffff",  # end of the list, and bytes after it
                 "82000000",  # security, length zero
             )
         ]
@@ -39,7 +39,7 @@ _OPTIONS = st.one_of(
 
 
 def hostile_ipv4_headers(protocol: int = TCP) -> SearchStrategy[bytes]:
-    """Draw an IPv4 header with an option that is wrong or rare, or whose IHL says another length than it has."""
+    """Draw an IPv4 header with an option that is wrong or rare, or with a wrong IHL."""
 
     def build(options: bytes, words: int | None, place: int) -> bytes:
         stem = ipv4_stem(_HERE4, protocol, options, b"\0\0\0" + place.to_bytes(2, "big") + b"\x40")
@@ -50,7 +50,7 @@ def hostile_ipv4_headers(protocol: int = TCP) -> SearchStrategy[bytes]:
     return st.builds(build, st.one_of(st.just(b""), _OPTIONS), ihl, places)
 
 
-# In the form of `build.chain`: the number, and all bytes but the first; the second byte of a header is its length in
+# In the form of `build.chain`: the number, and all bytes except the first; the second byte of a header is its length in
 # units of 8 bytes, the first 8 not counted (AH: of 4 bytes, the first 8 not counted).
 _HOP_BY_HOP, _ROUTING, _DESTINATION = 0, 43, 60
 _JUMBO = st.builds(
@@ -64,7 +64,7 @@ _TLVS = st.builds(
     st.sampled_from(
         (
             b"\x01\x04\0\0\0\0",  # padding
-            b"\x01\x05\0\0\0\0",  # padding that goes on behind the header
+            b"\x01\x05\0\0\0\0",  # padding that extends beyond the header
             b"\xc2\x00\x01\x04\0\0",  # a jumbo payload option without a length
             b"\x3e\x04\0\0\0\0",  # unknown, to be skipped
             b"\x7e\x04\0\0\0\0",  # unknown, the packet to be dropped
@@ -86,16 +86,16 @@ _FRAGMENTS = st.builds(
     st.sampled_from((0, 0x0001, 0x0008, 0x0009, 0xFFF8, 0xFFFF)),
 )
 _AHS = st.builds(lambda words, size: (AH, bytes((words,)) + bytes(size)), _BYTE, st.sampled_from((10, 22, 6)))
-# ESP, no next header, mobility, HIP, shim6: what follows is none of a cutter's business.
+# ESP, no next header, mobility, HIP, shim6: what follows does not concern segmentation.
 _OTHERS = st.sampled_from((50, 59, 135, 139, 140, 253)).map(lambda number: (number, b"\0" + bytes(6)))
 _LINKS = st.one_of(_TLVS, _JUMBO, _FRAGMENTS, _AHS, _LENGTHS, _ROUTES, _OTHERS)
 
 
 def hostile_ipv6_headers(protocol: int = TCP) -> SearchStrategy[bytes]:
-    """Draw an IPv6 header with up to six extension headers of any kind, in any order, with right and wrong lengths.
+    """Draw an IPv6 header with up to six extension headers of any kind, in any order, with correct and wrong lengths.
 
     Among them: hop-by-hop options that are not first, jumbo payload options, Fragment, AH, ESP, headers that claim to
-    be longer than the packet; some chains are cut anywhere behind the fixed header.
+    be longer than the packet; some chains are cut anywhere after the fixed header.
     """
 
     def build(links: list[tuple[int, bytes]], most: int) -> bytes:

@@ -1,7 +1,7 @@
-"""Strategies for headers that are right: IPv4, IPv6, TCP, UDP.
+"""Strategies for correct headers: IPv4, IPv6, TCP, UDP.
 
 IP and transport headers come as bytes without lengths and checksums (`build.assemble` fills those in). Everywhere the
-first value is the plainest one (10.0.0.1 to 10.0.0.2, no options, ACK only), so shrinking ends there.
+first value is the simplest (10.0.0.1 to 10.0.0.2, no options, ACK only), so shrinking ends there.
 """
 
 from hypothesis import strategies as st
@@ -24,7 +24,7 @@ _ADDRESSES4 = st.one_of(
     st.sampled_from([bytes.fromhex(pair) for pair in ("0a0000020a000001", "0a0000010a000003", "ffffffff00000000")]),
     st.binary(min_size=8, max_size=8),
 )
-# Source routing is left out: it changes which destination the pseudo-header has (RFC 791), as seen from the sender.
+# Source routing is omitted: it changes the destination in the pseudo-header (RFC 791), as seen from the sender.
 _OPTIONS4 = st.one_of(
     st.sampled_from([bytes.fromhex(text) for text in ("01010101", "00000000", "94040000", "9e060000" + "00" * 4)]),
     st.binary(min_size=2, max_size=38).map(lambda data: _padded(bytes((0x9E, len(data) + 2)) + data)),
@@ -62,7 +62,7 @@ def ipv4_headers(protocol: int = TCP, *, options: bool = True, fragments: bool =
 _HERE6 = bytes.fromhex("fd000000000000000000000000000001fd000000000000000000000000000002")
 _ADDRESSES6 = st.one_of(st.just(_HERE6[16:] + _HERE6[:16]), st.binary(min_size=32, max_size=32))
 # In the same form as `build.chain` takes them: number, and all bytes but the first. An option of type 0x1e is
-# for experiments and to be skipped by who does not know it (RFC 4727); zeros are padding.
+# for experiments and to be skipped if unknown (RFC 4727); zeros are padding.
 _TLVS = st.one_of(
     st.sampled_from((bytes(6), b"\x01\x04" + bytes(4), b"\x05\x02\0\0\x01\0")),
     st.builds(lambda words, fill: _experimental(words * 8 + 6, fill), st.integers(0, 5), _BYTE),
@@ -108,7 +108,7 @@ def ipv6_headers(protocol: int = TCP, *, extensions: bool = True, fragments: boo
     """Draw an IPv6 header with payload length 0, and up to three extension headers in any order.
 
     Without `fragments` these are hop-by-hop options, destination options, and routing headers with no segment left:
-    what can be cut behind. With it also Fragment and AH headers, and routing headers that have segments left.
+    what segmentation can pass. With it also Fragment and AH headers, and routing headers that have segments left.
     """
     return _ipv6(protocol, extensions=extensions, fragments=fragments)
 
@@ -116,7 +116,7 @@ def ipv6_headers(protocol: int = TCP, *, extensions: bool = True, fragments: boo
 def ip_headers(
     protocol: int = TCP, *, version: int | None = None, options: bool = True, fragments: bool = False
 ) -> SearchStrategy[bytes]:
-    """Draw an IPv4 or IPv6 header. `options` stands for IPv4 options; extension headers are there in any case."""
+    """Draw an IPv4 or IPv6 header. `options` concerns IPv4 options; extension headers are always possible."""
     ipv4 = ipv4_headers(protocol, options=options, fragments=fragments)
     ipv6 = ipv6_headers(protocol, fragments=fragments)
     return {None: st.one_of(ipv4, ipv6), 4: ipv4, 6: ipv6}[version]

@@ -1,8 +1,8 @@
-"""Strategies for lifecycles: scripts that a container goes through, and what each step must answer.
+"""Strategies for lifecycles: scripts that a container goes through, and the answer to each step.
 
 A script is played, not drawn: a list of events ("feed queue 1", "close") is turned into steps by a rehearsal, which
-knows who is open and what is where. Events that make no sense where they stand become others that do, or nothing; so
-shrinking removes events, and what remains is still a script that anybody can play.
+knows which ends are open and what is where. Events that are invalid in their place become valid ones, or nothing; so
+shrinking removes events, and what remains is still a playable script.
 """
 
 from collections import deque
@@ -60,7 +60,7 @@ Backend = Literal["offload", "plain"]
 
 @dataclass(slots=True)
 class _Wire:
-    """A wire: who has its ends, and what is on it."""
+    """A wire: who holds its ends, and what is on it."""
 
     name: str
     is_open: bool = True
@@ -70,17 +70,17 @@ class _Wire:
     reads: list[tuple[bytes, ...]] = field(default_factory=list)
     lent: bool = False
     reader: bool = False  # it waits
-    ended_reader: bool = False  # it waited, and nobody asked yet what it came to: Closed
-    writer: list[bytes] = field(default_factory=list)  # what a write that waits goes on with
+    ended_reader: bool = False  # it waited, and its result, Closed, was not yet collected
+    writer: list[bytes] = field(default_factory=list)  # what a waiting write continues with
     ended_writer: bool = False
-    torn: bool = False  # nobody can say how many of its frames went out, or whether the far end can be looked at
+    torn: bool = False  # how many of its frames went out is unknown, and whether the far end can be read
 
     @property
     def works(self) -> bool:
         return self.is_open and not self.hung_up
 
     def next_packets(self) -> tuple[bytes, ...]:
-        """Return what the next read gets: frames that nobody can read are passed over (W8)."""
+        """Return what the next read gets: unreadable frames are skipped (W8)."""
         while self.inbound:
             packets = self.inbound.popleft()
             if packets:
@@ -88,31 +88,31 @@ class _Wire:
         return ()
 
     def end(self, *, closed: bool) -> None:
-        """Note that the queue was closed, or the far end: who waits gets Closed."""
+        """Record that the queue or the far end was closed: waiting calls get Closed."""
         self.torn |= bool(self.writer) or (closed and bool(self.inbound))
         if self.reader:
             self.reader, self.ended_reader = False, True
         if self.writer:
-            # Not asked about a wire that was closed before all was read: its far end says ECONNRESET.
+            # Not for a wire that was closed before all was read: its far end reports ECONNRESET.
             self.writer, self.ended_writer = [], not (closed and self.inbound)
         if closed:
             self.is_open = self.lent = False
 
 
 class _Rehearsal:
-    """A script as far as it was written, and what is true after its last step."""
+    """A script so far, and the state after its last step."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self.lines: list[tuple[Step, tuple[Answer, ...]]] = []
         self.wires: list[_Wire] = []
         self.listed = 0
-        self.opened = 0  # one name each: at most 21, for there are 20 events
+        self.opened = 0  # one name each: at most 21, since there are 20 events
         self.is_open = True
         self.numbers = 1
 
     def does(self, step: Step, *right: Answer) -> None:
-        """Write a step down, and the answers that are right."""
+        """Add a step, and its correct answers."""
         self.lines.append((step, right or (Done(),)))
 
     def number(self) -> int:
@@ -125,7 +125,7 @@ class _Rehearsal:
     # Adding.
 
     def add(self, _: _Wire | None, number: int) -> None:
-        """Add a wire, or, in a closed container, see that it is refused and still there."""
+        """Add a wire, or, with a closed container, check that it is refused and still open."""
         self.opened += 1
         name = chr(ord("a") + self.opened - 1)
         if number % 4 == 3:
@@ -156,11 +156,11 @@ class _Rehearsal:
         kind = cargo.KINDS[number % 3]
         frame, packets = cargo.frame(kind, self.number(), 2 + number % 4, headers=self.backend == "offload")
         self.does(Feed(fd=wire.name, frame=frame))
-        if wire.reader and packets:  # asked at once: a close could come before the reader looks
+        if wire.reader and packets:  # collected at once: a close could come before the reader looks
             self.does(FinishRead(fd=wire.name), self.lend(wire, packets))
             wire.reader = False
             wire.inbound.clear()
-        else:  # a reader that waits will pass over what nobody can read, if there is time before the next step
+        else:  # a waiting reader skips unreadable frames, if there is time before the next step
             wire.inbound.append(packets)
 
     def lend(self, wire: _Wire, packets: tuple[bytes, ...]) -> Answer:
@@ -169,7 +169,7 @@ class _Rehearsal:
         return ReadPackets(packets=tuple(packets))
 
     def read(self, wire: _Wire, number: int) -> None:
-        """Read, in another thread if that must wait; finish a read that was begun before."""
+        """Read, in another thread if that must wait; finish a read that was started before."""
         if wire.reader and number % 2 == 0:
             self.does(Read(fd=wire.name), RefusedStep())  # one reader (W2)
         elif wire.reader:
@@ -233,13 +233,13 @@ class _Rehearsal:
             pays=tuple(pays),
         )
         if right == RefusedStep() and not wire.works:
-            return  # which of the two is said first is not agreed
+            return  # which of the two is reported first is unspecified
         self.does(step, right)
         if right == Done():
             wire.outbound.append(load.frame)
 
     def write_too_much(self, wire: _Wire, _: int) -> None:
-        """Write more than there is room for, and later let it go on."""
+        """Write more than there is room for, and later let it continue."""
         if wire.ended_writer:
             self.finish(wire)
         elif wire.writer:
@@ -258,7 +258,7 @@ class _Rehearsal:
 
     # Ending.
 
-    # Seldom: what ends something leaves nothing to do for other events.
+    # Rarely: what ends something leaves other events nothing to do.
 
     def hang_up(self, wire: _Wire, number: int) -> None:
         if number % 4 == 0 and not wire.hung_up and not wire.ended_writer:
@@ -274,7 +274,7 @@ class _Rehearsal:
         wire.end(closed=True)
 
     def close(self, _: _Wire | None, number: int) -> None:
-        """Close the container, and see sometimes that it has no fds any more."""
+        """Close the container, and sometimes check that it has no fds left."""
         if number % 4:
             return
         self.does(Close())
@@ -286,7 +286,7 @@ class _Rehearsal:
             self.does(Descriptors(), Count(count=0))
 
     def finish(self, wire: _Wire) -> None:
-        """Ask what a read and a write came to that waited until the end."""
+        """Collect the results of a read and a write that waited until the end."""
         if wire.ended_reader:
             self.does(FinishRead(fd=wire.name), Closed())
         if wire.ended_writer:
@@ -336,11 +336,11 @@ def _play(backend: Backend, events: list[_Event]) -> Lifecycle:
 
 
 def lifecycles(*, backend: Backend | None = None) -> SearchStrategy[Lifecycle]:
-    """Draw a script of up to some 40 steps on wires, and the answers that are right by the contract.
+    """Draw a script of up to about 40 steps on wires, and the answers that are correct by the contract.
 
-    Wires are added, also to a closed container, twice, or closed already; fed with packets, superpackets and what
-    nobody can read; read by one thread and by a second; written to, in too many packets for the wire, with
-    nonsense, after the end; closed one by one, all, and again. No step waits that is not begun in another thread.
+    Wires are added, also to a closed container, twice, or closed already; fed with packets, superpackets and unreadable
+    frames; read by one thread and by a second; written to, with too many packets for the wire, with nonsense, after the
+    end; closed one by one, all, and again. A step waits only if it was started in another thread.
     """
     backends = st.just(backend) if backend else st.sampled_from(("offload", "plain"))
     return st.builds(_play, backends, _EVENTS)

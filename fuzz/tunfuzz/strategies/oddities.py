@@ -1,4 +1,4 @@
-"""Strategies for frames that are no TCP or USO superpackets and that a TUN meets all the same.
+"""Strategies for frames other than TCP or USO superpackets that a TUN meets nonetheless.
 
 UFO, UDP tunnels, other protocols, packets over 65535 bytes, and frames that end too soon.
 """
@@ -47,9 +47,9 @@ def _ufo(draw: st.DrawFn) -> Framed:
 
 
 def ufo_frames() -> SearchStrategy[Framed]:
-    """Draw a datagram that is to be cut into IP fragments (type UDP, 3), which a TUN is sent and never hands out.
+    """Draw a datagram to be split into IP fragments (type UDP, 3), which a TUN may receive but never delivers.
 
-    `gso_size` counts the UDP header; some are no multiple of 8. With and without `NEEDS_CSUM`.
+    `gso_size` counts the UDP header; some are not multiples of 8. With and without `NEEDS_CSUM`.
     """
     return _ufo()
 
@@ -86,7 +86,7 @@ def _tunnel(draw: st.DrawFn) -> Framed:
 
 
 def tunnel_frames() -> SearchStrategy[Framed]:
-    """Draw a superpacket inside a UDP tunnel (virtio 1.4, Linux 6.17), behind a vnet header of 24 bytes.
+    """Draw a superpacket inside a UDP tunnel (virtio 1.4, Linux 6.17), after a vnet header of 24 bytes.
 
     Bytes 20 and 22 say where the outer UDP header and the inner IP header begin, in little endian; one time in four
     one of them is wrong. Flag 8 says that the outer checksum is a partial; without it the outer checksum is zero.
@@ -96,7 +96,7 @@ def tunnel_frames() -> SearchStrategy[Framed]:
 
 # Other protocols ------------------------------------------------------------------------------------------------
 
-# Where the checksum is, and whether the pseudo-header is in it; the others have none that this needs to know.
+# Where the checksum is, and whether it covers the pseudo-header; the others have none that matters here.
 _CHECKSUMS = {1: (2, False), 58: (2, True), 33: (6, True), 136: (6, True), 103: (2, False)}
 _PROTOCOLS = st.sampled_from((1, 58, 2, 4, 41, 47, 50, 33, 132, 136, 89, 59, 97, 103, 115, 253, 255))
 _MESSAGE: Final = 8  # bytes, at least
@@ -122,12 +122,12 @@ def _other(draw: st.DrawFn, *, partial: bool) -> Framed:
 
 
 def other_packets() -> SearchStrategy[bytes]:
-    """Draw a packet that is neither TCP nor UDP: ICMP, tunnels, ESP, SCTP, UDP-Lite, what has no number yet."""
+    """Draw a packet that is neither TCP nor UDP: ICMP, tunnels, ESP, SCTP, UDP-Lite, unassigned numbers."""
     return _other(partial=False).map(lambda framed: framed.packet)
 
 
 def other_frames() -> SearchStrategy[Framed]:
-    """Draw such a packet in a frame; with `NEEDS_CSUM` and a partial where the protocol has a checksum like that."""
+    """Draw such a packet in a frame; with `NEEDS_CSUM` and a partial if the protocol has such a checksum."""
     return st.one_of(_other(partial=False), _other(partial=True))
 
 
@@ -139,7 +139,7 @@ def _hostile(draw: st.DrawFn) -> bytes:
 
 
 def hostile_packets() -> SearchStrategy[bytes]:
-    """Draw a TCP or UDP packet behind options or extension headers that are wrong or rare; its lengths are right."""
+    """Draw a TCP or UDP packet after options or extension headers that are wrong or rare; its lengths are correct."""
     return _hostile()
 
 
@@ -181,12 +181,12 @@ def _jumbo(draw: st.DrawFn) -> Framed:
 def jumbo_frames() -> SearchStrategy[Framed]:
     """Draw a TCP superpacket of 65536 to 131072 bytes: BIG TCP, or an attempt at it.
 
-    The length field says 0, 65535, or what is left of the length in 16 bits; some of IPv6 have a jumbo payload option.
+    The length field says 0, 65535, or the length modulo 2**16; some of IPv6 have a jumbo payload option.
     """
     return _jumbo()
 
 
 def runts() -> SearchStrategy[bytes]:
-    """Draw the beginning of a legal frame: cut in the vnet header, in the packet's headers, or right behind them."""
+    """Draw the beginning of a legal frame: cut in the vnet header, in the packet's headers, or just after them."""
     legal = st.one_of(partial_packets(), canonical_superpackets(max_segments=4), other_frames())
     return st.builds(lambda framed, length: framed.frame()[:length], legal, st.integers(0, 110))

@@ -36,7 +36,7 @@ _SEEDS = st.one_of(st.sampled_from((0, 1)), st.integers(0, 0xFFFF))
 
 
 class _Scale(NamedTuple):
-    """How many segments at most, and whether they are to fill 65535 bytes."""
+    """How many segments at most, and whether they should fill 65535 bytes."""
 
     segments: int
     to_the_brim: bool = False
@@ -50,14 +50,14 @@ class _Sizes(NamedTuple):
 
 
 class _Corner(enum.IntEnum):
-    """A sum that is to come out as one of the two zeros, which chance does once in 65535 times."""
+    """A sum that should be one of the two zeros, which happens by chance once in 65535 times."""
 
     NONE = 0
     ZERO_CHECKSUM = 1  # of the first segment
     ONES_PARTIAL = 2
 
 
-# Mostly a handful of segments, sometimes hundreds, now and then all that 65535 bytes can be cut into.
+# Mostly a handful of segments, sometimes hundreds, occasionally as many as 65535 bytes can give.
 _SCALES = st.sampled_from(
     (_Scale(5),) * 22
     + (_Scale(40),) * 14
@@ -71,7 +71,7 @@ _CORNERS = st.sampled_from((_Corner.NONE,) * 6 + (_Corner.ZERO_CHECKSUM, _Corner
 
 
 def fillers(length: int) -> SearchStrategy[bytes]:
-    """Draw a payload of so many bytes (`build.filler`); shrinks to zeros."""
+    """Draw a payload of that many bytes (`build.filler`); shrinks to zeros."""
     return _SEEDS.map(lambda seed: filler(length, seed))
 
 
@@ -85,14 +85,14 @@ def _shapes(draw: st.DrawFn, room: int, most: int) -> tuple[int, int]:
     before = (count - 1) * gso_size
     longest = min(gso_size, room - before)
     last = draw(st.integers(1, longest))
-    # Drawn in any case: hypothesis prefers values with fewer draws, and would end at 65535 bytes instead of at 9.
+    # Always drawn: hypothesis prefers values with fewer draws, and would end at 65535 bytes instead of at 9.
     if scale.to_the_brim:
         return max(gso_size, -(-room // most)), room
     return gso_size, before + (longest if sizes.last_is_full else last)
 
 
 @st.composite
-def _canonical(  # noqa: PLR0913 - one argument each for what a user may want to pin down
+def _canonical(  # noqa: PLR0913 - one argument each for what a user may want to fix
     draw: st.DrawFn,
     version: int | None,
     protocol: int | None,
@@ -131,14 +131,14 @@ def canonical_superpackets(  # noqa: PLR0913 - see `_canonical`
     stream: bool = False,
     hints: bool = False,
 ) -> SearchStrategy[Framed]:
-    """Draw a canonical superpacket: one that every correct kernel and implementation cuts the same way.
+    """Draw a canonical superpacket: one that every correct kernel and implementation segments the same way.
 
-    Payload > `gso_size` >= 8, right lengths, right partial, `csum_start` at the transport header, at most 65535 bytes
+    Payload > `gso_size` >= 8, correct lengths and partial, `csum_start` at the transport header, at most 65535 bytes
     and, for UDP, 128 segments; no fragment, no AH. The vnet header is the one `check_geometry` would make.
 
-    `version` 4 or 6 and `protocol` 6 or 17 pin those down. `ipv4_options=False` leaves IPv4 options out,
-    `max_segments` (at least 2) bounds the segments, `stream` leaves out SYN, RST and URG. `hints` lets everything vary
-    that a cutter must not look at: `hdr_len` from 0 to the whole packet, the ECN bit of TCP, the other flag bits.
+    `version` 4 or 6 and `protocol` 6 or 17 fix those. `ipv4_options=False` omits IPv4 options,
+    `max_segments` (at least 2) bounds the segments, `stream` omits SYN, RST and URG. `hints` lets everything vary
+    that segmentation must ignore: `hdr_len` from 0 to the whole packet, the ECN bit of TCP, the other flag bits.
     """
     return _canonical(
         version, protocol, ipv4_options=ipv4_options, max_segments=max_segments, stream=stream, hints=hints
@@ -161,7 +161,7 @@ def _hinted(draw: st.DrawFn, header: VnetHeader, packet: bytes, protocol: int) -
 
 
 def _with_corner(corner: _Corner, stem: bytes, transport: bytes, payload: bytes, gso_size: int) -> tuple[bytes, bytes]:
-    """Bend the packet to the corner: a word of the payload, or of the destination."""
+    """Adapt the packet to the corner: a word of the payload, or of the destination."""
     if corner == _Corner.ZERO_CHECKSUM and len(payload) >= 2:
         return stem, add_to_word(
             payload, 0, _first_checksum(stem, transport, payload[:gso_size], gso_size < len(payload))
@@ -179,7 +179,7 @@ def _first_checksum(stem: bytes, transport: bytes, payload: bytes, more: bool) -
     if protocol_of(transport) == UDP:
         head[UdpLayout.LENGTH.span] = (UdpLayout.size + len(payload)).to_bytes(2, "big")
     elif more:
-        head[_FLAGS] &= ~(TcpFlag.FIN | TcpFlag.PSH)  # which stand on the last segment only
+        head[_FLAGS] &= ~(TcpFlag.FIN | TcpFlag.PSH)  # which are set on the last segment only
     length = len(head) + len(payload)
     return 0xFFFF - checksum(bytes(head) + payload, pseudo_header_sum(addresses(stem), protocol_of(transport), length))
 
@@ -214,10 +214,10 @@ def partial_packets(
     typed: bool = False,
     least: int = 0,
 ) -> SearchStrategy[Framed]:
-    """Draw one TCP or UDP packet of up to 65535 bytes with a right partial: `GSO_NONE` with `NEEDS_CSUM`, `gso_size` 0.
+    """Draw one TCP or UDP packet of up to 65535 bytes with a correct partial: GSO_NONE, `NEEDS_CSUM`, `gso_size` 0.
 
     `csum_start` is at the transport header. `typed` makes it look like a superpacket, but with a `gso_size` that is not
-    under the payload, TCP options included because kernels count them (`virtio_net_hdr_to_skb`): so it is one packet.
-    `least` (up to 40) is how many bytes of payload there are at least; the rest is as with `canonical_superpackets`.
+    below the payload, TCP options included because kernels count them (`virtio_net_hdr_to_skb`): so it is one packet.
+    `least` (up to 40) is the minimum payload in bytes; the rest is as with `canonical_superpackets`.
     """
     return _partial(version, protocol, hints=hints, typed=typed, least=least)

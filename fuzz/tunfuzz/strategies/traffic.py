@@ -33,7 +33,7 @@ __all__ = ["batches"]
 _PSH, _FIN, _CWR = int(TcpFlag.PSH), int(TcpFlag.FIN), int(TcpFlag.CWR)
 _FLAGS, _SEQUENCE, _IDENTIFICATION = TcpLayout.FLAGS.offset, TcpLayout.SEQUENCE.span, IPv4Layout.IDENTIFICATION.span
 _MOST_BYTES = 1 << 19
-"""A batch stops growing here: nothing that can be wrong needs more, and time is better spent on the next one."""
+"""A batch stops growing here: no bug needs more, and the time is better spent on the next one."""
 
 
 class _Flow:
@@ -43,13 +43,13 @@ class _Flow:
         self.stem = bytearray(stem)
         self.transport = bytearray(transport)
         if self.is_tcp:
-            self.transport[_FLAGS] &= ~(_PSH | _FIN | _CWR)  # on every packet they would keep all from being joined
+            self.transport[_FLAGS] &= ~(_PSH | _FIN | _CWR)  # on every packet they would prevent all joining
         self.size = size
-        self.step = step  # of IPv4 identifications; not all senders count, once DF is set
+        self.step = step  # of IPv4 identifications; with DF set, not all senders count
         self.sent: list[bytes] = []
 
     def send(self, size: int, flags: int = 0, *, zero: bool = False) -> bytes:
-        """Return the next packet, and get ready for the one after it. `zero`: its checksum comes out as zero."""
+        """Return the next packet, and prepare the one after it. `zero`: its checksum comes out as zero."""
         transport = bytearray(self.transport)
         if self.is_tcp:
             transport[_FLAGS] |= flags
@@ -120,7 +120,7 @@ def _flags(flow: _Flow, number: int) -> list[bytes]:
 
 
 def _repeat(flow: _Flow, number: int) -> list[bytes]:
-    """Send a packet, and one of those that were sent, which may be the same."""
+    """Send a packet, and one that was sent before, perhaps the same."""
     return [flow.send(flow.size), flow.sent[-1 - number % len(flow.sent)]]
 
 
@@ -138,7 +138,7 @@ def _gap_in_identification(flow: _Flow, _number: int) -> list[bytes]:
 
 
 def _other_header(flow: _Flow, number: int) -> list[bytes]:
-    """Change a field between two packets that all packets of a superpacket share.
+    """Change, between two packets, a field that all packets of a superpacket share.
 
     That is: class and DSCP, TTL or hop limit, acknowledgment, window.
     """
@@ -165,14 +165,14 @@ def _wrong_checksum(flow: _Flow, number: int) -> list[bytes]:
 
 
 def _between(flow: _Flow, number: int) -> list[bytes]:
-    """Send two packets, and between them one with the same addresses whose headers are cut off or say nothing."""
+    """Send two packets, and between them one with the same addresses whose headers are truncated or meaningless."""
     first = flow.send(flow.size)
     at, ipv4 = len(flow.stem), first[0] >> 4 == 4
     follows = (IPv4Layout.PROTOCOL if ipv4 else IPv6Layout.NEXT_HEADER).offset
     match number % 3:
-        case 0:  # more options than there are, or an extension header that is not there
+        case 0:  # more options than there are, or a missing extension header
             foreign = bytes((0x4F,)) + first[1:30] if ipv4 else _with_byte(first[:41], follows, 0)
-        case 1:  # ports and no more
+        case 1:  # only ports
             foreign = with_length(first[:at], at + 4) + first[at : at + 4]
         case _:  # another protocol
             foreign = with_length(_with_byte(first[:at], follows, 50), len(first)) + first[at:]
@@ -186,7 +186,7 @@ def _with_byte(data: bytes, at: int, value: int) -> bytes:
 def _zero_checksum(flow: _Flow, number: int) -> list[bytes]:
     """Send three packets, of which one has a checksum of zero: as it should be written, or as the other zero.
 
-    For TCP both are right; for UDP 0x0000 means that there is none.
+    For TCP both are correct; for UDP 0x0000 means that there is none.
     """
     first = flow.send(flow.size)
     packet, at = bytearray(flow.send(flow.size, zero=True)), flow.checksum_at
@@ -196,7 +196,7 @@ def _zero_checksum(flow: _Flow, number: int) -> list[bytes]:
 
 
 def _wrong_length(flow: _Flow, number: int) -> list[bytes]:
-    """Send two packets; the first is longer or shorter than its headers say, or right but for one length field."""
+    """Send two packets; the first is longer or shorter than its headers say, or correct except for one length field."""
     packet = flow.send(flow.size)
     match number % 4:
         case 0:
@@ -211,7 +211,7 @@ def _wrong_length(flow: _Flow, number: int) -> list[bytes]:
 
 
 def _with_wrong_udp_length(packet: bytes, at: int) -> bytes:
-    """Return the packet with a UDP length that is too small by one, and a checksum that goes with it."""
+    """Return the packet with a UDP length that is too small by one, and a checksum that matches it."""
     header = bytearray(packet[at : at + UdpLayout.size])
     length = int.from_bytes(header[UdpLayout.LENGTH.span], "big")
     header[UdpLayout.LENGTH.span] = (length - 1).to_bytes(2, "big")
@@ -264,7 +264,7 @@ _FLOW_PARTS = st.lists(
     min_size=1,
     max_size=_FLOWS,
 )
-# What comes from elsewhere: single packets of any kind, and the segments of superpackets.
+# Foreign packets: single packets of any kind, and the segments of superpackets.
 _FOREIGN = st.lists(
     st.one_of(
         packets().map(lambda packet: [packet]),

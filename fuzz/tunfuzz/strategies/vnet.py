@@ -1,4 +1,4 @@
-"""Strategies for vnet headers: right for some packet, right but for one field, or any numbers."""
+"""Strategies for vnet headers: correct for some packet, correct except for one field, or any numbers."""
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
@@ -14,7 +14,7 @@ _REST = VnetLayout.REST.width
 _BYTE = st.integers(0, 0xFF)
 _WORD = st.integers(0, 0xFFFF)
 
-# One for each packet that a vnet header can describe: a reader and a writer meet these every day.
+# One for each packet that a vnet header can describe: the everyday ones.
 _RIGHT = (
     VnetHeader(),
     VnetHeader(flags=1, csum_start=20, csum_offset=16),
@@ -28,17 +28,17 @@ _RIGHT = (
 )
 
 # Unknown flags: 8 came with UDP tunnels, the higher ones mean nothing yet. Unknown types: 2 and 6 have no name, the ECN
-# bit needs TCP, 0x20 and 0x40 (UDP tunnel over IPv4, over IPv6) need a type for what is inside and 24 bytes of header.
+# bit needs TCP, 0x20 and 0x40 (UDP tunnel over IPv4, over IPv6) need an inner type and 24 bytes of header.
 _FLAGS = st.one_of(st.sampled_from((0, 1, 2, 3, 4, 8, 9, 0x11, 0xFE)), _BYTE)
 _TYPES = st.one_of(
     st.sampled_from((0, 1, 4, 5, 3, 0x81, 0x84, 0x80, 0x85, 0x83, 2, 6, 0x21, 0x44, 0x25, 0x61, 0x20, 0x23)), _BYTE
 )
-# Ends of ranges: of the fixed headers, of what 16 bits hold, and GSO_BY_FRAGS.
+# Boundaries: of the fixed headers, of 16 bits, and GSO_BY_FRAGS.
 _LENGTHS = st.one_of(st.sampled_from((0, 40, 60, 28, 48, 0xFFFF)), _WORD)
 _GSO_SIZES = st.one_of(st.sampled_from((0, 8, 1, 7, 1448, 0xFFFE, 0xFFFF)), _WORD)
 _STARTS = st.one_of(st.sampled_from((0, 20, 40, 19, 21, 39, 48)), _WORD)
 _OFFSETS = st.one_of(st.sampled_from((0, 16, 6, 2)), _WORD)
-# csum_start + csum_offset + 2 is taken modulo 65536 in one place of the kernel and not in another.
+# csum_start + csum_offset + 2 is taken modulo 65536 in one place of the kernel but not in another.
 _WRAPS = st.sampled_from(((0xFFF0, 0x10), (0xFFEE, 0x10), (0xFFFE, 0), (0x14, 0xFFEC), (0xFFFF, 0xFFFF)))
 
 _FIELDS = {
@@ -73,10 +73,10 @@ _LONG = st.builds(
 
 
 def vnet_headers(*, tail: bool = False) -> SearchStrategy[VnetHeader]:
-    """Draw a vnet header that may stand before anything.
+    """Draw a vnet header that may precede anything.
 
     That is: one that is right for some packet, one with one field changed, unknown flags and types, sums of csum_start
-    and csum_offset that wrap, or any numbers. `tail` fills the fields behind the tenth byte, too.
+    and csum_offset that wrap, or any numbers. `tail` also fills the fields after the tenth byte.
     """
     return _LONG if tail else _SHORT
 
@@ -100,5 +100,5 @@ def vnet_bytes() -> SearchStrategy[VnetBytes]:
 
 
 def in_any_layout(framed: SearchStrategy[Framed]) -> SearchStrategy[Framed]:
-    """Draw the same frames as devices with longer headers, or of the other byte order, have them."""
+    """Draw the same frames for devices with longer headers or the other byte order."""
     return st.builds(lambda framed, layout: Framed(framed.header, framed.packet, *layout), framed, layouts())

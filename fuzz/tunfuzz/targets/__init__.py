@@ -1,14 +1,14 @@
 """Coverage-guided targets: one module each, whose docstring begins with the invariant and whose `check` tests it.
 
-`check(data)` takes any bytes and returns, or raises: whatever it raises is a finding. It needs no atheris and reads
-packets by itself (`reading`). It is imported when it is wanted: what it tests must be instrumented first.
+`check(data)` takes any bytes and returns, or raises: anything it raises is a finding. It needs no atheris and reads
+packets by itself (`reading`). It is imported on demand: the code under test must be instrumented first.
 
 | module | what |
 |---|---|
 | `driver` | one target under atheris, in a child process (`child`) |
 | `runs` | one target for some seconds, or all of them |
-| `crashes` | makes an input that breaks an invariant smaller, and keeps it |
-| `seeds`, `dictionaries` | what targets begin with, made of the corpus: `corpora/seeds` |
+| `crashes` | minimises an input that breaks an invariant, and keeps it |
+| `seeds`, `dictionaries` | what targets begin with, made from the corpus: `corpora/seeds` |
 | `command` | what `tunproof fuzz TARGET` and `make fuzz` call |
 """
 
@@ -26,7 +26,7 @@ class Target:
     """A target by name.
 
     `module`      where its `check` is
-    `packages`    what atheris instruments: whose branches count as coverage
+    `packages`    what atheris instruments: their branches count as coverage
     `max_length`  of an input, in bytes
     """
 

@@ -1,6 +1,6 @@
-"""Sums are those of a plain loop over words, however bytes come in; adjusting and finishing keep to the arithmetic.
+"""Sums equal those of a plain loop over words, however bytes arrive; adjusting and finishing obey the arithmetic.
 
-An input is a byte that chooses what is done, three words (a sum to go on from, an old word, a new one), and the bytes
+An input is a byte that chooses the operation, three words (an initial sum, an old word, a new one), and the bytes
 that are summed.
 """
 
@@ -39,7 +39,7 @@ def _check_sum(data: bytes, initial: int) -> None:
 
 
 def _check_parts(data: bytes, initial: int, *, cut: int) -> None:
-    """Test that a sum can be taken in parts, cut at a whole word, and of any kind of buffer."""
+    """Test that a sum can be taken in parts, split at a word boundary, over any kind of buffer."""
     cut = cut % (len(data) + 1) & ~1
     parts = checksum(memoryview(data)[cut:], checksum(bytearray(data[:cut]), initial))
     assert parts == sum_words(data, initial), f"cut at {cut} it sums up to {parts:#06x}"

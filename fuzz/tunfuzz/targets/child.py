@@ -1,10 +1,10 @@
 """The process that runs a target: `child.py fuzz|minimise MODULE PACKAGES PARENT [FLAG...]`, started by `driver`.
 
-Started by file name, because whatever is imported before atheris looks is never instrumented. It dies with the process
+Started by file name, because nothing imported before atheris looks is ever instrumented. It dies with the process
 PARENT, even if that is killed.
 
     fuzz      run libFuzzer on the module's `check`; the flags are libFuzzer's
-    minimise  make the input on stdin smaller; each step is a line of JSON on stdout: `data` (hex), `error`, `trace`
+    minimise  shrink the input on stdin; each step is a line of JSON on stdout: `data` (hex), `error`, `trace`
 """
 
 import ctypes
@@ -65,7 +65,7 @@ def _minimise(check: Callable[[bytes], None], data: bytes) -> None:
 
 
 def _failure(check: Callable[[bytes], None], data: bytes) -> tuple[object, dict[str, str]] | None:
-    """Return what is raised: what makes it the same failure (type and place), and the failure in words."""
+    """Return a failure: its identity (type and place), and its description."""
     try:
         check(data)
     except Exception as error:  # noqa: BLE001 (whatever it is, it is a finding)

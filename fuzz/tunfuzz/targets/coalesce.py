@@ -1,7 +1,7 @@
-"""Joining any packets and cutting the result gives them back, once, unchanged, in order; what was joined is legal.
+"""Joining any packets and segmenting the result gives them back, once, unchanged, in order; joined ones are legal.
 
-An input is packets, each behind a big-endian word: its length in the low 12 bits; bit 15: its length fields and sums
-are made right; bit 14: the bytes are but the payload of a packet that goes on where the one before ended.
+An input is packets, each after a big-endian word: its length in the low 12 bits; bit 15: its length fields and sums are
+corrected; bit 14: the bytes are only the payload of a packet that continues the one before.
 """
 
 import struct
@@ -36,7 +36,7 @@ def _packets(data: bytes) -> list[bytes]:
 
 
 def _next(before: bytes, payload: bytes) -> bytes:
-    """Return what follows a packet: its headers, counted on, and another payload."""
+    """Return what follows a packet: its headers, advanced, and another payload."""
     layout = layout_of(before)
     if layout is None:
         return payload
@@ -54,7 +54,7 @@ def _add(head: bytearray, at: int, size: int, amount: int) -> None:
 
 
 def _put_right(packet: bytes) -> bytes:
-    """Return the packet with length fields and sums as they should be, if it is whole TCP or UDP."""
+    """Return the packet with length fields and sums corrected, if it is complete TCP or UDP."""
     layout = layout_of(packet)
     if layout is None:
         return packet

@@ -1,4 +1,4 @@
-"""A checksum is completed where there is room for it, sums up, and no other byte changes; all else is a `HeaderError`.
+"""A checksum is completed if there is room, sums up, and no other byte changes; anything else is a `HeaderError`.
 
 An input is csum_start and csum_offset (two big-endian words each of 2 bytes), then a packet.
 """
@@ -29,7 +29,7 @@ def check(data: bytes) -> None:
         assert not fits, f"a field at {field} of {len(packet)} bytes was refused"
         return
     assert fits, f"a field at {field} of {len(packet)} bytes was written"
-    assert lent == packet, "the packet that was handed over has been changed"
+    assert lent == packet, "the input packet was changed"
     assert completed[:field] + completed[field + 2 :] == packet[:field] + packet[field + 2 :], "other bytes changed"
     found = int.from_bytes(completed[field : field + 2], "big")
     wanted = 0xFFFF - sum_words(packet[start:]) or 0xFFFF

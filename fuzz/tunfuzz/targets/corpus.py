@@ -1,6 +1,6 @@
 """Any bytes as a file of the corpus are cases that can be written and read again, or a `CorpusError`, and nothing else.
 
-An input is such a file. It is read as if it stood in the folder of the operation that its first id names.
+An input is such a file. It is read as if it were in the folder of the operation that its first id names.
 """
 
 import re
@@ -16,7 +16,7 @@ _OPERATION = re.compile(rb'"id"\s*:\s*"([a-z_]+)/')
 
 
 class _InMemory(PosixPath):
-    """A file that is on no disk: this must be quick."""
+    """A file in memory: this must be fast."""
 
     content: bytes
 
@@ -29,7 +29,7 @@ def check(data: bytes) -> None:
     try:
         file = load_file(_file(data))
     except CorpusError as error:
-        assert str(error), "nobody can mend what is not said"
+        assert str(error), "an error must say what is wrong"
         return
     assert load_file(_file(encode(file))) == file, "written and read again it is another file"
     cases = Corpus([file]).cases

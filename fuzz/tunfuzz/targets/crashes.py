@@ -1,4 +1,4 @@
-"""From an input that breaks a target to a finding: made smaller, explained, and on disk."""
+"""From an input that breaks a target to a finding: minimised, explained, and on disk."""
 
 import json
 import subprocess
@@ -15,13 +15,13 @@ from tunproof.runs.findings import Finding
 
 __all__ = ["data_of", "keep", "minimised"]
 
-_PATIENCE: Final = 20.0  # seconds to make an input smaller
+_PATIENCE: Final = 20.0  # seconds to minimise an input
 
 
 def minimised(target: Target, crash: Crash, patience: float = _PATIENCE) -> Crash:
     """Return the smallest input found that breaks the target at the same place with the same type of exception.
 
-    A child tries, because the input may do anything. What hangs or takes memory comes back as it is.
+    A child tries, because the input may do anything. One that hangs or exhausts memory is returned unchanged.
     """
     if crash.how is not How.BROKEN:
         return crash
@@ -30,7 +30,7 @@ def minimised(target: Target, crash: Crash, patience: float = _PATIENCE) -> Cras
         said = subprocess.run(command, input=crash.data, capture_output=True, timeout=patience, check=False).stdout  # noqa: S603
     except subprocess.TimeoutExpired as expired:
         said = expired.stdout or b""
-    steps = said[: said.rfind(b"\n") + 1].splitlines()  # the last one may be cut off
+    steps = said[: said.rfind(b"\n") + 1].splitlines()  # the last one may be truncated
     if not steps:
         return crash
     smallest = json.loads(steps[-1])

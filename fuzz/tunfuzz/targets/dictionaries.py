@@ -1,4 +1,4 @@
-"""Dictionaries: byte strings that mean something to a target, which libFuzzer puts into its inputs.
+"""Dictionaries: byte strings that mean something to a target, which libFuzzer inserts into its inputs.
 
 Numbers of vnet headers are little-endian, as in the frames of the corpus; those of packets are big-endian.
 """
@@ -47,7 +47,7 @@ def _packet() -> Iterator[bytes]:
 
 
 def _frame() -> Iterator[bytes]:
-    """Yield vnet headers, and what is behind them."""
+    """Yield vnet headers, and what follows them."""
     for kind in _GSO_TYPES:
         yield bytes((1, kind))
         yield bytes((0, kind))
@@ -58,7 +58,7 @@ def _frame() -> Iterator[bytes]:
 
 
 def _fields() -> Iterator[bytes]:
-    """Yield csum_start and csum_offset as `complete_checksum` has them."""
+    """Yield csum_start and csum_offset in the form of `complete_checksum`."""
     for start in (0, 20, 40):
         for offset in (0, 6, 16):
             yield bytes((0, start, 0, offset))
@@ -66,7 +66,7 @@ def _fields() -> Iterator[bytes]:
 
 
 def _json(schema: object) -> Iterator[bytes]:
-    """Yield every key and every fixed text of a schema, and what JSON is made of."""
+    """Yield every key and every fixed text of a schema, and JSON's own tokens."""
     yield from (b"{", b"}", b"[", b"]", b",", b":", b'""', b"null", b"true", b"false", b"0", b"-1", b"1e9", b"\\ud800")
     yield from (b"65535", b"65536", b"18446744073709551616", b"\xff", b'"\\u0000"', b"[[[[[[[[[[[[[[[[")
     yield from (json.dumps(text).encode() for text in sorted(set(_texts(schema))))

@@ -1,4 +1,4 @@
-"""A target under atheris: one child process, what libFuzzer says about itself, and the input that broke the invariant.
+"""A target under atheris: one child process, libFuzzer's status, and the input that broke the invariant.
 
 Nothing touches the disk: seeds and dictionary are read where they are, new inputs stay in the child's memory (unless a
 folder is named to grow them in), and a crashing input comes back in a memory file. So there is nothing to clean up,
@@ -37,7 +37,7 @@ __all__ = [
 
 CHILD = Path(__file__).with_name("child.py")
 _SEEDS = "seeds"
-_TAIL = 60  # lines of what the child says that are kept
+_TAIL = 60  # lines of the child's output that are kept
 _STATUS = re.compile(r"#(\d+)\s+[A-Za-z]+\s+(?:cov: (\d+) )?.*exec/s: (\d+)")
 _FINAL = re.compile(r"stat::(number_of_executed_units|average_exec_per_sec):\s+(\d+)")
 _ERROR = re.compile(r"ERROR: (?:libFuzzer|AddressSanitizer): (.*)")
@@ -46,7 +46,7 @@ _EXCEPTION = re.compile(r"=== Uncaught Python exception: ===")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one input may take: `seconds` (whole) until it counts as a hang, `memory` of the process in MiB."""
+    """The limits of one input: `seconds` (whole) until it counts as a hang, `memory` of the process in MiB."""
 
     seconds: int = 10
     memory: int = 1024
@@ -65,7 +65,7 @@ class How(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """An input that breaks a target: how, in words, and the end of what libFuzzer said."""
+    """An input that breaks a target: how, in words, and the end of libFuzzer's output."""
 
     data: bytes
     how: How
@@ -83,10 +83,10 @@ class Stats:
 
 
 class Fuzzer:
-    """One run of libFuzzer. Read on while `read` is true; then `crash` is there, or there was none.
+    """One run of libFuzzer. Call `read` while it returns true; then `crash` is set, or there was none.
 
-    `seed` 0 is chosen by libFuzzer. `grow` is a folder whose inputs are used too and where new ones are put.
-    Raises `EnvironmentProblem` where atheris is missing or the target does not start.
+    `seed` 0 is chosen by libFuzzer. `grow` is a folder whose inputs are used too and that receives new ones.
+    Raises `EnvironmentProblem` if atheris is missing or the target does not start.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Fuzzer:
             self._child = subprocess.Popen(  # noqa: S603 (an argument list, no shell)
                 child_command("fuzz", target, *flags, f"-exact_artifact_path=/proc/self/fd/{self._artifact}"),
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,  # atheris says there what was raised
+                stdout=subprocess.PIPE,  # atheris prints there what was raised
                 stderr=subprocess.STDOUT,
                 pass_fds=(self._artifact,),
                 start_new_session=True,  # Ctrl-C is ours to handle
@@ -127,7 +127,7 @@ class Fuzzer:
 
     @property
     def seconds(self) -> float:
-        """How long it has been running, or had when it ended."""
+        """How long it has been running, or ran until it ended."""
         return time.monotonic() - self._started
 
     def fileno(self) -> int:
@@ -136,7 +136,7 @@ class Fuzzer:
         return self._child.stdout.fileno()
 
     def read(self) -> bool:
-        """Take in what libFuzzer says next; false once it has ended. Raises `EnvironmentProblem`."""
+        """Process libFuzzer's next output; false once it has ended. Raises `EnvironmentProblem`."""
         data = os.read(self.fileno(), 1 << 16)
         *lines, self._partial = (self._partial + data).split(b"\n")
         for line in lines:
@@ -146,7 +146,7 @@ class Fuzzer:
         return bool(data)
 
     def close(self) -> None:
-        """End the child, and give everything back. Closing twice is harmless."""
+        """End the child, and release everything. Closing twice is harmless."""
         self._child.kill()
         self._child.wait()
         if self._child.stdout is not None and not self._child.stdout.closed:
@@ -181,7 +181,7 @@ class Fuzzer:
         if not self._errors:
             raise EnvironmentProblem(
                 f"the target {self.target.name} ended with exit code {code} and found nothing:\n{log}",
-                cure="mend what the last lines say",
+                cure="fix what the last lines report",
             )
         data = os.pread(self._artifact, os.fstat(self._artifact).st_size, 0)
         self.crash = Crash(data, _how(self._errors), self._errors[0], log)
@@ -189,7 +189,7 @@ class Fuzzer:
 
 def child_command(mode: str, target: Target, *flags: str) -> list[str]:
     """Return the command of a child of this process."""
-    # -P: the modules beside it are called as the functions that they test, and must not hide anything.
+    # -P: the modules beside it are named like the functions that they test, and must not shadow anything.
     start = [sys.executable, "-P", str(CHILD), mode]
     return [*start, target.module, ",".join(target.packages), str(os.getpid()), *flags]
 
@@ -206,7 +206,7 @@ def dictionary_of(target: Target) -> Path | None:
 
 
 def _peak_of_ours() -> int:
-    """Return the most MiB that this process ever had: `execve` hands it down, and libFuzzer counts it."""
+    """Return this process's peak memory in MiB: `execve` passes it on, and libFuzzer counts it."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
 
 

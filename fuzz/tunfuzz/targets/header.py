@@ -1,6 +1,6 @@
-"""A vnet header says what its bytes say, in every size and byte order, and is made of just these bytes again.
+"""A vnet header means what its bytes say, in every size and byte order, and is emitted as the same bytes.
 
-An input is a byte that chooses size (bits 0 and 1), byte order (2) and what is done (6: make it again; 7: with a field
+An input is a byte that chooses size (bits 0 and 1), byte order (2) and the operation (6: emit it; 7: with a field
 changed to any number), then the header's bytes.
 """
 
@@ -30,14 +30,14 @@ def check(data: bytes) -> None:
         assert size not in _SIZES or len(rest) < size, "a whole header was refused"
         return
     assert size in _SIZES
-    assert len(rest) >= size, "half a header was read"
+    assert len(rest) >= size, "a partial header was read"
     if choice & 0x80:
         _check_changed(header, rest, order)
     else:
         _check_read(header, rest[:size], order)
     if choice & 0x40:
         made = header.emit(size=size, byte_order=order)
-        assert made == rest[:size], f"{rest[:size].hex()} was made again as {made.hex()}"
+        assert made == rest[:size], f"{rest[:size].hex()} was emitted as {made.hex()}"
 
 
 def _check_read(header: VnetHeader, data: bytes, order: str) -> None:
@@ -50,7 +50,7 @@ def _check_read(header: VnetHeader, data: bytes, order: str) -> None:
 
 
 def _check_changed(header: VnetHeader, rest: bytes, order: str) -> None:
-    """Test that a number which does not fit is refused, and that one which does can be read again."""
+    """Test that a number that does not fit is refused, and one that fits can be read back."""
     if len(rest) < 24 + _CHANGED.size:
         return
     which, number = _CHANGED.unpack_from(rest, 24)

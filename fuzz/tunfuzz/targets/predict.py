@@ -1,7 +1,7 @@
-"""The model of Linux says of any frame what becomes of it, the same each time, and is bounded; it raises nothing.
+"""The model of Linux predicts an outcome for any frame, the same each time, and bounded; it raises nothing.
 
-An input is a byte that chooses the kernel, one that chooses the way, and the frame. Where the model says that it has no
-opinion (`NotModelled`) that is an answer, too.
+An input is a byte that chooses the kernel, one that chooses the path, and the frame. `NotModelled`, the model's refusal
+to predict, is an answer too.
 """
 
 import errno
@@ -52,16 +52,16 @@ def check(data: bytes) -> None:
         return
     kernel, way, frame = data[0] % len(_KERNELS), data[1] % len(_WAYS), data[2:]
     outcome = _predicted(kernel, way, frame)
-    assert _predicted(kernel, way, frame) == outcome, "the second time the answer is another"
+    assert _predicted(kernel, way, frame) == outcome, "the second answer differs from the first"
     match outcome:
         case Refused(number):
-            assert number in errno.errorcode, f"{number} is no errno"
+            assert number in errno.errorcode, f"{number} is not an errno"
         case Delivered(packets):
             _check_bounded(packets, frame)
         case Lost() | str():
             pass
         case _:
-            raise AssertionError(f"{outcome!r} is no outcome")
+            raise AssertionError(f"{outcome!r} is not an outcome")
 
 
 def _predicted(kernel: int, way: int, frame: bytes) -> object:
@@ -72,8 +72,8 @@ def _predicted(kernel: int, way: int, frame: bytes) -> object:
 
 
 def _check_bounded(packets: tuple[bytes, ...], frame: bytes) -> None:
-    """Test that no more comes out than a byte of payload in each packet, with headers that all came in."""
-    assert packets, "nothing was delivered, which is to be called lost"
+    """Test that the output is at most one packet per payload byte, with headers that were all in the input."""
+    assert packets, "nothing was delivered, which must be Lost"
     assert len(packets) <= len(frame), f"{len(packets)} packets of {len(frame)} bytes"
     longest = max(len(packet) for packet in packets)
     assert longest <= len(frame) + 24, (

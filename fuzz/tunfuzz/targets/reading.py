@@ -25,7 +25,7 @@ class Layout(NamedTuple):
 
 
 def sum_words(data: bytes, start: int = 0) -> int:
-    """Return the words of `data` added up, carries folded in (RFC 1071); an odd last byte is the high half of one."""
+    """Return the sum of the words of `data`, carries folded in (RFC 1071); an odd last byte is the high half of one."""
     if len(data) % 2:
         data += b"\0"
     total: int = start + sum(struct.unpack(f">{len(data) // 2}H", data))
@@ -41,7 +41,7 @@ def pseudo_sum(packet: bytes, layout: Layout) -> int:
 
 
 def layout_of(packet: bytes) -> Layout | None:
-    """Return the layout of a TCP or UDP packet whose headers are all there; None for anything else."""
+    """Return the layout of a TCP or UDP packet whose headers are complete; None for anything else."""
     version = packet[0] >> 4 if packet else 0
     if version == 4 and len(packet) >= 20:
         protocol, transport = packet[9], (packet[0] & 15) * 4
@@ -67,7 +67,7 @@ def _walk(packet: bytes) -> tuple[int, int]:
 
 
 def _transport_header(packet: bytes, protocol: int, at: int) -> int | None:
-    """Return how long the transport header is, if it is all there."""
+    """Return the length of the transport header, if it is complete."""
     left = len(packet) - at
     if protocol == _UDP:
         return 8 if left >= 8 else None

@@ -1,6 +1,6 @@
-"""Any bytes that an adapter says are a reply with an outcome, or an error that says the protocol is broken.
+"""Any bytes that an adapter sends are a reply with an outcome, or an error that says the protocol is broken.
 
-An input is a byte that chooses what was asked (hello, one run, two in a batch), one that chooses the op, and the line
+An input is a byte that chooses the request (hello, one run, two in a batch), one that chooses the op, and the line
 that comes back.
 """
 
@@ -25,7 +25,7 @@ _OPS = (*protocol.OPS, "step")
 
 
 class _Script(Process):
-    """An adapter that says what it was told to say."""
+    """An adapter that replays given lines."""
 
     def __init__(self, *lines: bytes) -> None:
         self._lines = iter(lines)
@@ -44,7 +44,7 @@ def check(data: bytes) -> None:
     """Test the invariant."""
     if len(data) < 2:
         return
-    # What is on a line of its own has no end of line in it, and the process cuts there.
+    # A line contains no newline: the process splits there.
     op, line = _OPS[data[1] % len(_OPS)], data[2:].partition(b"\n")[0]
     match data[0] % 3:
         case 0:
@@ -59,7 +59,7 @@ def _check_hello(line: bytes) -> None:
     try:
         hello = Client(_Script(line), _LIMITS).hello
     except AdapterBrokenError as error:
-        assert error.cure, "nobody can mend what is not said"
+        assert error.cure, "an error must say what to do"
         return
     assert hello.protocol == protocol.VERSION
     assert set(hello.ops) <= set(protocol.OPS), f"claims {hello.ops}"
@@ -76,9 +76,9 @@ def _check_runs(line: bytes, op: str, *, batch: bool) -> None:
         replies = client.batch([asked, asked]) if batch else (client.run(asked),)
     except BrokenError as error:
         assert error.how == "protocol-error", f"is called {error.how}"
-        assert error.detail, "nobody can mend what is not said"
+        assert error.detail, "an error must say what is wrong"
         return
-    assert [reply.id for reply in replies] == list(range(1, len(replies) + 1)), "a reply to something else was taken"
+    assert [reply.id for reply in replies] == list(range(1, len(replies) + 1)), "a reply to something else was accepted"
     for reply in replies:
         for silent in (False, True):
             outcome = reads_on(outcome_of(op, reply, silent=silent), reply)

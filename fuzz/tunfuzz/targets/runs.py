@@ -15,7 +15,7 @@ __all__ = ["Result", "run"]
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a target.
+    """The result of a target.
 
     Attributes:
         target: its name.
@@ -37,7 +37,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Watch = Callable[[Sequence[Fuzzer], Sequence[Result]], None]
-"""Is told who is running and what is done, whenever either changes."""
+"""Called with the running targets and the results, whenever either changes."""
 
 
 def run(  # noqa: PLR0913 (all but the first two have a default)
@@ -50,9 +50,9 @@ def run(  # noqa: PLR0913 (all but the first two have a default)
     limits: Limits = DEFAULT,
     watch: Watch = lambda _running, _done: None,
 ) -> list[Result]:
-    """Fuzz targets, which share `seconds` (each has at least one); what is found is in `out` before this returns.
+    """Fuzz targets, which share `seconds` (each has at least one); findings are in `out` before this returns.
 
-    `grow` is a folder for new inputs; without it they are forgotten. Raises `EnvironmentProblem`. No process is left.
+    `grow` is a folder for new inputs; without it they are discarded. Raises `EnvironmentProblem`. No process is left.
     """
     jobs = min(len(targets), os.cpu_count() or 1)
     each = max(1, round(seconds * jobs / len(targets)))
@@ -76,7 +76,7 @@ def run(  # noqa: PLR0913 (all but the first two have a default)
 
 
 def _result(fuzzer: Fuzzer, out: Path, seed: int) -> Result:
-    """Return what came of a run that has ended, with its finding made smaller and kept."""
+    """Return the result of a finished run, with its finding minimised and kept."""
     target, stats, seconds = fuzzer.target, fuzzer.stats, fuzzer.seconds
     finding = error = ""
     if fuzzer.crash is not None:

@@ -1,8 +1,8 @@
-"""The inputs that targets begin with, and their dictionaries, made of the corpus: `corpora/seeds/TARGET/`.
+"""The inputs that targets begin with, and their dictionaries, made from the corpus: `corpora/seeds/TARGET/`.
 
     python -m tunfuzz.targets.seeds --write
 
-writes them anew. They follow from the golden corpus alone; a test sees that they are up to date.
+rewrites them. They follow from the golden corpus alone; a test checks that they are up to date.
 """
 
 import hashlib
@@ -75,7 +75,7 @@ def _present() -> list[Path]:
 
 
 def _spread(inputs: Iterable[bytes], longest: int) -> list[bytes]:
-    """Return at most `_MOST` of the inputs that are short enough, from all over them."""
+    """Return at most `_MOST` of the inputs that are short enough, evenly spread."""
     short = [data for data in dict.fromkeys(inputs) if len(data) <= longest]
     step = max(len(short) / _MOST, 1)
     return [short[int(index * step)] for index in range(min(len(short), _MOST))]

@@ -1,4 +1,4 @@
-"""Any bytes are cut into packets that stand for them exactly, or refused with a `FrameError`; legal ones are cut.
+"""Any bytes become packets that stand for them exactly, or raise a `FrameError`; legal frames become packets.
 
 An input is a frame: a vnet header of 10 bytes, little-endian, and a packet.
 """
@@ -24,18 +24,18 @@ def check(data: bytes) -> None:
     try:
         packets = segment(data, byte_order="little")
     except FrameError as error:
-        assert not _is_legal(data), f"a legal frame was refused: {error}"
+        assert not _is_legal(data), f"a legal frame was rejected: {error}"
         return
     flags, kind, _, size, start, offset = _HEADER.unpack_from(data)
     whole = data[10:]
     layout = layout_of(whole) if kind else None
     if kind:
-        assert layout is not None, "a superpacket was cut whose headers cannot be read"
+        assert layout is not None, "a superpacket with unreadable headers was segmented"
         assert size, "segments of no bytes"
     if layout is not None and len(whole) - layout.payload > size:
         _check_cut(packets, whole, layout, size=size, trusted=bool(flags & _NEEDS_CSUM))
         return
-    assert len(packets) == 1, f"one packet was cut into {len(packets)}"
+    assert len(packets) == 1, f"one packet became {len(packets)}"
     if flags & _NEEDS_CSUM:
         _check_completed(packets[0], whole, start, start + offset)
     else:
@@ -43,7 +43,7 @@ def check(data: bytes) -> None:
 
 
 def _is_legal(data: bytes) -> bool:
-    """Whether a frame is one that every implementation must take: a plain packet, or a superpacket that keeps V."""
+    """Whether every implementation must accept a frame: a plain packet, or a superpacket that satisfies V."""
     if len(data) < 11:
         return False
     fields = _HEADER.unpack_from(data)
@@ -64,7 +64,7 @@ def _check_completed(found: bytes, whole: bytes, start: int, field: int) -> None
 
 
 def _check_cut(packets: list[bytes], whole: bytes, layout: Layout, *, size: int, trusted: bool) -> None:
-    """Test the segments: payload, headers, sums. `trusted`: the superpacket's partial is taken for right."""
+    """Test the segments: payload, headers, sums. `trusted`: the superpacket's partial is taken as correct."""
     count = -(-(len(whole) - layout.payload) // size)
     assert len(packets) == count, f"{len(packets)} segments, not {count}"
     error = 0  # of the partial: what is wrong stays wrong by the same amount
@@ -80,7 +80,7 @@ def _check_cut(packets: list[bytes], whole: bytes, layout: Layout, *, size: int,
 
 
 def _check_headers(packet: bytes, whole: bytes, layout: Layout, *, index: int, size: int) -> None:
-    """Test that the headers are those of the superpacket, but for the fields that cutting changes."""
+    """Test that the headers are those of the superpacket, except for the fields that segmentation changes."""
     wanted = bytearray(whole[: layout.payload])
     start, length = layout.transport, len(packet)
     at = index * size  # of this segment's payload in all of it

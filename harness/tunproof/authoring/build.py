@@ -2,7 +2,7 @@
 
 Building twice on one kernel gives the same bytes. On another kernel it adds that kernel's release to `confirmed` of the
 cases it confirms, and changes nothing else, or stops; a check (`confirm=False`) leaves `confirmed` alone. Kernels that
-were asked elsewhere, in guests, are added where a case is still the one that they passed.
+ran the cases elsewhere, in guests, are added if a case is still the one that they passed.
 """
 
 import fnmatch
@@ -35,7 +35,7 @@ from tunproof.subjects.reference import Reference
 __all__ = ["KERNELS", "build", "checkout", "differing", "write"]
 
 KERNELS = "KERNELS.md"
-"""What the kernels of a matrix run do, in words, beside the cases that say it."""
+"""What the kernels of a matrix run do, in words, beside the cases."""
 
 _STAGING = ".building-"
 
@@ -43,7 +43,7 @@ _STAGING = ".building-"
 def checkout() -> Path:
     """Return the folder of the corpus in this checkout. Raises `UsageError` in an installed wheel."""
     if not CORPORA.is_symlink():
-        raise UsageError("the corpus is made in a checkout of the repository only; this is an installed tunproof")
+        raise UsageError("the corpus is only built in a checkout of the repository; this is an installed tunproof")
     return CORPORA.resolve()
 
 
@@ -59,7 +59,7 @@ def build(
 
     `topics` is a glob on operation and topic, such as "write_batch/*". With `confirm` the running kernel is named among
     those that confirmed a case; releases that `passed` a case are too, by its id and digest. `progress` is called with
-    how many drafts are done, and of how many.
+    the number of drafts done and the total.
 
     Raises `DisagreementError`, `EnvironmentProblem`, `CorpusError`.
     """
@@ -83,7 +83,7 @@ def build(
 
 
 def differing(files: dict[Path, bytes], root: Path, topics: str = "*") -> list[Path]:
-    """Return the files of these topics that are not on disk as they would be built, surplus files included."""
+    """Return the files of these topics that differ on disk from what would be built, surplus files included."""
     surplus = [
         path
         for path in files_below(root)
@@ -95,8 +95,8 @@ def differing(files: dict[Path, bytes], root: Path, topics: str = "*") -> list[P
 def write(files: dict[Path, bytes], root: Path, topics: str = "*") -> None:
     """Put all files of these topics in place at once.
 
-    The whole folder is made anew beside the old one, and the two change places in one step: whoever is killed, or has
-    no more room, leaves the old corpus whole. The schemas go before.
+    The whole folder is made anew beside the old one, and the two are exchanged in one step: a killed process, or a full
+    disk, leaves the old corpus whole. The schemas go first.
     """
     golden = root / GOLDEN
     _sweep(root)
@@ -120,9 +120,9 @@ def write(files: dict[Path, bytes], root: Path, topics: str = "*") -> None:
 
 
 def _sweep(root: Path) -> None:
-    """Remove what builds left that were killed; one that is under way is younger than an hour.
+    """Remove what killed builds left; a running one is less than an hour old.
 
-    Where a file system cannot exchange folders, the only whole corpus may stand aside (`exchange`): it is brought back.
+    If a file system cannot exchange folders, the only whole corpus may be set aside (`exchange`): it is restored.
     """
     for aside in root.glob(f"{_STAGING}*{ASIDE}"):
         if (root / GOLDEN).exists():
@@ -137,7 +137,7 @@ def _sweep(root: Path) -> None:
 def _confirmed(case: Case, old: Case | None, seen: frozenset[str], *, confirm: bool) -> Case:
     """Return a case with the kernels that confirmed it before, the running one if it is to be named, and those `seen`.
 
-    They confirmed what the case was: where its bytes or its answers have changed, only the running kernel counts.
+    They confirmed the case as it was: if its bytes or its answers have changed, only the running kernel counts.
     """
     if old is None or (old.digest, old.kernel) != (case.digest, case.kernel) or not case.confirmed:
         return case

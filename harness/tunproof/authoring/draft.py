@@ -1,25 +1,25 @@
-"""How cases are written: a function that returns what goes in, under a decorator.
+"""How cases are written: a function that returns the input, under a decorator.
 
     topic = Topic("read", "tcp4", requires=("gso.tcp4",))
 
     @topic.case("PshOnLastOnly", basis=[kernel("tcp_gso_segment", "net/ipv4/tcp_offload.c")])
     def psh_on_last_segment_only() -> bytes:
-        '''PSH means "deliver up to here", so it stands on the last segment only.'''
+        '''PSH means "deliver up to here", so it is set on the last segment only.'''
         return superpacket(ip4() / TCP(flags="PA"), payload(20), gso_size=8)
 
-The function's name is the last part of the id, its docstring the description. What comes out is not written by the
-author, but for batches (which packets belong together) and lifecycles (what each step answers): the reference computes
-it, the kernel is asked, and both must agree (`record`). An author who knows that they differ by right says so with
-`differs`, and one whose packets carry wrong checksums on purpose with `sound=False`.
+The function's name is the last part of the id, its docstring the description. The author does not write the output,
+except for batches (which packets belong together) and lifecycles (each step's answers): the reference computes it, the
+kernel is run, and both must agree (`record`). An author who knows that they rightly differ says so with `differs`, and
+one whose packets carry wrong checksums on purpose with `sound=False`.
 
-Where kernels differ among themselves the author says what each kind does:
+If kernels differ from each other, the author says what each kind does:
 
     kernels=needs("uso")                                      without it the write is refused with EINVAL
     kernels=by_trait("csum_start_floor", yes=RECORDED, no=LOST)
     kernels=by_trait("min_gso_8", yes=like(frame_of_8), no=RECORDED)
 
 `RECORDED` is what the running kernel does, `like(frame)` what it does with another frame. The rule for the running
-kernel is checked against what it does; the others are the author's word, so a case needs a basis for them.
+kernel is checked against what it does; the others are the author's claim, so a case needs a basis for them.
 """
 
 import inspect
@@ -70,7 +70,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A `write_batch`: what goes in, which packets a good coalescer joins, and which must stand apart."""
+    """A `write_batch`: the packets, which of them a good coalescer joins, and which must stay apart."""
 
     input: BatchInput
     ideal: Sequence[Sequence[int]]
@@ -79,7 +79,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """A lifecycle: the steps, and for each the answers that are right."""
+    """A lifecycle: the steps, and for each the correct answers."""
 
     script: Script
     answers: Sequence[Sequence[Answer]]
@@ -113,7 +113,7 @@ class Refuses:
 
 @dataclass(frozen=True, slots=True)
 class Loses:
-    """The frame is accepted, and nothing comes out."""
+    """The frame is accepted, and lost."""
 
 
 RECORDED = Recorded()
@@ -165,7 +165,7 @@ class Draft:
 
 @dataclass(slots=True)
 class Topic:
-    """The cases of one file. `requires` and `basis` are what all its cases share, `kernels` what is usual for them."""
+    """The cases of one file. `requires` and `basis` are what all its cases share, `kernels` is their default."""
 
     op: str
     topic: str
@@ -200,10 +200,10 @@ class Topic:
         differs: str | None = None,
         sound: bool = True,
     ) -> None:
-        """Add a case: for sweeps, where a decorator per value would only repeat itself.
+        """Add a case: for sweeps, where a decorator per value would be repetitive.
 
         `sibling` names a case of this topic, or one of another by its whole id. `differs` is the reason why kernels and
-        implementations differ. `kernels` takes the place of the topic's.
+        implementations differ. `kernels` replaces the topic's.
         """
         whole = sibling if sibling is None or "/" in sibling else f"{self.op}/{self.topic}/{sibling}"
         self.drafts.append(
@@ -227,12 +227,12 @@ class Topic:
 
 
 def by_trait(trait: str, *, yes: Does, no: Does) -> tuple[KernelRule, ...]:
-    """Return what kernels do that have a trait, and those that lack it."""
+    """Return what kernels with a trait do, and those without it."""
     return KernelRule({trait: True}, yes), KernelRule({trait: False}, no)
 
 
 def needs(*traits: str, errno: str = "EINVAL") -> tuple[KernelRule, ...]:
-    """Return rules by which a kernel that lacks one of these traits refuses the write: the first counts."""
+    """Return rules by which a kernel that lacks one of these traits refuses the write: the first applies."""
     lacking = (
         KernelRule({**dict.fromkeys(traits[:at], True), trait: False}, Refuses(errno))
         for at, trait in enumerate(traits)
@@ -241,7 +241,7 @@ def needs(*traits: str, errno: str = "EINVAL") -> tuple[KernelRule, ...]:
 
 
 def delivers(*packets: bytes) -> Delivers:
-    """Return the answer of a kernel that makes these packets of the frame."""
+    """Return the answer of a kernel that turns the frame into these packets."""
     return Delivers(packets)
 
 
@@ -251,7 +251,7 @@ def refused(errno: str) -> Refuses:
 
 
 def like(frame: bytes) -> Like:
-    """Return the answer of a kernel that makes of the case's frame what the running one makes of this frame."""
+    """Return the answer of a kernel that does with the case's frame what the running one does with this frame."""
     return Like(frame)
 
 
@@ -280,7 +280,7 @@ def virtio(section: str) -> Basis:
 
 
 def uapi(file: str, what: str) -> Basis:
-    """Return a basis in the kernel's interface for programs."""
+    """Return a basis in the kernel's user-space interface."""
     return Basis(kind="uapi", ref=f"{file}: {what}")
 
 
@@ -290,7 +290,7 @@ def contract(what: str) -> Basis:
 
 
 def observed(what: str) -> Basis:
-    """Return a basis in what was seen on kernels, named by their releases."""
+    """Return a basis in what was observed on kernels, named by their releases."""
     return Basis(kind="observed", ref=what)
 
 

@@ -1,7 +1,7 @@
-"""What a corpus must be beyond what the types and the loader demand: one small function for each rule.
+"""What a corpus must satisfy beyond what types and loader demand: one small function per rule.
 
-A file that the loader refuses is one finding, and its cases are not looked at further; what other files say of them
-is not looked at either, for nobody knows what is in it. Everything else is found in one go.
+A file that the loader rejects is one finding, and its cases are not examined further; nor are other files' references
+to them, since its contents are unknown. Everything else is found in one go.
 """
 # ruff: noqa: D401 (the docstring of a rule is the rule)
 
@@ -33,7 +33,7 @@ from tunproof.errors import CorpusError, UsageError
 __all__ = ["CASE_RULES", "CORPUS_RULES", "FILE_RULES", "RETIRED", "Finding", "Looked", "lint"]
 
 RETIRED = "retired.json"
-"""Ids that were given up, below the folder of the corpus: each with the reason, or with the id of its successor."""
+"""Retired ids, below the folder of the corpus: each with the reason, or with the id of its successor."""
 
 _LONGEST_ABOUT = 400
 _REFERENCE = re.compile(r"\bthe reference\b|\btio\b|reference/tio", re.IGNORECASE)
@@ -44,7 +44,7 @@ Complaint = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong. `case` and `field` are "-" where the whole file is meant."""
+    """One thing that is wrong. `case` and `field` are "-" if the whole file is meant."""
 
     file: str
     case: str
@@ -58,14 +58,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What the rules look at: a corpus as it lies on disk.
+    """What the rules examine: a corpus as it is on disk.
 
     Attributes:
         root: the folder.
         files: what could be read, by path.
-        cases: the cases in them by id; of several with one id the last.
+        cases: the cases in them by id; of several with one id, the last.
         whole: whether every file could be read.
-        ours: whether it is the corpus of this checkout, whose flags and traits stand in its source.
+        ours: whether it is the corpus of this checkout, whose flags and traits are in its source.
     """
 
     root: Path
@@ -78,7 +78,7 @@ class Looked:
 def lint(root: Path = CORPORA) -> list[Finding]:
     """Return everything that is wrong with the corpus below `root`. Raises `UsageError`, `CorpusError`."""
     if not root.is_dir():
-        raise UsageError(f"{root} is no folder; a corpus is one, with a folder for each operation")
+        raise UsageError(f"{root} is not a folder; a corpus is one, with a folder for each operation")
     paths = files_below(root)
     if not paths:
         raise CorpusError(str(root), "-", "-", "there are no cases here")
@@ -111,24 +111,24 @@ def _found(looked: Looked) -> Iterator[Finding]:
 
 
 def _about(case: Case, _: Looked) -> Iterator[Complaint]:
-    """`about` is short prose: it begins with no blank, ends in a period, and fits in a table."""
+    """`about` is short prose: it has no stray whitespace, ends in a period, and fits in a table."""
     if not case.about.endswith("."):
-        yield "about", "is no sentence: it does not end in a period"
+        yield "about", "is not a sentence: it does not end in a period"
     if " ".join(case.about.split()) != case.about:
-        yield "about", "has line breaks, or blanks where none belong"
+        yield "about", "has line breaks or stray blanks"
     if len(case.about) >= _LONGEST_ABOUT:
-        yield "about", f"is {len(case.about)} characters long; under {_LONGEST_ABOUT} are read"
+        yield "about", f"is {len(case.about)} characters long; under {_LONGEST_ABOUT} get read"
 
 
 def _operation(case: Case, _: Looked) -> Iterator[Complaint]:
-    """The operation that the case is of is the one that its id begins with."""
+    """The case's operation is the one that its id begins with."""
     tag = str(type(case).__struct_config__.tag)
     if not case.id.startswith(f"{tag}/"):
         yield "op", f"is {tag!r}, but the id begins with {case.id.partition('/')[0]!r}"
 
 
 def _sibling(case: Case, looked: Looked) -> Iterator[Complaint]:
-    """A fault names its valid sibling: there, of the same operation, and without a fault itself."""
+    """A fault names its valid sibling: existing, of the same operation, and without a fault itself."""
     if case.sibling is None:
         if _is_fault(case):
             yield "sibling", "is missing: a case with a fault names the nearest valid case"
@@ -144,7 +144,7 @@ def _sibling(case: Case, looked: Looked) -> Iterator[Complaint]:
 
 
 def _one_basis(case: Case, _: Looked) -> Iterator[Complaint]:
-    """A verdict rests on more than on what the reference does, and every basis says something."""
+    """A verdict rests on more than the reference's behaviour, and every basis says something."""
     if any(not basis.ref.strip() for basis in case.basis):
         yield "basis", "is empty"
     if all(basis.kind == "observed" and _REFERENCE.search(basis.ref) for basis in case.basis):
@@ -155,7 +155,7 @@ def _known_capabilities(case: Case, _: Looked) -> Iterator[Complaint]:
     """What a case requires is one of the capabilities, each named once."""
     for name in case.requires:
         if name not in CAPABILITIES:
-            yield "requires", f"{name!r} is no capability"
+            yield "requires", f"{name!r} is not a capability"
 
 
 def _named_once(case: Case, _: Looked) -> Iterator[Complaint]:
@@ -166,15 +166,15 @@ def _named_once(case: Case, _: Looked) -> Iterator[Complaint]:
 
 
 def _confirmed(case: Case, _: Looked) -> Iterator[Complaint]:
-    """What kernels do was seen on one, and where none is asked none confirms anything."""
+    """What kernels do was observed on one, and a case that no kernel runs has no confirmations."""
     if case.kernel and not case.confirmed:
-        yield "confirmed", "is empty: no kernel was seen to do what `kernel` says"
+        yield "confirmed", "is empty: no kernel was observed to do what `kernel` says"
     if case.confirmed and not case.kernel:
-        yield "confirmed", "names kernels, but none is asked"
+        yield "confirmed", "names kernels, but no kernel runs the case"
 
 
 def _declared_difference(case: Case, _: Looked) -> Iterator[Complaint]:
-    """Where every kernel differs from what an implementation must do, `because` says why; elsewhere it may."""
+    """If every kernel differs from what an implementation must do, `because` says why; otherwise it may."""
     for answer in case.kernel:
         if not answer.when and differs(case, answer) and answer.because is None:
             yield "kernel", "differs from `expect` on all kernels, and no `because` says why"
@@ -182,11 +182,11 @@ def _declared_difference(case: Case, _: Looked) -> Iterator[Complaint]:
             yield "kernel", "`because` is empty"
     explained = any(answer.because is not None for answer in case.kernel)
     if explained and not any(differs(case, answer) for answer in case.kernel):
-        yield "kernel", "`because` explains a difference that there is not"
+        yield "kernel", "`because` explains a difference that does not exist"
 
 
 def _indices(case: Case, _: Looked) -> Iterator[Complaint]:
-    """What a batch says of packets is said of packets that it has, and no two that stand apart are joined."""
+    """A batch's lists name only packets that it has, and no two that must stay apart are joined."""
     if not isinstance(case, WriteBatchCase):
         return
     expect = case.expect
@@ -196,11 +196,11 @@ def _indices(case: Case, _: Looked) -> Iterator[Complaint]:
         yield "expect", f"there is no packet {index}"
     for group, (one, other) in itertools.product(expect.ideal, expect.apart):
         if one in group and other in group:
-            yield "expect.ideal", f"joins packets {one} and {other}, which must stand apart"
+            yield "expect.ideal", f"joins packets {one} and {other}, which must stay apart"
 
 
 def _opened(case: Case, _: Looked) -> Iterator[Complaint]:
-    """A step of a lifecycle speaks of a fd that an earlier step opened."""
+    """A step of a lifecycle refers to an fd that an earlier step opened."""
     if not isinstance(case, LifecycleCase):
         return
     opened: set[str] = set()
@@ -208,20 +208,20 @@ def _opened(case: Case, _: Looked) -> Iterator[Complaint]:
         if isinstance(step, OpenWire | OpenTun | OpenOther):
             opened.add(step.fd)
         elif not isinstance(step, Close) and getattr(step, "fd", None) not in {None, *opened}:
-            yield "input.steps", f"step {number} speaks of {step.fd!r}, which nothing opened"  # type: ignore[union-attr]
+            yield "input.steps", f"step {number} refers to {step.fd!r}, which nothing opened"  # type: ignore[union-attr]
 
 
 # Rules for a file.
 
 
 def _place(path: Path, file: CorpusFile) -> Iterator[Complaint]:
-    """A file is called by its topic."""
+    """A file is named after its topic."""
     if file.topic != path.stem:
         yield "topic", f"is {file.topic!r}; the file is called {path.name}"
 
 
 def _used(_: Path, file: CorpusFile) -> Iterator[Complaint]:
-    """Flags and traits that a file explains are used in it; those that it uses it explains, or it is not loaded."""
+    """Flags and traits that a file explains are used in it; those that it uses, it explains, or it is not loaded."""
     for name in sorted(file.flags.keys() - {flag for case in file.cases for flag in case.flags}):
         yield "flags", f"{name!r} is explained, and no case here has it"
     for name in sorted(file.traits.keys() - {trait for case in file.cases for trait in case.traits}):
@@ -229,23 +229,23 @@ def _used(_: Path, file: CorpusFile) -> Iterator[Complaint]:
 
 
 def _explained(_: Path, file: CorpusFile) -> Iterator[Complaint]:
-    """A flag says what it is and what users see of it, in sentences, and links to the open web."""
+    """A flag says what it is and what users see of it, in sentences, and links to the public web."""
     for name, flag in file.flags.items():
         for field, text in (("description", flag.description), ("effect", flag.effect)):
             if not text.strip():
                 yield f"flags.{name}.{field}", "is empty"
             elif not text.endswith("."):
-                yield f"flags.{name}.{field}", "is no sentence: it does not end in a period"
+                yield f"flags.{name}.{field}", "is not a sentence: it does not end in a period"
         for link in flag.links:
             if not re.fullmatch(r"https?://[^\s/]+/\S*", link):
-                yield f"flags.{name}.links", f"{link!r} is no address"
+                yield f"flags.{name}.links", f"{link!r} is not a URL"
 
 
 def _known_traits(_: Path, file: CorpusFile) -> Iterator[Complaint]:
-    """A trait is one that can be probed, and is explained everywhere alike."""
+    """A trait can be probed, and is explained the same everywhere."""
     for name, trait in file.traits.items():
         if name not in TRAITS:
-            yield f"traits.{name}", "is no trait that this tunproof can probe"
+            yield f"traits.{name}", "is not a trait that this tunproof can probe"
         elif trait != TRAITS[name]:
             yield f"traits.{name}", "is not explained as in traits.py"
 
@@ -254,17 +254,17 @@ def _known_traits(_: Path, file: CorpusFile) -> Iterator[Complaint]:
 
 
 def _unique_ids(looked: Looked) -> Iterator[Finding]:
-    """An id stands once."""
+    """An id is unique."""
     seen: dict[str, Path] = {}
     for path, file in looked.files.items():
         for case in file.cases:
             if case.id in seen:
-                yield Finding(str(path), case.id, "id", f"stands in {seen[case.id]} too")
+                yield Finding(str(path), case.id, "id", f"is also in {seen[case.id]}")
             seen[case.id] = path
 
 
 def _one_explanation(looked: Looked) -> Iterator[Finding]:
-    """A flag is explained alike in every file, and in this checkout as its source says."""
+    """A flag is explained the same in every file, and in this checkout as in its source."""
     seen = dict(FLAGS) if looked.ours else {}
     for path, file in looked.files.items():
         for name, flag in file.flags.items():
@@ -272,7 +272,7 @@ def _one_explanation(looked: Looked) -> Iterator[Finding]:
                 yield Finding(str(path), "-", f"flags.{name}", "is not in the source (corpus/flags)")
             elif seen.setdefault(name, flag) != flag:
                 where = "the source (corpus/flags)" if looked.ours else "another file"
-                yield Finding(str(path), "-", f"flags.{name}", f"is explained otherwise in {where}")
+                yield Finding(str(path), "-", f"flags.{name}", f"is explained differently in {where}")
 
 
 def _flags_in_use(looked: Looked) -> Iterator[Finding]:
@@ -283,20 +283,20 @@ def _flags_in_use(looked: Looked) -> Iterator[Finding]:
 
 
 def _retired(looked: Looked) -> Iterator[Finding]:
-    """An id that was given up is never used again, and what was said about it is there: a reason or its successor."""
+    """A retired id is never used again, and has a reason or a successor."""
     path = looked.root / RETIRED
     if not path.exists():
         return
     try:
         retired = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        yield Finding(str(path), "-", "-", f"is no object of ids with a text for each: {error}")
+        yield Finding(str(path), "-", "-", f"is not an object of ids with a text for each: {error}")
         return
     for case_id, why in retired.items():
         if case_id in looked.cases:
             yield Finding(str(path), case_id, "id", "was retired, and is used again")
         if not why.strip():
-            yield Finding(str(path), case_id, "-", "says neither why it was retired nor what took its place")
+            yield Finding(str(path), case_id, "-", "says neither why it was retired nor what replaced it")
         op, _, rest = why.partition("/")
         if op in OPERATIONS and rest and " " not in why and looked.whole and why not in looked.cases:
             yield Finding(str(path), case_id, "-", f"its successor {why!r} does not exist")

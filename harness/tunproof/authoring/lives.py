@@ -1,4 +1,4 @@
-"""Writing lifecycles down: each step beside the answers that are right."""
+"""Writing lifecycles: each step beside its correct answers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -67,7 +67,7 @@ __all__ = [
 DONE, REFUSED, CLOSED, WAITING = Done(), RefusedStep(), Closed(), Waiting()
 
 Line = tuple[Step, Sequence[Answer]]
-"""A step, and the answers that are right."""
+"""A step, and its correct answers."""
 
 CONCURRENT = "lifecycle.concurrent"
 LENT = "lifecycle.lent"
@@ -84,7 +84,7 @@ def packets(*those: bytes) -> ReadPackets:
 
 
 def does(step: Step, *right: Answer) -> Line:
-    """Return a line: a step that is done, unless other answers are right."""
+    """Return a line: a step that succeeds, unless other answers are correct."""
     return step, right or (DONE,)
 
 
@@ -171,6 +171,6 @@ def whole(built: GsoPieces) -> bytes:
 
 
 def add_life(topic: Topic, name: str, about: str, *lines: Line, backend: str = "offload", **options: Any) -> None:
-    """Add a case whose steps and answers stand side by side."""
+    """Add a case whose steps and answers are side by side."""
     script = Script(backend=backend, steps=tuple(step for step, _ in lines))  # type: ignore[arg-type]
     topic.add(name, about, Life(script, [list(right) for _, right in lines]), **options)

@@ -1,6 +1,6 @@
-"""Second opinions that owe nothing to the reference, its tables of fields included: scapy and `ctypes` (and `summing`).
+"""Second opinions that are independent of the reference and its tables of fields: scapy, `ctypes` and `summing`.
 
-No case is recorded that its oracle does not confirm.
+No case is recorded unless its oracle confirms it.
 """
 
 import ctypes
@@ -40,7 +40,7 @@ class _Big(ctypes.BigEndianStructure):
 
 
 def header_of(given: ParseInput | EmitInput) -> VnetFields | bytes:
-    """Return what `struct virtio_net_hdr` as C lays it out says, or what it looks like."""
+    """Return the fields of a `struct virtio_net_hdr` with C's layout, or its bytes."""
     layout = _Little if given.byte_order == "little" else _Big
     if isinstance(given, ParseInput):
         header = layout.from_buffer_copy(given.bytes[: given.size].ljust(24, b"\0"))
@@ -54,7 +54,7 @@ def header_of(given: ParseInput | EmitInput) -> VnetFields | bytes:
 
 
 def rebuilt(packet: bytes) -> bytes:
-    """Return a packet with all lengths and checksums computed anew by scapy."""
+    """Return a packet with all lengths and checksums recomputed by scapy."""
     dissected = _dissect(packet).copy()
     for layer, fields in ((IP, ("len", "chksum")), (IPv6, ("plen",)), (TCP, ("chksum",)), (UDP, ("len", "chksum"))):
         if layer in dissected:
@@ -65,7 +65,7 @@ def rebuilt(packet: bytes) -> bytes:
 
 
 def right_but_for_zero(built: bytes, packet: bytes) -> bool:
-    """Whether two packets are equal but for a TCP checksum that is 0x0000 in one and 0xFFFF in the other."""
+    """Whether two packets are equal except for a TCP checksum of 0x0000 in one and 0xFFFF in the other."""
     dissected = _dissect(packet)
     if TCP not in dissected:
         return False
@@ -92,8 +92,8 @@ def batched(packets: Sequence[bytes]) -> Batched:
     """Sort packets into flows, and find those with wrong checksums or none, and those that may be refused.
 
     A packet whose ports cannot be read (a fragment, another protocol, a damaged header) belongs to every flow of its
-    address pair and protocol: nothing of them may pass it. One whose addresses cannot be read belongs to none. Pure
-    acknowledgments, and packets with damaged headers, which every receiver drops, only should keep their place.
+    address pair and protocol: none of their packets may pass it. One whose addresses cannot be read belongs to none.
+    Pure acknowledgments, and packets with damaged headers, which every receiver drops, only should keep their place.
     """
     seen = {index: _Seen.of(packet) for index, packet in enumerate(packets) if _is_ip(packet)}
     flows = _flows(seen)
@@ -153,7 +153,7 @@ def _dissect(packet: bytes) -> Packet:
 
 
 def _is_ip(packet: bytes) -> bool:
-    """Whether the fixed IP header is there."""
+    """Whether the fixed IP header is complete."""
     return len(packet) >= {4: 20, 6: 40}.get(packet[0] >> 4 if packet else 0, 1 << 17)
 
 
@@ -173,7 +173,7 @@ def _flow(dissected: Packet) -> tuple[tuple[object, ...], tuple[int, int] | None
 
 
 def _transport(dissected: Packet) -> Packet | None:
-    """Return the TCP or UDP header of a packet that is no fragment."""
+    """Return the TCP or UDP header of a packet that is not a fragment."""
     network = dissected[0]
     if IPv6ExtHdrFragment in dissected or (IP in dissected and (network.frag or network.flags.MF)):
         return None
@@ -181,7 +181,7 @@ def _transport(dissected: Packet) -> Packet | None:
 
 
 def _is_damaged(packet: bytes, dissected: Packet) -> bool:
-    """Whether a header says that it is shorter than any, or ends behind the packet, or is not all there."""
+    """Whether a header states an impossible length, or ends beyond the packet, or is incomplete."""
     network = dissected[0]
     if IP in dissected and not 20 <= network.ihl * 4 <= len(packet):
         return True
@@ -200,7 +200,7 @@ def _is_pure_ack(dissected: Packet) -> bool:
 
 
 def _is_whole(packet: bytes) -> bool:
-    """Whether this is TCP or UDP, no fragment, with all headers there and lengths that are right."""
+    """Whether this is TCP or UDP, not a fragment, with complete headers and correct lengths."""
     if not _is_ip(packet):
         return False
     dissected = _dissect(packet)
@@ -222,7 +222,7 @@ def _is_repairable(packet: bytes) -> bool:
 
 
 def _is_wrong(packet: bytes) -> bool:
-    """Whether the checksum of the IPv4 header or of the transport is not right, by scapy's sums and pseudo-header."""
+    """Whether the checksum of the IPv4 header or of the transport is wrong, by scapy's sums and pseudo-header."""
     dissected = _dissect(packet)
     if IP in dissected and scapy_checksum(packet[: dissected.ihl * 4]) != 0:
         return True

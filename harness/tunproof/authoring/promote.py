@@ -1,8 +1,8 @@
 """From a finding to author code: a module for `harness/tunproof/authoring/authors/`, ready to be recorded.
 
-What is known is filled in: the input, what it requires, its valid sibling where the reference turns it down, and that
-kernel and reference differ where the finding says so. Why that is right, and which kernels do so, stays the author's
-word: `corpus build` checks it.
+What is known is filled in: the input, what it requires, its valid sibling if the reference rejects it, and that kernel
+and reference differ if the finding says so. Why that is right, and which kernels do so, is the author's to say:
+`corpus build` checks it.
 """
 
 import textwrap
@@ -51,12 +51,12 @@ from tunproof.text import legible
 __all__ = ["Promoted", "promote", "write_new"]
 
 TOPIC = "found"
-"""The topic of what fuzzing found, until its author sorts it in elsewhere."""
+"""The topic of what fuzzing found, until its author files it elsewhere."""
 
 _AUTHORING = "tunproof.authoring.draft"
 _CASES = "tunproof.corpus.cases"
 _LONGEST_ABOUT = 300
-_LONGEST_WORDS = 85  # of a string that stands on a line of its own
+_LONGEST_WORDS = 85  # of a string on its own line
 _WIDTH = 120
 
 _INPUTS: dict[str, Any] = {
@@ -75,7 +75,7 @@ _Input = ReadInput | WriteInput | GsoInput | ChecksumInput | ParseInput | EmitIn
 
 @dataclass(frozen=True, slots=True)
 class Promoted:
-    """Author code: the id of the case, the text of a module, and what its author must still look at."""
+    """Author code: the id of the case, the text of a module, and what its author must still check."""
 
     id: str
     code: str
@@ -84,7 +84,7 @@ class Promoted:
 
 @dataclass(slots=True)
 class _Said:
-    """What is said of the case besides its input: keywords of `Topic.case`, as source."""
+    """What is stated about the case besides its input: keywords of `Topic.case`, as source."""
 
     options: dict[str, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class _Said:
 
 
 def promote(finding: Finding, corpus: Corpus) -> Promoted:
-    """Return author code for a finding, under an id that the corpus does not have. Raises `UsageError`."""
+    """Return author code for a finding, under an unused id. Raises `UsageError`."""
     op, given = _asked(finding)
     spelled = _spell(given)
     case_id = _free(corpus, f"{op}/{TOPIC}/{_shape(given)}-{slug_of(finding.rule)}")
@@ -103,37 +103,37 @@ def promote(finding: Finding, corpus: Corpus) -> Promoted:
 
 
 def write_new(target: Path, code: str) -> None:
-    """Write author code to a file that is not there yet. Raises `UsageError`, `EnvironmentProblem`."""
+    """Write author code to a new file. Raises `UsageError`, `EnvironmentProblem`."""
     try:
         with target.open("x", encoding="utf-8") as file:
             file.write(code)
     except FileExistsError as error:
-        raise UsageError(f"{target} is there already, and is not overwritten; name another file") from error
+        raise UsageError(f"{target} exists and is not overwritten; name another file") from error
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UsageError(f"there is no folder {target.parent}") from error
     except OSError as error:
-        cure = "name a file that you may write with --out, or leave --out away"
+        cure = "name a writable file with --out, or omit --out"
         raise EnvironmentProblem(f"{target}: {error.strerror}", cure=cure) from error
 
 
-# What was asked.
+# What was run.
 
 
 def _asked(finding: Finding) -> tuple[str, _Input]:
-    """Return operation and input of a finding, as a case has them."""
+    """Return operation and input of a finding, as in a case."""
     op = finding.operation or ("read" if "frame" in finding.input else "")
     if op in _BY_HAND:
         raise UsageError(f"findings of {op} are not promoted: {_BY_HAND[op]}; case.json has the input")
     if op not in _INPUTS:
-        what = f"operation {op!r}" if op else "no operation, and its input is no frame"
+        what = f"operation {op!r}" if op else "no operation, and its input is not a frame"
         raise UsageError(f"this {finding.kind} finding cannot be a case: it has {what}")
     if not finding.redirected:
         way = ", ".join(f"{name} {value}" for name, value in finding.way.items())
-        raise UsageError(f"a case knows one way only, redirected to a plain reader; this frame went another: {way}")
+        raise UsageError(f"a case has only one path, redirected to a plain reader; this frame took another: {way}")
     try:
         given: _Input = convert(finding.input, _INPUTS[op])
     except msgspec.ValidationError as error:
-        raise UsageError(f"the finding's input is none of {op}: {error}") from error
+        raise UsageError(f"the finding's input does not fit {op}: {error}") from error
     return op, given
 
 
@@ -161,7 +161,7 @@ def _pieces(given: GsoArguments) -> GsoPieces:
 
 
 def _with_before(given: ReadInput | WriteInput, key: str, main: Spelled, before: tuple[bytes, ...]) -> Spelled:
-    """Return an input with what comes before it in hex: its outcome is no affair of the case."""
+    """Return an input with what comes before it in hex: its outcome is not judged."""
     arguments = [f"{key}={main.text}"]
     if before:
         arguments.append(f"before={parenthesized(list(map(hexed, before)))}")
@@ -177,7 +177,7 @@ def _literal(given: ChecksumInput | ParseInput | EmitInput) -> Spelled:
 
 
 def _struct(given: msgspec.Struct) -> str:
-    told = builtins_of(given)  # without what has its default
+    told = builtins_of(given)  # without default values
     arguments = []
     for name in (name for name in given.__struct_fields__ if name in told):
         value = getattr(given, name)
@@ -192,7 +192,7 @@ def _struct(given: msgspec.Struct) -> str:
 
 
 def _shape(given: _Input) -> str:
-    """Return what goes in, as a word: "tcp4" for a superpacket of that kind, "partial" for a partial checksum."""
+    """Return the kind of input in one word: "tcp4" for a superpacket of that kind, "partial" for a partial checksum."""
     known = _requires(given)
     return known[0].rpartition(".")[2] if known else "plain"
 
@@ -224,7 +224,7 @@ def _of_frame(frame: bytes) -> tuple[str, ...]:
 
 
 def _free(corpus: Corpus, wanted: str) -> str:
-    """Return an id that no case has."""
+    """Return an unused id."""
     candidate, number = wanted, 1
     while candidate in corpus.cases:
         number += 1
@@ -251,14 +251,14 @@ def _basis(finding: Finding) -> str:
 
 
 def _by_reference(given: _Input, said: _Said, corpus: Corpus, op: str, requires: tuple[str, ...]) -> list[bytes] | None:
-    """Return the packets that the reference says a frame stands for, or None where it turns the input down."""
+    """Return the packets that a frame stands for by the reference, or None if it rejects the input."""
     with Reference() as reference:
         try:
             packets = _answer(reference, given)
         except TurnedDownError:
             sibling = _sibling(corpus, op, requires)
             if sibling is None:
-                said.questions.append("the reference turns it down: name the nearest valid case as `sibling`")
+                said.questions.append("the reference rejects it: name the nearest valid case as `sibling`")
             else:
                 said.options["sibling"] = spell_value(sibling)
             return None
@@ -302,11 +302,11 @@ def _sibling(corpus: Corpus, op: str, requires: tuple[str, ...]) -> str | None:
 
 
 def _by_kernel(finding: Finding, given: _Input, packets: list[bytes] | None, said: _Said) -> None:
-    """Say where kernels have a say, and where the one that was seen differs from the reference."""
+    """State how kernels are involved, and whether the observed one differs from the reference."""
     if not isinstance(given, ReadInput | GsoInput | WriteInput) or (packets is None and isinstance(given, GsoInput)):
         return
     if finding.kind != "kernel":
-        said.questions.append("no kernel was asked: if `corpus build` says that kernels differ, say why with `differs`")
+        said.questions.append("no kernel was run: if `corpus build` says that kernels differ, say why with `differs`")
     elif _differs(finding.got, packets):
         said.options["differs"] = spell_value(_line(f"not explained yet: {finding.title}", _LONGEST_WORDS))
         said.questions.append("kernel and reference differ: explain it in `differs`, or correct the reference")
@@ -340,7 +340,7 @@ def _module(finding: Finding, case_id: str, spelled: Spelled, said: _Said) -> st
     returned = _type_of(spelled)
     about = _line(finding.title, _LONGEST_ABOUT).rstrip(".").replace("\\", "/").replace('"', "'")
     lines = [
-        '"""What fuzzing found, until it is sorted in elsewhere."""',
+        '"""What fuzzing found, until it is filed elsewhere."""',
         "",
         *_imports({**spelled.names, **said.names, returned.__name__: returned.__module__}),
         "",
@@ -367,7 +367,7 @@ def _remarks(finding: Finding, spelled: Spelled, said: _Said) -> Iterator[str]:
 
 
 def _type_of(spelled: Spelled) -> type:
-    """Return the type of an expression: of what its outermost call returns."""
+    """Return the type of an expression: that of its outermost call."""
     name = spelled.text.partition("(")[0]
     types = (GsoPieces, ReadInput, WriteInput, ChecksumInput, ParseInput, EmitInput)
     return {"pieces": GsoPieces, "gso": GsoInput, **{one.__name__: one for one in types}}.get(name, bytes)
@@ -389,7 +389,7 @@ def _import_order(name: str) -> tuple[bool, bool, str]:
 
 
 def _line(text: str, most: int = _LONGEST_ABOUT) -> str:
-    """Return a text on one line, cut off where it is longer than `most`."""
+    """Return a text on one line, truncated to `most` characters."""
     return textwrap.shorten(legible(text), most, placeholder=" …")
 
 

@@ -1,7 +1,7 @@
-"""From a draft to a case: ask the reference, ask the running kernel, ask an oracle, accept only what they agree on.
+"""From a draft to a case: run reference, kernel and oracle, and accept only what they agree on.
 
-The kernel is the judge of the reference. Where the two differ and the author did not say that they may, or where they
-agree although the author said that they differ, nothing is recorded and both sides are shown.
+The kernel judges the reference. If the two differ and the author did not say that they may, or if they agree although
+the author said that they differ, nothing is recorded and both sides are shown.
 """
 
 import errno
@@ -79,14 +79,14 @@ class DisagreementError(TunproofError):
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
-    """What cases are recorded with: the way to the running kernel, its traits, and the reference."""
+    """What cases are recorded with: the running kernel, its traits, and the reference."""
 
     exchange: Exchange
     traits: frozenset[str]
     reference: Reference
 
     def record(self, draft: Draft, old: Case | None = None) -> Case:
-        """Return the case of a draft. `old` is what was recorded before, for kernels that the running one is not.
+        """Return the case of a draft. `old` is what was recorded before, for kernels other than the running one.
 
         Raises `DisagreementError`.
         """
@@ -217,9 +217,9 @@ class Recorder:
     def _kernel_answers(
         self, draft: Draft, frames: Sequence[tuple[bytes, tuple[bytes, ...] | None]], old: Case | None
     ) -> tuple[KernelAnswer, ...]:
-        """Return what each kind of kernel does, checked against what the running one does.
+        """Return what each kind of kernel does, checked against the running one.
 
-        `frames` are what goes to the kernel, each with the packets of the reference, or None if it turns it down.
+        `frames` are sent to the kernel, each with the reference's packets, or None if it rejects the frame.
         """
         return tuple(
             self._checked(draft, rule, frames)
@@ -231,7 +231,7 @@ class Recorder:
     def _checked(
         self, draft: Draft, rule: KernelRule, frames: Sequence[tuple[bytes, tuple[bytes, ...] | None]]
     ) -> KernelAnswer:
-        """Return what the running kernel does, which must be what rule, reference and author say."""
+        """Return what the running kernel does, which must match rule, reference and author."""
         outcomes = [self.exchange.send(frame, len(packets or ())) for frame, packets in frames]
         differs = [
             (mine, theirs)
@@ -242,8 +242,8 @@ class Recorder:
         if differs and not declared:
             raise DisagreementError(f"{draft.id}: kernel and reference differ\n{_both_sides(*differs[0])}")
         if draft.differs is not None and not differs:
-            raise DisagreementError(f"{draft.id}: says that kernel and reference differ; they agree")
-        # A batch of which nothing is written has no frames: every kernel makes nothing of nothing.
+            raise DisagreementError(f"{draft.id}: says that kernel and reference differ, but they agree")
+        # A batch of which nothing is written has no frames: every kernel outputs nothing.
         outcome = differs[0][1] if differs else outcomes[0] if outcomes else Delivered(())
         if not isinstance(rule.does, Recorded):
             self._demand(draft, rule, outcome)
@@ -256,13 +256,13 @@ class Recorder:
         frames: Sequence[tuple[bytes, tuple[bytes, ...] | None]],
         old: Case | None,
     ) -> KernelAnswer:
-        """Return what the author says of a kernel that is not the running one, or what was recorded on such a one."""
+        """Return what the author says of a kernel other than the running one, or what was recorded on one."""
         if isinstance(rule.does, Recorded):
             for answer in old.kernel if old is not None else ():
                 if answer.when == dict(rule.when):
                     return answer
-            what = ", ".join(f"{trait} {'there' if wanted else 'missing'}" for trait, wanted in rule.when.items())
-            raise DisagreementError(f"{draft.id}: record it first on a kernel with {what}, or say what such a one does")
+            what = ", ".join(f"{trait} {'present' if wanted else 'missing'}" for trait, wanted in rule.when.items())
+            raise DisagreementError(f"{draft.id}: record it first on a kernel with {what}, or state what it does")
         return _answer(rule, self._said(rule), frames[0][1] if frames else None, draft.differs)
 
     def _said(self, rule: KernelRule) -> Outcome:
@@ -284,7 +284,7 @@ class Recorder:
 
 
 def _as_input(built: Built) -> Input:
-    """Return what an author built as what goes in."""
+    """Return what an author built as an input."""
     if isinstance(built, bytes):
         return ReadInput(frame=built)
     return gso(built) if isinstance(built, GsoPieces) else built
@@ -293,7 +293,7 @@ def _as_input(built: Built) -> Input:
 def _answer(rule: KernelRule, outcome: Outcome, packets: tuple[bytes, ...] | None, because: str | None) -> KernelAnswer:
     when = dict(rule.when)
     if packets is None and not isinstance(outcome, Delivered):
-        because = None  # both turn it down, each in its own way
+        because = None  # both reject it, each in its own way
     match outcome:
         case Delivered(packets=delivered) if delivered == packets:
             return KernelSame(when=when)
@@ -306,7 +306,7 @@ def _answer(rule: KernelRule, outcome: Outcome, packets: tuple[bytes, ...] | Non
 
 
 def _stated(draft: Draft, given: object, expect: object, answers: tuple[KernelAnswer, ...]) -> dict[str, Any]:
-    """Return what the author stated, by the names of the case, the digest, and the kernel that was asked."""
+    """Return what the author stated, by the names of the case, the digest, and the kernel that ran it."""
     return {
         "id": draft.id,
         "digest": digest_of(given, expect),  # type: ignore[arg-type]
@@ -323,16 +323,16 @@ def _stated(draft: Draft, given: object, expect: object, answers: tuple[KernelAn
 
 
 def _fault(draft: Draft, error: TurnedDownError) -> Fault:
-    """Return what the reference found wrong."""
+    """Return the fault that the reference found."""
     if draft.sibling is None:
         raise DisagreementError(f"{draft.id}: a case with a fault must name its valid sibling")
     if error.fault is None:
-        raise DisagreementError(f"{draft.id}: the reference turned it down without a rule: {error.reason}")
+        raise DisagreementError(f"{draft.id}: the reference rejected it without a rule: {error.reason}")
     return error.fault
 
 
 def _both_sides(mine: Sequence[bytes] | None, theirs: Outcome) -> str:
-    says = "turns the frame down" if mine is None else describe_packets(mine)
+    says = "rejects the frame" if mine is None else describe_packets(mine)
     text = f"  reference: {says}\n  kernel: {describe(theirs)}"
     if mine is not None and isinstance(theirs, Delivered):
         text += f"\n{first_difference(theirs.packets, mine)}"
@@ -340,7 +340,7 @@ def _both_sides(mine: Sequence[bytes] | None, theirs: Outcome) -> str:
 
 
 def _check_with_scapy(draft: Draft, packets: Sequence[bytes]) -> None:
-    """Have scapy compute lengths and checksums of each packet anew, and demand that nothing changes.
+    """Let scapy recompute lengths and checksums of each packet, and demand that nothing changes.
 
     A TCP checksum of 0x0000 and one of 0xFFFF are the same number, and scapy always writes the latter.
     """

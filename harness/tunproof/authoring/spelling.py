@@ -2,7 +2,7 @@
 
     01011400 ... 4500 ...    ->    superpacket(ip4() / TCP(flags="PA"), payload(20), gso_size=8)
 
-Scapy dissects, and every field whose default gives the same bytes is left out. What it cannot build again stays hex.
+Scapy dissects, and every field whose default gives the same bytes is omitted. What it cannot rebuild stays hex.
 """
 
 import struct
@@ -50,7 +50,7 @@ _SCAPY_FAILS = (Scapy_Exception, struct.error, ValueError, TypeError, KeyError, 
 
 @dataclass(frozen=True, slots=True)
 class Spelled:
-    """An expression: its text, the names that it needs with their modules, and what scapy cannot say of it."""
+    """An expression: its text, the names that it needs with their modules, and what scapy cannot express of it."""
 
     text: str
     names: Mapping[str, str] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class Spelled:
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    """A header: who builds it, and what it is told. `maker` is a scapy class, `ip4` or `ip6`."""
+    """A header: its builder and the arguments. `maker` is a scapy class, `ip4` or `ip6`."""
 
     maker: Callable[..., Packet]
     fields: dict[str, Any]
@@ -67,7 +67,7 @@ class _Layer:
 
 @dataclass(frozen=True, slots=True)
 class _Style:
-    """A way to build what is wanted of headers, data and numbers: by a builder, which is told `fixed` in any case."""
+    """A way to build the target from headers, data and numbers: with a builder, which always gets `fixed`."""
 
     name: str
     make: Callable[..., object]
@@ -130,7 +130,7 @@ def parenthesized(items: Sequence[str]) -> str:
 
 
 def call(name: str, *arguments: str) -> str:
-    """Return a call on one line where it fits, else with one argument a line."""
+    """Return a call on one line if it fits, else with one argument per line."""
     return _enclosed(f"{name}(", arguments, ")")
 
 
@@ -157,7 +157,7 @@ def spell_value(value: object, *, in_hex: bool = False) -> str:
 
 
 def _spelled(packet: bytes, wanted: object, styles: Sequence[_Style], pays: Sequence[bytes] = ()) -> Spelled | None:
-    """Return the call with the most headers by name that gives what is wanted."""
+    """Return the call with the most headers by name that gives the wanted result."""
     layers = _dissected(packet)
     for count in range(len(layers), 0, -1):
         headers = layers[:count]
@@ -170,7 +170,7 @@ def _spelled(packet: bytes, wanted: object, styles: Sequence[_Style], pays: Sequ
 
 
 def _dissected(packet: bytes) -> list[_Layer]:
-    """Return the headers that scapy sees: IP, extension headers, TCP or UDP, every field told."""
+    """Return the headers that scapy sees: IP, extension headers, TCP or UDP, with every field."""
     first, maker = {4: (IP, builder.ip4), 6: (IPv6, builder.ip6)}.get(packet[0] >> 4 if packet else 0, (None, None))
     if first is None or maker is None:
         return []
@@ -207,7 +207,7 @@ def _gives(wanted: object, style: _Style, layers: Sequence[_Layer], data: bytes)
 
 
 def _shortest(wanted: object, style: _Style, layers: Sequence[_Layer], data: bytes) -> tuple[_Style, Sequence[_Layer]]:
-    """Leave out every field and number without which the same bytes come out."""
+    """Omit every field and number that does not affect the bytes."""
     for name in style.numbers:
         rest = {other: value for other, value in style.numbers.items() if other != name}
         less = _Style(style.name, style.make, rest, style.fixed)
@@ -224,7 +224,7 @@ def _shortest(wanted: object, style: _Style, layers: Sequence[_Layer], data: byt
 
 
 def _fewer(fields: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
-    """Yield fields without one, and with less of it where it is a list: the padding of options goes by itself."""
+    """Yield fields without one, and with less of it if it is a list: scapy adds the padding of options itself."""
     yield {other: value for other, value in fields.items() if other != name}
     value = fields[name]
     if isinstance(value, list):
@@ -272,7 +272,7 @@ def _enclosed(begin: str, items: Sequence[str], end: str) -> str:
 
 
 def _data(data: bytes) -> str:
-    """Return payload: as the builders' pattern where it is one."""
+    """Return payload: as the builders' pattern if it matches."""
     if data and len(data) > 1 and data == builder.payload(len(data), seed=data[0]):
         return f"payload({len(data)})" if data[0] == 0 else f"payload({len(data)}, seed={data[0]})"
     if len(data) > 4 and len(set(data)) == 1:
@@ -293,15 +293,15 @@ def _indented(text: str) -> str:
     return "".join(f"    {line}" for line in text.splitlines(keepends=True))
 
 
-# What scapy cannot say.
+# What scapy cannot express.
 
 
 def _remark(packet: bytes) -> str:
-    """Return which bytes scapy writes otherwise than they stand here, by the names of their fields."""
+    """Return which bytes scapy writes differently, by the names of their fields."""
     layers = _dissected(packet)
     size = _size(layers) if layers else None
     if size is None:
-        return "scapy cannot say any of it"
+        return "scapy cannot express any of it"
     attempt = builder.packet_bytes(_built(layers)) + packet[size:]
     wrong = [at for at in range(len(packet)) if attempt[at : at + 1] != packet[at : at + 1]]
     if not wrong:
@@ -309,4 +309,4 @@ def _remark(packet: bytes) -> str:
     runs = [[at for _, at in run] for _, run in groupby(enumerate(wrong), lambda one: one[1] - one[0])]
     places = [f"{run[0]} to {run[-1]} ({field_at(packet, run[0]).name})" for run in runs[:_RUNS]]
     more = f" and {len(runs) - _RUNS} more places" if len(runs) > _RUNS else ""
-    return f"scapy cannot say bytes {', '.join(places)}{more}"
+    return f"scapy cannot express bytes {', '.join(places)}{more}"

@@ -1,4 +1,4 @@
-"""Replacing a folder by another in one step, so that nobody ever sees half of each."""
+"""Replacing a folder by another in one step, so that a mixture of both is never visible."""
 
 import ctypes
 import errno
@@ -8,7 +8,7 @@ from pathlib import Path
 __all__ = ["ASIDE", "exchange"]
 
 ASIDE = ".old"
-"""What is added to the name of a folder that stands aside for a moment, where two steps are needed."""
+"""The suffix of a folder that is briefly set aside, if two steps are needed."""
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -16,10 +16,10 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def exchange(one: Path, other: Path) -> None:
-    """Let two folders of one file system change places (`renameat2`, Linux 3.15). Raises `OSError`.
+    """Exchange two folders of one file system (`renameat2`, Linux 3.15). Raises `OSError`.
 
-    A file system that cannot do it in one step (NFS, for one) is given two: a kill between them leaves `other` missing,
-    and what was in it beside it under the name of `one` with `ASIDE`.
+    A file system that cannot do it in one step (such as NFS) gets two: a kill between them leaves `other` missing, and
+    its contents beside it under the name of `one` with `ASIDE`.
     """
     if not _LIBC.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE):
         return

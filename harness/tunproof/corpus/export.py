@@ -1,6 +1,6 @@
-"""The corpus for others: a folder to vendor without our runner, and a capture that Wireshark opens.
+"""The corpus for others: a folder to vendor without our runner, and a capture for Wireshark.
 
-Whatever is written is there whole or not at all: it is made beside its place and renamed.
+Everything is written whole or not at all: it is made beside its place and renamed.
 """
 
 import hashlib
@@ -49,12 +49,12 @@ _FORMAT = "tunproof-export/1"
 def export_pcapng(target: Path, cases: Iterable[Case]) -> int:
     """Write a capture of these cases and return how many packets are in it.
 
-    Raises `UsageError` where no packet comes of them or `target` cannot be a file, and `OSError`.
+    Raises `UsageError` if they have no packets or `target` cannot be a file, and `OSError`.
     """
     if not target.parent.is_dir():
         raise UsageError(f"there is no folder {target.parent}")
     if target.exists() and not target.is_file():
-        raise UsageError(f"{target} is no file; name one that may be replaced")
+        raise UsageError(f"{target} is not a file; name one that may be replaced")
     packets, content = capture(cases)
     if not packets:
         raise UsageError("none of the selected cases has packets to show; those of read and write_gso have")
@@ -70,7 +70,7 @@ def export_pcapng(target: Path, cases: Iterable[Case]) -> int:
 def export_folder(target: Path, cases: Iterable[Case], corpus: Corpus, root: Path = CORPORA) -> dict[str, bytes]:
     """Write a folder of these cases and of their siblings, and return its files by name.
 
-    Raises `UsageError` where `target` holds anything but an earlier export, `EnvironmentProblem`, and `OSError`.
+    Raises `UsageError` if `target` holds anything but an earlier export, `EnvironmentProblem`, and `OSError`.
     """
     target = target.absolute()
     _check_target(target)
@@ -116,7 +116,7 @@ def folder_files(cases: Iterable[Case], corpus: Corpus, root: Path = CORPORA) ->
 
 
 def _with_siblings(cases: Iterable[Case], corpus: Corpus) -> dict[str, Case]:
-    """Return the cases by id, and with them the valid siblings that they name: a corpus without them is broken."""
+    """Return the cases by id, including the valid siblings that they name: a corpus without them is broken."""
     wanted = {case.id for case in cases}
     waiting = list(wanted)
     while waiting:
@@ -141,7 +141,7 @@ def _case_files(wanted: dict[str, Case], root: Path) -> dict[str, bytes]:
 
 
 def _only(file: CorpusFile, kept: tuple[Case, ...]) -> CorpusFile:
-    """Return a file of some of its cases, with what explains these."""
+    """Return a file of some of its cases, with the explanations for these."""
     flags = {flag for case in kept for flag in case.flags}
     traits = {trait for case in kept for trait in case.traits}
     return msgspec.structs.replace(
@@ -157,15 +157,15 @@ def _encoded(file: CorpusFile) -> bytes:
 
 
 def _readme(root: Path) -> bytes:
-    """Return the format's manual, which stands beside the cases."""
+    """Return the format's manual, which is beside the cases."""
     for path in (root / "README.md", CORPORA / "README.md"):
         if path.is_file():
             return path.read_bytes()
-    raise EnvironmentProblem(f"{CORPORA} has no README.md, the manual of the format", cure="install tunproof again")
+    raise EnvironmentProblem(f"{CORPORA} has no README.md, the manual of the format", cure="reinstall tunproof")
 
 
 def _license(root: Path) -> bytes:
-    """Return the licence: from the checkout, or from what was installed."""
+    """Return the licence: from the checkout, or from the installation."""
     path = root.resolve().parent / "LICENSE"
     if path.is_file():
         return path.read_bytes()
@@ -176,17 +176,17 @@ def _license(root: Path) -> bytes:
     for file in files:
         if file.name == "LICENSE":
             return file.locate().read_bytes()  # type: ignore[attr-defined, no-any-return]
-    raise EnvironmentProblem("the LICENSE is missing from this installation", cure="install tunproof again")
+    raise EnvironmentProblem("the LICENSE is missing from this installation", cure="reinstall tunproof")
 
 
 def _check_target(target: Path) -> None:
-    """Refuse a place where something else would be lost."""
+    """Refuse a target where something else would be lost."""
     if not target.parent.is_dir():
         raise UsageError(f"there is no folder {target.parent}")
     if not target.exists():
         return
     if not target.is_dir() or target.is_symlink():
-        raise UsageError(f"{target} is no folder; name one that is empty or not there yet")
+        raise UsageError(f"{target} is not a folder; name one that is empty or does not exist")
     found = {str(path.relative_to(target)) for path in target.rglob("*") if not path.is_dir()}
     if found:
         _check_earlier(target, found)
@@ -200,9 +200,9 @@ def _check_earlier(target: Path, found: set[str]) -> None:
     except (OSError, ValueError, LookupError, TypeError):
         earlier = None
     if earlier is None:
-        raise UsageError(f"{target} is not empty and no earlier export: {cure}")
+        raise UsageError(f"{target} is neither empty nor an earlier export: {cure}")
     if foreign := sorted(found - earlier):
-        raise UsageError(f"{target} is an earlier export, but holds {foreign[0]} as well, which would be lost: {cure}")
+        raise UsageError(f"{target} is an earlier export, but also holds {foreign[0]}, which would be lost: {cure}")
 
 
 # The capture.
@@ -210,7 +210,7 @@ def _check_earlier(target: Path, found: set[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A packet of a case: its bytes, what it is, and whether it goes in or must come out."""
+    """A packet of a case: its bytes, what it is, and whether it is input or expected output."""
 
     packet: bytes
     what: str
@@ -228,7 +228,7 @@ def capture(cases: Iterable[Case]) -> tuple[int, bytes]:
 
 
 def packets_of(case: Case) -> Iterator[Shown]:
-    """Yield what goes in and what must come out, as packets. A case of `header` has none."""
+    """Yield input and expected output as packets. A case of `header` has none."""
     if isinstance(case, LifecycleCase):
         yield from _of_steps(case)
         return
@@ -253,7 +253,7 @@ def packets_in(case: Case) -> Iterator[Shown]:
                 yield from _numbered(f"before, batch {number + 1}", batch)
             yield from _numbered("in", given.packets)
         case ChecksumCase(input=given):
-            yield _frame("in, as a kernel is asked", completed_frame(given.data, given.initial)[0])
+            yield _frame("in, as sent to a kernel", completed_frame(given.data, given.initial)[0])
         case LifecycleCase():
             yield from (shown for shown in _of_steps(case) if shown.goes_in)
 
@@ -267,16 +267,16 @@ def _expected(case: Case) -> Iterator[Shown]:
             yield from _numbered("expected packet", packets, goes_in=False)
         case Written(header=header, segments=segments):
             yield from _numbered(
-                f"written behind {picture.vnet_words(header)}; expected packet", segments, goes_in=False
+                f"written after {picture.vnet_words(header)}; expected packet", segments, goes_in=False
             )
         case Joined(example=frames):
             for number, frame in enumerate(frames):
-                what = f"frame {number + 1} of {len(frames)} of one right answer"
+                what = f"frame {number + 1} of {len(frames)} of one correct answer"
                 yield _frame(what, frame, goes_in=False)
 
 
 def _of_steps(case: LifecycleCase) -> Iterator[Shown]:
-    """Yield the packets of a lifecycle's steps and of the first right answer to each."""
+    """Yield the packets of a lifecycle's steps and of the first correct answer to each."""
     framed = case.input.backend == "offload"
     for number, (step, answers) in enumerate(zip(case.input.steps, case.expect.answers, strict=True)):
         match step:

@@ -1,4 +1,4 @@
-"""Reading the corpus: a file that is not exactly right is refused, with file, case, field and reason."""
+"""Reading the corpus: a file that is not exactly right is rejected, with file, case, field and reason."""
 
 import copy
 import errno
@@ -54,7 +54,7 @@ class Corpus:
         return found
 
     def narrowed(self, pattern: str) -> "Corpus":
-        """Return the corpus with the cases only whose id matches a glob. Raises `UsageError` if there is none."""
+        """Return the corpus with only the cases whose id matches a glob. Raises `UsageError` if there is none."""
         narrow = copy.copy(self)
         narrow.cases = {case.id: case for case in self.select(pattern)}
         return narrow
@@ -63,7 +63,7 @@ class Corpus:
 def load_for_good(root: Path = CORPORA) -> Corpus:
     """Return all cases below `root`, for a process that keeps them to its end. Raises `CorpusError`.
 
-    They are many objects, so the collector is told not to look at them, nor at anything else that is here by now.
+    They are many objects, so they and everything else loaded so far are frozen out of garbage collection.
     """
     corpus = load(root)
     gc.freeze()
@@ -81,7 +81,7 @@ def load(root: Path = CORPORA) -> Corpus:
         file = load_file(path)
         for case in file.cases:
             if case.id in seen:
-                raise CorpusError(str(path), case.id, "id", f"stands in {seen[case.id]} too")
+                raise CorpusError(str(path), case.id, "id", f"is also in {seen[case.id]}")
             seen[case.id] = path
         files.append(file)
     for case in (case for file in files for case in file.cases):
@@ -112,13 +112,13 @@ def load_file(path: Path) -> CorpusFile:
 
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What JSON that is none, or is nested without end, makes msgspec raise."""
+"""What msgspec raises for invalid JSON, or JSON that is nested too deeply."""
 
 _MOST_TRAITS = 10
 
 
 def _check_format(path: Path, content: bytes) -> None:
-    """Refuse a file of another version before its unknown keys are complained of."""
+    """Reject a file of another version before complaining about its unknown keys."""
 
     class Head(msgspec.Struct):
         format: str = ""
@@ -126,13 +126,13 @@ def _check_format(path: Path, content: bytes) -> None:
     try:
         found = msgspec.json.decode(content, type=Head).format
     except _UNREADABLE as error:
-        raise CorpusError(str(path), "-", "-", f"not JSON, or cut off: {error}") from error
+        raise CorpusError(str(path), "-", "-", f"not JSON, or truncated: {error}") from error
     if found != FORMAT:
         raise CorpusError(str(path), "-", "format", f"is {found!r}; this tunproof reads {FORMAT!r}")
 
 
 def _check_case(path: Path, file: CorpusFile, case: Case) -> None:
-    """Check what the types cannot say."""
+    """Check what the types cannot express."""
     digest = digest_of(case.input, case.expect)
     if case.digest != digest:
         raise CorpusError(str(path), case.id, "digest", f"is {case.digest}, the bytes give {digest}")
@@ -149,16 +149,16 @@ def _check_case(path: Path, file: CorpusFile, case: Case) -> None:
 
 
 def _contradictions(case: Case) -> Iterator[tuple[str, str]]:
-    """Yield field and reason for what cannot be right, whatever the bytes say."""
+    """Yield field and reason for what cannot be right, whatever the bytes are."""
     for answer in case.kernel:
         if isinstance(answer, KernelRefuses) and answer.errno not in errno.errorcode.values():
-            yield "kernel", f"{answer.errno!r} is no errno"
+            yield "kernel", f"{answer.errno!r} is not an errno"
         if isinstance(answer, KernelSame) and isinstance(case.expect, Rejected):
             yield "kernel", "is the same as an outcome without packets"
     if case.kernel and isinstance(case.expect, Refused | Nothing):
-        yield "kernel", "is asked, but nothing is written"
+        yield "kernel", "has answers, but nothing is written"
     if not case.kernel and isinstance(case.expect, Packets | Sum | Written | Joined):
-        yield "kernel", "is not asked, but a frame could be put to it"
+        yield "kernel", "has no answers, but could be sent a frame"
     if case.kernel:
         yield from _ambiguities(case)
     if isinstance(case, LifecycleCase) and len(case.input.steps) != len(case.expect.answers):
@@ -166,12 +166,12 @@ def _contradictions(case: Case) -> Iterator[tuple[str, str]]:
 
 
 def _ambiguities(case: Case) -> Iterator[tuple[str, str]]:
-    """Yield kinds of kernels, by the traits that the case names, for which not exactly one answer is given."""
+    """Yield kinds of kernels, by the traits that the case names, for which not exactly one answer applies."""
     names = sorted(case.traits)
     if len(names) > _MOST_TRAITS:
         yield (
             "traits",
-            f"{len(names)} traits: a case names at most {_MOST_TRAITS}, because every kind of kernel is tried",
+            f"{len(names)} traits: a case names at most {_MOST_TRAITS}, because every kind of kernel is checked",
         )
         return
     for values in itertools.product((True, False), repeat=len(names)):
@@ -179,17 +179,17 @@ def _ambiguities(case: Case) -> Iterator[tuple[str, str]]:
         fitting = sum(fits(answer.when, kind) for answer in case.kernel)
         if fitting != 1:
             which = ", ".join(f"{name} {'yes' if name in kind else 'no'}" for name in names) or "any kernel"
-            yield "kernel", f"{fitting} answers fit a kernel with {which}"
+            yield "kernel", f"{fitting} answers apply to a kernel with {which}"
 
 
 def _field_and_reason(message: str) -> tuple[str, str]:
-    """Split what msgspec says ("... - at `$.cases[3].level`") into field and reason."""
+    """Split msgspec's message ("... - at `$.cases[3].level`") into field and reason."""
     reason, separator, place = message.partition(" - at `")
     return (place.rstrip("`"), reason) if separator else ("-", message)
 
 
 def _id_near(content: bytes, message: str) -> str:
-    """Return the id of the case that a message of msgspec is about, if it names one."""
+    """Return the id of the case that msgspec's message is about, if it names one."""
     _, _, rest = message.partition("$.cases[")
     index = rest.partition("]")[0]
     try:

@@ -1,7 +1,7 @@
-"""The JSON Schemas of corpus files, one for each operation, made of the types that load them.
+"""The JSON Schemas of corpus files, one for each operation, made from the types that load them.
 
-A file that its schema refuses is refused by the loader as well. The loader knows more than a schema can say: digests,
-ids, and that exactly one answer fits every kernel.
+A file that its schema rejects is rejected by the loader too. The loader checks more than a schema can: digests,
+ids, and that exactly one answer applies to every kernel.
 """
 
 import inspect
@@ -18,7 +18,7 @@ from tunproof.corpus.model import FORMAT
 __all__ = ["FOLDER", "case_types", "file_name", "plain", "schema_of", "schemas"]
 
 FOLDER = "schema"
-"""Where the schemas stand, below the folder of the corpus."""
+"""Where the schemas are, below the folder of the corpus."""
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -29,7 +29,7 @@ def case_types() -> dict[str, type]:
 
 
 def file_name(op: str) -> str:
-    """Return what the schema of an operation is called."""
+    """Return the file name of an operation's schema."""
     return f"{op}.schema.json"
 
 
@@ -57,7 +57,7 @@ def schemas() -> dict[str, bytes]:
 
 
 def plain(node: Any) -> Any:
-    """Return a schema without `discriminator`: OpenAPI has it, JSON Schema has not, and strict validators complain.
+    """Return a schema without `discriminator`: OpenAPI has it, JSON Schema does not, and strict validators complain.
 
     Descriptions come from docstrings. Python strips their indentation since 3.13, so it is stripped here for all.
     """

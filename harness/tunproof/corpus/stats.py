@@ -1,4 +1,4 @@
-"""The corpus in numbers: what is in it, how large it is, and how long it takes to load."""
+"""The corpus in numbers: its contents, its size, and how long it takes to load."""
 
 import time
 from collections import Counter
@@ -20,7 +20,7 @@ _LARGEST = 10
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One file: its name (operation and topic), how many cases are in it, and its size on disk."""
+    """One file: its name (operation and topic), how many cases it has, and its size on disk."""
 
     name: str
     cases: int
@@ -29,7 +29,7 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Largest:
-    """One of the largest cases, and how much JSON it is without blanks."""
+    """One of the largest cases, and its size as JSON without whitespace."""
 
     id: str
     bytes: int
@@ -37,11 +37,11 @@ class Largest:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """How many cases there are of each kind; what is named in a table is counted once a case.
+    """How many cases there are of each kind; each name in a table is counted once per case.
 
     Attributes:
-        outcomes: what must come out.
-        kernel: what kernels do, an answer each; "not asked" where a case has none.
+        outcomes: what the cases expect.
+        kernel: what kernels do, one count per answer; "not run" if a case has none.
         confirmed: by kernel release.
         seconds: how long it took to load and check all files.
     """
@@ -68,7 +68,7 @@ class Stats:
         return dict(total)
 
     def as_json(self) -> dict[str, object]:
-        """Return everything as JSON has it."""
+        """Return everything as JSON values."""
         return {**asdict(self), "seconds": round(self.seconds, 3), "operations": self.operations()}
 
 
@@ -111,7 +111,7 @@ _FILTERS: dict[str, Callable[[Case, str], bool]] = {
 
 
 def _tally(names: Iterable[Iterable[str]]) -> dict[str, int]:
-    """Count names, each once a case, the most frequent first and then by name."""
+    """Count names, each once per case, the most frequent first and then by name."""
     counter = Counter(name for one in names for name in set(one))
     return dict(sorted(counter.items(), key=lambda item: (-item[1], item[0])))
 

@@ -1,4 +1,4 @@
-"""The traits that a case may name: behaviours in which kernels differ. `tio.linux` explains, `probes` finds them out.
+"""The traits that a case may name: behaviours in which kernels differ. `tio.linux` explains, `probes` detects them.
 
 Behaviour follows the point release, the distribution's backports and the vendor's patches, so a version number decides
 nothing. No case names a regression: a kernel that refuses legal superpackets disagrees with the corpus, and should.
@@ -14,4 +14,4 @@ TRAITS = {
     for name, about in ABOUT.items()
     if not about.regression and not about.unseen
 }
-"""Every trait that a case may name, explained. `since` is the mainline release; stable releases carry some as well."""
+"""Every trait that a case may name, explained. `since` is the mainline release; stable releases have some too."""

@@ -21,7 +21,7 @@ def _fields(kind: type[msgspec.Struct]) -> tuple[FieldInfo, ...]:
 
 
 def words(struct: msgspec.Struct) -> str:
-    """Return a step or an answer of a lifecycle in a few words: bytes are counted, what is as usual is left out."""
+    """Return a step or an answer of a lifecycle in a few words: bytes are counted, defaults are omitted."""
     said = [str(struct.__struct_config__.tag)]
     for field in _fields(type(struct)):
         value = getattr(struct, field.name)
@@ -41,7 +41,7 @@ def words(struct: msgspec.Struct) -> str:
 
 
 def which_kernels(answer: KernelAnswer) -> str:
-    """Return the kernels that an answer speaks of, by the traits that they have and lack."""
+    """Return the kernels that an answer is about, by the traits that they have and lack."""
     having = ", ".join(name for name, wanted in answer.when.items() if wanted)
     lacking = ", ".join(name for name, wanted in answer.when.items() if not wanted)
     words = [f"with {having}"] * bool(having) + [f"without {lacking}"] * bool(lacking)

@@ -1,4 +1,4 @@
-"""Kernels: what they are by their traits, and what is put to them.
+"""Kernels: their traits, and how cases are run against them.
 
 probes    frames that tell kernels apart, and the traits of the running one
 replay    the corpus through a real TUN: the hot path

@@ -15,19 +15,19 @@ def regressions(probed: Probed) -> list[Trait]:
 
 
 def concerns_tunnels_only(trait: Trait) -> bool:
-    """Whether only those notice who put superpackets inside UDP tunnels."""
+    """Whether only users who put superpackets inside UDP tunnels notice it."""
     return ABOUT[trait].needs is Trait.UDP_TUNNEL
 
 
 def tell(trait: Trait) -> str:
     """Return what a regression is and what it means for a user, in two sentences."""
     about = ABOUT[trait]
-    end = f"fixed by {about.fixed}" if about.fixed else "which nobody has fixed so far"
+    end = f"fixed by {about.fixed}" if about.fixed else "not fixed so far"
     return f"this kernel {about.symptom}, {end}. {about.effect}"
 
 
 def describe(probed: Probed) -> Iterator[tuple[str, str]]:
-    """Yield what is known of the traits of a kernel, each with a word for it: has, lacks, unknown, unseen."""
+    """Yield what is known of the traits of a kernel, each under a heading: has, lacks, unknown, unseen."""
     told = [trait for trait in PROBES if not ABOUT[trait].regression]
     yield "has", ", ".join(trait for trait in told if trait in probed.traits)
     yield "lacks", ", ".join(trait for trait in told if trait not in probed.traits | probed.unknown.keys())
@@ -37,7 +37,7 @@ def describe(probed: Probed) -> Iterator[tuple[str, str]]:
 
 
 def departures(probed: Probed, release: str) -> str:
-    """Return how a kernel differs from its release as that left kernel.org; "" where `release` is no number."""
+    """Return how a kernel differs from its release as that left kernel.org; "" if `release` is not a version number."""
     version = release.partition("-")[0].partition("+")[0]
     try:
         known = observable(traits_of(version))

@@ -1,16 +1,16 @@
-"""What a kernel does where kernels differ, found out by frames that tell its traits apart, never by its version.
+"""How a kernel behaves where kernels differ, found out with frames that tell its traits apart, never by its version.
 
 One function for each trait that shows from outside: it sends a frame or two and says whether the kernel has the trait.
-The probes talk to an abstract `Device`, so they are tried on models of kernels that nobody has at hand.
+The probes use an abstract `Device`, so they can be tested on models of kernels that are not at hand.
 
-Kernels with a regression must not look as if they had something else. Two rules keep the probes apart:
+A regression must not look like another trait. Two rules keep the probes apart:
 
 - A frame with NEEDS_CSUM and a gso_size has a length that is a multiple of gso_size, and a gso_size above what the
   headers need: a kernel that has `gso_remainder_checked` lets it through.
 - A frame with a type and without NEEDS_CSUM has the csum_offset of its type: a kernel that has `nocsum_csum_offset`
   lets it through.
 
-`nocsum_min_len` shows in kernels that have `dissected` too: those measure more exactly still, so they have both.
+`nocsum_min_len` also shows in kernels that have `dissected`: those measure even more precisely, so they have both.
 """
 
 import errno
@@ -37,7 +37,7 @@ from tunproof.packets.builder import frame, ip4, ip6, packet_bytes, payload, pla
 __all__ = ["PROBES", "UNSEEN", "Probe", "Probed", "probe", "running_kernel", "running_traits"]
 
 Probe = Callable[[Device], bool]
-"""Ask a device whether it has a trait. Raises `EnvironmentProblem` or `OSError` where that cannot be known."""
+"""Probe a device for a trait. Raises `EnvironmentProblem` or `OSError` if that cannot be known."""
 
 UNSEEN: Final = {trait: about.unseen for trait, about in ABOUT.items() if about.unseen}
 """The traits that no frame can tell from outside, and why."""
@@ -45,16 +45,16 @@ UNSEEN: Final = {trait: about.unseen for trait, about in ABOUT.items() if about.
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """The traits that a kernel was found to have, and why others are unknown. All else it lacks, or it is `UNSEEN`."""
+    """The traits that a kernel was found to have, and why others are unknown. It lacks all the rest but `UNSEEN`."""
 
     traits: Traits
     unknown: dict[Trait, str]
 
 
 def probe(device: Device) -> Probed:
-    """Return what the frames say of a device. A trait that it could not be asked about is unknown, with the reason.
+    """Return what the probes find. A trait that could not be probed is unknown, with the reason.
 
-    Raises `EnvironmentProblem` where not even a plain packet comes through.
+    Raises `EnvironmentProblem` if not even a plain packet comes through.
     """
     _packets(device, plain(ip4() / UDP(), payload(8)))
     found: set[Trait] = set()
@@ -76,19 +76,19 @@ def probe(device: Device) -> Probed:
 
 @cache
 def running_kernel() -> Probed:
-    """Return what was found out about the running kernel, once in a process. Raises `EnvironmentProblem`."""
+    """Return what the probes find in the running kernel, once per process. Raises `EnvironmentProblem`."""
     lab.ensure()
     with RunningKernel() as kernel:
         return probe(kernel)
 
 
 def running_traits() -> Traits:
-    """Return the traits of the running kernel, by which cases say what it must answer. Raises `EnvironmentProblem`."""
+    """Return the traits of the running kernel, which select its expected answers. Raises `EnvironmentProblem`."""
     return running_kernel().traits
 
 
 PROBES: Final[dict[Trait, Probe]] = {}
-"""The probes, in the order in which they are asked: a trait stands behind the one that it needs."""
+"""The probes, in order: a trait comes after the one that it needs."""
 
 
 def _tells(trait: Trait) -> Callable[[Probe], Probe]:
@@ -112,7 +112,7 @@ _CHECKSUM_OF_NOBODY = {"flags": 0, "csum_start": 0}
 
 @_tells(Trait.HDR_LEN_LOOSE)
 def _hdr_len_loose(device: Device) -> bool:
-    """Behind a vnet header of 12 bytes hdr_len may be one more than the packet has."""
+    """After a vnet header of 12 bytes, hdr_len may be one more than the packet's length."""
     packet = packet_bytes(ip4() / UDP()) + payload(8)
     header = bytes(2) + (len(packet) + 1).to_bytes(2, sys.byteorder) + bytes(8)
     return isinstance(device.send(header + packet, Way(header_size=12)), Delivered)
@@ -126,7 +126,7 @@ def _long_frames(device: Device) -> bool:
 
 @_tells(Trait.USO)
 def _uso(device: Device) -> bool:
-    """A legal UDP superpacket of three segments is taken."""
+    """A legal UDP superpacket of three segments is accepted."""
     return not _is_invalid(device, _udp(length=300, gso_size=100))
 
 
@@ -138,13 +138,13 @@ def _uso_strict(device: Device) -> bool:
 
 @_tells(Trait.USO_128)
 def _uso_128(device: Device) -> bool:
-    """One of 65 segments is taken."""
+    """One of 65 segments is accepted."""
     return not _is_invalid(device, _udp(length=65 * 56, gso_size=56))
 
 
 @_tells(Trait.UDP_TUNNEL)
 def _udp_tunnel(device: Device) -> bool:
-    """A TCP superpacket in a UDP tunnel whose outer IP header has 16 bytes of options is taken."""
+    """A TCP superpacket in a UDP tunnel whose outer IP header has 16 bytes of options is accepted."""
     return not _is_invalid(device, _tunnel(options=16), _TUNNELS)
 
 
@@ -184,18 +184,18 @@ def _min_gso_8(device: Device) -> bool:
     return len(_packets(device, _tcp(length=56, gso_size=4, **_CHECKSUM_OF_NOBODY))) == 2
 
 
-# What is cut ---------------------------------------------------------------------------------------------------------
+# What is segmented ---------------------------------------------------------------------------------------------------
 
 
 @_tells(Trait.HBH_JUMBO_STRIP)
 def _hbh_jumbo_strip(device: Device) -> bool:
-    """The segments of an IPv6 superpacket of 65600 bytes with a jumbo payload option are TCP at once."""
+    """The segments of an IPv6 superpacket of 65600 bytes with a jumbo payload option carry TCP directly."""
     return _packets(device, _jumbo())[0][IPv6Layout.NEXT_HEADER.offset] == _TCP
 
 
 @_tells(Trait.BIGTCP_CSUM)
 def _bigtcp_csum(device: Device) -> bool:
-    """The first segment of a TCP superpacket of 66000 bytes has a right checksum."""
+    """The first segment of a TCP superpacket of 66000 bytes has a correct checksum."""
     segment = _packets(device, _big_tcp())[0]
     transport = segment[IPv4Layout.size :]
     return checksum(transport, pseudo_header_sum(segment[IPv4Layout.ADDRESSES], _TCP, len(transport))) == 0xFFFF
@@ -212,7 +212,7 @@ def _totlen0(device: Device) -> bool:
 
 @_tells(Trait.PAYLEN0)
 def _paylen0(device: Device) -> bool:
-    """A TCP superpacket with an IPv6 payload length of 0 is forwarded, where one with the right length is."""
+    """A TCP superpacket with an IPv6 payload length of 0 is forwarded, if one with the correct length is."""
     _packets(device, _tcp(version=6, length=600, gso_size=200), FORWARD)
     asked = _tcp(version=6, length=600, gso_size=200, network=(("plen", 0),))
     return isinstance(device.send(asked, FORWARD), Delivered)
@@ -220,7 +220,7 @@ def _paylen0(device: Device) -> bool:
 
 @_tells(Trait.FRAG_CSUM_START)
 def _frag_csum_start(device: Device) -> bool:
-    """A packet of 1624 bytes whose checksum starts at byte 20, inside IPv4 options, is lost over the MTU of 1500."""
+    """A packet of 1624 bytes whose checksum starts at byte 20, inside IPv4 options, is lost at an MTU of 1500."""
     packet = plain(ip4(flags=0, options=_nops(4)) / UDP(), payload(1592), csum_start=20)
     return not isinstance(device.send(packet, FORWARD), Delivered)
 
@@ -230,13 +230,13 @@ def _frag_csum_start(device: Device) -> bool:
 
 @_tells(Trait.GSO_SEGS_COUNTED)
 def _gso_segs_counted(device: Device) -> bool:
-    """A superpacket of three segments is cut for a reader whose link takes two as one."""
+    """A superpacket of three segments is segmented for a reader whose link takes two as one."""
     return len(_packets(device, _tcp(length=300, gso_size=100), _READER)) > 1
 
 
 @_tells(Trait.LINEAR_CAPPED)
 def _linear_capped(device: Device) -> bool:
-    """A superpacket of 65535 bytes that asks for no linear part is read with less than its length as hdr_len."""
+    """A superpacket of 65535 bytes that requests no linear part is read with an hdr_len below its length."""
     asked = _tcp(length=65535, gso_size=40000, hdr_len=0, **_CHECKSUM_OF_NOBODY)
     read = _packets(device, asked, _READER)
     return len(read) == 1 and int.from_bytes(read[0][VnetLayout.HDR_LEN.span], "little") < 65535
@@ -244,7 +244,7 @@ def _linear_capped(device: Device) -> bool:
 
 @_tells(Trait.VNET_PAD)
 def _vnet_pad(device: Device) -> bool:
-    """A reader's buffer full of 0xAA has none of it in bytes 10 and 11 of a vnet header of 12."""
+    """With a reader's buffer full of 0xAA, bytes 10 and 11 of a 12-byte vnet header are not 0xAA."""
     read = _packets(device, plain(ip4() / UDP(), payload(8)), _LONG_HEADER)[0]
     return read[VnetLayout.NUM_BUFFERS.span] == bytes(2)
 
@@ -254,14 +254,14 @@ def _vnet_pad(device: Device) -> bool:
 
 @_tells(Trait.GSO_REMAINDER_CHECKED)
 def _gso_remainder_checked(device: Device) -> bool:
-    """Two segments of 1240 bytes of payload are refused, 2520 being 40 more than twice that; two of 1260 are not."""
+    """Two segments of 1240 payload bytes are refused, 2520 being 40 more than twice that; two of 1260 are not."""
     refused = _is_invalid(device, _tcp(length=40 + 2 * 1240, gso_size=1240))
     return refused and not _is_invalid(device, _tcp(length=2 * 1260, gso_size=1260))
 
 
 @_tells(Trait.HBH_JUMBO_ETHERNET)
 def _hbh_jumbo_ethernet(device: Device) -> bool:
-    """The segments of the same superpacket as for `hbh_jumbo_strip` do not have its ports."""
+    """The segments of the superpacket from `hbh_jumbo_strip` do not have its ports."""
     segment, sent = _packets(device, _jumbo())[0][IPv6Layout.size :], _jumbo()[HEADER_SIZE + IPv6Layout.size + 8 :]
     return segment[TcpLayout.PORTS] != sent[TcpLayout.PORTS]
 
@@ -294,7 +294,7 @@ def _data_valid_lost(device: Device) -> bool:
 
 @_tells(Trait.EXTENSIONS_READ_AS_TCP)
 def _extensions_read_as_tcp(device: Device) -> bool:
-    """A TCP superpacket behind 8 bytes of destination options is forwarded with one sequence number and not another."""
+    """A TCP superpacket after 8 bytes of destination options is forwarded with one sequence number and not another."""
     _packets(device, _behind_options(sequence=_LIKE_A_DATA_OFFSET), FORWARD)
     return not isinstance(device.send(_behind_options(sequence=0), FORWARD), Delivered)
 
@@ -309,14 +309,14 @@ Fields = tuple[tuple[str, int], ...]
 
 @cache
 def _tcp(*, length: int, gso_size: int, version: int = 4, network: Fields = (), **vnet: int) -> bytes:
-    """Return a TCP superpacket whose packet has `length` bytes in all; `network` replaces fields of its IP header."""
+    """Return a TCP superpacket of `length` bytes in all; `network` replaces fields of its IP header."""
     headers = (ip4(**dict(network)) if version == 4 else ip6(**dict(network))) / TCP()
     return superpacket(headers, payload(length - len(headers)), gso_size=gso_size, **vnet)
 
 
 @cache
 def _udp(*, length: int, gso_size: int, **vnet: int) -> bytes:
-    """Return a UDP superpacket whose packet has `length` bytes in all."""
+    """Return a UDP superpacket of `length` bytes in all."""
     return superpacket(ip4() / UDP(), payload(length - 28), gso_size=gso_size, **vnet)
 
 
@@ -331,7 +331,7 @@ def _nops(count: int) -> list[Packet]:
 
 @cache
 def _tunnel(*, options: int) -> bytes:
-    """Return a TCP superpacket of 600 bytes in all in a VXLAN tunnel, behind a vnet header of 24 bytes."""
+    """Return a TCP superpacket of 600 bytes in all in a VXLAN tunnel, after a vnet header of 24 bytes."""
     outer = packet_bytes(ip4(options=_nops(options)) / UDP(sport=4789, dport=4789, chksum=0) / Raw(bytes(8)))
     inner = superpacket(ip4() / TCP(), payload(600 - len(outer) - 40), gso_size=200, csum_start=len(outer) + 20)
     transport, network = 20 + options, len(outer)
@@ -344,7 +344,7 @@ def _tunnel(*, options: int) -> bytes:
 
 @cache
 def _jumbo() -> bytes:
-    """Return an IPv6 TCP superpacket of 65600 bytes with hop-by-hop options that say so (RFC 2675).
+    """Return an IPv6 TCP superpacket of 65600 bytes with hop-by-hop options that state the length (RFC 2675).
 
     Its sequence number is one that a kernel with `hbh_jumbo_ethernet` takes for the length of a TCP header.
     """
@@ -356,14 +356,14 @@ def _jumbo() -> bytes:
 
 @cache
 def _behind_options(*, sequence: int) -> bytes:
-    """Return an IPv6 TCP superpacket of 800 bytes in all behind destination options."""
+    """Return an IPv6 TCP superpacket of 800 bytes in all after destination options."""
     headers = ip6() / IPv6ExtHdrDestOpt() / TCP(seq=sequence)
     return superpacket(headers, payload(800 - len(headers)), gso_size=200)
 
 
 @cache
 def _big_tcp() -> bytes:
-    """Return an IPv4 TCP superpacket of 66000 bytes, which its total length cannot say."""
+    """Return an IPv4 TCP superpacket of 66000 bytes, which its total length cannot express."""
     packet = packet_bytes(ip4(len=0) / TCP(chksum=0)) + payload(66000 - 40)
     return frame(packet, gso_type=1, gso_size=33000, csum_offset=16)
 
@@ -376,11 +376,11 @@ def _is_invalid(device: Device, asked: bytes, way: Way = REDIRECT) -> bool:
 
 
 def _packets(device: Device, asked: bytes, way: Way = REDIRECT) -> tuple[bytes, ...]:
-    """Return what came out. Raises `EnvironmentProblem` where nothing did, though every kernel takes such a frame."""
+    """Return what came out. Raises `EnvironmentProblem` if nothing did, though every kernel delivers such a frame."""
     outcome: Outcome = device.send(asked, way)
     if isinstance(outcome, Delivered):
         return outcome.packets
     raise EnvironmentProblem(
-        f"a frame that every kernel delivers came to nothing: {outcome}",
+        f"a frame that every kernel delivers was not delivered: {outcome}",
         cure="`tunproof doctor` tries each wiring; a kernel without IPv6 delivers none of it",
     )

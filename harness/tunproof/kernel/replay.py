@@ -1,4 +1,4 @@
-"""Is this kernel right? The corpus through a real TUN, and what came out compared with what should have.
+"""Is this kernel correct? The corpus goes through a real TUN, and the output is compared with what is expected.
 
 The loop in `replay` is the hot path: everything is prepared before it, and it calls nothing but the exchange and one
 comparison.
@@ -39,7 +39,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A case as it is put to a kernel: the frame, and the outcome that is right. `hint` is how many packets that is."""
+    """A case as a kernel runs it: the frame, and the correct outcome. `hint` is how many packets that has."""
 
     case: Case
     frame: bytes
@@ -49,7 +49,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """A kernel that did something else."""
+    """A kernel's outcome that differs from the correct one."""
 
     case: Case
     expected: Outcome
@@ -57,7 +57,7 @@ class Disagreement:
 
 
 def prepare(cases: Iterable[Case], traits: frozenset[str]) -> tuple[list[Question], dict[str, str]]:
-    """Return the questions for a kernel with these traits, and the reason for each case that is none."""
+    """Return the questions for a kernel with these traits, and why each remaining case was skipped."""
     questions: list[Question] = []
     not_applicable: dict[str, str] = {}
     for case in cases:
@@ -75,7 +75,7 @@ def prepare(cases: Iterable[Case], traits: frozenset[str]) -> tuple[list[Questio
 
 _WRITER_REFUSES = "the writer must refuse, or has nothing to write, so nothing reaches a kernel (see `tunproof check`)"
 _NOT_ASKED = {
-    HeaderCase: "a vnet header alone is no frame",
+    HeaderCase: "a bare vnet header is not a frame",
     LifecycleCase: "a lifecycle is about fds and queues, not about frames",
     WriteCase: _WRITER_REFUSES,
     WriteGsoCase: _WRITER_REFUSES,
@@ -84,7 +84,7 @@ _NOT_ASKED = {
 
 
 def frames_of(case: Case) -> list[tuple[bytes, tuple[bytes, ...]]]:
-    """Return what is put to a kernel, each with the packets that "same" means; none where nothing is."""
+    """Return the frames to send to a kernel, each with the packets that "same" means; none if there are none."""
     match case:
         case ChecksumCase(input=given):
             frame, packet = completed_frame(given.data, given.initial)
@@ -101,9 +101,9 @@ def frames_of(case: Case) -> list[tuple[bytes, tuple[bytes, ...]]]:
 
 
 def expected_outcome(case: Case, answer: KernelAnswer, frame: bytes, packets: tuple[bytes, ...]) -> Outcome:
-    """Return what a kernel that answers so must do with a frame. `packets` are what "same" stands for.
+    """Return what a kernel with this answer must do with a frame. `packets` are what "same" stands for.
 
-    Of a batch an answer other than "same" is about the superpackets; a plain packet goes through every kernel.
+    For a batch, an answer other than "same" is about the superpackets; a plain packet passes through every kernel.
     """
     match answer:
         case KernelSame():
@@ -119,7 +119,7 @@ def expected_outcome(case: Case, answer: KernelAnswer, frame: bytes, packets: tu
 
 
 def replay(exchange: Exchange, questions: Sequence[Question]) -> Iterator[Disagreement]:
-    """Put every question to the kernel, and yield where it disagrees. Raises `EnvironmentProblem`."""
+    """Send every frame to the kernel, and yield where it disagrees. Raises `EnvironmentProblem`."""
     send = exchange.send
     for question in questions:
         got = send(question.frame, question.hint)

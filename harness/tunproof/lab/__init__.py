@@ -1,13 +1,13 @@
-"""The lab: real TUN devices in throw-away network namespaces, and what the kernel does between them.
+"""The lab: real TUN devices in disposable network namespaces, and what the kernel does between them.
 
-privilege   may this process make namespaces and TUNs, and if not, why not
-namespace   an anonymous network namespace held by a fd
+privilege   whether this process may make namespaces and TUNs, and if not, why not
+namespace   an anonymous network namespace held by an fd
 device      opening, counting and describing one TUN
 links       links, addresses, routes and traffic control over netlink
 ground      a namespace and all that must be closed with it
 wiring      the four labs: redirect, readback, forward, socket
 exchange    one frame in, its outcome out
-running     the running kernel as a device: any frame on any way
+running     the running kernel as a device: any frame on any path
 
 >>> from tunproof import lab
 >>> lab.ensure()

@@ -1,6 +1,6 @@
-"""The TUNs of a lab: opened, counted and asked for their features. Everything here is called inside the namespace.
+"""The TUNs of a lab: opened, counted and queried. Everything here is called inside the namespace.
 
-Counters (`tun_net_get_stats64`, plus the core's own drops) say at which stage a frame ended; `in` is written to:
+Counters (`tun_net_get_stats64`, plus the core's drops) say at which stage a frame ended; frames are written to `in`:
 
 | where it ended | `in` | `out` |
 |---|---|---|
@@ -29,7 +29,7 @@ _SEGMENTATION = ("tx-tcp-segmentation", "tx-tcp6-segmentation", "tx-udp-segmenta
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What one device counted since it was made. `rx` is what was written to its fd, `tx` what went towards it."""
+    """What one device has counted since it was made. `rx` is what was written to its fd, `tx` what was sent to it."""
 
     rx_packets: int
     rx_dropped: int
@@ -41,7 +41,7 @@ class Counters:
 class Meter:
     """Reads the counters of a namespace's devices from anywhere: about 5 µs, no thread, no netlink.
 
-    The fd on /proc/thread-self/net/dev keeps the namespace it was opened in; each `pread` at 0 counts anew.
+    The fd on /proc/thread-self/net/dev keeps the namespace it was opened in; each `pread` at 0 reads them again.
     """
 
     __slots__ = ("_fd",)
@@ -50,7 +50,7 @@ class Meter:
         self._fd = os.open("/proc/thread-self/net/dev", os.O_RDONLY | os.O_CLOEXEC)
 
     def read(self, device: str) -> Counters:
-        """Return the counters of `device`. Raises `KeyError` where the namespace has no such device."""
+        """Return the counters of `device`. Raises `KeyError` if the namespace has no such device."""
         for line in os.pread(self._fd, 1 << 16, 0).split(b"\n"):
             name, colon, numbers = line.partition(b":")
             if colon and name.strip() == device.encode():
@@ -72,7 +72,7 @@ def open_queue(
     multi_queue: bool = False,
     header_size: int = HEADER_SIZE,
 ) -> int:
-    """Open one queue of the TUN `name`, which is made if it is not there; return a non-blocking, close-on-exec fd.
+    """Open one queue of the TUN `name`, which is made if it does not exist; return a non-blocking, close-on-exec fd.
 
     `offload` None means packets without a vnet header. The offload mask belongs to the device: the queue opened last
     decides. A second queue of a device needs `multi_queue` on both.
@@ -101,17 +101,17 @@ def _set_header(fd: int, offload: Offload, header_size: int) -> None:
         if header_size != HEADER_SIZE:  # with which `tun_set_iff` begins
             tuntap.set_vnet_header_size(fd, header_size)
     except OSError as error:
-        what = f"this kernel takes no TUN with {offload!r} and a vnet header of {header_size} bytes: {error.strerror}"
+        what = f"this kernel refuses a TUN with {offload!r} and a vnet header of {header_size} bytes: {error.strerror}"
         raise EnvironmentProblem(
-            what, cure="leave USO out before Linux 6.2; a header has 10, 12 or 24 bytes"
+            what, cure="leave out USO before Linux 6.2; a header has 10, 12 or 24 bytes"
         ) from error
 
 
 def segmentation_features(name: str) -> frozenset[str]:
     """Return which of the kernel's three segmentation offloads are on for a device, by their ethtool names.
 
-    `tx-tcp-segmentation`, `tx-tcp6-segmentation`, `tx-udp-segmentation`: with one of them on, the readers of the TUN
-    get such superpackets whole.
+    `tx-tcp-segmentation`, `tx-tcp6-segmentation`, `tx-udp-segmentation`: with one of them on, the TUN's readers
+    get those superpackets whole.
     """
     from pyroute2.ethtool.ioctl import IoctlEthtool
 

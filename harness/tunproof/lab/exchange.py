@@ -1,17 +1,17 @@
-"""Write one frame, read everything the kernel made of it: the synchronous heart of every test of a kernel.
+"""Write one frame and read everything the kernel made of it: the synchronous core of every kernel test.
 
 How an outcome is decided, without a timer:
 
 1. Delivery happens inside the `write` (`wiring`, rule 2), so after it an empty ring means that nothing more comes.
-2. When exactly as many packets came as the caller expected and the ring is empty, that is it: the short way. It
-   costs one write, one read a packet and one `poll` that does not wait.
-3. In any other case a *sentinel* follows: a plain packet of a kind nobody else sends, with a number of its own. It
-   takes the same way and the ring keeps order, so what came before it belongs to the frame, and if nothing did, the
-   frame is lost. Again nothing waits unless the sentinel itself is missing.
-4. A ring that may have been full proves nothing: that, a missing sentinel, a link that is down, packets out of a frame
-   that was refused, are problems of the environment and never an outcome.
+2. If exactly as many packets came as the caller expected and the ring is empty, that is the outcome: the fast path. It
+   costs one write, one read per packet and one `poll` that does not wait.
+3. Otherwise a *sentinel* follows: a plain packet of a kind that nothing else sends, with a unique number. It takes the
+   same path and the ring keeps order, so what came before it belongs to the frame, and if nothing did, the frame is
+   lost. Again nothing waits unless the sentinel itself is missing.
+4. A ring that may have been full proves nothing: that, a missing sentinel, a link that is down and packets from a
+   refused frame are problems of the environment and never an outcome.
 
-An exchange is for one thread, and nobody else may read or write the lab's fds meanwhile.
+An exchange is for one thread, and nothing else may read or write the lab's fds meanwhile.
 """
 
 import errno
@@ -32,18 +32,18 @@ SENTINEL_PATIENCE = 2.0
 """Seconds to wait for a sentinel, which comes at once or not at all."""
 
 _GROWTH = 64
-"""What comes out is never longer than what went in by more than this: a vnet header, or an IPv6 fragment header."""
+"""How much longer than the frame its output can be at most: a vnet header, or an IPv6 fragment header."""
 
 _RING_SLACK = 64
-"""A ring of n entries can be full with a few less than n: the reader gives them back in batches (`ptr_ring`)."""
+"""A ring of n entries can be full with a few less than n: the reader returns them in batches (`ptr_ring`)."""
 
 _ENVIRONMENT = {
     errno.EIO: "the link is down",
-    errno.EBADFD: "the TUN has no device any more",
+    errno.EBADFD: "the TUN has lost its device",
     errno.EBADF: "the lab is closed",
-    errno.EAGAIN: "the kernel had no memory for it just now",
+    errno.EAGAIN: "the kernel had no memory for it at the moment",
 }
-"""What a write answers for reasons that lie outside the frame. Any other errno is the kernel's word on the frame."""
+"""The errnos of a write for reasons outside the frame. Any other errno is the kernel's answer to the frame."""
 
 
 _SENTINEL_TTL = 64
@@ -52,7 +52,7 @@ _SENTINEL_TTL = 64
 class Exchange:
     """One frame in, its outcome out, over a `redirect`, `readback` or `forward` lab, which it does not own.
 
-    `reading` reads at most so many bytes from a fd, `writing` writes a frame to one.
+    `reading` reads at most that many bytes from an fd, `writing` writes a frame to one.
     """
 
     __slots__ = ("_lab", "_poll", "_read", "_reader", "_reader_header", "_ring", "_sentinels", "_write", "_writer")
@@ -77,10 +77,10 @@ class Exchange:
         self._writer = lab.writer
 
     def send(self, frame: bytes, hint: int) -> Outcome:
-        """Write `frame` (vnet header and packet) and return what became of it.
+        """Write `frame` (vnet header and packet) and return its outcome.
 
-        `hint` is how many packets are expected: a wrong one costs time and changes nothing, 0 means "none, or I do not
-        know". Raises `EnvironmentProblem` where the outcome cannot be known; the ring is empty again then.
+        `hint` is how many packets are expected: a wrong one costs time and changes nothing, 0 means "none, or unknown".
+        Raises `EnvironmentProblem` if the outcome cannot be known; the ring is empty again then.
         """
         size = len(frame)
         try:
@@ -90,7 +90,7 @@ class Exchange:
         if written != size:
             raise EnvironmentProblem(f"a write of {size} bytes took {written}", cure="a TUN takes all or nothing")
         packets = []
-        # A read that may be as long as the frame needs no buffer of the largest size, and cannot cut a packet off.
+        # A buffer of the frame's length plus the growth is smaller than the maximum, and truncates no packet.
         size += _GROWTH
         read, reader = self._read, self._reader
         try:
@@ -103,11 +103,11 @@ class Exchange:
         return Delivered(tuple(packets))
 
     def settle(self) -> Outcome:
-        """Return what comes out of the lab when nothing goes in: `Lost()`, in a lab that works and is quiet."""
+        """Return what a lab delivers when nothing is sent: `Lost()`, if it works and is quiet."""
         return self._decide([], 1 << 16)
 
     def _decide(self, packets: list[bytes], size: int) -> Outcome:
-        """Read the rest, have a sentinel prove that it was the rest, and tell lost from delivered."""
+        """Read the rest, prove by a sentinel that it was all, and tell lost from delivered."""
         self._drain(packets, size)
         sentinel, arrival = next(self._sentinels)
         os.write(self._writer, sentinel)
@@ -123,7 +123,7 @@ class Exchange:
             dropped = self._lab.counters(OUT).tx_dropped
             raise EnvironmentProblem(
                 f"{len(packets)} packets came out of one frame and filled the ring of {self._lab.queue_length} entries:"
-                f" the kernel may have dropped more without a word (tx_dropped is {dropped})",
+                f" the kernel may have silently dropped more (tx_dropped is {dropped})",
                 cure="make the lab with a larger queue_length",
             )
 
@@ -149,9 +149,9 @@ class Exchange:
 
 
 def _sentinels(lab: Pair) -> Iterator[tuple[bytes, bytes]]:
-    """Yield frames that no test sends by accident, each with the packet that must come out of `lab` for it.
+    """Yield frames that no test sends by accident, each with the packet that `lab` must deliver for it.
 
-    Of a vnet header in front of that nothing is said: kernels before 6.15 leave a part of a longer one as it was.
+    The vnet header before that packet is not compared: kernels before 6.15 leave part of a longer one unwritten.
 
     IPv4, because every wiring has it; protocol 253 is for experiments (RFC 3692); never the same twice.
     """

@@ -54,12 +54,12 @@ class Ground:
         return self.run(inside)
 
     def release(self, fd: int) -> int:
-        """Hand `fd` over to the caller, who closes it from now on. Raises `KeyError` where it is not the ground's."""
+        """Hand `fd` over to the caller, which must close it. Raises `KeyError` if it is not the ground's."""
         self._fds.remove(fd)
         return fd
 
     def counters(self, name: str) -> Counters:
-        """Return what a device counted so far."""
+        """Return what a device has counted so far."""
         return self._meter.read(name)
 
     def segmentation_features(self, name: str) -> frozenset[str]:
@@ -67,7 +67,7 @@ class Ground:
         return self.run(device.segmentation_features, name)
 
     def close(self) -> None:
-        """Close every fd that was not released, and let go of the namespace. Closing twice is harmless."""
+        """Close every fd that was not released, and release the namespace. Closing twice is harmless."""
         while self._fds:
             os.close(self._fds.pop())
         self._meter.close()

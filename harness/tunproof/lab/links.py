@@ -1,15 +1,15 @@
 """Links, addresses, routes, traffic control and sysctls of a lab, over netlink and /proc/sys. No `ip`, no `tc`.
 
-Everything here is called inside the namespace. What was learned the hard way:
+Everything here is called inside the namespace. Lessons learned:
 
-- *Quiet before up.* IPv6 talks by itself, and on a TUN that is noise between the packets: router solicitations (kept
-  away with `addr_gen_mode none`, which leaves the link without a link-local address to send them from) and multicast
-  listener reports (a router joins ff02::2 on every link with IFF_MULTICAST: `dev_forward_change`, and `ipv6_add_dev`
-  when forwarding was on first). So both are settled before a link goes up, and forwarding is turned on last.
-- *No queueing discipline.* Which one a TUN gets is the machine's choice (`net.core.default_qdisc`), and cake, for one,
-  cuts superpackets itself. `noqueue` sends straight from `__dev_queue_xmit` to `tun_net_xmit`.
-- A sysctl under /proc/sys/net is the calling thread's namespace's. It is written only when it differs: a container
-  may have /proc/sys read-only and still be good enough for most labs.
+- *Quiet before up.* IPv6 sends packets unprompted, and on a TUN those are noise: router solicitations (prevented by
+  `addr_gen_mode none`, which leaves the link without a link-local address to send them from) and multicast listener
+  reports (a router joins ff02::2 on every link with IFF_MULTICAST: `dev_forward_change`, and `ipv6_add_dev` when
+  forwarding was on first). So both are settled before a link goes up, and forwarding is turned on last.
+- *No queueing discipline.* Which one a TUN gets is the machine's choice (`net.core.default_qdisc`), and some, such as
+  cake, segment superpackets themselves. `noqueue` sends straight from `__dev_queue_xmit` to `tun_net_xmit`.
+- A sysctl under /proc/sys/net belongs to the calling thread's namespace. It is written only when it differs: a
+  container may have /proc/sys read-only and still suffice for most labs.
 """
 
 import errno
@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 IPV6_LEAST_MTU = 1280
-"""A link with less loses IPv6 altogether (`addrconf_notify`)."""
+"""A link with a lower MTU loses IPv6 altogether (`addrconf_notify`)."""
 
 LOOPBACK = "lo"
 
@@ -63,23 +63,23 @@ _FORWARD_PRIORITY = 10
 
 @contextmanager
 def netlink() -> Iterator["IPRoute"]:
-    """Open a netlink socket of the namespace this thread is in."""
-    from pyroute2 import IPRoute  # takes half a second, which commands without a lab should not
+    """Open a netlink socket of this thread's namespace."""
+    from pyroute2 import IPRoute  # takes half a second, which commands without a lab should not pay
 
     with IPRoute() as ip:
         yield ip
 
 
 def has_ipv6() -> bool:
-    """Return whether this kernel has IPv6, and it was not turned off when the machine started (ipv6.disable=1)."""
+    """Return whether this kernel has IPv6, not disabled at boot (ipv6.disable=1)."""
     return (_SYSCTLS / "ipv6").is_dir()
 
 
 def bring_up(ip: "IPRoute", name: str, *, queue_length: int = 0, mtu: int | None = None) -> int:
-    """Set a link up that says nothing by itself.
+    """Set a link up that sends nothing unprompted.
 
-    `queue_length` is txqueuelen, the entries of a TUN's ring; 0 leaves it as it is. Returns what the kernel took: some
-    take no more than 32767 (seen: 6.12.117, 7.2.13, 7.3.4; not 6.18.15).
+    `queue_length` is txqueuelen, the entries of a TUN's ring; 0 leaves it unchanged. Returns what the kernel accepted:
+    some accept at most 32767 (seen: 6.12.117, 7.2.13, 7.3.4; not 6.18.15).
     """
     with _refusals(f"link {name!r} does not come up", "a kernel with sch_generic's noqueue (any since 4.3)"):
         index = socket.if_nametoindex(name)
@@ -112,7 +112,7 @@ def bring_down(name: str) -> None:
 
 
 def limit_segments(name: str, most: int) -> None:
-    """Set how many segments a link takes as one superpacket (gso_max_segs)."""
+    """Set how many segments a link takes in one superpacket (gso_max_segs)."""
     with netlink() as ip, _refusals(f"link {name!r} takes no gso_max_segs", "a kernel of 4.16 or newer"):
         ip.link("set", index=socket.if_nametoindex(name), gso_max_segs=most)
 
@@ -129,13 +129,13 @@ def _nodad(host: str) -> int:
 
 
 def redirect_all(ip: "IPRoute", source: str, target: str) -> str:
-    """Send all that comes in at `source` out at `target` before any protocol sees it; return the classifier used.
+    """Send everything that arrives on `source` out of `target` before any protocol sees it; return the classifier used.
 
-    u32 first: it is the older one, and built in more often. A filter without an action would hide a missing mirred.
+    u32 first: it is older, and built in more often. A filter without an action would hide a missing mirred.
     """
     from pyroute2.netlink.exceptions import NetlinkError
 
-    cure = "modprobe -a sch_ingress cls_u32 act_mirred (Debian, Ubuntu: the package linux-modules-extra may hold them)"
+    cure = "modprobe -a sch_ingress cls_u32 act_mirred (Debian, Ubuntu: the package linux-modules-extra may have them)"
     inwards, outwards = socket.if_nametoindex(source), socket.if_nametoindex(target)
     action = {"kind": "mirred", "direction": "egress", "action": "redirect", "ifindex": outwards}
     common: dict[str, Any] = {"parent": _TC_INGRESS, "prio": 1, "protocol": _ETH_P_ALL, "action": action}
@@ -154,10 +154,10 @@ def redirect_all(ip: "IPRoute", source: str, target: str) -> str:
 
 
 def route_from_link(ip: "IPRoute", source: str, target: str, *, family: int) -> None:
-    """Forward everything that comes in at `source` to `target`, whatever its addresses.
+    """Forward everything that arrives on `source` to `target`, whatever its addresses.
 
-    A rule that names the incoming link, not the addresses: what the kernel sends by itself (ICMP errors about the
-    frames) has no incoming link, finds the main table empty, and no noise comes out anywhere.
+    The rule names the incoming link, not addresses: what the kernel sends unprompted (ICMP errors about the frames) has
+    no incoming link and finds an empty main table, so no noise comes out anywhere.
     """
     outwards = socket.if_nametoindex(target)
     with _refusals("routing by incoming link was refused", "a kernel with CONFIG_IP_MULTIPLE_TABLES"):

@@ -1,4 +1,4 @@
-"""The model of a kernel as a device: kernels that nobody has at hand, and kernels that no one should have."""
+"""The model of a kernel as a device: kernels that are not at hand, and kernels that should not exist."""
 
 from tio.linux import Model, Outcome, Traits, Way
 
@@ -6,14 +6,14 @@ __all__ = ["ModelDevice"]
 
 
 class ModelDevice:
-    """A kernel with some traits, by `tio.linux`."""
+    """A kernel with given traits, as `tio.linux` models it."""
 
     def __init__(self, traits: Traits) -> None:
         self.traits = traits
         self._models: dict[Way, Model] = {}
 
     def send(self, frame: bytes, way: Way) -> Outcome:
-        """Return what would become of `frame` on `way`. Raises `NotModelled`."""
+        """Return the outcome of `frame` on `way`. Raises `NotModelled`."""
         if way not in self._models:
             self._models[way] = Model(self.traits, way)
         return self._models[way].predict(frame)

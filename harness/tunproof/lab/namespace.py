@@ -1,12 +1,12 @@
 """An anonymous network namespace that lives as long as a file descriptor.
 
-A short-lived thread leaves the process's network namespace with `unshare(CLONE_NEWNET)`, which concerns that thread
-only, opens a fd on the new one and ends. From then on the fd is all there is: no name under /run/netns, no process,
-no thread. When the last fd of the namespace goes (ours and those of its TUNs and sockets), the kernel takes it apart,
-also when the process was killed.
+A short-lived thread leaves the process's network namespace with `unshare(CLONE_NEWNET)`, which affects only that
+thread, opens an fd on the new one and ends. From then on the fd is all there is: no name under /run/netns, no process,
+no thread. When the last fd of the namespace is closed (ours and those of its TUNs and sockets), the kernel dismantles
+it, even if the process was killed.
 
 The kernel does that later, in a work queue (`cleanup_net`), and `user.max_net_namespaces` counts a namespace until
-then. So ENOSPC from unshare may only mean "not yet": it is tried again for a bounded time.
+then. So ENOSPC from unshare may only mean "not yet": it is retried for a bounded time.
 """
 
 import errno
@@ -25,7 +25,7 @@ from tunproof.lab.privilege import sysctl_obstacles
 __all__ = ["PATIENCE", "Namespace"]
 
 PATIENCE = 5.0
-"""Seconds to wait for the kernel to take closed namespaces apart. It took 16 ms on average and 56 ms at most (6.18)."""
+"""Seconds to wait for the kernel to dismantle closed namespaces. It took 16 ms on average and 56 ms at most (6.18)."""
 
 _FIRST_PAUSE = 0.001
 _LONGEST_PAUSE = 0.05
@@ -37,7 +37,7 @@ T = TypeVar("T")
 class Namespace(Closeable):
     """A network namespace with nothing in it but a loopback that is down. A context manager; see `close`.
 
-    Raises `EnvironmentProblem` where the kernel does not give one; `privilege.ensure` comes first.
+    Raises `EnvironmentProblem` if the kernel does not grant one; `privilege.ensure` comes first.
     """
 
     __slots__ = ("_fd",)
@@ -53,7 +53,7 @@ class Namespace(Closeable):
     def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call `function` in a short-lived thread inside the namespace; return its result or raise its exception.
 
-        Sockets, TUNs and files of /proc/thread-self/net that it opens belong to the namespace for ever.
+        Sockets, TUNs and files of /proc/thread-self/net that it opens belong to the namespace for good.
         """
         if self._fd < 0:
             raise ValueError("the namespace is closed")
@@ -65,7 +65,7 @@ class Namespace(Closeable):
         return _in_thread(inside)
 
     def close(self) -> None:
-        """Let go of the namespace. Closing twice is harmless."""
+        """Release the namespace. Closing twice is harmless."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
@@ -106,9 +106,9 @@ def _in_thread(function: Callable[[], T]) -> T:
 
 
 def _refused(error: OSError) -> EnvironmentProblem:
-    what = f"the kernel gave no network namespace: unshare(CLONE_NEWNET): {error.strerror}"
+    what = f"the kernel granted no network namespace: unshare(CLONE_NEWNET): {error.strerror}"
     if error.errno == errno.ENOSPC:
-        what += f"; sysctl user.max_net_namespaces was reached for {PATIENCE:g} s"
+        what += f"; sysctl user.max_net_namespaces stayed exhausted for {PATIENCE:g} s"
         return EnvironmentProblem(what, cure="sysctl -w user.max_net_namespaces=10000, or close other labs")
     cures = [obstacle.cure for obstacle in sysctl_obstacles()]
     return EnvironmentProblem(what, cure=" && ".join(cures) or "call tunproof.lab.ensure() first, or run as root")

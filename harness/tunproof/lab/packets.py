@@ -1,7 +1,7 @@
 """A packet socket with vnet headers (PACKET_VNET_HDR): the other side of a TUN.
 
-What is sent goes out of the device, which is what its readers get: superpackets whole, as far as its offloads go. What
-is received is what was written to it, superpackets as they were.
+What is sent goes out of the device to its readers: whole superpackets, as far as its offloads allow. What is received
+is what was written to the device, superpackets unchanged.
 """
 
 import socket
@@ -32,6 +32,6 @@ def packet_socket(name: str, *, receives: bool) -> socket.socket:
 
 
 def send(end: socket.socket, name: str, frame: bytes) -> None:
-    """Send a frame, vnet header and packet, out of a device. Raises `OSError` where the kernel sends no such thing."""
+    """Send a frame, vnet header and packet, out of a device. Raises `OSError` if the kernel does not send it."""
     version = frame[HEADER_SIZE] >> 4 if len(frame) > HEADER_SIZE else 0
     end.sendto(frame, (name, _ETHERTYPES.get(version, 0)))

@@ -1,21 +1,21 @@
-"""What this process needs to make network namespaces and TUNs, and how it gets it.
+"""What this process needs in order to make network namespaces and TUNs, and how it gets that.
 
 Two things are needed, and they are independent:
 
-1. `/dev/net/tun` opens for reading and writing. Nothing but the node's mode (and a container's device list) decides:
+1. `/dev/net/tun` opens for reading and writing. Only the node's mode (and a container's device list) decides:
    `tun_chr_open` asks for no capability.
 2. `CAP_SYS_ADMIN` for `unshare(CLONE_NEWNET)` (`copy_namespaces`) and `CAP_NET_ADMIN` over the new namespace for
-   `TUNSETIFF` (`tun_set_iff`) and netlink. Root has both. Anybody else gets both inside a user namespace of their
-   own, where the machine allows those.
+   `TUNSETIFF` (`tun_set_iff`) and netlink. Root has both. Any other user gets both inside a user namespace, if the
+   machine allows those.
 
-`ensure` enters that user namespace in place, without starting the program again: `unshare(CLONE_NEWUSER)` is refused
-to a process with threads (EINVAL, `check_unshare_flags`), so a command calls `ensure` before anything else. The
-caller's uid and gid become 0 inside: a child that is started with `exec` then keeps its capabilities (an adapter may
-want to open a TUN by name), while every file it makes still belongs to the user outside. Supplementary groups stay
-in force, so a node that opens for a group still opens.
+`ensure` enters that user namespace in place, without restarting the program: `unshare(CLONE_NEWUSER)` is refused to a
+process with threads (EINVAL, `check_unshare_flags`), so a command calls `ensure` before anything else. The caller's uid
+and gid become 0 inside: a child that is started with `exec` then keeps its capabilities (an adapter may want to open a
+TUN by name), while every file it makes still belongs to the user outside. Supplementary groups stay in force, so a node
+that opens for a group still opens.
 
-A refusal may come at the second or third step (AppArmor lets `unshare` pass and takes the capabilities away), which
-would leave the process in a useless half. So the steps are first tried in a forked child that ends at once.
+A refusal may come at the second or third step (AppArmor allows `unshare` and takes the capabilities away), which would
+leave the process in a useless state. So the steps are first tried in a forked child that ends at once.
 """
 
 import enum
@@ -50,14 +50,14 @@ _AS_ROOT = "or run the command as root (sudo)"
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """One thing that stands in the way: `what` it is, and the command that removes it (`cure`)."""
+    """One obstacle: `what` it is, and the command that removes it (`cure`)."""
 
     what: str
     cure: str
 
 
 class Step(enum.Enum):
-    """What a process does on its way to a TUN of its own, in order."""
+    """The steps of a process towards its own TUN, in order."""
 
     USER_NAMESPACE = "unshare(CLONE_NEWUSER)"
     ID_MAPS = "writing /proc/self/uid_map and gid_map"
@@ -74,10 +74,10 @@ class Refusal:
 
 
 def ensure() -> None:
-    """Make this process able to make network namespaces and TUNs; nothing happens where it already is.
+    """Make this process able to make network namespaces and TUNs; do nothing if it already is.
 
-    Otherwise the process must have one thread only, and ends up as root of a new user namespace. Raises
-    `EnvironmentProblem`, with the process unchanged, where the machine forbids it.
+    Otherwise the process must have only one thread, and ends up as root of a new user namespace. Raises
+    `EnvironmentProblem`, with the process unchanged, if the machine forbids it.
     """
     obstacle = device_obstacle()
     if obstacle is None and not has_capabilities():
@@ -97,7 +97,7 @@ def has_capabilities(status: Path = Path("/proc/thread-self/status")) -> bool:
 
 
 def device_obstacle(path: str = tuntap.DEVICE) -> Obstacle | None:
-    """Return what keeps this process from opening the TUN node, or None. Opening it alone makes no device."""
+    """Return what keeps this process from opening the TUN node, or None. Opening alone makes no device."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
     except OSError as error:
@@ -110,12 +110,12 @@ def _device_obstacle(path: str, error: OSError) -> Obstacle:
         make = f"mkdir -p {Path(path).parent} && mknod {path} c 10 200 && chmod 666 {path}"
         return Obstacle(f"{path} does not exist", f"modprobe tun (or, in a container: {make})")
     if error.errno in (errno.ENODEV, errno.ENXIO):
-        return Obstacle(f"{path} is there, but no driver is behind it", "modprobe tun")
+        return Obstacle(f"{path} exists, but has no driver", "modprobe tun")
     if error.errno == errno.EACCES:
         found = _describe_node(path)
         return Obstacle(f"{path} does not open: permission denied ({found})", f"chmod 666 {path}, {_AS_ROOT}")
     if error.errno == errno.EPERM:
-        what = f"{path} does not open: operation not permitted; a container's device list leaves it out"
+        what = f"{path} does not open: operation not permitted; a container's device list omits it"
         return Obstacle(what, f"start the container with --device {path}")
     return Obstacle(f"{path} does not open: {error.strerror}", "modprobe tun")
 
@@ -124,15 +124,15 @@ def _describe_node(path: str) -> str:
     try:
         node = Path(path).stat()
     except OSError:
-        return "its directory is closed"
+        return "its directory is not accessible"
     return f"mode {node.st_mode & 0o7777:04o}, owner {node.st_uid}:{node.st_gid}, this process is uid {os.geteuid()}"
 
 
 def userns_obstacle() -> Obstacle | None:
-    """Return what keeps this process from getting a TUN by way of a user namespace, or None.
+    """Return what keeps this process from getting a TUN through a user namespace, or None.
 
-    It is found out by doing it, in a child. The sysctls serve to name the reason. A node that does not open is
-    another obstacle (`device_obstacle`) and no part of the answer.
+    It is determined by trying, in a child. The sysctls only name the reason. A node that does not open is another
+    obstacle (`device_obstacle`) and not part of the answer.
     """
     threads = len(list(Path("/proc/self/task").iterdir()))
     if threads > 1:
@@ -147,13 +147,13 @@ def userns_obstacle() -> Obstacle | None:
         what = "; ".join([reason, *(obstacle.what for obstacle in known)])
         return Obstacle(what, " && ".join(obstacle.cure for obstacle in known) + f", {_AS_ROOT}")
     return Obstacle(
-        f"{reason}; no sysctl explains it: a container's seccomp filter, a security module or a chroot",
+        f"{reason}; no sysctl explains it: perhaps a container's seccomp filter, a security module or a chroot",
         f"docker run --cap-add SYS_ADMIN --cap-add NET_ADMIN --device {tuntap.DEVICE}, {_AS_ROOT}",
     )
 
 
 def sysctl_obstacles(root: Path = Path("/proc/sys")) -> Iterator[Obstacle]:
-    """Yield the sysctls whose present value forbids user namespaces or network namespaces.
+    """Yield the sysctls whose current value forbids user namespaces or network namespaces.
 
     A sysctl that does not exist forbids nothing: the Debian and the AppArmor one are patches.
     """
@@ -172,11 +172,11 @@ def sysctl_obstacles(root: Path = Path("/proc/sys")) -> Iterator[Obstacle]:
 
 
 def trial() -> Refusal | None:
-    """Go all the way to a TUN in a child that ends at once; return the step that was refused, or None."""
+    """Take all the steps to a TUN in a child that ends at once; return the step that was refused, or None."""
     receiver, sender = os.pipe()
     child = os.fork()
     if child == 0:
-        # Nothing of the parent may run twice: no exception leaves this block, and no clean-up of Python runs.
+        # Nothing of the parent may run twice: no exception leaves this block, and no Python clean-up runs.
         try:
             os.write(sender, _walk().to_bytes(4, "little"))
         finally:
@@ -185,7 +185,7 @@ def trial() -> Refusal | None:
     answer = os.read(receiver, 4)
     os.close(receiver)
     os.waitpid(child, 0)
-    if not answer:  # killed: a seccomp filter may do that instead of answering
+    if not answer:  # killed: a seccomp filter may do that instead of returning an error
         return Refusal(Step.USER_NAMESPACE, errno.EPERM)
     code = int.from_bytes(answer, "little")
     return Refusal(tuple(Step)[code >> 16], code & 0xFFFF) if code else None
@@ -209,7 +209,7 @@ def _walk() -> int:
 
 
 def _enter_user_namespace() -> None:
-    uid, gid = os.geteuid(), os.getegid()  # from the unshare to the maps both read 65534
+    uid, gid = os.geteuid(), os.getegid()  # between the unshare and the maps both read 65534
     unshare(CLONE_NEWUSER)
     _become_root(uid, gid)
 

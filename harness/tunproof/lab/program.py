@@ -1,10 +1,10 @@
-"""A lab for a program that holds a TUN: what it reads is sent to it, and what it writes is cut by the kernel.
+"""A lab for a program that holds a TUN: the lab sends it frames, and the kernel segments what it writes.
 
-    "in"   the program's TUN, with vnet headers. A packet socket (PACKET_VNET_HDR) sends out of it, which is what its
-           readers get: superpackets whole, as far as the device's offloads go. What is written to it is redirected to
-    "out"  without vnet header and offloads, so that the kernel must cut in between (see `wiring`).
+    "in"   the program's TUN, with vnet headers. A packet socket (PACKET_VNET_HDR) sends out of it to its readers: whole
+           superpackets, as far as the device's offloads allow. What is written to it is redirected to
+    "out"  without vnet header and offloads, so that the kernel must segment in between (see `wiring`).
 
-`in` is made by the lab and handed over as a fd, made by the lab and left for the program to attach to, or made by the
+`in` is made by the lab and handed over as an fd, made by the lab and left for the program to attach to, or made by the
 program itself. Only then can it be wired: `connect`.
 """
 
@@ -41,22 +41,22 @@ class ProgramLab(Closeable):
         self._egress: socket.socket | None = None
 
     def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call `function` inside the namespace; a process that it starts is in there as well."""
+        """Call `function` inside the namespace; a process that it starts is inside too."""
         return self._ground.run(function, *args, **kwargs)
 
     def make(self) -> int:
-        """Make the TUN and return a fd of it, which stays the lab's. Its offloads are all that the kernel has."""
+        """Make the TUN and return an fd of it, which stays the lab's. Its offloads are all that the kernel has."""
         try:
             return self._ground.open_queue(IN, offload=Offload.TSO | Offload.USO)
         except EnvironmentProblem:  # before Linux 6.2 there is no USO
             return self._ground.open_queue(IN, offload=Offload.TSO)
 
     def let_go(self, fd: int) -> None:
-        """Close a fd of `make`: the program has its own by now."""
+        """Close an fd from `make`, once the program has its own."""
         os.close(self._ground.release(fd))
 
     def leave(self) -> None:
-        """Make the TUN and leave it without anybody, for the program to attach to (TUNSETPERSIST)."""
+        """Make the TUN and leave it detached, for the program to attach to (TUNSETPERSIST)."""
 
         def inside() -> None:
             fd = tuntap.open_tun(IN, Iff.TUN | Iff.NO_PI | Iff.VNET_HDR)
@@ -68,7 +68,7 @@ class ProgramLab(Closeable):
         self._ground.run(inside)
 
     def connect(self) -> None:
-        """Wire the TUN, which must be there by now. Raises `EnvironmentProblem`."""
+        """Wire the TUN, which must exist. Raises `EnvironmentProblem`."""
         self._reader = self._ground.open_queue(OUT, offload=None)
         self._ground.run(self._wire)
 
@@ -77,7 +77,7 @@ class ProgramLab(Closeable):
         return self._ground.segmentation_features(IN)
 
     def send(self, frame: bytes) -> None:
-        """Send a frame to the program. Raises `OSError` where the kernel does not send such a frame."""
+        """Send a frame to the program. Raises `OSError` if the kernel does not send such a frame."""
         if self._egress is None:
             raise ValueError("not connected")
         send(self._egress, IN, frame)

@@ -1,7 +1,7 @@
-"""The running kernel as a device: any frame, any way, one answer. Labs are made when a way is first taken.
+"""The running kernel as a device: any frame, any path, one answer. Labs are made when a path is first used.
 
-`tio.linux.Model` answers the same questions from the other side, so whatever talks to a `Device` (the probes, the
-differential) can be tried on kernels that nobody has at hand.
+`tio.linux.Model` does the same as a model, so whatever uses a `Device` (the probes, the differential) can be tested on
+kernels that are not at hand.
 """
 
 import ctypes
@@ -24,19 +24,19 @@ from tunproof.lab.wiring import IN, OUT, Pair
 __all__ = ["Device", "KernelDevice", "RunningKernel", "Sender"]
 
 Sender = Callable[[bytes, int], Outcome]
-"""Write a frame, and return what became of it; the number is how many packets are expected, a hint."""
+"""Write a frame and return its outcome; the number is how many packets are expected, a hint."""
 
 
 class Device(Protocol):
     """Something that does what a kernel does: the running one, or a model of another."""
 
     def send(self, frame: bytes, way: Way) -> Outcome:
-        """Return what becomes of `frame` on `way`."""
+        """Return the outcome of `frame` on `way`."""
         ...
 
 
 class KernelDevice(Device, Protocol):
-    """A kernel that makes its labs when they are needed, and anew after `close`."""
+    """A kernel that makes its labs on demand, and again after `close`."""
 
     def sender(self, way: Way) -> Sender:
         """Return the function that sends on `way`, for many frames."""
@@ -48,17 +48,17 @@ class KernelDevice(Device, Protocol):
 
 
 class RunningKernel(Closeable):
-    """The running kernel. Not for several threads. `close` ends its labs; a later `send` makes new ones."""
+    """The running kernel. Not thread-safe. `close` ends its labs; a later `send` makes new ones."""
 
     def __init__(self) -> None:
         self._labs: dict[Way, tuple[Pair, Exchange]] = {}
 
     def send(self, frame: bytes, way: Way) -> Outcome:
-        """Return what becomes of `frame` on `way`. Raises `EnvironmentProblem`."""
+        """Return the outcome of `frame` on `way`. Raises `EnvironmentProblem`."""
         return self.sender(way)(frame, 0)
 
     def sender(self, way: Way) -> Sender:
-        """Return the function that sends on `way`, for many frames; the next call for another reader ends its use."""
+        """Return the function that sends on `way`, for many frames; a call for another reader invalidates it."""
         if not way.attached:
             return _unattached
         pair, exchange = self._lab(way)
@@ -71,14 +71,14 @@ class RunningKernel(Closeable):
         return exchange.send
 
     def close(self) -> None:
-        """End all labs, side by side: each close waits some 20 ms for the kernel's RCU, and they can wait together."""
+        """End all labs in parallel: each close waits about 20 ms for the kernel's RCU, and the waits can overlap."""
         if self._labs:
             with ThreadPoolExecutor(len(self._labs)) as pool:
                 list(pool.map(Pair.close, (pair for pair, _ in self._labs.values())))
             self._labs.clear()
 
     def _lab(self, way: Way) -> tuple[Pair, Exchange]:
-        """Return the lab of a way. One serves all readers of the same header: their mask is set anew."""
+        """Return the lab of a path. One serves all readers with the same header: their mask is set each time."""
         wired = replace(way, readable=None, reader=None if way.reader is None else Offload.NONE)
         if wired not in self._labs:
             pair = _make(wired)
@@ -104,7 +104,7 @@ def _make(way: Way) -> Pair:
 
 
 def _reading(way: Way) -> Callable[[int, int], bytes]:
-    """Return how to read: into a buffer full of `reader_fill`, where that may show."""
+    """Return how to read: into a buffer full of `reader_fill` if that may show."""
     if way.reader is None or way.reader_header_size == REDIRECT.reader_header_size:
         return os.read
     fill = bytes((way.reader_fill,))
@@ -120,7 +120,7 @@ def _reading(way: Way) -> Callable[[int, int], bytes]:
 
 
 def _attempt(fd: int) -> Sender:
-    """Return a sender whose writes are expected to fail: there is no way behind them to read from."""
+    """Return a sender whose writes are expected to fail: nothing can be read after them."""
 
     def send(frame: bytes, _: int) -> Outcome:
         try:
@@ -133,7 +133,7 @@ def _attempt(fd: int) -> Sender:
 
 
 def _unattached(frame: bytes, _: int) -> Outcome:
-    """Write to a fd of /dev/net/tun that was never attached to a device."""
+    """Write to an fd of /dev/net/tun that was never attached to a device."""
     fd = os.open(tuntap.DEVICE, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         return _attempt(fd)(frame, 0)
@@ -145,17 +145,17 @@ class _Iovec(ctypes.Structure):
     _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
 
 
-_NOWHERE = 8  # an address that nothing is mapped at, and that is the program's to name
+_NOWHERE = 8  # a user-space address that is never mapped
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def _half_readable(readable: int) -> Callable[[int, bytes], int]:
-    """Return a write of frames of which only the first bytes are in memory that can be read."""
+    """Return a write for frames of which only the first bytes are in readable memory."""
 
     def write(fd: int, frame: bytes) -> int:
         if not frame:
-            return os.write(fd, frame)  # writev(2) does not even ask the device
+            return os.write(fd, frame)  # writev(2) does not even call the device
         good = min(readable, len(frame))
         vector = (_Iovec * 2)(
             _Iovec(ctypes.cast(ctypes.c_char_p(frame), ctypes.c_void_p), good), _Iovec(_NOWHERE, len(frame) - good)
@@ -173,7 +173,7 @@ def _half_readable(readable: int) -> Callable[[int, bytes], int]:
 
 
 def _faulting(exchange: Exchange, reader: int) -> Sender:
-    """Return a sender for readers whose every read may end with EFAULT, the packet being lost."""
+    """Return a sender for readers whose reads may all fail with EFAULT and lose the packet."""
 
     def send(frame: bytes, hint: int) -> Outcome:
         try:
@@ -188,7 +188,7 @@ def _faulting(exchange: Exchange, reader: int) -> Sender:
 
 
 def _empty(reader: int) -> None:
-    """Read until nothing is left, each read failing or not."""
+    """Read until nothing is left, whether reads fail or not."""
     while True:
         try:
             os.read(reader, 1 << 16)

@@ -1,4 +1,4 @@
-"""Ways as data: how a finding names the way that its frame took, and how a guest is told which to take."""
+"""A `Way` as data: how a finding records its frame's path, and how a guest gets the path to use."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -16,7 +16,7 @@ _Number = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
 
 class ToldWay(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The fields of a `tio.linux.Way`; those that are as in any other may be left out."""
+    """The fields of a `tio.linux.Way`; those with default values may be omitted."""
 
     header_size: _Size = HEADER_SIZE
     forwarded: bool = False
@@ -31,10 +31,10 @@ class ToldWay(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
 
 def told_way(way: Way) -> ToldWay:
-    """Return a way as data."""
+    """Return a `Way` as data."""
     return ToldWay(**asdict(way) | {"reader": None if way.reader is None else int(way.reader)})
 
 
 def way_of(told: ToldWay) -> Way:
-    """Return the way that was told."""
+    """Return the `Way` that the data describes."""
     return Way(**msgspec.structs.asdict(told) | {"reader": None if told.reader is None else Offload(told.reader)})

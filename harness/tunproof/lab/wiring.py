@@ -1,26 +1,26 @@
 """The four labs: TUNs in an anonymous network namespace, wired so that the kernel's own work can be seen.
 
-    redirect   writer "in"  --tc ingress, mirred-->  "out" reader, no vnet header: the kernel must cut in between
+    redirect   writer "in"  --tc ingress, mirred-->  "out" reader, no vnet header: the kernel must segment in between
     readback   the same, "out" with a vnet header and offloads: the superpacket and the kernel's header come out
-    forward    writer "in"  --IP forwarding-->  "out" reader: the IP input path checks, trims and takes one off the TTL
+    forward    writer "in"  --IP forwarding-->  "out" reader: the IP input path checks, trims and decrements the TTL
     socket     "tun" and the kernel's own TCP and UDP: real sockets on one side, the program on the other
 
-Each function returns a lab that stands. A lab owns its namespace and its fds until `close()`, is a context manager,
-and closing twice is harmless. Nothing else exists: no thread, no process, no name; a lab that was killed is gone.
+Each function returns a working lab. A lab owns its namespace and its fds until `close()`, is a context manager, and
+closing twice is harmless. Nothing else exists: no thread, no process, no name; a killed lab leaves nothing behind.
 
 What holds in all of them:
 
 1. All fds are non-blocking and close-on-exec.
 2. Delivery from `in` to `out` happens inside the `write` (`tun_get_user`, `netif_receive_skb`, `__dev_queue_xmit`,
-   `tun_net_xmit`): when it returns, everything that will come stands in the ring of `out`.
-3. No packet comes out that nobody put in: `links` says how the kernel is kept from talking.
+   `tun_net_xmit`): when it returns, all output is in the ring of `out`.
+3. Only what was sent comes out: `links` says how the kernel is kept quiet.
 4. The ring of a device that is read has `TX_QUEUE_LENGTH` entries, or as many as the kernel allows.
 
-What `forward` takes: any source and destination that IP lets a router forward at all. Loopback and private IPv4
+What `forward` passes: any source and destination that IP lets a router forward at all. Loopback and private IPv4
 addresses pass (reverse-path filter off, `route_localnet`); nothing is delivered locally, because the namespace has no
 address. What stays lost, by code and not by sysctl: IPv4 0.0.0.0, multicast and 255.255.255.255
-(`ip_route_input_slow`), IPv6 multicast, loopback and link-local (`ip6_forward`, `ip6_rcv_core`), a TTL of
-1, and what is over the MTU of `out` with DF or IPv6. ICMP errors about those find no route (`links.route_from_link`).
+(`ip_route_input_slow`), IPv6 multicast, loopback and link-local (`ip6_forward`, `ip6_rcv_core`), a TTL of 1, and what
+exceeds the MTU of `out` with DF or IPv6. ICMP errors about those find no route (`links.route_from_link`).
 """
 
 import socket as sockets
@@ -57,20 +57,20 @@ OUT = "out"
 TUN = "tun"
 
 TX_QUEUE_LENGTH = 1 << 17
-"""Entries of a TUN's ring. A superpacket of 65535 bytes is at most 65495 segments of one byte, and forwarding may cut
-each in two; the default of 500 loses all beyond the first 490 without a word. It costs 1 MiB of pointers a device."""
+"""Entries of a TUN's ring. A superpacket of 65535 bytes is at most 65495 segments of one byte, and forwarding may split
+each in two; the default of 500 silently loses all after the first 490. It costs 1 MiB of pointers per device."""
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """The addresses of one end, each with its prefix length ("10.77.0.1/24"); None leaves a family out."""
+    """The addresses of one end, each with its prefix length ("10.77.0.1/24"); None omits a family."""
 
     ipv4: str | None
     ipv6: str | None
 
 
 NEAR = Addresses("10.77.0.1/24", "fd77::1/64")
-"""One end of a tunnel, and what `socket` has unless told otherwise."""
+"""One end of a tunnel, and the default of `socket`."""
 
 FAR = Addresses("10.77.0.2/24", "fd77::2/64")
 """The other end, in the same networks."""
@@ -78,9 +78,9 @@ FAR = Addresses("10.77.0.2/24", "fd77::2/64")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair(Closeable):
-    """Two TUNs: write a frame to `writer`, read what became of it from `reader`. The fds stay the lab's.
+    """Two TUNs: write a frame to `writer`, read the output from `reader`. The fds stay the lab's.
 
-    The rest is what `Exchange` needs to know about the way between the two: `header_size` bytes of vnet header before
+    The rest is what `Exchange` needs to know about the path between the two: `header_size` bytes of vnet header before
     what is written and `reader_header_size` before what is read (0: none), `hops` taken off the TTL, `queue_length`
     entries in the reader's ring. `classifier` is what tc used ("u32", "matchall", None without tc).
     """
@@ -95,16 +95,16 @@ class Pair(Closeable):
     ground: Ground
 
     def counters(self, device: str) -> Counters:
-        """Return what `IN` or `OUT` counted so far; `device.py` says how to read it."""
+        """Return what `IN` or `OUT` has counted so far; `device.py` says how to read it."""
         return self.ground.counters(device)
 
     def close(self) -> None:
-        """Close both TUNs and let go of the namespace."""
+        """Close both TUNs and release the namespace."""
         self.ground.close()
 
 
 def redirect(*, header_size: int = HEADER_SIZE, queue_length: int = TX_QUEUE_LENGTH) -> Pair:
-    """Return a lab whose reader takes no offload: what comes out is the kernel's own cut, with no IP layer between."""
+    """Return a lab whose reader takes no offload: the kernel segments, with no IP layer in between."""
     return _pair(partial(_wire_mirror, queue_length), offload=None, header_size=header_size)
 
 
@@ -115,7 +115,7 @@ def readback(
     reader_header_size: int = HEADER_SIZE,
     queue_length: int = TX_QUEUE_LENGTH,
 ) -> Pair:
-    """Return a lab whose reader takes `offload`: superpackets come out whole, with the kernel's vnet header.
+    """Return a lab whose reader takes `offload`: whole superpackets come out, with the kernel's vnet header.
 
     Before Linux 6.15 the kernel leaves unwritten what follows the first 10 bytes of a longer header.
     """
@@ -130,7 +130,7 @@ def forward(
     header_size: int = HEADER_SIZE,
     queue_length: int = TX_QUEUE_LENGTH,
 ) -> Pair:
-    """Return a lab whose TUNs are joined by IP forwarding. `mtu` is that of `out`; below 1280 it has IPv4 only.
+    """Return a lab whose TUNs are connected by IP forwarding. `mtu` is that of `out`; below 1280 it has IPv4 only.
 
     `offload` None: the reader has no vnet header and takes no offload.
     """
@@ -211,7 +211,7 @@ class SocketLab(Closeable):
         return self._tun
 
     def take(self) -> int:
-        """Return the program's end and give it away: the caller closes it, and the lab no longer does."""
+        """Return the program's end and give up ownership: the caller closes it, not the lab."""
         fd = self._ground.release(self.tun)
         self._tun = None
         return fd
@@ -225,7 +225,7 @@ class SocketLab(Closeable):
         return self._ground.run(sockets.socket, family, kind)
 
     def counters(self) -> Counters:
-        """Return what the TUN counted so far."""
+        """Return what the TUN has counted so far."""
         return self._ground.counters(TUN)
 
     def segmentation_features(self) -> frozenset[str]:
@@ -233,7 +233,7 @@ class SocketLab(Closeable):
         return self._ground.segmentation_features(TUN)
 
     def close(self) -> None:
-        """Close the TUN unless it was taken, and let go of the namespace. Sockets and taken fds keep it alive."""
+        """Close the TUN unless it was taken, and release the namespace. Sockets and taken fds keep it alive."""
         self._ground.close()
 
 

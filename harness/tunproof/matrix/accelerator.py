@@ -1,4 +1,4 @@
-"""KVM where it works, which is found out by trying: a node that opens may still belong to a host that cannot nest."""
+"""KVM if it works, which is determined by trying: a node that opens may still belong to a host that cannot nest."""
 
 import os
 import time
@@ -12,19 +12,19 @@ from tunproof.matrix.machine import GuestGone, Machine
 __all__ = ["accelerator_for"]
 
 _KVM = "/dev/kvm"
-_PATIENCE = 4.0  # seconds in which a kernel that KVM runs has long said something on its console
+_PATIENCE = 4.0  # seconds, ample for a kernel under KVM to print something on its console
 _LOOK = 0.05
 
 
 def accelerator_for(kernels: Sequence[Kernel], guests: Guests) -> str:
-    """Return "kvm" where one of the kernels says something under it, else "tcg"."""
+    """Return "kvm" if one of the kernels prints something under it, else "tcg"."""
     if not os.access(_KVM, os.R_OK | os.W_OK):
         return "tcg"
     for kernel in kernels:
         try:
             with guests.started(kernel, "kvm") as machine:
                 return "kvm" if _speaks(machine) else "tcg"
-        except (GuestGone, TunproofError):  # which is told when its turn comes
+        except (GuestGone, TunproofError):  # reported when its turn comes
             continue
     return "tcg"
 

@@ -20,10 +20,10 @@ from tunproof.errors import EnvironmentProblem
 __all__ = ["FULL", "DiskFull", "GoneFromArchive", "Progress", "Ran", "Sandbox", "is_full", "problem", "program", "run"]
 
 FULL = "No space left on device"
-"""What every program says on a full disk."""
+"""What every program prints on a full disk."""
 
 Progress = Callable[[float], None]
-"""Is called with how much is done, in percent."""
+"""Called with the progress, in percent."""
 
 _CONFIGURATION = """\
 #clear APT::Architectures;
@@ -36,7 +36,7 @@ _CONFIGURATION = """\
 APT::Architecture "amd64";
 APT::Architectures {{ "amd64"; }};
 APT::Default-Release "";
-// Where root runs this, apt's own user may not enter a cache folder below /root.
+// If root runs this, apt's own user may not enter a cache folder below /root.
 APT::Sandbox::User "root";
 Acquire::AllowInsecureRepositories "false";
 Acquire::AllowWeakRepositories "false";
@@ -63,12 +63,10 @@ Dir::Etc::trusted "/dev/null";
 Dir::Etc::trustedparts "/dev/null";
 """
 _FOLDERS = ("state/lists/partial", "cache/archives/partial", "log")
-_STOP = 10  # seconds that apt has to end when it is asked to
-_STALL = (
-    180.0  # seconds without any news; a server that does not answer is given up by apt itself after 30, three times
-)
-_STALL_FULL = 15.0  # the same on a full disk, where apt may wait for ever
-_LITTLE = 32 << 20  # bytes; apt gives up on a file before the last block is taken
+_STOP = 10  # seconds that apt has to end when told to
+_STALL = 180.0  # seconds without output; apt itself gives up on an unresponsive server after 30, three times
+_STALL_FULL = 15.0  # the same on a full disk, where apt may wait forever
+_LITTLE = 32 << 20  # bytes; apt gives up on a file before the last block is used
 
 
 class DiskFull(EnvironmentProblem):
@@ -76,7 +74,7 @@ class DiskFull(EnvironmentProblem):
 
 
 class GoneFromArchive(EnvironmentProblem):
-    """The archive has no such file any more: the lists are older than it, or nobody has it."""
+    """The archive no longer has the file: the lists are out of date, or no server has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,19 +94,19 @@ _KNOWN = (
     _Known(
         re.compile(re.escape(FULL)),
         "no space is left below {folder}",
-        "free some (lists take 250 MB, a kernel 40 to 250 MB), or take another folder: --cache DIR",
+        "free some (lists take 250 MB, a kernel 40 to 250 MB), or use another folder: --cache DIR",
         DiskFull,
     ),
     _Known(
         re.compile(r"\b404\b|Unable to locate package|Version '.*' for '.*' was not found"),
         "gone from the archive",
-        "--refresh, then another one that is there; or --kernel PATH --modules DIR with files of your own",
+        "--refresh, then an available one; or --kernel PATH --modules DIR with your own files",
         GoneFromArchive,
     ),
     _Known(
         re.compile(r"Hash Sum mismatch|unexpected size"),
-        "what came is not what the archive signed, so it was thrown away",
-        "try again in some minutes with --refresh: mirrors change while they are read",
+        "the download is not what the archive signed, so it was discarded",
+        "try again in a few minutes with --refresh: mirrors change while they are read",
     ),
     _Known(
         re.compile(
@@ -118,21 +116,21 @@ _KNOWN = (
         "the archive cannot be reached ({said})",
         "try again with a network; a proxy is set where apt looks for it, such as http_proxy or Acquire::http::Proxy",
     ),
-    _Known(re.compile(r"Permission denied"), "{folder} cannot be written", "take another folder: --cache DIR"),
+    _Known(re.compile(r"Permission denied"), "{folder} cannot be written", "use another folder: --cache DIR"),
 )
-"""The first that shows is what happened."""
+"""Known failures; the first that matches is what happened."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """How a program ended, and all that it said."""
+    """How a program ended, and all its output."""
 
     code: int
     text: str
 
 
 class Sandbox:
-    """An apt of our own in `folder`. Raises `EnvironmentProblem` where there is no apt."""
+    """An apt of our own in `folder`. Raises `EnvironmentProblem` if there is no apt."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -147,7 +145,7 @@ class Sandbox:
         for name, text in (
             ("apt.conf", _CONFIGURATION.format(folder=self.folder)),
             ("sources.list", sources),
-            ("state/status", ""),  # nothing is installed: what the machine has is not asked
+            ("state/status", ""),  # nothing is installed: the machine's packages do not matter
         ):
             (self.folder / name).write_text(text)
 
@@ -158,21 +156,21 @@ class Sandbox:
 
 
 def program(name: str) -> str:
-    """Return the path of apt-get or dpkg-deb. Raises `EnvironmentProblem` where the machine has none."""
+    """Return the path of apt-get or dpkg-deb. Raises `EnvironmentProblem` if the machine does not have it."""
     found = shutil.which(name)
     if found is None:
         raise EnvironmentProblem(
-            f"there is no {name} here: Debian's kernels are fetched with Debian's own tools",
-            cure="on Debian and Ubuntu `apt-get install apt dpkg`; elsewhere fetch in a Debian container and take its "
-            "cache folder along (TUNPROOF_CACHE), or name a kernel of your own: --kernel PATH --modules DIR",
+            f"{name} is missing: Debian's kernels are fetched with Debian's own tools",
+            cure="on Debian and Ubuntu `apt-get install apt dpkg`; elsewhere fetch in a Debian container and copy its "
+            "cache folder (TUNPROOF_CACHE), or name your own kernel: --kernel PATH --modules DIR",
         )
     return found
 
 
 def run(command: list[str], *, cwd: Path | None = None, progress: Progress | None = None) -> Ran:
-    """Run a program to its end, or end it with us. It reads nothing, and speaks English."""
+    """Run a program to its end, or end it with us. It gets no input, and prints English."""
     lines: list[str] = []
-    # Never the user's language: what apt says is read by `problem` and by `suites`.
+    # Never the user's language: `problem` and `suites` parse apt's output.
     environment = {**os.environ, "LC_ALL": "C", "LANGUAGE": ""}
     with subprocess.Popen(
         command,
@@ -193,7 +191,7 @@ def run(command: list[str], *, cwd: Path | None = None, progress: Progress | Non
                     elif progress is not None:
                         progress(float(line.split(":")[2]))
                 process.wait()
-        except BaseException:  # Ctrl-C is one: apt must not go on writing where we tidy up
+        except BaseException:  # also Ctrl-C: apt must not keep writing while we clean up
             process.terminate()
             try:
                 process.wait(_STOP)
@@ -204,7 +202,7 @@ def run(command: list[str], *, cwd: Path | None = None, progress: Progress | Non
 
 
 class _Watch:
-    """Ends a program that has had nothing new to say for long; saying the same again is nothing new."""
+    """Ends a program that has printed nothing new for long; repeated lines are not new."""
 
     def __init__(self, process: "subprocess.Popen[str]", folder: Path | None) -> None:
         self.verdict: list[str] = []
@@ -224,7 +222,7 @@ class _Watch:
         self._thread.join()
 
     def __call__(self, line: str) -> None:
-        """Hear a line."""
+        """Take note of a line."""
         if line != self._said:
             self._said, self._since = line, time.monotonic()
 
@@ -233,7 +231,7 @@ class _Watch:
             silent = time.monotonic() - self._since
             full = self._folder is not None and shutil.disk_usage(self._folder).free < _LITTLE
             if silent > (_STALL_FULL if full else _STALL):
-                self.verdict.append(f"\nE: {FULL if full else f'nothing came for {silent:.0f} s'}\n")
+                self.verdict.append(f"\nE: {FULL if full else f'no progress for {silent:.0f} s'}\n")
                 self._process.terminate()
                 return
 
@@ -251,6 +249,6 @@ def problem(what: str, text: str, folder: Path) -> EnvironmentProblem:
             return known.error(f"{what}: {means}", cure=known.cure)
     said = [line for line in text.splitlines() if line.startswith(("E:", "dpkg-deb: error"))] or text.splitlines()
     return EnvironmentProblem(
-        f"{what}: {said[0].removeprefix('E: ').strip() if said else 'it said nothing'}",
-        cure="what apt says is meant literally; try again, with --refresh if the archive has changed",
+        f"{what}: {said[0].removeprefix('E: ').strip() if said else 'it printed nothing'}",
+        cure="see apt's message; try again, with --refresh if the archive has changed",
     )

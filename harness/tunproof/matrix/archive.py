@@ -1,4 +1,4 @@
-"""The kernel packages that Debian's suites offer, by apt's own lists and signature checks."""
+"""The kernel packages that Debian's suites offer, using apt's own lists and signature checks."""
 
 import hashlib
 import shutil
@@ -16,13 +16,13 @@ from tunproof.matrix.suites import Suite, bases, keyrings, machine_targets, sour
 __all__ = ["Archive", "Offer", "Package", "stanzas"]
 
 _DAY = 24 * 3600
-_ROOM = 300 << 20  # bytes that all lists and apt's index of them take, with some to spare
+_ROOM = 300 << 20  # bytes for all lists and apt's index of them, with a margin
 _ASK = 60  # seconds for a question to apt that needs no network
 _HELPER = Path("/usr/lib/apt/apt-helper")
 
 
 class Package(msgspec.Struct, frozen=True):
-    """A package as a signed list has it. `needs` is what it depends on, with alternatives; `size` is in bytes."""
+    """A package from a signed list. `needs` is what it depends on, with alternatives; `size` is in bytes."""
 
     name: str
     version: str
@@ -34,37 +34,37 @@ class Package(msgspec.Struct, frozen=True):
         return f"{self.name} {self.version}"
 
     def file(self) -> str:
-        """Return the name of the file that apt makes of it."""
+        """Return the name that apt gives to its file."""
         return f"{self.name}_{self.version.replace(':', '%3a')}_amd64.deb"
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """What all suites offer together, and what came of each suite."""
+    """What all suites offer together, and the state of each suite."""
 
     packages: tuple[Package, ...]
     suites: tuple[Suite, ...]
 
 
 class Archive:
-    """Debian's archive as seen from a cache folder. Raises `EnvironmentProblem` where there is no apt."""
+    """Debian's archive as seen from a cache folder. Raises `EnvironmentProblem` if there is no apt."""
 
     def __init__(self, cache: Path) -> None:
         self.cache = cache
         self.sandbox = Sandbox(cache / "apt")
         self.refreshed = False
-        """Whether the lists were read from the archive by this object."""
+        """Whether this object read the lists from the archive."""
         self.downloads = self.sandbox.folder / "downloads"
         self._kept = self.sandbox.folder / "offer.json"
 
     def offer(self, *, refresh: bool = False, progress: Progress | None = None) -> Offer:
-        """Return what there is, from lists that are at most a day old."""
+        """Return what is available, from lists that are at most a day old."""
         kept = None if refresh else self._keep()
         return kept if kept is not None else self._refresh(progress)
 
     def download(self, packages: Sequence[Package], *, progress: Progress | None = None) -> list[Path]:
-        """Return the packages' files, verified. What was interrupted goes on where it was, so they stay until `tidy`.
+        """Return the packages' files, verified. An interrupted download resumes, so files stay until `tidy`.
 
-        Raises `GoneFromArchive` where the lists name what the archive has not any more.
+        Raises `GoneFromArchive` if the lists name what the archive no longer has.
         """
         self.downloads.mkdir(parents=True, exist_ok=True)
         files = [self.downloads / package.file() for package in packages]
@@ -107,7 +107,7 @@ class Archive:
         return offer
 
     def _lists(self) -> Iterator[tuple[str, Path]]:
-        """Return each suite that has a list, and the list. More than one list a suite does not happen: it is `main`."""
+        """Return each suite that has a list, and the list. A suite has only one: that of `main`."""
         ran = self.sandbox.run("indextargets", "--format", "$(RELEASE)|$(FILENAME)", "Created-By: Packages")
         for line in ran.text.splitlines():
             name, bar, path = line.partition("|")
@@ -116,7 +116,7 @@ class Archive:
 
 
 def stanzas(text: bytes) -> Iterator[Package]:
-    """Find the kernel packages in a list. Searching is much faster than parsing all of it: lists have 60 MB."""
+    """Find the kernel packages in a list. Searching is much faster than parsing it all: lists are 60 MB long."""
     text = b"\n" + text
     at = 0
     while (at := text.find(b"\nPackage: linux-", at)) >= 0:
@@ -167,12 +167,12 @@ def _ask(command: list[str]) -> str:
         done = subprocess.run(command, capture_output=True, timeout=_ASK, check=False, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired as error:
         what = f"apt did not answer within {_ASK} s: {' '.join(command[:2])}"
-        raise EnvironmentProblem(what, cure="see whether another apt holds it up") from error
+        raise EnvironmentProblem(what, cure="check whether another apt blocks it") from error
     return done.stdout.decode(errors="replace")
 
 
 def _text(path: Path) -> bytes:
-    """Return a list's text. apt keeps lists compressed, in a way that it chooses."""
+    """Return a list's text. apt keeps lists compressed, in a format of its choice."""
     if "." not in path.name.rpartition("_")[2]:
         return path.read_bytes()
     command = [str(_HELPER), "cat-file", str(path)]

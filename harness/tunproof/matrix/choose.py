@@ -1,8 +1,8 @@
-"""Which kernel package a word means, and which packages have its files.
+"""Which kernel package a name means, and which packages contain its files.
 
-Debian's kernel packages have had three shapes: all in one; a package beside it with what is neither kernel nor module
-(6.18); the image package as an empty one that depends on binary, modules and the rest (6.19 and later). Following the
-dependencies that carry the release in their name serves all of them.
+Debian's kernel packages have had three layouts: all in one; a second package with what is neither kernel nor module
+(6.18); an empty image package that depends on binary, modules and the rest (6.19 and later). Following the dependencies
+that carry the release in their name covers all of them.
 """
 
 import re
@@ -48,22 +48,22 @@ class Wish:
 
 
 def wish(text: str) -> Wish:
-    """Read what a user typed. Raises `UsageError` where it is none of the four."""
+    """Parse what a user typed. Raises `UsageError` if it is none of the four."""
     for kind, pattern in _KINDS:
         if re.fullmatch(pattern, text):
             return Wish(text, kind)
     raise UsageError(
-        f"{text!r} names no kernel: say a series (6.12), a version (6.12.43), a release "
+        f"{text!r} does not name a kernel: give a series (6.12), a version (6.12.43), a release "
         "(6.12.43+deb13-cloud-amd64) or a package (linux-image-cloud-amd64)"
     )
 
 
 def choose(asked: Wish, packages: Iterable[Package]) -> Package | None:
-    """Return the image package that is meant, or None where it is not offered.
+    """Return the image package that is meant, or None if it is not offered.
 
-    Of several, a cloud kernel is taken before the general one, since it is small; then the newest; then a signed one. A
-    realtime kernel, or an unsigned one that has a signed sister, is taken where it is named. One that the
-    archive has in part only is never preferred to a whole one.
+    Of several, a cloud kernel is preferred to the general one, since it is small; then the newest; then a signed one. A
+    realtime kernel, or an unsigned one that has a signed sibling, is chosen only by name. One that the
+    archive has only in part is never preferred to a complete one.
     """
     known = list(packages)
     if asked.kind == "package":
@@ -74,13 +74,13 @@ def choose(asked: Wish, packages: Iterable[Package]) -> Package | None:
 
 
 def choose_kept(asked: Wish, kernels: Sequence[Kernel]) -> Kernel | None:
-    """Return the kernel of the cache that is meant: the same rules, for those that were fetched."""
+    """Return the cached kernel that is meant: the same rules, for those that were fetched."""
     fitting = [kernel for kernel in kernels if _is_kept_for(asked, kernel)]
     return max(fitting, key=_rank_of_kept, default=None)
 
 
 def offered(asked: Wish, packages: Iterable[Package]) -> str:
-    """Say what there is instead of what is not: the versions of the same series, or all series."""
+    """Say what is available instead: the versions of the same series, or all series."""
     known = list(packages)
     versions = {upstream_of(image.version) for image in known if _is_image(image) and not lacking(image, known)}
     if series := re.search(r"\d+\.\d+", asked.text):
@@ -91,7 +91,7 @@ def offered(asked: Wish, packages: Iterable[Package]) -> str:
 
 
 def parts(image: Package, packages: Iterable[Package]) -> tuple[Package, ...]:
-    """Return the packages that have the files of a kernel, the image package first: its own, of its own version."""
+    """Return the packages that contain a kernel's files, the image package first: its own, of its own version."""
     release = release_of(image)
     known = {one.name: one for one in packages if one.version == image.version}
     found = {image.name: image}
@@ -116,9 +116,9 @@ def _part(need: Sequence[str], release: str, known: Mapping[str, Package]) -> Pa
 
 
 def lacking(image: Package, packages: Iterable[Package]) -> list[str]:
-    """Return the packages that a kernel cannot do without and that are not offered, though the image package is.
+    """Return the packages that a kernel needs and that are not offered, though the image package is.
 
-    Debian removes what a source does not build any more at once, and what was made of it for signing much later.
+    Debian removes at once what a source no longer builds, and the signed packages made from it much later.
     """
     have = {part.name.replace("-unsigned-", "-") for part in parts(image, packages)}
     vital = re.compile(rf"linux-(?:binary|modules)-{re.escape(release_of(image))}")
@@ -129,23 +129,23 @@ def release_of(image: Package) -> str:
     """Return what `uname -r` will say on the kernel of an image package."""
     match = _IMAGE.fullmatch(image.name)
     if match is None:
-        raise ValueError(f"{image.name} is no image package")
+        raise ValueError(f"{image.name} is not an image package")
     return match["release"]
 
 
 def upstream_of(version: str) -> str:
-    """Return the kernel's own version of a package's: "6.12.43" of "6.12.43-1~bpo12+1"."""
+    """Return the kernel version in a package version: "6.12.43" from "6.12.43-1~bpo12+1"."""
     upstream = version.rpartition("-")[0] or version
     return upstream.rpartition(":")[2].replace("~", "-")
 
 
 def _is_image(package: Package) -> bool:
-    """Whether it is a kernel's package: one that stands for the newest, such as linux-image-6.12-amd64, is none."""
+    """Whether it contains a kernel: a metapackage such as linux-image-6.12-amd64 does not."""
     return _IMAGE.fullmatch(package.name) is not None and not _stands_for(package)
 
 
 def _stands_for(package: Package) -> str | None:
-    """Return the image package that a package without files stands for."""
+    """Return the image package that a package without files refers to."""
     return next((need[0] for need in package.needs if re.match(r"linux-image-\d", need[0])), None)
 
 
@@ -156,7 +156,7 @@ def _named(name: str, known: Sequence[Package]) -> Package | None:
 
 
 def _behind(package: Package, known: Sequence[Package]) -> Package | None:
-    """Follow a package that stands for the newest kernel to that kernel's."""
+    """Follow a metapackage for the newest kernel to that kernel's package."""
     target = _stands_for(package)
     if target is None:
         return package if _is_image(package) else None

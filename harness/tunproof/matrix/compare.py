@@ -1,4 +1,4 @@
-"""What several kernels said, side by side: where they differ, and which trait explains it."""
+"""The results of several kernels, side by side: where they differ, and which trait explains it."""
 
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
@@ -27,12 +27,12 @@ __all__ = [
 ]
 
 UNEXPLAINED = "unexplained"
-"""What stands for a kernel that does not do what its traits say."""
+"""The mark of a kernel that does not do what its traits say."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A case on which kernels differ: what each does, by release, and the traits that decide and are not the same."""
+    """A case on which kernels differ: what each does, by release, and the deciding traits, if they differ."""
 
     case: Case
     answers: dict[str, str]
@@ -41,7 +41,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Cases to which each kernel has the same answer, because of the same traits. No traits: nobody explains them."""
+    """Cases that share each kernel's answer and the traits behind it. No traits: they are unexplained."""
 
     cases: tuple[Case, ...]
     answers: dict[str, str]
@@ -54,13 +54,13 @@ def oldest_first(results: Sequence[KernelResult]) -> list[KernelResult]:
 
 
 def names(results: Sequence[KernelResult]) -> dict[str, str]:
-    """Return a short name for each release: its version, as far as no other kernel has the same."""
+    """Return a short name for each release: its version, if no other kernel has the same."""
     counts = Counter(one.version for one in results)
     return {one.release: one.version if counts[one.version] == 1 else one.release for one in results}
 
 
 def differing(results: Sequence[KernelResult], corpus: Corpus) -> list[Row]:
-    """Return the cases on which these kernels differ, those that nobody explains first."""
+    """Return the cases on which these kernels differ, unexplained ones first."""
     probed = [one for one in oldest_first(results) if one.cases]
     traits = traits_that_differ(probed)
     rows = [row for case in corpus.cases.values() if (row := _row(case, probed, traits)) is not None]
@@ -78,7 +78,7 @@ def _row(case: Case, results: Sequence[KernelResult], traits: Sequence[Trait]) -
 
 
 def _decides(trait: Trait, case: Case, results: Sequence[KernelResult]) -> bool:
-    """Whether one of these kernels would answer otherwise if it had this trait, or had it not."""
+    """Whether one of these kernels would do something else with this trait, or without it."""
     return trait in case.traits and any(
         case.answer_of(frozenset(one.traits)) != case.answer_of(frozenset(one.traits) ^ {trait}) for one in results
     )
@@ -99,11 +99,11 @@ def _answer(case: Case, result: KernelResult, others: list[tuple[bytes, ...]]) -
             if packets not in others:
                 others.append(packets)
             return f"other packets ({at + 1})" if (at := others.index(packets)) else "other packets"
-    return "not asked"
+    return "not run"
 
 
 def grouped(rows: Sequence[Row]) -> list[Group]:
-    """Return rows with the same reason and the same answers as one: what nobody explains first, then large ones."""
+    """Return rows with the same reason and the same answers as one: unexplained ones first, then large ones."""
     alike: dict[Hashable, list[Row]] = {}
     for row in rows:
         alike.setdefault((row.because, *row.answers.items()), []).append(row)
@@ -124,7 +124,7 @@ def regressions(results: Sequence[KernelResult]) -> list[tuple[Trait, list[Kerne
 
 
 def departures(result: KernelResult) -> Iterator[tuple[Trait, bool]]:
-    """Yield the traits in which a kernel is not as its version left kernel.org, and whether it has them."""
+    """Yield the traits in which a kernel differs from its kernel.org release, and whether it has them."""
     known = observable(traits_of(result.version))
     for trait in PROBES:
         has = trait in result.traits

@@ -1,7 +1,7 @@
-"""One kernel after the other, or two at a time: each booted, asked, and gone; what came of it is on disk at once.
+"""Kernels, one after another or several at a time: each is booted and examined, and its results go to disk at once.
 
-A guest that hangs, panics or dies is a result, and the others go on. Some kernels crash early in boot under emulation,
-at random, before anything was asked: those are booted again, a few times, and it is told how often.
+A guest that hangs, panics or dies is a result, and the others continue. Some kernels crash early in boot under
+emulation, at random, before any request: those are booted again, a few times, and the number of boots is reported.
 """
 
 import hashlib
@@ -55,12 +55,12 @@ RESULT = "kernel.json"
 TRACEBACK = "traceback.txt"
 _FILES = (RESULT, CONSOLE, TRACEBACK, STREAM, PAGE, JUNIT, SUMMARY)
 _INTERRUPTED = "the run was interrupted"
-_BOOT_PATIENCE = 120.0  # seconds from QEMU's start to the guest's first word
+_BOOT_PATIENCE = 120.0  # seconds from QEMU's start to the guest's first message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What is asked of each kernel: `cases` of the `corpus` (`select` names them), and so many random `frames`."""
+    """What each kernel runs: `cases` of the `corpus` (`select` names them), and a number of random `frames`."""
 
     corpus: Corpus
     cases: Sequence[Case]
@@ -71,15 +71,15 @@ class Wanted:
 
 
 def answers_digest(cases: Iterable[Case]) -> str:
-    """Return what tells cases from others: SHA-256 over ids, digests, and what they say of kernels."""
+    """Return the identity of a set of cases: SHA-256 over ids, digests, and what they say about kernels."""
     known = [(case.id, case.digest, case.kernel) for case in cases]
     return "sha256:" + hashlib.sha256(encode(known)).hexdigest()
 
 
 class KernelResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of one kernel. `problem` is "" where all that was wanted was asked, and answered.
+    """The results of one kernel. `problem` is "" if everything requested was completed.
 
-    `cases` were selected, and `answers` is their digest; those that `agree` and `disagree` were put to it.
+    `cases` were selected, and `answers` is their digest; those that `agree` and `disagree` were run on it.
     """
 
     release: str
@@ -98,12 +98,12 @@ class KernelResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def asked(self) -> int:
-        """How many cases it was asked: those of other kernels, and of none, are left out."""
+        """How many cases were run: those that do not apply to this kernel, or to any, are left out."""
         return self.agree + len(self.disagree)
 
     @property
     def differences(self) -> int:
-        """How many cases and random frames it answered otherwise than its traits say."""
+        """How many cases and random frames it handled otherwise than its traits say."""
         return len(self.disagree) + (self.frames.differences if self.frames else 0)
 
 
@@ -113,7 +113,7 @@ Progress = Callable[[str, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Conducted:
-    """The result of each kernel, and whether the run was interrupted: some say so then, and were not asked all."""
+    """The result of each kernel, and whether the run was interrupted: then some results say so, and are incomplete."""
 
     results: list[KernelResult]
     interrupted: bool
@@ -127,10 +127,10 @@ def conduct(
     progress: Progress = lambda *_: None,
     done: Callable[[KernelResult], None] = lambda _: None,
 ) -> Conducted:
-    """Ask kernels, `jobs` at a time, and return what came of them, in their order.
+    """Examine kernels, `jobs` at a time, and return their results, in the same order.
 
     Each result is in `wanted.out`, in a folder by release, before `done` is called with it. Ctrl-C ends all guests.
-    Where something of one kernel goes wrong, the others go on.
+    If something goes wrong with one kernel, the others continue.
     """
     guests = Guests()
     results: dict[str, KernelResult] = {}
@@ -138,7 +138,7 @@ def conduct(
     asked = [_Examination(kernel, wanted, guests, progress) for kernel in kernels]
     with ThreadPoolExecutor(jobs) as pool:
         try:
-            progress("", "looks whether KVM works")
+            progress("", "checks whether KVM works")
             accelerator = accelerator_for(kernels, guests)
             progress("", "")
             started = {pool.submit(one.result, accelerator): one for one in asked}
@@ -155,7 +155,7 @@ def conduct(
 
 
 def _result_of(future: Future[KernelResult], one: "_Examination") -> KernelResult:
-    """Return a result; of a kernel whose folder cannot be written, one that is nowhere else."""
+    """Return a result; for a kernel whose folder cannot be written, it exists only here."""
     try:
         return future.result()
     except TunproofError as problem:
@@ -163,7 +163,7 @@ def _result_of(future: Future[KernelResult], one: "_Examination") -> KernelResul
 
 
 class _Examination:
-    """One kernel: what is known of it grows."""
+    """One kernel, and what is known of it so far."""
 
     def __init__(self, kernel: Kernel, wanted: Wanted, guests: Guests, progress: Progress) -> None:
         self._kernel = kernel
@@ -181,9 +181,9 @@ class _Examination:
         return self._kernel.release
 
     def result(self, accelerator: str) -> KernelResult:
-        """Boot the kernel, ask it everything, and write down what it said. Raises `EnvironmentProblem`, `UsageError`.
+        """Boot the kernel, run everything, and write the results. Raises `EnvironmentProblem`, `UsageError`.
 
-        A bug of ours is a problem with this kernel, and the others are asked all the same.
+        A bug in tunproof counts as a problem with this kernel, and the others run all the same.
         """
         started = time.monotonic()
         with writing(self._out):
@@ -204,7 +204,7 @@ class _Examination:
         return self._known
 
     def interrupted(self) -> KernelResult:
-        """Return the result of a kernel that was not asked everything, be it that its turn did not come."""
+        """Return the result of a kernel that was not fully examined, perhaps because its turn did not come."""
         if not self._known.seconds:
             with writing(self._out):
                 self._clear()
@@ -213,12 +213,12 @@ class _Examination:
         return self._known
 
     def failed(self, problem: str) -> KernelResult:
-        """Return the result of a kernel with whose results nothing could be done."""
+        """Return the result of a kernel whose results could not be processed."""
         self._learn(problem=problem)
         return self._known
 
     def _boot(self, accelerator: str) -> None:
-        """Boot until the kernel comes up, and ask it."""
+        """Boot until the kernel comes up, and examine it."""
         while True:
             boot = self._known.boots + 1
             self._learn(boots=boot)
@@ -246,7 +246,7 @@ class _Examination:
 
     def _ask(self, kernel: RemoteKernel, says: str) -> None:
         if says != self.release:
-            raise EnvironmentProblem(f"the kernel that came up is {says}", cure="see which image that is")
+            raise EnvironmentProblem(f"the kernel that came up is {says}", cure="check which image that is")
         self._say("probes")
         probed = probe(kernel)
         self._learn(traits=sorted(probed.traits), unknown=dict(probed.unknown))
@@ -255,11 +255,11 @@ class _Examination:
             return
         if probed.unknown:
             reasons = "; ".join(f"{trait}: {reason}" for trait, reason in probed.unknown.items())
-            self._learn(problem=f"traits that cannot be found out: {reasons}")
+            self._learn(problem=f"traits that could not be determined: {reasons}")
         elif self._wanted.frames:
             self._ask_frames(kernel, probed)
         elif not self._known.asked:
-            self._learn(problem="no case was one to ask it")
+            self._learn(problem="no case applies to it")
 
     def _ask_cases(self, kernel: RemoteKernel, probed: Probed) -> None:
         wanted = self._wanted
@@ -287,7 +287,7 @@ class _Examination:
         write_file(self._out / RESULT, msgspec.json.format(msgspec.json.encode(self._known), indent=2) + b"\n")
 
     def _clear(self) -> None:
-        """Remove what an earlier run has left of this kernel: nobody may take it for what this one says."""
+        """Remove what an earlier run left of this kernel, lest it be taken for this one's result."""
         for name in (FINDINGS, EVIDENCE):
             shutil.rmtree(self._out / name, ignore_errors=True)
         for path in (*(self._out / name for name in _FILES), *self._out.glob(f"boot-*-{CONSOLE}")):

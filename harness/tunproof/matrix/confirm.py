@@ -1,4 +1,4 @@
-"""What a matrix run says of the corpus: which kernels were seen to do what a case says of kernels with their traits."""
+"""What a matrix run says about the corpus: which kernels did what a case expects of kernels with their traits."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ __all__ = ["Seen", "seen_in"]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The kernels that were asked everything, those that were not, and the releases that passed a case.
+    """The kernels with complete results, those without, and the releases that passed a case.
 
     `passed` is by id and digest: what a kernel did with other bytes confirms nothing.
     """
@@ -32,16 +32,16 @@ class Seen:
 def seen_in(folder: Path, corpus: Corpus) -> Seen:
     """Read the report of a matrix run.
 
-    Raises `UsageError` where the folder has none, or one that says less than the whole corpus, or another one, asks.
+    Raises `UsageError` if the folder has none, or one that does not cover exactly this corpus.
     """
     results = _results(folder)
     whole = [one for one in results if not one.problem]
     if not whole:
         first = f" ({results[0].release}: {results[0].problem.splitlines()[0]})" if results else ""
-        raise UsageError(f"{folder}: no kernel was asked everything{first}; run `tunproof matrix run --report` again")
+        raise UsageError(f"{folder}: no kernel has complete results{first}; run `tunproof matrix run --report` again")
     digest = answers_digest(corpus.cases.values())
     if any(one.answers != digest for one in whole):
-        raise UsageError(f"{folder} is about other cases than these: run the matrix again, without --select")
+        raise UsageError(f"{folder} is about different cases: run the matrix again, without --select")
     incomplete = [one for one in results if one.problem]
     return Seen(kernels=whole, incomplete=incomplete, passed=_passed(folder, whole))
 

@@ -1,6 +1,6 @@
 """A cpio archive of the "newc" kind, which a kernel unpacks as its first root (initramfs, `unpack_to_rootfs`).
 
-Archives may be joined: the kernel unpacks one after the other.
+Archives may be concatenated: the kernel unpacks one after the other.
 """
 
 import stat
@@ -31,7 +31,7 @@ class Archive:
         self._add(path, stat.S_IFREG | (0o755 if executable else 0o644), content)
 
     def device(self, path: str, major: int, minor: int) -> None:
-        """Add a character device. No privilege is needed: it is only written down."""
+        """Add a character device. No privilege is needed: it is only recorded."""
         self._beneath(path)
         self._add(path, stat.S_IFCHR | 0o600, device=(major, minor))
 

@@ -1,4 +1,4 @@
-"""What is asked of one kernel in a guest, and what came of it."""
+"""The checks that one kernel in a guest runs, and their results."""
 
 import importlib.metadata
 from collections.abc import Callable, Iterator, Sequence
@@ -21,14 +21,14 @@ from tunproof.runs.results import Results, Run
 __all__ = ["Frames", "FramesReport", "Tick", "differential", "verify"]
 
 Tick = Callable[[int, int], None]
-"""Called with how many are done, and of how many."""
+"""Called with the number done and the total."""
 
 
 class FramesReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of the differential on a kernel.
+    """The results of the differential on a kernel.
 
     `frames` that were compared, the `differences` among them, `findings` by the names of their folders, how many
-    `rules` of the model they met; `ended` says why there are fewer frames than were wanted.
+    `rules` of the model they met; `ended` says why there are fewer frames than requested.
     """
 
     frames: int
@@ -42,7 +42,7 @@ class FramesReport(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frames:
-    """So many random `frames`, decided by `seed`; findings go to the folder `out`."""
+    """A number of random `frames`, determined by `seed`; findings go to the folder `out`."""
 
     frames: int
     seed: int
@@ -50,17 +50,17 @@ class Frames:
 
 
 class Examiner(Protocol):
-    """A differential: what the entry points of the group `tunproof.differentials` are."""
+    """A differential: the type of the entry points in the group `tunproof.differentials`."""
 
     def __call__(self, kernel: RemoteKernel, traits: Traits, wanted: Frames, progress: Tick) -> FramesReport:
-        """Put frames to a kernel, and to a model of it with these traits."""
+        """Send frames to a kernel, and to a model of it with these traits."""
         ...
 
 
 def verify(kernel: RemoteKernel, run: Run, cases: Sequence[Case], progress: Tick) -> tuple[Results, str]:
-    """Run cases through the kernel of a guest, as `tunproof.runs.kernel.verify` does for the running one.
+    """Run cases against a guest's kernel, as `tunproof.runs.kernel.verify` does against the running one.
 
-    The words say why it ended early, "" where it did not; cases that were not answered do not apply.
+    The text says why it ended early, "" if it did not; cases that were not run do not apply.
     """
     ended = ""
     left: dict[str, str] = {}
@@ -72,12 +72,12 @@ def verify(kernel: RemoteKernel, run: Run, cases: Sequence[Case], progress: Tick
             try:
                 answers = kernel.ask(REDIRECT, [(question.frame, question.hint) for question in questions])
             except GuestGone as gone:
-                ended = f"{gone} (asked the cases from {questions[0].case.id} to {questions[-1].case.id})"
+                ended = f"{gone} (running the cases from {questions[0].case.id} to {questions[-1].case.id})"
         for question, got in zip_longest(questions, answers):
             if isinstance(got, str):
                 ended = f"{question.case.id}: {got}\n  cure: {LACKING}"
             if got is None or isinstance(got, str):
-                left[question.case.id] = f"not asked: {ended}"
+                left[question.case.id] = f"not run: {ended}"
             elif got != question.expected:
                 yield Disagreement(question.case, question.expected, got)
 
@@ -88,10 +88,10 @@ def verify(kernel: RemoteKernel, run: Run, cases: Sequence[Case], progress: Tick
 
 
 def differential() -> Examiner:
-    """Return the differential that is installed. Raises `EnvironmentProblem` where none is."""
+    """Return the installed differential. Raises `EnvironmentProblem` if there is none."""
     for point in importlib.metadata.entry_points(group="tunproof.differentials"):
         found: Examiner = point.load()
         return found
     raise EnvironmentProblem(
-        "no differential is installed", cure="install tunproof with its fuzzers, or ask for --frames 0"
+        "no differential is installed", cure="install tunproof with its fuzzers, or use --frames 0"
     )

@@ -1,4 +1,4 @@
-"""Kernels brought into the cache: verified by apt, unpacked aside, and whole when they get their name."""
+"""Kernels brought into the cache: verified by apt, unpacked to the side, and renamed once complete."""
 
 import errno
 import fcntl
@@ -23,22 +23,22 @@ from tunproof.matrix.suites import Suite
 __all__ = ["Fetched", "Tell", "fetch"]
 
 Tell = Callable[[int, str], None]
-"""Is called with how many of the kernels are done, and with what is going on."""
+"""Called with the number of kernels done, and with what is going on."""
 
 _ASIDE = ".making-"
-"""Begins the name of a folder that is not whole; nobody but the holder of the lock has one."""
+"""Begins the name of an incomplete folder; only the holder of the lock has one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """What came of one wish: a kernel, or a problem with its cure."""
+    """The result of one wish: a kernel, or a problem with its cure."""
 
     wish: str
     kernel: Kernel | None = None
     new: bool = False
-    """Whether it was downloaded now."""
+    """Whether it was downloaded just now."""
     bytes: int = 0
-    """Of the packages that were downloaded now."""
+    """Of the packages that were downloaded just now."""
     seconds: float = 0.0
     problem: str = ""
     cure: str = ""
@@ -64,13 +64,13 @@ class _Fetcher:
                 return Fetched(wish=asked.text, kernel=kept)
             kernel, size = self._bring(asked)
         except EnvironmentProblem as error:
-            if isinstance(error, DiskFull):  # going on later is worth less than the space
+            if isinstance(error, DiskFull):  # resuming later is worth less than the space
                 self.tidy()
             return Fetched(wish=asked.text, problem=error.what, cure=error.cure, seconds=time.monotonic() - begin)
         return Fetched(wish=asked.text, kernel=kernel, new=size > 0, bytes=size, seconds=time.monotonic() - begin)
 
     def tidy(self) -> None:
-        """Remove downloads that were interrupted and are not wanted any more."""
+        """Remove interrupted downloads that are no longer needed."""
         if self._archive is not None:
             self._archive.tidy()
 
@@ -78,7 +78,7 @@ class _Fetcher:
         return self._offer.suites if self._offer is not None else ()
 
     def _bring(self, asked: Wish) -> tuple[Kernel, int]:
-        """Return the kernel, and how many bytes came for it."""
+        """Return the kernel, and how many bytes were downloaded for it."""
         archive, offer = self._open()
         try:
             return self._unpacked(asked, archive, offer)
@@ -90,7 +90,7 @@ class _Fetcher:
         return self._unpacked(asked, archive, self._offer)
 
     def _open(self) -> tuple[Archive, Offer]:
-        if self._refused is not None:  # it would be refused for the same reason, perhaps after minutes
+        if self._refused is not None:  # it would fail for the same reason, perhaps after minutes
             raise self._refused
         try:
             if self._archive is None or self._offer is None:
@@ -139,12 +139,12 @@ def fetch(
     tell: Tell = lambda _done, _what: None,
     got: Callable[[Fetched], None] = lambda _fetched: None,
 ) -> tuple[list[Fetched], tuple[Suite, ...]]:
-    """Bring kernels into the cache, each as series, version, release or package; `got` hears of each as it comes.
+    """Bring kernels into the cache, each as series, version, release or package; `got` is called with each.
 
     A kernel that cannot be had does not keep the others from coming. What the cache has costs nothing, unless `refresh`
-    asks for the newest. Returns what came of each, and of the suites where the archive was asked at all.
+    requests the newest. Returns the result for each, and for the suites if the archive was consulted at all.
 
-    Raises `UsageError` for what names no kernel, and `EnvironmentProblem` where the cache cannot be used at all.
+    Raises `UsageError` for a name that is not a kernel's, and `EnvironmentProblem` if the cache cannot be used at all.
     """
     wishes = [wish(name) for name in dict.fromkeys(names)]
     results = []
@@ -163,17 +163,17 @@ def fetch(
 
 @contextmanager
 def _locked(cache: Path) -> Iterator[None]:
-    """Hold the cache for this process, and remove what a process that was killed left there."""
+    """Lock the cache for this process, and remove what a killed process left there."""
     try:
         cache.mkdir(parents=True, exist_ok=True)
         lock = os.open(cache / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise EnvironmentProblem(f"the cache cannot be used: {error}", cure="take another: --cache DIR") from error
+        raise EnvironmentProblem(f"the cache cannot be used: {error}", cure="use another: --cache DIR") from error
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise EnvironmentProblem(f"somebody is fetching into {cache}", cure="wait for it, or end it") from error
+            raise EnvironmentProblem(f"{cache} is in use by another process", cure="wait for it, or end it") from error
         for left in cache.glob(f"{_ASIDE}*"):
             shutil.rmtree(left, ignore_errors=True)
         yield
@@ -183,7 +183,7 @@ def _locked(cache: Path) -> Iterator[None]:
 
 @contextmanager
 def _aside(cache: Path) -> Iterator[Path]:
-    """Make a folder beside the kernels, on the same file system, and remove it whatever happens."""
+    """Make a folder beside the kernels, on the same file system, and always remove it."""
     folder = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=cache))
     try:
         yield folder
@@ -204,7 +204,7 @@ def _unpack(file: Path, to: Path, cache: Path) -> None:
 def _gather(unpacked: Path, whole: Path, image: Package, size: int) -> None:
     """Move what a kernel needs into the folder `whole`: the image, the modules, and the note about them.
 
-    Old packages have boot/vmlinuz-RELEASE and lib/modules, new ones usr/lib/modules with the kernel in it.
+    Old packages have boot/vmlinuz-RELEASE and lib/modules, new ones usr/lib/modules with the kernel inside.
     """
     release = release_of(image)
     kernel, modules = whole / "vmlinuz", whole / "lib" / "modules" / release
@@ -213,7 +213,7 @@ def _gather(unpacked: Path, whole: Path, image: Package, size: int) -> None:
     if not kernel.is_file() or not (modules / "kernel").is_dir():
         lacks = "modules" if kernel.is_file() else "kernel"
         raise EnvironmentProblem(
-            f"{image} has another shape than any package before: no {lacks} was found in it",
+            f"{image} has an unknown layout: it contains no {lacks}",
             cure="please report it; --kernel PATH --modules DIR takes files that you unpacked yourself",
         )
     _check_release(kernel, image)
@@ -255,9 +255,9 @@ def _check_release(kernel: Path, image: Package) -> None:
 
 
 def _settle(whole: Path, target: Path) -> None:
-    """Give a folder its name, once all in it has reached the disk."""
-    os.sync()  # thousands of modules: one after the other would take seconds
-    if target.exists():  # it was damaged, or it would have been taken
+    """Give a folder its name, once all its contents have reached the disk."""
+    os.sync()  # thousands of modules: one by one would take seconds
+    if target.exists():  # it is damaged, or it would have been used
         shutil.rmtree(target)
     whole.rename(target)
     folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
@@ -268,12 +268,12 @@ def _settle(whole: Path, target: Path) -> None:
 
 
 def _gone(asked: Wish, offer: Offer, *, refreshed: bool, part: str = "") -> EnvironmentProblem:
-    """Say that the suites do not have what is asked for, and what they have."""
+    """Say that the suites do not have what was requested, and what they have."""
     unread = {suite.cure(): [one.name for one in offer.suites if one.cure() == suite.cure()] for suite in offer.suites}
     hints = [f"{', '.join(names)} could not be read: {cure}" for cure, names in unread.items() if cure]
     if not refreshed:
         hints.append("--refresh looks again: the lists may be a day old")
     return EnvironmentProblem(
         f"{asked.text}: {part + ' is ' if part else ''}gone from the archive; {offered(asked, offer.packages)}",
-        cure="; ".join([*hints, "take one that is there, or --kernel PATH --modules DIR with your own"]),
+        cure="; ".join([*hints, "use one that is available, or --kernel PATH --modules DIR with your own"]),
     )

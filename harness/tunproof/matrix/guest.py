@@ -1,12 +1,12 @@
-"""What runs in a guest, as its first and only process: it makes labs, writes frames, and says what became of them.
+"""What runs in a guest, as its first and only process: it makes labs, writes frames, and reports their outcomes.
 
     hello       its release, once
-    request     a way, and frames with the number of packets that are expected; or: new labs, please
+    request     a path, and frames with the number of packets that are expected; or a request for new labs
     answer      an outcome for each frame
 
-The guest decides nothing: what to ask, and whether an answer is right, is known on the other side of the port, where
-the processor is not emulated. When the port is closed, or anything here goes wrong, the machine is switched off; the
-console has the reason.
+The guest decides nothing: what to send, and whether an outcome is correct, is decided on the other side of the port,
+where the processor is not emulated. When the port is closed, or anything here goes wrong, the machine is switched off;
+the console has the reason.
 """
 
 import ctypes
@@ -25,7 +25,7 @@ __all__ = ["main"]
 
 _MODULES = Path("/modules")
 _PORTS = Path("/sys/class/virtio-ports")
-_PATIENCE = 10.0  # seconds until the port is there
+_PATIENCE = 10.0  # seconds until the port exists
 _RESTART = 0x01234567
 _FINIT_MODULE = 313  # x86-64
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -55,7 +55,7 @@ def _serve(wire: Wire) -> None:
 
 
 def _outcomes(kernel: RunningKernel, request: Request) -> list[Told]:
-    """Return what became of each frame; after one that could not be asked, the next has new labs."""
+    """Return the outcome of each frame; after one that could not be sent, the next gets new labs."""
     outcomes: list[Told] = []
     way = way_of(request.way)
     send = None
@@ -77,7 +77,7 @@ def _mount() -> None:
 
 
 def _load_modules() -> None:
-    """Insert the modules, numbered in their order. One that this kernel does not take is told, and missed later."""
+    """Insert the modules, numbered in their order. One that this kernel refuses is reported, and missed later."""
     for path in sorted(_MODULES.iterdir()):
         fd = os.open(path, os.O_RDONLY)
         if _LIBC.syscall(_FINIT_MODULE, fd, b"", 0) < 0:
@@ -86,7 +86,7 @@ def _load_modules() -> None:
 
 
 def _port() -> str:
-    """Return the device of our port, when it is there."""
+    """Return the device of our port, once it exists."""
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
         for folder in _PORTS.glob("*"):

@@ -14,7 +14,7 @@ __all__ = ["Guests"]
 
 
 class Guests:
-    """For several threads. Roots of guests are in memory, so that whatever ends this process leaves no file behind."""
+    """Thread-safe. The guests' roots are in memory, so however this process ends, no file is left behind."""
 
     def __init__(self) -> None:
         self._initramfs = Initramfs()
@@ -24,7 +24,7 @@ class Guests:
 
     @contextmanager
     def started(self, kernel: Kernel, accelerator: str) -> Iterator[Machine]:
-        """Start a guest; it is gone at the end. Raises `EnvironmentProblem`, and `GuestGone` after `stop`."""
+        """Start a guest, which is ended on exit. Raises `EnvironmentProblem`, and `GuestGone` after `stop`."""
         root = self._root(kernel)
         try:
             machine = self._machine(kernel, root, accelerator)
@@ -42,7 +42,7 @@ class Guests:
         return self._stopped
 
     def stop(self) -> None:
-        """End all guests, whoever waits for them, and start no more."""
+        """End all guests, even if other threads wait for them, and start no more."""
         with self._lock:
             self._stopped = True
             running = list(self._running)
@@ -67,7 +67,7 @@ class Guests:
         except OSError as error:
             os.close(root)
             raise EnvironmentProblem(
-                f"there is no room for the root of a guest: {error.strerror}",
-                cure="free 100 MB of memory for each guest, or ask for less --jobs",
+                f"no memory for the root of a guest: {error.strerror}",
+                cure="free 100 MB of memory for each guest, or use fewer --jobs",
             ) from error
         return root

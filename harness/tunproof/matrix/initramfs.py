@@ -21,7 +21,7 @@ main()
 
 
 class Initramfs:
-    """What all guests of a run have in common is made once; each kernel adds its modules."""
+    """What all guests of a run share is made once; each kernel adds its modules."""
 
     def __init__(self) -> None:
         archive = Archive()
@@ -33,7 +33,7 @@ class Initramfs:
         self._common = archive.to_bytes()
 
     def of(self, kernel: Kernel) -> tuple[bytes, bytes]:
-        """Return the archives for a kernel, one to stand behind the other. Raises `EnvironmentProblem`."""
+        """Return the archives for a kernel, to be concatenated. Raises `EnvironmentProblem`."""
         modules = Archive()
         if kernel.modules is not None:
             for number, (name, content) in enumerate(load_order(kernel.modules, (*_PORT, *NEEDED))):

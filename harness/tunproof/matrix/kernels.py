@@ -1,7 +1,8 @@
 """Kernels that can be booted: those in the cache, and those that a user built.
 
-A kernel in the cache is a folder of its own, `RELEASE_PACKAGEVERSION`, with `vmlinuz`, `lib/modules/RELEASE` and
-`kernel.json`. The folder gets its name when everything in it has reached the disk, so what has the name is whole.
+A kernel in the cache has its own folder, `RELEASE_PACKAGEVERSION`, with `vmlinuz`, `lib/modules/RELEASE` and
+`kernel.json`. The folder gets its name once everything in it has reached the disk, so a folder with that name is
+complete.
 """
 
 import os
@@ -18,7 +19,7 @@ from tunproof.matrix.order import order
 __all__ = ["NOTE", "Kernel", "Note", "banner", "cache_folder", "in_cache", "own", "read_kernel"]
 
 NOTE = "kernel.json"
-"""The file that says what a folder of the cache holds."""
+"""The file that describes a folder of the cache."""
 
 _BANNER_MOST = 512  # bytes; release, builder, compiler and date take about 200
 _MAGIC = slice(0x202, 0x206)  # of the boot protocol's header
@@ -28,7 +29,7 @@ _POINTER_FROM = 0x200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kernel:
-    """A kernel and where its files are. `release` is what `uname -r` says, `version` the upstream one, "6.12.95"."""
+    """A kernel and where its files are. `release` is what `uname -r` prints, `version` the upstream one, "6.12.95"."""
 
     release: str
     version: str
@@ -41,7 +42,7 @@ class Kernel:
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):
-    """What `kernel.json` says. Paths are relative to its folder."""
+    """The contents of `kernel.json`. Paths are relative to its folder."""
 
     release: str
     version: str
@@ -57,19 +58,19 @@ def cache_folder() -> Path:
     if folder := os.environ.get("TUNPROOF_CACHE"):
         return Path(folder).absolute()
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if not base.is_absolute():  # the XDG specification: a relative path is to be ignored
+    if not base.is_absolute():  # the XDG specification: ignore a relative path
         base = Path.home() / ".cache"
     return base / "tunproof" / "kernels"
 
 
 def in_cache(folder: Path) -> list[Kernel]:
-    """Return the kernels of a cache, oldest version first. What is half there, or none of ours, is left out."""
+    """Return the kernels of a cache, oldest version first. Incomplete and foreign folders are left out."""
     found = [kernel for note in folder.glob(f"[!.]*/{NOTE}") if (kernel := read_kernel(note.parent)) is not None]
     return sorted(found, key=lambda kernel: (order(kernel.version), order(kernel.package.rpartition(" ")[2])))
 
 
 def read_kernel(folder: Path) -> Kernel | None:
-    """Return the kernel of one folder of a cache, or None where its files are not what its note says."""
+    """Return the kernel in one folder of a cache, or None if its files do not match its note."""
     try:
         note = msgspec.json.decode((folder / NOTE).read_bytes(), type=Note)
     except (OSError, msgspec.DecodeError):
@@ -83,13 +84,13 @@ def read_kernel(folder: Path) -> Kernel | None:
 def own(image: Path, modules: Path | None) -> Kernel:
     """Return a kernel that a user built, from its bzImage and the folder of its modules.
 
-    Raises `UsageError` where the files are no such things.
+    Raises `UsageError` if the files are something else.
     """
     text = banner(image)
     release = text.partition(" ")[0]
     if modules is not None and not (modules / "kernel").is_dir():
-        raise UsageError(f"--modules {modules}: it has no folder kernel/, as lib/modules/RELEASE has")
-    # A distribution's kernel has a release of its own counting; its banner ends with the package's version.
+        raise UsageError(f"--modules {modules}: it has no folder kernel/, unlike lib/modules/RELEASE")
+    # A distribution numbers its releases differently; the banner ends with the package's version.
     packaged = re.search(r" Debian (\d+(?:\.\d+)+)\S*", text)
     upstream = packaged or re.match(r"(\d+(?:\.\d+)+)", release)
     if upstream is None:
@@ -104,12 +105,12 @@ def own(image: Path, modules: Path | None) -> Kernel:
 
 
 def banner(image: Path) -> str:
-    """Return what a bzImage says that it is: "6.12.95 (who@where) #1 SMP …". Raises `UsageError` where it is none."""
+    """Return the version string of a bzImage: "6.12.95 (who@where) #1 SMP …". Raises `UsageError` if it is not one."""
     try:
         with image.open("rb") as file:
             head = file.read(0x210)
             if head[_MAGIC] != b"HdrS":
-                raise UsageError(f"{image} is no bzImage of a Linux kernel: it has no header of the boot protocol")
+                raise UsageError(f"{image} is not a bzImage of a Linux kernel: it has no boot protocol header")
             file.seek(struct.unpack_from("<H", head, _POINTER)[0] + _POINTER_FROM)
             text = file.read(_BANNER_MOST).partition(b"\0")[0]
     except (OSError, struct.error) as error:

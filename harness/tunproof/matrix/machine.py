@@ -1,7 +1,7 @@
-"""One guest in QEMU: started, talked to over a virtio port, and gone when it is closed.
+"""One guest in QEMU: started, driven over a virtio port, and ended when closed.
 
-No disk, no network, no display. What the kernel says on its console is read and kept up to a limit, so that a guest
-that floods it fills nobody's disk.
+No disk, no network, no display. The kernel's console output is read and kept up to a limit, so a guest that floods it
+fills no disk.
 """
 
 import os
@@ -23,7 +23,7 @@ __all__ = ["QEMU", "GuestGone", "Machine", "ensure"]
 QEMU: Final = "qemu-system-x86_64"
 
 _MEMORY = 1024  # MiB
-_HEAD_MOST, _TAIL_MOST = 1 << 20, 1 << 16  # bytes of console that are kept; what comes between is counted
+_HEAD_MOST, _TAIL_MOST = 1 << 20, 1 << 16  # bytes of console that are kept; the rest is counted
 _LONGEST_WORDS = 200  # characters
 _COMMAND_LINE = "console=ttyS0 panic=-1 rdinit=/init random.trust_cpu=on mitigations=off loglevel=6"
 _END_PATIENCE = 5.0  # seconds
@@ -33,28 +33,28 @@ M = TypeVar("M", Hello, Answer)
 
 
 class GuestGone(Exception):
-    """A guest ended, hung or said something that makes no sense; the message says which."""
+    """A guest ended, hung or sent something invalid; the message says which."""
 
 
 def ensure() -> None:
     """Make sure that guests can be started. Raises `EnvironmentProblem`."""
     if platform.machine() != "x86_64":
         raise EnvironmentProblem(
-            f"guests have this machine's Python, and are x86-64; this machine is {platform.machine()}",
+            f"guests use this machine's Python, and are x86-64; this machine is {platform.machine()}",
             cure="run the matrix on an x86-64 machine",
         )
     if shutil.which(QEMU) is None:
         raise EnvironmentProblem(
-            f"{QEMU} is missing, in which the kernels would run",
+            f"{QEMU} is missing, which runs the kernels",
             cure="apt-get install qemu-system-x86 (Fedora: dnf install qemu-system-x86-core)",
         )
 
 
 class Machine:
-    """A running guest. Not for several threads; but `kill` may be called by any, and ends a wait for an answer."""
+    """A running guest. Not thread-safe, except that any thread may call `kill`, which ends a wait for an answer."""
 
     def __init__(self, kernel: Kernel, root: int, *, accelerator: str = "tcg") -> None:
-        """Start a guest. `root` is a file descriptor with its first root."""
+        """Start a guest. `root` is a file descriptor of its initramfs."""
         self.kernel = kernel
         self._head = bytearray()
         self._tail = bytearray()
@@ -69,12 +69,12 @@ class Machine:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 pass_fds=[theirs.fileno(), root],
-                process_group=0,  # Ctrl-C is for us alone: guests are ended when it is known why
+                process_group=0,  # Ctrl-C must reach only this process, which then ends the guests
             )
         except OSError as error:
             ours.close()
             raise EnvironmentProblem(
-                f"{QEMU} cannot be started: {error.strerror}", cure="free some memory, or ask for less --jobs"
+                f"{QEMU} cannot be started: {error.strerror}", cure="free some memory, or use fewer --jobs"
             ) from error
         finally:
             theirs.close()
@@ -83,8 +83,8 @@ class Machine:
 
     @property
     def console(self) -> str:
-        """What the guest said on its console so far, QEMU's own complaints with it."""
-        left = f"\n[{self._flood} bytes are left out]\n".encode() if self._flood else b""
+        """What the guest has printed on its console so far, including QEMU's own messages."""
+        left = f"\n[{self._flood} bytes omitted]\n".encode() if self._flood else b""
         return (self._head + left + self._tail).decode(errors="replace").replace("\r", "")
 
     @property
@@ -93,7 +93,7 @@ class Machine:
         return self._process.poll() is None
 
     def hello(self, patience: float) -> str:
-        """Wait until the guest is there, and return its release. Raises `GuestGone`."""
+        """Wait until the guest is up, and return its release. Raises `GuestGone`."""
         self._be_patient(patience)
         return self._receive(Hello, f"it did not come up within {patience:g} s").release
 
@@ -103,14 +103,14 @@ class Machine:
         try:
             self._wire.send(request)
         except OSError as error:
-            raise GuestGone(f"it takes no request: {error.strerror}") from error
+            raise GuestGone(f"it accepts no request: {error.strerror}") from error
         answer = self._receive(Answer, f"it did not answer within {patience:g} s")
         if len(answer.outcomes) != len(request.frames):
             raise GuestGone(f"it answered {len(answer.outcomes)} of {len(request.frames)} frames")
         return answer
 
     def kill(self) -> None:
-        """End the guest, which wakes whoever waits for its answer."""
+        """End the guest, which wakes any thread that waits for its answer."""
         self._process.kill()
 
     def close(self) -> None:
@@ -121,7 +121,7 @@ class Machine:
         self._port.close()
 
     def _be_patient(self, seconds: float) -> None:
-        """Have reads and writes of the port fail with EAGAIN after so long (`socket(7)`)."""
+        """Make reads and writes of the port fail with EAGAIN after this time (`socket(7)`)."""
         timeval = struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
         self._port.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
         self._port.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
@@ -132,7 +132,7 @@ class Machine:
         except BlockingIOError as error:
             raise GuestGone(late) from error
         except (OSError, ValueError) as error:  # msgspec's errors are ValueErrors
-            raise GuestGone(f"it said something that makes no sense: {error}") from error
+            raise GuestGone(f"it sent something invalid: {error}") from error
         if message is None:
             raise GuestGone(self._how_it_ended())
         return message
@@ -141,18 +141,18 @@ class Machine:
         try:
             self._process.wait(_END_PATIENCE)
         except subprocess.TimeoutExpired:
-            return "it closed its port and did not end"
+            return "it closed its port but did not end"
         self._listener.join(_END_PATIENCE)
         return f"it ended: {self._last_words()}"
 
     def _last_words(self) -> str:
-        """Return the line of the console that tells most: where a panic is announced, or the last one."""
+        """Return the most telling line of the console: one that announces a panic, or else the last."""
         lines = [line.strip() for line in self.console.splitlines() if line.strip()]
         telling = (line for word in _TELLING for line in lines if word in line)
-        return shortened(legible(next(telling, lines[-1] if lines else "it said nothing")), _LONGEST_WORDS)
+        return shortened(legible(next(telling, lines[-1] if lines else "it printed nothing")), _LONGEST_WORDS)
 
     def _listen(self) -> None:
-        """Keep what is said on the console: of too much the beginning and the end."""
+        """Keep the console output: if it is too long, its beginning and its end."""
         assert self._process.stdout is not None  # noqa: S101 (for the type checker)
         with self._process.stdout as console:
             while some := os.read(console.fileno(), 1 << 16):
@@ -176,5 +176,5 @@ def _command(kernel: Kernel, root: int, accelerator: str, port: int) -> list[str
 
 
 def _dies_with_us() -> list[str]:
-    """Return what to put before a command that is to die when this process is killed (`prctl(2)`, PR_SET_PDEATHSIG)."""
+    """Return the prefix for a command that is to die when this process is killed (`prctl(2)`, PR_SET_PDEATHSIG)."""
     return ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []

@@ -24,7 +24,7 @@ _HAS, _LACKS = "yes", "·"
 
 
 def markdown(results: Sequence[KernelResult], corpus: Corpus) -> str:
-    """Return the report: kernels, what nobody explains, where they differ, traits, regressions, departures."""
+    """Return the report: kernels, what is unexplained, where they differ, traits, regressions, departures."""
     kernels = oldest_first(results)
     return "\n".join([
         "# Kernels",
@@ -105,10 +105,10 @@ def _regressions(kernels: Sequence[KernelResult]) -> Iterator[str]:
     yield ""
     name = names(kernels)
     if not regressions(kernels):
-        yield "None of these kernels has one that is known."
+        yield "None of these kernels has a known regression."
     for trait, having in regressions(kernels):
         about = ABOUT[trait]
-        fixed = f"fixed by {about.fixed}" if about.fixed else "nobody has fixed it so far"
+        fixed = f"fixed by {about.fixed}" if about.fixed else "not fixed so far"
         which = ", ".join(name[one.release] for one in having)
         yield f"- `{trait}` ({which}): it {about.symptom}, {fixed}. {about.effect}"
     yield ""
@@ -116,7 +116,7 @@ def _regressions(kernels: Sequence[KernelResult]) -> Iterator[str]:
 
 def _departures(kernels: Sequence[KernelResult]) -> Iterator[str]:
     found = [(one, list(departures(one))) for one in kernels if one.cases]
-    yield "## Not as the release left kernel.org"
+    yield "## Differences from the kernel.org release"
     yield ""
     for one, traits in found:
         words = ", ".join(f"{'has' if has else 'lacks'} `{trait}`" for trait, has in traits)

@@ -1,7 +1,7 @@
-"""Kernel modules that the labs need, with those that they need in turn, in the order in which they are loaded.
+"""Kernel modules that the labs need, with their dependencies, in load order.
 
-A package brings no `modules.dep`: that is made where it is installed. So each module is asked itself: its `.modinfo`
-section names those that it depends on.
+A package brings no `modules.dep`: that is made on installation. So each module is read: its `.modinfo` section names
+those that it depends on.
 """
 
 import gzip
@@ -18,7 +18,7 @@ from tunproof.errors import EnvironmentProblem
 __all__ = ["NEEDED", "load_order", "names_in"]
 
 NEEDED = ("tun", "sch_ingress", "cls_u32", "act_mirred", "cls_matchall", "ipv6")
-"""What a lab takes, by the names of the modules. One that is built into the kernel is no file, and is not missed."""
+"""The modules that a lab needs, by name. One that is built into the kernel has no file, and none is required."""
 
 _DEPENDS = re.compile(rb"\0depends=([^\0]*)\0")
 _ALIASES = re.compile(r"\.ko(\.(xz|zst|gz))?$")
@@ -31,9 +31,9 @@ def names_in(folder: Path) -> dict[str, Path]:
 
 
 def load_order(folder: Path, needed: tuple[str, ...] = NEEDED) -> list[tuple[str, bytes]]:
-    """Return names and contents (ELF, not compressed) of the modules that are files, each behind what it depends on.
+    """Return names and contents (ELF, not compressed) of the modules that are files, each after its dependencies.
 
-    Raises `EnvironmentProblem` where one cannot be read.
+    Raises `EnvironmentProblem` if one cannot be read.
     """
     files = names_in(folder)
     order: dict[str, bytes] = {}

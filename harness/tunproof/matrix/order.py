@@ -17,7 +17,7 @@ def order(version: str) -> Order:
 
 
 def _key(text: str) -> tuple[tuple[tuple[int, ...], int], ...]:
-    """Split into what is no digit and what is one, in turns. The last pair is empty: a tilde sorts before the end."""
+    """Split into non-digits and digits, alternating. The last pair is empty: a tilde sorts before the end."""
     return tuple((_weights(word), int(digits or "0")) for word, digits in re.findall(r"([^0-9]*)([0-9]*)", text))
 
 

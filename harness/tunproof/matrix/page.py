@@ -1,7 +1,7 @@
-"""The page of a matrix run: what kernels do differently, and why. One HTML file, without a script or a request.
+"""The page of a matrix run: what kernels do differently, and why. One HTML file, without scripts or requests.
 
-Everything that comes from a kernel, or from whoever packed it, is made legible here and escaped by the template. Links
-lead to what is there beside the page, and to nothing else.
+Everything that comes from a kernel or its packager is made legible here and escaped by the template. Links lead only to
+what exists beside the page.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -37,7 +37,7 @@ CASES = "cases.html"
 """The page of all streams side by side, to which this one leads."""
 
 _FOLDER = Path(__file__).parent
-_HAS, _LACKS, _UNKNOWN = ("●", "has", "good"), ("·", "has not", "quiet"), ("?", "unknown", "known")
+_HAS, _LACKS, _UNKNOWN = ("●", "has", "good"), ("·", "lacks", "quiet"), ("?", "unknown", "known")
 _NONE = "·"
 
 Json = dict[str, Any]
@@ -80,10 +80,10 @@ class _Kernels:
 
 
 def headline(kernels: Sequence[KernelResult]) -> str:
-    """Return the answer of a run in a line. A case that several kernels leave unexplained is one case."""
+    """Return the result of a run in one line. A case that several kernels leave unexplained counts once."""
     counted = _counted(len(kernels), "kernel")
     if not any(one.cases for one in kernels):
-        return f"{counted}: none could be asked"
+        return f"{counted}: none could be examined"
     said = f"{counted}: {_left_unexplained(kernels)}"
     name = names(kernels)
     incomplete = [legible(name[one.release]) for one in kernels if one.problem]
@@ -104,14 +104,14 @@ def _counted(number: int, what: str) -> str:
 
 
 class _Beside:
-    """What is there beside the page."""
+    """What exists beside the page."""
 
     def __init__(self, folder: Path, asked: Collection[str]) -> None:
         self._folder = folder
         self._asked = asked
 
     def address(self, *parts: str, at: str = "") -> str | None:
-        """Return the address of a file or folder, and of a place in it; None where there is no such thing."""
+        """Return the address of a file or folder, and of a place in it; None if it does not exist."""
         if not self._folder.joinpath(*parts).exists():
             return None
         return "/".join(quote(part, safe="") for part in parts) + (f"#{quote(at)}" if at else "")
@@ -171,7 +171,7 @@ def _group(group: Group, beside: _Beside) -> Json:
 
 
 def _answers(group: Group) -> Iterator[tuple[str, str]]:
-    """Yield what each kernel does, and a tone: what the newest one does is quiet, so that it shows where that began."""
+    """Yield what each kernel does, and a tone: what the newest one does is quiet, so the change stands out."""
     explained = [answer for answer in group.answers.values() if answer != UNEXPLAINED]
     for answer in group.answers.values():
         yield answer, "bad" if answer == UNEXPLAINED else "quiet" if answer == explained[-1] else "known"
@@ -196,14 +196,14 @@ def _trait(trait: Trait, kernels: _Kernels) -> Json:
 
 
 def _has(trait: Trait, one: KernelResult) -> tuple[str, str, str]:
-    """Return glyph, word and tone of what is known of a kernel and a trait."""
+    """Return glyph, word and tone for a kernel and a trait."""
     if trait in one.unknown:
         return _UNKNOWN
     return _HAS if trait in one.traits else _LACKS
 
 
 def _unknown(trait: Trait, kernels: _Kernels) -> Iterator[tuple[str, str]]:
-    """Yield the kernels of which it is not known whether they have a trait, and why."""
+    """Yield the kernels for which a trait is unknown, and why."""
     for one in kernels.probed:
         if trait in one.unknown:
             yield kernels.name(one), legible(one.unknown[trait])

@@ -23,7 +23,7 @@ _SUMMARY = "kernels.md"
 
 
 def clear(folder: Path) -> None:
-    """Remove the reports of an earlier run, which say nothing of the one that begins."""
+    """Remove the reports of an earlier run, which say nothing about the one that begins."""
     with writing(folder):
         for name in (MATRIX, _SUMMARY, CASES, PAGE):
             (folder / name).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The kernel of a guest as a device: the same questions as to the running one, over the port."""
+"""The kernel of a guest as a device: driven like the running one, but over the port."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -13,15 +13,15 @@ from tunproof.matrix.wire import Request, outcome_of
 
 __all__ = ["LACKING", "RemoteKernel"]
 
-LACKING: Final = "the manual of the matrix says what a kernel needs; its console.log may say what this one lacks"
-"""The cure where labs do not work in a guest."""
+LACKING: Final = "the manual of the matrix says what a kernel needs; its console.log may show what this one lacks"
+"""The cure if labs do not work in a guest."""
 
 _PATIENCE: Final = 60.0
-"""Seconds that a guest may take for a request: labs are made within it, by an emulated processor."""
+"""Seconds that a guest may take for a request, in which an emulated processor may have to make labs."""
 
 
 class RemoteKernel:
-    """A `tunproof.lab.Device` in a guest. Raises `GuestGone` where the guest does not answer any more."""
+    """A `tunproof.lab.Device` in a guest. Raises `GuestGone` if the guest no longer answers."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
@@ -33,7 +33,7 @@ class RemoteKernel:
         return self._machine.kernel
 
     def send(self, frame: bytes, way: Way) -> Outcome:
-        """Return what becomes of `frame` on `way`. Raises `EnvironmentProblem`."""
+        """Return the outcome of `frame` on `way`. Raises `EnvironmentProblem`."""
         return self.sender(way)(frame, 0)
 
     def sender(self, way: Way) -> Sender:
@@ -53,12 +53,12 @@ class RemoteKernel:
         return self._fresh
 
     def ask(self, way: Way, frames: Sequence[tuple[bytes, int]]) -> list[Outcome | str]:
-        """Return what becomes of frames, each with how many packets are expected; or why one could not be asked."""
+        """Return the outcomes of frames, each with the number of packets expected; or why one could not be sent."""
         request = Request(way=told_way(way), frames=list(frames), fresh=self._fresh)
         self._fresh = False
         outcomes: Iterable[int | list[bytes] | str | None] = self._machine.ask(request, _PATIENCE).outcomes
         return [one if isinstance(one, str) else outcome_of(one) for one in outcomes]
 
     def close(self) -> None:
-        """Have the next frames sent in new labs."""
+        """Make the next frames use new labs."""
         self._fresh = True

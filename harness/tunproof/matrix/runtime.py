@@ -1,7 +1,7 @@
-"""The Python of this process, packed for a guest: interpreter, shared libraries, standard library, and our packages.
+"""The Python of this process, packaged for a guest: interpreter, shared libraries, standard library, and our packages.
 
-Everything keeps its path, so the interpreter finds its library in the guest as it does here. Sources stay behind: the
-guest gets byte code only, compiled here once, since it would take an emulated processor a minute.
+Everything keeps its path, so the interpreter finds its library in the guest as it does here. Sources are left out: the
+guest gets only byte code, compiled once here, since it would take an emulated processor a minute.
 """
 
 import importlib.util
@@ -28,13 +28,13 @@ _LEFT_OUT = {
     "tests", "tkinter", "turtledemo", "venv",
 }  # fmt: skip
 _OBJECTS_LEFT_OUT = re.compile(r"_tkinter|_curses|_test|_xx|xx|_gdbm|_dbm|readline|nis|_lzma|_bz2")
-"""Shared objects with large libraries behind them, which nothing in a guest imports, or only to do without."""
+"""Shared objects that pull in large libraries, which nothing in a guest imports, or only optionally."""
 
 _LIBRARY = re.compile(r"(/\S+) \(0x")
 
 
 def interpreter() -> Path:
-    """Return the file of the running interpreter, behind virtual environments and links."""
+    """Return the file of the running interpreter, with virtual environments and links resolved."""
     return Path(getattr(sys, "_base_executable", sys.executable)).resolve()
 
 
@@ -53,7 +53,7 @@ def add_python(archive: Archive) -> None:
 def _home_of(name: str) -> Path:
     found = importlib.util.find_spec(name)
     if found is None or not found.submodule_search_locations:
-        raise EnvironmentProblem(f"the guest needs the package {name}", cure="pip install tunproof anew")
+        raise EnvironmentProblem(f"the guest needs the package {name}", cure="reinstall tunproof")
     return Path(found.submodule_search_locations[0])
 
 
@@ -80,7 +80,7 @@ def _importable(folder: Path) -> Iterator[Path]:
 
 
 def _byte_code(source: Path) -> bytes:
-    """Return the byte code of a module, as an earlier import has left it, or compiled now (PEP 552 has its head)."""
+    """Return the byte code of a module, as an earlier import left it, or compiled now (PEP 552 describes its head)."""
     cached = Path(importlib.util.cache_from_source(str(source)))
     status = source.stat()
     stamp = (int(status.st_mtime) & 0xFFFFFFFF).to_bytes(4, "little") + (status.st_size & 0xFFFFFFFF).to_bytes(
@@ -100,10 +100,10 @@ def _needed_by(files: set[Path]) -> set[Path]:
     try:
         done = subprocess.run(["ldd", *map(str, sorted(files))], capture_output=True, text=True, check=False)  # noqa: S607
     except FileNotFoundError as error:
-        raise EnvironmentProblem("ldd is missing, which says what Python needs", cure="install libc-bin") from error
+        raise EnvironmentProblem("ldd is missing, which lists what Python needs", cure="install libc-bin") from error
     found = {Path(path) for path in _LIBRARY.findall(done.stdout)}
     if not found:
         raise EnvironmentProblem(
-            f"ldd does not say which libraries Python needs: {done.stderr.strip()}", cure="install libc-bin"
+            f"ldd does not list the libraries that Python needs: {done.stderr.strip()}", cure="install libc-bin"
         )
     return found

@@ -1,4 +1,4 @@
-"""Debian's suites: which there are, where this machine gets Debian from, and why one could not be had."""
+"""Debian's suites: their names, where this machine gets Debian from, and why one is unavailable."""
 
 import re
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ __all__ = ["Bases", "State", "Suite", "bases", "keyrings", "machine_targets", "s
 
 _RELEASES = ("bullseye", "bookworm", "trixie", "forky", "sid")
 _ARCHIVED = frozenset({"bullseye"})
-"""Nobody signs these anew, so their signatures are older than they say they may be."""
+"""These are never signed again, so their signatures outlive their stated validity."""
 _NAMES = frozenset({*_RELEASES, "stable", "oldstable", "oldoldstable", "testing", "unstable"})
 _KEYRINGS = Path("/usr/share/keyrings")
 
@@ -26,16 +26,16 @@ State = Literal["there", "empty", "missing", "unverified", "unreachable"]
 
 
 class Suite(msgspec.Struct, frozen=True):
-    """What came of a suite. `why` is what apt said where it is not there."""
+    """The state of a suite. `why` is apt's message if it is unavailable."""
 
     name: str
     state: State
     why: str = ""
 
     def cure(self) -> str:
-        """Return what can be done about it, or "" where nothing needs to be."""
+        """Return what can be done about it, or "" if nothing needs to be."""
         if self.state == "unverified":
-            return "the machine does not know the key: apt-get install --only-upgrade debian-archive-keyring"
+            return "the machine lacks the key: apt-get install --only-upgrade debian-archive-keyring"
         if self.state == "unreachable":
             return "try again with --refresh"
         return ""
@@ -43,14 +43,14 @@ class Suite(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Bases:
-    """Where Debian and its security updates come from, as addresses without a slash at the end."""
+    """Where Debian and its security updates come from, as addresses without a trailing slash."""
 
     main: str = "http://deb.debian.org/debian"
     security: str = "http://deb.debian.org/debian-security"
 
 
 def suites() -> tuple[str, ...]:
-    """Return the names of all suites that may have kernels, older first."""
+    """Return the names of all suites that may have kernels, oldest first."""
     names = []
     for release in _RELEASES:
         names.append(release)
@@ -60,9 +60,9 @@ def suites() -> tuple[str, ...]:
 
 
 def bases(targets: str) -> Bases:
-    """Find the machine's own mirror in what `apt-get indextargets` says of its sources, or take the public one.
+    """Find the machine's own mirror in the output of `apt-get indextargets`, or use the public one.
 
-    A line is "suite|component|address|origin". A source of somebody else may be called after a suite as well, so the
+    A line is "suite|component|address|origin". Another vendor's source may be named after a suite too, so the
     best address counts: one that is known to be Debian's, or else one whose path is Debian's.
     """
     best: dict[bool, tuple[int, str]] = {}
@@ -86,19 +86,19 @@ def bases(targets: str) -> Bases:
 
 
 def keyrings(folder: Path | None = None) -> list[Path]:
-    """Return the keyrings with Debian's keys. Raises `EnvironmentProblem` where there is none."""
+    """Return the keyrings with Debian's keys. Raises `EnvironmentProblem` if there are none."""
     folder = folder or _KEYRINGS
     for suffix in ("gpg", "pgp"):
         if (whole := folder / f"debian-archive-keyring.{suffix}").exists():
             return [whole]
     raise EnvironmentProblem(
-        f"there are no keys of Debian's archive in {folder}, and nothing is fetched that cannot be verified",
+        f"there are no keys of Debian's archive in {folder}, and nothing is fetched without verification",
         cure="apt-get install debian-archive-keyring (Ubuntu has it too)",
     )
 
 
 def sources(where: Bases, keys: list[Path]) -> str:
-    """Return sources.list: one line for each suite."""
+    """Return sources.list: one line per suite."""
     lines = []
     for name in suites():
         options = f"arch=amd64 signed-by={','.join(map(str, keys))}"
@@ -109,14 +109,14 @@ def sources(where: Bases, keys: list[Path]) -> str:
 
 
 def machine_targets() -> list[str]:
-    """Return the command that asks apt for the machine's sources, in whatever files and format they are."""
+    """Return the command that asks apt for the machine's sources, in any files and formats."""
     layout = "$(RELEASE)|$(COMPONENT)|$(REPO_URI)|$(ORIGIN)"
     only = "APT::Get::IndexTargets::OnlyPresent=false"  # also those that were never downloaded
     return [program("apt-get"), "indextargets", "-o", only, "--format", layout, "Created-By: Packages"]
 
 
 def state(name: str, *, listed: bool, said: str) -> Suite:
-    """Return what came of a suite. `listed`: its list is there; `said` is all that `apt-get update` said."""
+    """Return the state of a suite. `listed`: its list exists; `said` is the whole output of `apt-get update`."""
     if listed:
         return Suite(name, "there")
     about = re.compile(rf"(?: |/dists/){re.escape(name)}(?: (?:In)?Release|/)")

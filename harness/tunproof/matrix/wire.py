@@ -1,6 +1,6 @@
-"""What host and guest say to each other over a virtio port: messages in MessagePack, each behind its length.
+"""The messages between host and guest over a virtio port: MessagePack, each after its length.
 
-The largest message is what became of 256 cases, or of 100 random frames: some megabytes.
+The largest message is the outcomes of 256 cases, or of 100 random frames: some megabytes.
 """
 
 import os
@@ -18,20 +18,20 @@ PORT: Final = "tunproof"
 
 _LENGTH = 4  # bytes, big-endian
 _AT_ONCE = 1 << 20
-_MOST = 1 << 28  # bytes of a message; a guest that says there are more talks nonsense
+_MOST = 1 << 28  # bytes of a message; a guest that announces more is broken
 
 Told = int | list[bytes] | str | None
-"""An outcome: an errno, packets, None for a frame that was lost; or why the kernel could not be asked."""
+"""An outcome: an errno, packets, None for a frame that was lost; or why the frame could not be sent."""
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True):
-    """A guest is there."""
+    """A guest is up."""
 
     release: str
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """Put these frames to the kernel, each with the number of packets that are expected. `fresh`: in new labs."""
+    """Send these frames to the kernel, each with the number of packets expected. `fresh`: in new labs."""
 
     way: ToldWay
     frames: list[tuple[bytes, int]]
@@ -39,7 +39,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of each frame of a request."""
+    """The outcome of each frame of a request."""
 
     outcomes: list[Told]
 
@@ -48,21 +48,21 @@ M = TypeVar("M", Hello, Request, Answer)
 
 
 class Wire:
-    """One end of the port: a file descriptor that blocks."""
+    """One end of the port: a blocking file descriptor."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._encode = msgspec.msgpack.Encoder(enc_hook=bytes).encode  # frames of the corpus are a subclass
 
     def send(self, message: Hello | Request | Answer) -> None:
-        """Send a message. Raises `OSError` where the other end is gone."""
+        """Send a message. Raises `OSError` if the other end is gone."""
         body = self._encode(message)
         left = memoryview(len(body).to_bytes(_LENGTH, "big") + body)
         while left:
             left = left[os.write(self._fd, left[:_AT_ONCE]) :]
 
     def receive(self, kind: type[M]) -> M | None:
-        """Return the next message; None where the other end is closed. Raises `OSError`, `ValueError`."""
+        """Return the next message; None if the other end is closed. Raises `OSError`, `ValueError`."""
         head = self._read(_LENGTH)
         if head is None:
             return None
@@ -83,7 +83,7 @@ class Wire:
 
 
 def told(outcome: Outcome) -> Told:
-    """Return an outcome as it is sent."""
+    """Return an outcome in the form that is sent."""
     match outcome:
         case Refused(errno=number):
             return number
@@ -93,7 +93,7 @@ def told(outcome: Outcome) -> Told:
 
 
 def outcome_of(told: int | list[bytes] | None) -> Outcome:
-    """Return the outcome that was told."""
+    """Return the outcome from its sent form."""
     if told is None:
         return Lost()
     return Refused(told) if isinstance(told, int) else Delivered(tuple(told))

@@ -1,4 +1,4 @@
-"""The baseline: failures that are known, in a TOML file of the user's repository.
+"""The baseline: failures that are known, in a TOML file in the user's repository.
 
     [[known]]
     case = "read/tcp4/psh-on-last-segment-only"  # an id, or a glob
@@ -6,10 +6,10 @@
     reason = "the flag is copied to every segment"
     link = "https://example.org/issues/1"        # optional
     digest = "sha256:..."                        # optional, for an id: lapses when the case changes
-    kernel = ">=6.6.44,<6.6.45"                  # optional: holds on such kernels only
+    kernel = ">=6.6.44,<6.6.45"                  # optional: holds only on such kernels
 
-An entry never hides more than it says: what passes now, fails otherwise, or is not even tried makes the run fail, and
-so does an entry that matches no case.
+An entry never hides more than it says: what passes now, fails otherwise, or no longer runs makes the run fail, and so
+does an entry that matches no case.
 """
 
 import difflib
@@ -35,7 +35,7 @@ FAILURES = frozenset({Kind.FAIL, Kind.ERROR, Kind.CRASH, Kind.HANG, Kind.OOM, Ki
 """Verdicts that make a run fail unless the baseline knows them."""
 
 PLACEHOLDER = "REPLACE THIS: why it fails, and what will be done about it"
-"""The reason that `dump` gives where nobody has given one."""
+"""The reason that `dump` writes if no one has given one."""
 
 _OUTCOMES = [kind.value for kind in Kind if kind in FAILURES | {Kind.BLOCKED, Kind.UNSUPPORTED}]
 
@@ -43,11 +43,11 @@ _FORMS = {
     "case": 'an id such as "read/tcp4/largest", or a glob such as "read/tcp4/*"',
     "outcome": "one of " + ", ".join(_OUTCOMES),
     "reason": "a sentence that says why the failure is known",
-    "link": 'an address, such as "https://example.org/issues/1"',
+    "link": 'a URL, such as "https://example.org/issues/1"',
     "digest": '"sha256:" and 64 lower-case hex digits, as `tunproof show` prints it, beside the id of one case',
-    "kernel": 'comparisons (>= > <= < ==) that some release can meet, such as ">=6.6.44,<6.6.45"',
+    "kernel": 'comparisons (>= > <= < ==) that some release can satisfy, such as ">=6.6.44,<6.6.45"',
 }
-"""The keys of an entry, and what each of them is."""
+"""The keys of an entry, and the form of each."""
 
 _REQUIRED = ("case", "outcome", "reason")
 _MAGIC = re.compile(r"[*?[]")
@@ -55,7 +55,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _NUMBERS = r"[0-9]{1,9}(?:\.[0-9]{1,9})*"
 _COMPARISON = re.compile(rf"\s*(>=|>|<=|<|==)\s*({_NUMBERS})\s*")
 _RELEASE = re.compile(_NUMBERS)
-_MOST_NEAR = 10  # entries for which near ids are looked up: a quarter of a second each
+_MOST_NEAR = 10  # entries for which similar ids are looked up: a quarter of a second each
 
 _Version = tuple[int, ...]
 
@@ -81,34 +81,34 @@ class Entry:
 
     @property
     def is_glob(self) -> bool:
-        """Whether it may be about several cases."""
+        """Whether it may match several cases."""
         return _MAGIC.search(self.case) is not None
 
     def among(self, ids: Collection[str]) -> list[str]:
-        """Return those ids that it is about. Looking up an id is quick if `ids` is a set or a mapping."""
+        """Return the ids that it matches. Looking up an id is fast if `ids` is a set or a mapping."""
         if self.is_glob:
             fits = re.compile(fnmatch.translate(self.case)).match
             return [case_id for case_id in ids if fits(case_id)]
         return [self.case] if self.case in ids else []
 
     def holds_on(self, kernel: str) -> bool:
-        """Whether it speaks of a kernel release, such as "6.18.44-generic". Missing numbers are zeros.
+        """Whether it applies to a kernel release, such as "6.18.44-generic". Missing numbers are zeros.
 
-        Raises `EnvironmentProblem` if the release does not begin with a number and the entry asks for one.
+        Raises `EnvironmentProblem` if the release does not begin with a number and the entry needs one.
         """
         if self.kernel is None:
             return True
         release = _RELEASE.match(kernel)
         if release is None:
             raise EnvironmentProblem(
-                f"the kernel's release, {kernel!r}, does not begin with a number: {self.kernel!r} cannot be held to it",
+                f"the kernel's release, {kernel!r}, does not begin with a number to compare with {self.kernel!r}",
                 cure=f"remove `kernel` from the baseline's entry for {self.case}",
             )
         return _meets(_version(release[0]), _comparisons(self.kernel))
 
 
 def _version(text: str) -> _Version:
-    """Return dotted numbers without zeros at the end: such tuples compare as if all were equally long."""
+    """Return dotted numbers without trailing zeros: such tuples compare as if they were equally long."""
     numbers = [int(number) for number in text.split(".")]
     while numbers and not numbers[-1]:
         numbers.pop()
@@ -116,10 +116,10 @@ def _version(text: str) -> _Version:
 
 
 def _comparisons(text: str) -> list[tuple[str, _Version]]:
-    """Return operators and versions. Raises `ValueError` for what is no range."""
+    """Return operators and versions. Raises `ValueError` if it is not a range."""
     found = [_COMPARISON.fullmatch(part) for part in text.split(",")]
     if not all(found):
-        raise ValueError(f"{text!r} is no range")
+        raise ValueError(f"{text!r} is not a range")
     return [(match[1], _version(match[2])) for match in found if match]
 
 
@@ -128,7 +128,7 @@ def _meets(version: _Version, comparisons: Iterable[tuple[str, _Version]]) -> bo
 
 
 def _can_be_met(comparisons: list[tuple[str, _Version]]) -> bool:
-    """Whether there is a release in the range: the lowest of all, a bound itself, or one right above a bound."""
+    """Whether there is a release in the range: the lowest of all, a bound itself, or one just above a bound."""
     longest = max(len(bound) for _, bound in comparisons)
     above = [(*bound, *itertools.repeat(0, longest - len(bound)), 1) for _, bound in comparisons]
     return any(_meets(version, comparisons) for version in [(), *(bound for _, bound in comparisons), *above])
@@ -136,9 +136,9 @@ def _can_be_met(comparisons: list[tuple[str, _Version]]) -> bool:
 
 @dataclass(slots=True)
 class Baseline:
-    """The entries of a file, in its order; people count them from 1. Without entries, nothing is known.
+    """The entries of a file, in order; messages count them from 1. Without entries, nothing is known.
 
-    `check` decides which entries are in force; `judge` goes by them.
+    `check` decides which entries are in force; `judge` applies them.
     """
 
     entries: tuple[Entry, ...] = ()
@@ -153,9 +153,9 @@ class Baseline:
     def check(self, all_ids: Mapping[str, str], selected: Collection[str], kernel: str) -> list[Problem]:
         """Decide which entries are in force here, and return what is wrong with them.
 
-        `all_ids` has the digests of the whole corpus by id, `kernel` is the running release. No entry about other
-        kernels is in force, or a problem; no entry about cases that exist, but are not selected, is a problem.
-        A case of several entries goes by its id rather than by a glob, and by the first of those.
+        `all_ids` has the digests of the whole corpus by id, `kernel` is the running release. An entry about other
+        kernels is neither in force nor a problem; an entry about existing cases that are not selected is not a problem.
+        A case with several entries goes by its id rather than by a glob, and by the first of those.
 
         Raises `EnvironmentProblem` if entries depend on a release that does not begin with a number.
         """
@@ -182,7 +182,7 @@ class Baseline:
         return min(entries, key=lambda entry: entry.is_glob)
 
     def _contradictions(self, speaking: Mapping[str, list[int]], chosen: set[str]) -> Iterator[Problem]:
-        """Yield a problem for each two entries that say different things of the same cases, of those chosen."""
+        """Yield a problem for each pair of entries that contradict each other about the same chosen cases."""
         pairs: dict[tuple[int, int], list[str]] = {}
         for case_id in (one for one in speaking if one in chosen):
             for one, other in itertools.combinations(speaking[case_id], 2):
@@ -204,9 +204,9 @@ class Baseline:
         `kind` is what happened, so neither xfail nor xpass (`ValueError`). Raises `RuntimeError` before `check`.
         """
         if kind in (Kind.XFAIL, Kind.XPASS):
-            raise ValueError(f"{kind} is a verdict that was held against a baseline before")
+            raise ValueError(f"{kind} is a verdict that a baseline has already judged")
         if self.entries and self._in_force is None:
-            raise RuntimeError("which entries are in force is not known before `check`")
+            raise RuntimeError("the entries in force are not known before `check`")
         entry = (self._in_force or {}).get(case_id)
         if entry is None:
             return kind, kind in FAILURES, None, ""
@@ -219,14 +219,14 @@ class Baseline:
 
 
 def _otherwise(entry: Entry, kind: Kind) -> str:
-    """Return the end of a sentence: what happened to a case instead of what an entry expects."""
+    """Return the end of a sentence: what a case did instead of what an entry expects."""
     match kind:
         case Kind.PASS if entry.is_glob:
             return f"this is pass: remove the entry, or narrow its glob, {entry.case}"
         case Kind.PASS:
             return "this is pass: remove the entry"
         case Kind.UNSUPPORTED:
-            return "but the case is not even tried any more: this is unsupported"
+            return "but the case no longer runs: this is unsupported"
         case Kind.NOT_APPLICABLE | Kind.BLOCKED:
             return f"this is {kind}, which shows neither that nor a pass"
     return f"this is {kind}"
@@ -234,18 +234,18 @@ def _otherwise(entry: Entry, kind: Kind) -> str:
 
 def _matches_nothing(number: int, entry: Entry, ids: Iterable[str]) -> Problem:
     near = difflib.get_close_matches(entry.case, ids, n=3, cutoff=0.5)
-    hint = f"; near it: {', '.join(near)}" if near else ""
+    hint = f"; similar: {', '.join(near)}" if near else ""
     text = f"entry {number} matches no case: correct {entry.case!r}, or remove the entry{hint}"
     return Problem(id=entry.case, what="stale", text=text)
 
 
 def _has_changed(number: int, entry: Entry) -> Problem:
-    text = f"entry {number} has lapsed, the case has changed: look at it again, then correct or remove the digest"
+    text = f"entry {number} has lapsed, the case has changed: review it, then correct or remove the digest"
     return Problem(id=entry.case, what="stale", text=text)
 
 
 def _tables(path: Path) -> list[Any]:
-    """Return the entries of a file as TOML has them."""
+    """Return the entries of a file as parsed from TOML."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -260,7 +260,7 @@ def _tables(path: Path) -> list[Any]:
     except (ValueError, RecursionError) as error:
         lines = text.count("\n") + 1
         reason = str(error).replace("end of document", f"line {lines}, the end")
-        raise UsageError(f"{path} is no TOML: {reason}\n  cure: correct that line") from error
+        raise UsageError(f"{path} is not valid TOML: {reason}\n  cure: correct that line") from error
     for key in document:
         if key != "known":
             raise UsageError(f"{path}: {key!r} is not known here\n  cure: each entry begins with [[known]]")
@@ -272,7 +272,7 @@ def _tables(path: Path) -> list[Any]:
 
 def _entry(path: Path, number: int, table: Any) -> Entry:
     if not isinstance(table, dict):
-        _refuse(path, number, "known", f"{reprlib.repr(table)} is no table", "begin each entry with [[known]]")
+        _refuse(path, number, "known", f"{reprlib.repr(table)} is not a table", "begin each entry with [[known]]")
     for key, what in _flaws(table):
         form = f"{key} is {_FORMS[key]}" if key in _FORMS else f"an entry has {', '.join(_FORMS)}"
         _refuse(path, number, key, what, form)
@@ -284,7 +284,7 @@ def _refuse(path: Path, number: int, key: str, what: str, cure: str) -> NoReturn
 
 
 def _flaws(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield key and what is wrong with it. Whoever goes on after the first may meet values of a wrong type."""
+    """Yield each key and what is wrong with it. After the first flaw, values may have the wrong type."""
     for key, value in table.items():
         if key not in _FORMS:
             yield key, "is not known here"
@@ -294,7 +294,7 @@ def _flaws(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield key, "is empty"
     yield from ((key, "is missing") for key in _REQUIRED if key not in table)
     if table["outcome"] not in _OUTCOMES:
-        yield "outcome", f"{table['outcome']!r} is none"
+        yield "outcome", f"{table['outcome']!r} is not one"
     if "digest" in table:
         yield from _flaws_of_digest(table["digest"], table["case"])
     if "kernel" in table:
@@ -315,14 +315,14 @@ def _flaws_of_range(text: str) -> Iterator[tuple[str, str]]:
         yield "kernel", str(error)
     else:
         if not _can_be_met(comparisons):
-            yield "kernel", f"no release is {text!r}"
+            yield "kernel", f"no release can satisfy {text!r}"
 
 
 def dump(results: Results, old: Baseline | None) -> str:
-    """Return the text of a baseline by which these results are all as expected: exact ids with digests, in order.
+    """Return the text of a baseline under which all these results are expected: exact ids with digests, in order.
 
-    Whatever failed has an entry, and whatever is xfail keeps its own. Reason and link, and a range of kernels that has
-    the one of the run in it, come from an old entry that expects the same; without one the reason is `PLACEHOLDER`.
+    Every failure gets an entry, and every xfail keeps its own. Reason and link, and a range of kernels that contains
+    that of the run, come from an old entry that expects the same; without one the reason is `PLACEHOLDER`.
     Old entries that the results do not confirm are not carried over.
     """
     run = results.run
@@ -331,7 +331,7 @@ def dump(results: Results, old: Baseline | None) -> str:
         f"# Written by tunproof {_escaped(run.tunproof)} from its results of {_escaped(run.started)}.",
     ]
     if run.select != "*":
-        lines.append(f"# Only cases that match {_escaped(run.select)} were run: entries about others are not here.")
+        lines.append(f"# Only cases that match {_escaped(run.select)} were run: entries about others are omitted.")
     find = _finder(old.entries if old else (), run.kernel)
     for _, result in sorted(results.results.items()):
         if (entry := _todays(result, find)) is not None:
@@ -344,7 +344,7 @@ _Find = Callable[[Result, str], Entry | None]
 
 
 def _finder(entries: Iterable[Entry], kernel: str) -> _Find:
-    """Return what finds the entry that knows an outcome of a result: by its id, else by the first glob."""
+    """Return a function that finds the entry for an outcome of a result: by its id, else by the first glob."""
     holding = [entry for entry in entries if entry.holds_on(kernel)]
     globs = [entry for entry in holding if entry.is_glob]
     exact: dict[str, list[Entry]] = {}

@@ -1,4 +1,4 @@
-"""Is this implementation right? A run from its first word to its last record."""
+"""Is this implementation correct? A run from its start to its last record."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -22,15 +22,15 @@ __all__ = ["Request", "check", "demand_something_asked", "run"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is wanted of a run.
+    """What a run is to do.
 
     Attributes:
         connector: the subject.
         select: a glob of case ids.
         baseline: the file of known failures.
         report: the folder for the stream of results.
-        resume: go on from the stream that is there.
-        repeat: how often each case is asked.
+        resume: continue from the existing stream.
+        repeat: how often each case is run.
     """
 
     connector: Connector
@@ -42,24 +42,24 @@ class Request:
 
 
 def check(request: Request, corpus: Corpus, *, progress: Callable[[int, int], None] = lambda *_: None) -> Results:
-    """Ask, judge and record. Raises `UsageError` and `EnvironmentProblem`; what was recorded stays."""
+    """Run, judge and record. Raises `UsageError` and `EnvironmentProblem`; what was recorded stays."""
     known = None if request.baseline is None else str(request.baseline)
     plan = planned(corpus, request.select, known=known, exact=request.connector.exact, repeat=request.repeat)
     _prepare(plan.cases, request.connector.mode)
     if request.resume and request.report is None:
-        raise UsageError("--resume goes on from the stream in a folder: name it with --report")
+        raise UsageError("--resume continues from the stream in a folder: name it with --report")
     with request.connector.open(corpus) as asker:
         heading = runner.heading(asker, corpus, plan, request.connector.command)
         return run(plan, asker, corpus, heading, folder=request.report, resume=request.resume, progress=progress)
 
 
 def demand_something_asked(found: Results, select: str) -> None:
-    """Raise `UsageError` where not one case was put to the subject."""
+    """Raise `UsageError` if not a single case was run against the subject."""
     if reasons := why_nothing_was_asked(found.results.values()):
-        raise UsageError(f"{select!r} selects no case that can be put to it here: {reasons}")
+        raise UsageError(f"{select!r} selects no case that can be run against it here: {reasons}")
 
 
-def run(  # noqa: PLR0913 (two say where to, one how far it is)
+def run(  # noqa: PLR0913 (two give the destination, one the progress)
     plan: Plan,
     asker: Asker,
     corpus: Corpus,
@@ -69,7 +69,7 @@ def run(  # noqa: PLR0913 (two say where to, one how far it is)
     resume: bool = False,
     progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Results:
-    """Perform a plan, and write the stream into `folder` where there is one."""
+    """Execute a plan, and write the stream into `folder` if there is one."""
     with ExitStack() as stack:
         found = Results(heading)
         record: Callable[[Iterable[Record]], None] = lambda _: None  # noqa: E731 (the other one is a method)
@@ -88,7 +88,7 @@ def run(  # noqa: PLR0913 (two say where to, one how far it is)
 
 
 def _prepare(cases: Iterable[Case], mode: str | None) -> None:
-    """Get what the lab needs, before there are threads."""
+    """Acquire what the lab needs, before there are threads."""
     on_device = mode is not None and mode.startswith("device")
     if not on_device and not any("lifecycle.device" in case.requires for case in cases):
         return
@@ -106,12 +106,12 @@ def _writer(folder: Path, *, keep: bool) -> results.Writer:
         folder.mkdir(parents=True, exist_ok=True)
         return results.Writer(folder / STREAM, keep=keep)
     except OSError as error:
-        what = f"no results can be written to {folder}: {os.strerror(error.errno or 0)}"
-        raise EnvironmentProblem(what, cure="name a folder that you may write to, with room in it") from error
+        what = f"results cannot be written to {folder}: {os.strerror(error.errno or 0)}"
+        raise EnvironmentProblem(what, cure="name a writable folder with free space") from error
 
 
 def _resumed(folder: Path, heading: Run) -> Results:
-    """Return the results that are there. Raises `UsageError` where they are of another run."""
+    """Return the existing results. Raises `UsageError` if they belong to another run."""
     found = results.read(folder, incomplete=True)
     for field in ("subject", "implementation", "command", "mode", "corpus", "select", "kernel", "tunproof", "baseline"):
         then, now = getattr(found.run, field), getattr(heading, field)

@@ -1,12 +1,12 @@
-"""Findings: what fuzzing found, each in a folder of its own that is there whole or not at all.
+"""Findings: what fuzzing found, each in its own folder that is written whole or not at all.
 
     OUT/KIND-RULE-DIGEST/
         finding.json    everything that is known (`Finding`)
-        case.json       the same as a case of the corpus, as far as it is known; only for what a case can say
-        frames.pcapng   what was sent, what was expected and what was got, for Wireshark and tshark; where there is any
+        case.json       the same as a case of the corpus, as far as known; only for what a case can express
+        frames.pcapng   what was sent, expected and received, for Wireshark and tshark; if there are packets
         repro.txt       what differs, in words, and the command that repeats it
 
-The folder's name follows from what was found: the same thing found twice, by two workers even, is kept once.
+The folder's name follows from what was found: the same thing found twice, even by two workers, is kept once.
 """
 
 import dataclasses
@@ -57,17 +57,17 @@ REPRO = "repro.txt"
 
 _FORMAT = 1
 _STAGING = ".tmp-"
-_ABANDONED = 3600  # seconds after which nobody is writing a staging folder any more
+_ABANDONED = 3600  # seconds after which a staging folder is certainly abandoned
 _LONGEST_SLUG = 60
 _LONGEST_INPUT = 2000  # characters of an error's message
-_LONGEST_PACKET = 0x40000  # bytes that Wireshark takes at once (WTAP_MAX_PACKET_SIZE_STANDARD)
+_LONGEST_PACKET = 0x40000  # bytes that Wireshark accepts at once (WTAP_MAX_PACKET_SIZE_STANDARD)
 _IRRELEVANT = {"mtu", "reader_header_size", "gso_max_segs"}  # to a frame that is redirected to a plain reader
 
 _CURES = {
     errno.ENOSPC: "free some space, or name a folder on another file system with --out",
     errno.EDQUOT: "free some of your quota, or name a folder on another file system with --out",
-    errno.ENOTDIR: "name a folder with --out: what stands there is a file",
-    errno.EEXIST: "name a folder with --out: what stands there is a file",
+    errno.ENOTDIR: "name a folder with --out: this one is a file",
+    errno.EEXIST: "name a folder with --out: this one is a file",
 }
 _ELSEWHERE = "name a folder that you may write to with --out"
 _SENT, _EXPECTED, _GOT = range(3)
@@ -75,7 +75,7 @@ _INTERFACES = ("sent", "expected", "got")
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Something that is not as it should be, with all that is needed to see it again.
+    """Something that is wrong, with everything needed to reproduce it.
 
     Attributes:
         format: of the file.
@@ -83,19 +83,19 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             fuzz target does not hold; "property": an invariant of a property test does not hold.
         title: what differs, in one line.
         rule: the rule or field that seems broken. Findings of one rule are probably one bug.
-        operation: of the corpus, such as "read"; "" where none of them was asked.
-        input: what went in, as a case of that operation has it. Bytes are hex.
-        way: how the frame travelled, the fields of `tio.linux.Way`; empty where there was no frame.
+        operation: of the corpus, such as "read"; "" if none applies.
+        input: the input, as in a case of that operation. Bytes are hex.
+        way: the frame's path, the fields of `tio.linux.Way`; empty if there was no frame.
         expected, got: what should have happened and what did: `{"outcome": "refused", "errno": "EINVAL"}`,
             `{"outcome": "lost"}`, `{"outcome": "delivered", "packets": [hex]}`, or an outcome of another name, with
             `"detail"` in words.
         flags: the corpus's classes of bugs that this resembles.
         traits: those of the kernel, as probed.
         kernel: its release.
-        subject: who gave the wrong answer, such as an adapter's name.
+        subject: what gave the wrong answer, such as an adapter's name.
         seed, case_number: of the campaign, and the number of the case in it.
-        repro: one shell command that shows it again.
-        details: a trace, or whatever helps.
+        repro: one shell command that reproduces it.
+        details: a trace, or anything else that helps.
         version: of tunproof.
     """
 
@@ -120,13 +120,13 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     @property
     def digest(self) -> str:
-        """What makes two findings the same one: 16 hex digits of what was asked, how, and what it broke."""
+        """What makes two findings the same: 16 hex digits of the input, its path, and what it broke."""
         same = msgspec.json.encode([self.kind, self.rule, self.operation, self.input, self.way], order="sorted")
         return hashlib.sha256(same).hexdigest()[:16]
 
     @property
     def redirected(self) -> bool:
-        """Whether its frame, if any, travelled as those of the corpus do: nothing but `tc redirect` in between."""
+        """Whether its frame, if any, took the same path as the corpus's: only `tc redirect` in between."""
         usual = dataclasses.asdict(REDIRECT)
         return all(self.way.get(name, value) == value for name, value in usual.items() if name not in _IRRELEVANT)
 
@@ -137,10 +137,10 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def keep(out: Path, finding: Finding, *, instead_of: Path | None = None) -> Path:
-    """Put a finding into `out`, which is made if need be, and return its folder; it is on disk by then.
+    """Put a finding into `out`, which is made if necessary, and return its folder, which then is on disk.
 
-    `instead_of` is the folder of what was known of it before: it goes, but not before this one is there.
-    Raises `EnvironmentProblem` where it cannot be written; the message has what is needed to repeat it.
+    `instead_of` is the folder of what was known of it before: it is removed, but not before this one exists.
+    Raises `EnvironmentProblem` if it cannot be written; the message has what is needed to repeat it.
     """
     folder = out / finding.folder
     try:
@@ -158,7 +158,7 @@ def keep(out: Path, finding: Finding, *, instead_of: Path | None = None) -> Path
 
 
 def prepare(out: Path) -> None:
-    """Make sure that findings can be kept in `out` before any is there. Raises `EnvironmentProblem`."""
+    """Make sure, beforehand, that findings can be kept in `out`. Raises `EnvironmentProblem`."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         Path(tempfile.mkdtemp(prefix=_STAGING, dir=out)).rmdir()
@@ -179,19 +179,19 @@ def load(path: Path) -> Finding:
     try:
         finding = msgspec.json.decode(content, type=Finding)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file}: no finding, or a damaged one: {error}") from error
+        raise UsageError(f"{file}: not a finding, or a damaged one: {error}") from error
     if finding.format != _FORMAT:
         raise UsageError(f"{file}: format is {finding.format}; this tunproof reads format {_FORMAT}")
     return finding
 
 
 def in_folder(out: Path) -> list[Path]:
-    """Return the folders of the findings in `out`, by name; none where there is no such folder."""
+    """Return the folders of the findings in `out`, by name; none if there is no such folder."""
     return sorted(path.parent for path in out.glob(f"[!.]*/{FINDING}"))
 
 
 def slug_of(rule: str) -> str:
-    """Return what is left of a rule's name in the name of a folder or a case: lower-case letters, digits, hyphens."""
+    """Return a rule's name as part of a folder's or case's name: lower-case letters, digits, hyphens."""
     return re.sub(r"[^a-z0-9]+", "-", rule.lower())[:_LONGEST_SLUG].strip("-") or "unnamed"
 
 
@@ -202,7 +202,7 @@ def _put(folder: Path, files: dict[str, bytes]) -> None:
     """Write a folder beside its place, and rename it there once all of it is on disk."""
     try:
         with _staged(folder.parent, files) as staging:
-            staging.chmod(folder.parent.stat().st_mode)  # mkdtemp's is for its owner alone
+            staging.chmod(folder.parent.stat().st_mode)  # mkdtemp's is for its owner only
             _sync(staging)
             staging.rename(folder)
             _sync(folder.parent)
@@ -212,7 +212,7 @@ def _put(folder: Path, files: dict[str, bytes]) -> None:
 
 
 def _rewrite(folder: Path, files: dict[str, bytes]) -> None:
-    """Say something else of what is there already, file by file: each is the old one or the new one."""
+    """Replace what a folder says, file by file: each is the old one or the new one."""
     with _staged(folder.parent, files) as staging:
         for name in files:
             (staging / name).replace(folder / name)
@@ -220,7 +220,7 @@ def _rewrite(folder: Path, files: dict[str, bytes]) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder, of which nothing is left that looks like a finding; where it cannot go, it stays as one."""
+    """Remove a folder so that nothing of it looks like a finding; if it cannot be removed, it stays one."""
     with suppress(OSError):
         aside = Path(tempfile.mkdtemp(prefix=_STAGING, dir=folder.parent))
         try:
@@ -231,7 +231,7 @@ def _remove(folder: Path) -> None:
 
 @contextmanager
 def _staged(out: Path, files: dict[str, bytes]) -> Iterator[Path]:
-    """Write files into a folder beside their place; what of it is still there at the end is removed."""
+    """Write files into a folder beside their place; what is left of it at the end is removed."""
     staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=out))
     try:
         for name, content in files.items():
@@ -253,7 +253,7 @@ def _sync(folder: Path) -> None:
 
 
 def _sweep(out: Path) -> None:
-    """Remove what writers left that were killed."""
+    """Remove what killed writers left."""
     for left in out.glob(f"{_STAGING}*"):
         try:
             abandoned = time.time() - left.stat().st_mtime > _ABANDONED
@@ -301,7 +301,7 @@ def _told(finding: Finding) -> str:
     if finding.seed is not None:
         number = "" if finding.case_number is None else f", case {finding.case_number}"
         lines.append(f"  seed      {finding.seed}{number}")
-    lines += ["", "To see it again:", "", f"  {finding.repro}", ""]
+    lines += ["", "To reproduce it:", "", f"  {finding.repro}", ""]
     if finding.details:
         lines += [finding.details.rstrip(), ""]
     return "\n".join(lines)
@@ -340,7 +340,7 @@ def _case(finding: Finding) -> dict[str, Any]:
 
 
 def _expectation(finding: Finding) -> dict[str, Any]:
-    """Return what was expected in the words of a case; what only a kernel says is a packet turned down."""
+    """Return what was expected in the terms of a case; what only a kernel says is a rejected packet."""
     match finding.expected:
         case {"outcome": "delivered", "packets": packets} if finding.operation == "read":
             return {"outcome": "packets", "packets": packets}
@@ -365,7 +365,7 @@ def _packets(finding: Finding) -> Iterator[pcapng.Captured]:
 
 
 def _given(given: dict[str, Any]) -> list[bytes]:
-    """Return the frame or the packets of a case's input; none where it has bytes of another kind."""
+    """Return the frame or the packets of a case's input; none if it has bytes of another kind."""
     match given:
         case {"frame": one} | {"packet": one}:
             return _bytes([one])
@@ -385,7 +385,7 @@ def _shown(outcome: dict[str, Any]) -> list[bytes]:
 
 
 def _bytes(texts: list[Any]) -> list[bytes]:
-    """Return what is hex; an adapter may have said anything."""
+    """Return what is hex; an adapter may have sent anything."""
     found = []
     for text in texts:
         try:
@@ -396,7 +396,7 @@ def _bytes(texts: list[Any]) -> list[bytes]:
 
 
 def _captured(head: str, interface: int, pieces: list[bytes], header_size: int) -> Iterator[pcapng.Captured]:
-    """Yield packets with what they are, cut loose from a vnet header of `header_size` bytes."""
+    """Yield packets with comments, separated from a vnet header of `header_size` bytes."""
     for at, piece in enumerate(pieces):
         comment = f"{head}\n{_INTERFACES[interface]}: {at}, counted from 0, of {len(pieces)}"
         if header_size:

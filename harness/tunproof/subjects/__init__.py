@@ -1,8 +1,8 @@
-"""Subjects: whatever answers cases, in this process or behind the protocol.
+"""Subjects: what cases are run against, in this process or behind the protocol.
 
-subject            an implementation in this process: one method an operation
-asker              cases in, outcomes out, whatever stands behind it
-connect            from words on a command line to an asker
+subject            an implementation in this process: one method per operation
+asker              cases in, outcomes out, for any subject
+connect            from command-line arguments to an asker
 reference          the reference as a subject
 reference_adapter  the reference behind the protocol
 adapters/          programs that speak the protocol

@@ -1,4 +1,4 @@
-"""Whatever can be asked cases: an implementation in this process, a program behind the protocol."""
+"""What cases can be run against: an implementation in this process, or a program behind the protocol."""
 
 import abc
 import traceback
@@ -27,7 +27,7 @@ from tunproof.subjects.subject import InapplicableError, Subject, TurnedDownErro
 __all__ = ["Asked", "Asker", "Direct", "ask", "judge"]
 
 
-class Asked(msgspec.Struct, frozen=True):  # made faster than a dataclass, and there are many
+class Asked(msgspec.Struct, frozen=True):  # faster to create than a dataclass, and there are many
     """A case, what the subject did, and what it wrote to stderr meanwhile."""
 
     case: Case
@@ -39,11 +39,11 @@ class Asker(abc.ABC):
     """A context manager.
 
     Attributes:
-        name: how reports call the subject.
+        name: the subject's name in reports.
         mode: how frames reach it.
-        ops: the operations that it has; None where it says so case by case.
-        capabilities: what it claims; None where it says so case by case.
-        implementation: what it says of itself.
+        ops: the operations that it has; None if it says so case by case.
+        capabilities: what it claims; None if it says so case by case.
+        implementation: its own description.
     """
 
     name: str
@@ -54,22 +54,22 @@ class Asker(abc.ABC):
 
     @property
     def restarts(self) -> int:
-        """How often it had to be started again."""
+        """How often it had to be restarted."""
         return 0
 
     @abc.abstractmethod
     def ask(self, cases: Sequence[Case]) -> list[Asked]:
-        """Return what became of each case, in order. Raises `EnvironmentProblem` where nobody is left to ask."""
+        """Return the outcome of each case, in order. Raises `EnvironmentProblem` if the subject is lost."""
 
     def troubles(self) -> list[str]:
-        """Return what went wrong since the last call that is about no single case, in words."""
+        """Return what went wrong since the last call and concerns no single case, in words."""
         return []
 
     def finish(self) -> None:  # noqa: B027 (most just end)
-        """Say goodbye; what is wrong with the subject's end is among its troubles."""
+        """End the subject properly; problems at its end are among its troubles."""
 
     def close(self) -> None:  # noqa: B027 (most hold nothing)
-        """Give everything back. Closing twice is harmless."""
+        """Release everything. Closing twice is harmless."""
 
     def __enter__(self) -> Self:
         return self
@@ -79,7 +79,7 @@ class Asker(abc.ABC):
 
 
 class Direct(Asker):
-    """A subject in this process. A crash or a hang of it is one of the whole run."""
+    """A subject in this process. If it crashes or hangs, so does the whole run."""
 
     mode = "direct"
 
@@ -99,15 +99,15 @@ class Direct(Asker):
 
 
 def judge(case: Case, subject: Subject, *, exact: bool = False) -> Verdict:
-    """Put a case to a subject and return the verdict.
+    """Run a case against a subject and return the verdict.
 
-    `exact` is for the reference: it has none of the `freedoms`, and must give the very header and rule of the case.
+    `exact` is for the reference: it has none of the `freedoms`, and must give exactly the header and rule of the case.
     """
     return decide(case, ask(case, subject), exact=exact)
 
 
 def ask(case: Case, subject: Subject) -> Outcome:
-    """Put a case to a subject in this process. Whatever it raises is a result."""
+    """Run a case against a subject in this process. Any exception is a result."""
     try:
         return Answered(_ASK[type(case)](case, subject))
     except TurnedDownError as error:
@@ -116,7 +116,7 @@ def ask(case: Case, subject: Subject) -> Outcome:
         return Inapplicable(str(error))
     except UnsupportedError as error:
         return Unable(str(error))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever a subject raises is its own affair, and a result)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (any exception of a subject is a result)
         return Broken("error", f"{type(error).__name__}: {error}", traceback.format_exc())
 
 

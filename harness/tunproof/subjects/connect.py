@@ -1,4 +1,4 @@
-"""From words on a command line to something that can be asked.
+"""From command-line arguments to something that cases can be run against.
 
 reference               the reference, in this process, which has no freedoms
 python:MODULE:FACTORY   what FACTORY() returns: a `subject.Subject`, in this process
@@ -32,9 +32,9 @@ class Connector:
     """How a subject is reached.
 
     Attributes:
-        words: those that name it on a command line.
+        words: the arguments that name it on a command line.
         mode: how frames reach an adapter's implementation; None leaves the choice to the adapter.
-        limits: what an adapter may take.
+        limits: the limits of an adapter.
         batch: the most runs in one message to an adapter; None leaves it to the adapter.
     """
 
@@ -55,20 +55,20 @@ class Connector:
 
     @property
     def command(self) -> tuple[str, ...]:
-        """The words of the command line that asks this subject."""
+        """The command-line arguments that select this subject."""
         if not self.is_program:
             return ("tunproof", "check", *self.words)
         mode = () if self.mode is None else ("--mode", self.mode)
         return ("tunproof", "check", *mode, "--", *self.words)
 
     def open(self, corpus: Corpus) -> Asker:
-        """Return the subject, ready to be asked. Raises `UsageError`, `EnvironmentProblem`."""
+        """Return the subject, ready for cases. Raises `UsageError`, `EnvironmentProblem`."""
         if self.is_program:
             from tunproof.subjects.adapters.adapter import Adapter  # noqa: PLC0415 (most runs need none of it)
 
             return Adapter(self.words, corpus, mode=self.mode, limits=self.limits, batch=self.batch)
         if self.mode is not None:
-            raise UsageError(f"--mode is for adapters; {self.words[0]!r} is asked in this process")
+            raise UsageError(f"--mode is for adapters; {self.words[0]!r} runs in this process")
         if self.exact:
             from tunproof.subjects.reference import Reference  # noqa: PLC0415 (the same)
 
@@ -79,7 +79,7 @@ class Connector:
 def connector_of(words: Sequence[str], *, behind_dashes: bool) -> Connector:
     """Return the connector that words name. Raises `UsageError`.
 
-    `behind_dashes`: the words stood behind `--`, so they are a program whatever they are.
+    `behind_dashes`: the words came after `--`, so they are always a program.
     """
     if not words:
         raise UsageError("name what to check: reference, python:MODULE:FACTORY, or -- COMMAND...")
@@ -103,11 +103,11 @@ def mode_of(name: str | None) -> str | None:
 
 
 def _split(word: str) -> list[str]:
-    """Return the words of `exec:COMMAND`, as a shell has them."""
+    """Return the words of `exec:COMMAND`, split as a shell does."""
     try:
         return shlex.split(word.removeprefix(_EXEC))
     except ValueError as error:
-        raise UsageError(f"{word!r} is no command line: {error}") from error
+        raise UsageError(f"{word!r} is not a command line: {error}") from error
 
 
 def _made(word: str) -> Subject:
@@ -122,7 +122,7 @@ def _made(word: str) -> Subject:
         module = importlib.import_module(module_name)
         factory = getattr(module, factory_name)
     except (ImportError, AttributeError) as error:
-        raise UsageError(f"{word}: {error}; modules are looked for in PYTHONPATH and in this folder") from error
+        raise UsageError(f"{word}: {error}; modules are searched for in PYTHONPATH and in this folder") from error
     except (Exception, SystemExit) as error:
         raise _failed(f"importing {module_name}", error) from error
     try:
@@ -130,12 +130,12 @@ def _made(word: str) -> Subject:
     except (Exception, SystemExit) as error:
         raise _failed(f"{factory_name}()", error) from error
     if not isinstance(subject, Subject):
-        raise UsageError(f"{word} made a {type(subject).__name__}, which is no tunproof.subject.Subject")
+        raise UsageError(f"{word} made a {type(subject).__name__}, which is not a tunproof.subject.Subject")
     return subject
 
 
 def _failed(what: str, error: BaseException) -> EnvironmentProblem:
-    """Return what is said of a subject that ends before it begins, by `sys.exit` as well."""
+    """Return the error for a subject that fails on import or creation, `sys.exit` included."""
     return EnvironmentProblem(
-        f"{what} raised {type(error).__name__}: {error}", cure="see that it can be imported and called by hand"
+        f"{what} raised {type(error).__name__}: {error}", cure="check that it can be imported and called by hand"
     )

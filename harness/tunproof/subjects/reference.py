@@ -26,7 +26,7 @@ _LITTLE = tio.ByteOrder.LITTLE
 
 
 class Line:
-    """The reference's offload queue on a fd, which it owns; raises `tio.AddRefused` where it is none for it."""
+    """The reference's offload queue on an fd, which it owns; raises `tio.AddRefused` for an unsuitable fd."""
 
     def __init__(self, fd: int) -> None:
         self._rejected: list[tio.FrameError] = []
@@ -35,7 +35,7 @@ class Line:
         (self.queue,) = self._container.queues()
 
     def read_some(self) -> list[bytes]:
-        """Return the packets of one frame. Raises `TurnedDownError`, with them, if one before it was turned down."""
+        """Return the packets of one frame. Raises `TurnedDownError`, with them, if an earlier one was rejected."""
         self._rejected.clear()
         packets = [bytes(view) for view in self.queue.read()]
         if self._rejected:
@@ -43,7 +43,7 @@ class Line:
         return packets
 
     def written(self) -> list[bytes]:
-        """Return the frames that were written since the last call, where this process can see them."""
+        """Return the frames written since the last call, if this process can see them."""
         return []
 
     def close(self) -> None:
@@ -62,7 +62,7 @@ class Wire(Line):
         super().__init__(near.detach())
 
     def read(self, frame: bytes) -> list[bytes]:
-        """Return the packets of a frame. A sentinel behind it shows that the reader lives, and that nothing else came.
+        """Return the packets of a frame. A sentinel after it shows that the reader is alive and nothing else came.
 
         Raises `TurnedDownError`.
         """
@@ -75,7 +75,7 @@ class Wire(Line):
                 raise TurnedDownError("but the next packet is damaged", refusal.frames) from refusal
             raise TurnedDownError(refusal.reason, fault=refusal.fault) from refusal
         if self.read_some() != [_SENTINEL[HEADER_SIZE:]]:
-            raise TurnedDownError("the packet behind the frame is damaged", packets)
+            raise TurnedDownError("the packet after the frame is damaged", packets)
         return packets
 
     def written(self) -> list[bytes]:
@@ -93,7 +93,7 @@ class Wire(Line):
 
 
 class Reference(Subject):
-    """`tio`, every operation, on a wire of its own unless it is given a line."""
+    """`tio`, every operation, on its own wire unless it is given a line."""
 
     name = "reference"
     capabilities = frozenset(CAPABILITIES)
@@ -138,9 +138,9 @@ class Reference(Subject):
             return header.emit(**_size(size), byte_order=byte_order)
 
     def read(self, frame: bytes, before: Sequence[bytes]) -> list[bytes]:
-        """See `Subject.read`. Only on a wire of its own can it send a frame; elsewhere `Line.read_some` reads."""
+        """See `Subject.read`. It can send a frame only on its own wire; elsewhere `Line.read_some` reads."""
         if not isinstance(self._line, Wire):
-            raise UnsupportedError("read: nobody here can send a frame")
+            raise UnsupportedError("read: no frame can be sent here")
         for earlier in before:
             with contextlib.suppress(TurnedDownError):
                 self._line.read(earlier)
@@ -192,7 +192,7 @@ class Reference(Subject):
 
     def _write_gso(self, arguments: GsoArguments) -> None:
         if not self._line.queue.gso_supported():
-            raise AssertionError("the backend with offload says that it has none")
+            raise AssertionError("the backend with offload reports that it has none")
         pays = arguments.pays
         self._line.queue.write_gso(arguments.hdr, arguments.transport_hdr, pays)
 
@@ -202,7 +202,7 @@ class Reference(Subject):
             if isinstance(item, tio.Superpacket):
                 self._line.queue.write_gso(item.hdr, item.transport_hdr, item.pays)
             else:
-                with contextlib.suppress(tio.PacketError):  # what is no IP packet is refused, and nothing is written
+                with contextlib.suppress(tio.PacketError):  # anything but an IP packet is refused, and not written
                     self._line.queue.write(item.packet)
             written = self._line.written()  # a wire holds only a few of the largest frames
             if written and written != [item.frame()]:
@@ -212,13 +212,13 @@ class Reference(Subject):
 
 
 def _size(size: int) -> dict[str, int]:
-    """Return the argument that asks for a size, unless it is the usual one."""
+    """Return the argument for a size, unless it is the default."""
     return {} if size == HEADER_SIZE else {"size": size}
 
 
 @contextlib.contextmanager
 def _turned_down(line: Line) -> Iterator[None]:
-    """Turn the reference's refusal into a subject's, with what was written all the same."""
+    """Turn the reference's refusal into a subject's, with what was written nonetheless."""
     try:
         yield
     except tio.FrameError as error:

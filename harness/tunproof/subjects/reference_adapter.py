@@ -1,7 +1,7 @@
 """The reference behind the Python kit: `python -m tunproof.reference_adapter`. All ops, all modes.
 
-The kit has the conversation (`kits/adapter.py`, the file that people copy). What is left is to reach the implementation
-in each mode, and to say its refusals in the kit's terms.
+The kit holds the conversation (`kits/adapter.py`, the file that people copy). What is left is to reach the
+implementation in each mode, and to express its refusals in the kit's terms.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,20 +31,20 @@ T = TypeVar("T")
 
 
 class _Adapter:
-    """The functions that the kit calls. Mode `memory` has a wire of its own, and the others have a line."""
+    """The functions that the kit calls. Mode `memory` has its own wire, the others have a line."""
 
     def __init__(self) -> None:
         self._line: Line | None = None
         self._reference = Reference()
 
     def attach(self, _: str, fd: int | None, name: str | None) -> None:
-        """Take the fd, or open the device. One container has it from now on."""
+        """Adopt the fd, or open the device. One container has it from now on."""
         self._line = Line(open_tun(name or "", Iff.TUN | Iff.NO_PI | Iff.VNET_HDR) if fd is None else fd)
         self._reference.close()
         self._reference = Reference(self._line)
 
     def parse_header(self, data: bytes, size: int, byte_order: str) -> dict[str, Any]:
-        """Return what a vnet header says."""
+        """Return the fields of a vnet header."""
         fields: dict[str, Any] = builtins_of(_asked(self._reference.parse_header, data, size, byte_order))
         return fields
 
@@ -53,7 +53,7 @@ class _Adapter:
         return _asked(self._reference.emit_header, VnetFields(**fields), size, byte_order)
 
     def read(self, frame: bytes) -> list[bytes]:
-        """Return the packets of a frame that is put on the own wire."""
+        """Return the packets of a frame, sent on the own wire."""
         return _asked(self._reference.read, frame, ())
 
     def read_some(self) -> list[bytes]:
@@ -72,7 +72,7 @@ class _Adapter:
         return self._seen(_asked(self._reference.write_gso, arguments, ()))
 
     def write_batch(self, packets: Sequence[bytes], poison: int | None) -> list[bytes] | None:
-        """Write packets, joined where that is transparent."""
+        """Write packets, coalesced where that is transparent."""
         return self._seen(_asked(self._reference.write_batch, packets, (), poison))
 
     def _seen(self, frames: list[bytes]) -> list[bytes] | None:
@@ -80,7 +80,7 @@ class _Adapter:
 
 
 def _asked(call: Callable[..., T], *arguments: object) -> T:
-    """Make a call; what it refuses, or cannot do, is said in the kit's terms."""
+    """Make a call; what it refuses, or cannot do, is expressed in the kit's terms."""
     try:
         return call(*arguments)
     except TurnedDownError as error:

@@ -1,8 +1,7 @@
-"""What answers cases in this process: one method an operation, bytes in, bytes out.
+"""What cases are run against in this process: one method per operation, bytes in, bytes out.
 
-A subject that lacks an operation, or one size or byte order of it, raises `UnsupportedError`. One that turns its input
-down, as it would turn down such input in earnest, raises `TurnedDownError`. Any other exception is a crash, which is
-never a correct rejection.
+A subject that lacks an operation, or a size or byte order of it, raises `UnsupportedError`. One that rejects its input,
+as it would in production, raises `TurnedDownError`. Any other exception is a crash, which is never a correct rejection.
 """
 
 import abc
@@ -19,8 +18,8 @@ class TurnedDownError(Exception):
 
     Attributes:
         reason: for people.
-        frames: what was written, or read, all the same.
-        fault: what the reference found wrong; other subjects need not say.
+        frames: what was written, or read, nonetheless.
+        fault: what the reference found wrong; other subjects may omit it.
     """
 
     def __init__(self, reason: str, frames: Sequence[bytes] = (), fault: Fault | None = None) -> None:
@@ -35,31 +34,31 @@ class UnsupportedError(Exception):
 
 
 class InapplicableError(UnsupportedError):
-    """This machine does not let anybody do this: no word about the subject."""
+    """This machine does not allow it for any subject: not a statement about this one."""
 
 
 class Subject(abc.ABC):
     """An implementation under test.
 
     Attributes:
-        name: how reports call it.
-        capabilities: what it claims, of the closed list in `corpus.capabilities`: who claims something and calls it
-            unsupported fails. None: it says so case by case.
+        name: its name in reports.
+        capabilities: what it claims, of the closed list in `corpus.capabilities`: a subject that claims something and
+            calls it unsupported fails. None: it says so case by case.
     """
 
     name: str
     capabilities: frozenset[str] | None = None
 
     def checksum(self, data: bytes, initial: int) -> int:
-        """Return the folded sum of `data`, gone on from `initial`, not inverted."""
+        """Return the folded sum of `data`, starting from `initial`, not inverted."""
         raise UnsupportedError("checksum")
 
     def parse_header(self, data: bytes, size: int, byte_order: str) -> VnetFields:
-        """Return the fields of the vnet header of `size` bytes with which `data` begins."""
+        """Return the fields of the vnet header of `size` bytes at the start of `data`."""
         raise UnsupportedError("header: parse")
 
     def emit_header(self, fields: VnetFields, size: int, byte_order: str) -> bytes:
-        """Return the vnet header of `size` bytes that says this."""
+        """Return the vnet header of `size` bytes with these fields."""
         raise UnsupportedError("header: emit")
 
     def read(self, frame: bytes, before: Sequence[bytes]) -> list[bytes]:
@@ -81,8 +80,8 @@ class Subject(abc.ABC):
         raise UnsupportedError("write_batch")
 
     def lifecycle(self, script: Script) -> list[Answer]:
-        """Return what each step answers; `Frames` hold whole frames here, vnet header included."""
+        """Return each step's answer; `Frames` hold whole frames here, vnet header included."""
         raise UnsupportedError("lifecycle")
 
     def close(self) -> None:  # noqa: B027 (most hold nothing)
-        """Give back what the subject holds. Closing twice is harmless."""
+        """Release what the subject holds. Closing twice is harmless."""

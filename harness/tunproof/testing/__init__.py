@@ -1,4 +1,4 @@
-"""For test suites: conformance from within Python, cases as tests of pytest's, and a tunnel to try things on.
+"""For test suites: conformance from within Python, cases as pytest tests, and a tunnel for experiments.
 
 conformance    a subject against the corpus in one call
 pytest_plugin  the options of `pytest --tunproof-adapter`, and nothing else until one is given

@@ -1,6 +1,6 @@
-'''Conformance from within Python: a `Subject` of yours against the corpus, in one call, in this process.
+'''Conformance from within Python: your own `Subject` against the corpus, in one call, in this process.
 
-A subject has the operations that it overrides; cases of the others are unsupported, which is no failure.
+A subject has the operations that it overrides; cases of the others are unsupported, which is not a failure.
 
     from tunproof import Subject, run_conformance
 
@@ -18,7 +18,7 @@ A subject has the operations that it overrides; cases of the others are unsuppor
     def test_sums() -> None:
         run_conformance(Sums(), select="checksum/*")
 
-Its methods must come back: nothing watches over them. A subject that may crash or hang is better off behind an adapter.
+Its methods must return: nothing guards them. A subject that may crash or hang is better run behind an adapter.
 '''
 
 import glob
@@ -64,16 +64,16 @@ def run_conformance(
     report: str | os.PathLike[str] | None = None,
     exact: bool = False,
 ) -> Results:
-    """Put the cases whose id matches the glob `select` to a subject, and return the results. It is not closed.
+    """Run the cases whose id matches the glob `select` against a subject, and return the results. It is not closed.
 
     `baseline` is a file of known failures. `report` is the folder for the stream of results and for all reports.
-    `exact` leaves none of the freedoms that an implementation has by right.
+    `exact` permits none of the freedoms that an implementation normally has.
 
-    Raises `ConformanceError` where results are not as expected. Raises `UsageError` for a selection that matches
-    nothing, or nothing that the subject can do, and for a flaw in the baseline; `EnvironmentProblem` where no report
-    can be written.
+    Raises `ConformanceError` if results are not as expected. Raises `UsageError` for a selection that matches nothing,
+    or nothing that the subject can do, and for a flaw in the baseline; `EnvironmentProblem` if no report can be
+    written.
     """
-    __tracebackhide__ = True  # pytest shows the caller's line, and not how the error came about
+    __tracebackhide__ = True  # pytest shows the caller's line, not the inside of this function
     corpus = load()
     plan = planned(corpus, select, known=None if baseline is None else os.fspath(baseline), exact=exact)
     asker = Direct(subject)
@@ -85,12 +85,12 @@ def run_conformance(
     if unexpected := results.unexpected():
         raise ConformanceError("\n\n".join(_told(unexpected, results.run, corpus)), results)
     if reasons := why_nothing_was_asked(results.results.values()):
-        raise UsageError(f"{select!r} selects no case that can be put to {subject.name}: {reasons}")
+        raise UsageError(f"{select!r} selects no case that can be run against {subject.name}: {reasons}")
     return results
 
 
 def _told(unexpected: list[Result | Problem], run: Run, corpus: Corpus) -> Iterator[str]:
-    """Yield what is said of it all, in paragraphs."""
+    """Yield the message, in paragraphs."""
     count = len(unexpected)
     yield f"{legible(run.subject)}: {count} {'result is' if count == 1 else 'results are'} not as expected"
     for item in unexpected[:_SHOWN]:

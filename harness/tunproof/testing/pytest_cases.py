@@ -1,17 +1,17 @@
-"""Cases as tests of pytest's: one item for each, in the order of the corpus, whose id is `tunproof::` and the case's.
+"""Cases as pytest tests: one item each, in the order of the corpus, whose id is `tunproof::` and the case's.
 
     pass                            passed
     xfail                           xfailed, with the reason of the baseline; failed under --runxfail
     unsupported, not-applicable     skipped, unless the baseline expects otherwise
-    blocked                         skipped; failed if nobody was left to ask
-    everything else, xpass too      failed, with the explanation of the reports in the traceback's place
-    a problem of the baseline       a failed item of its own
+    blocked                         skipped; failed if the subject was lost
+    everything else, xpass too      failed, with the explanation of the reports in place of a traceback
+    a problem of the baseline       its own failed item
 
-The verdicts are the runner's. The adapter is started when the first case runs and ended after the last one, and in
-between it is asked case by case, so that -x stops at once, and pytest-timeout stops what it says it stops. What only
-goes wrong when cases come in batches is left to `tunproof check`.
+The verdicts are the runner's. The adapter starts with the first case and ends after the last one, and in between it
+runs case by case, so that -x stops at once, and pytest-timeout stops the right test. What goes wrong only when cases
+come in batches is left to `tunproof check`.
 
-A subject that cannot be asked ends the session: 3 where adapter or machine are broken, 4 where the options are wrong.
+A subject that cannot be used ends the session: 3 if adapter or machine are broken, 4 if the options are wrong.
 """
 
 import os
@@ -41,7 +41,7 @@ _SKIPPED = NOT_ASKED | {Kind.BLOCKED}
 
 
 class Plugin:
-    """The hooks of a session in which there is a subject."""
+    """The hooks of a session with a subject."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -49,7 +49,7 @@ class Plugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
-        """Add the cases, before others deselect or reorder."""
+        """Add the cases, before other plugins deselect or reorder."""
         try:
             self._conversation = self._prepared()
         except UsageError as error:
@@ -60,7 +60,7 @@ class Plugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
-        """Fix the plan, and get what the lab needs before there are threads."""
+        """Fix the plan, and acquire what the lab needs before there are threads."""
         if self._conversation is None or session.config.option.collectonly:
             return
         chosen = [item.case for item in session.items if isinstance(item, CaseItem)]
@@ -75,7 +75,7 @@ class Plugin:
             self._conversation.abandon()
 
     def _prepared(self) -> "_Conversation":
-        """Return what is wanted. Raises `UsageError`, `EnvironmentProblem`, `CorpusError`."""
+        """Return what the options request. Raises `UsageError`, `EnvironmentProblem`, `CorpusError`."""
         option = self._config.getoption
         mode = option("tunproof_mode")
         connector = replace(
@@ -89,12 +89,12 @@ class Plugin:
 
 
 class _Conversation:
-    """A subject that is asked one case after another.
+    """A subject that runs one case after another.
 
     Attributes:
-        corpus: where the cases are from.
-        plan: what is asked.
-        problems: what is wrong with the baseline.
+        corpus: where the cases come from.
+        plan: the cases to run.
+        problems: the problems of the baseline.
     """
 
     def __init__(self, connector: Connector, corpus: Corpus, plan: Plan) -> None:
@@ -108,7 +108,7 @@ class _Conversation:
         self._cases: OneByOne | None = None
 
     def begin(self, cases: Sequence[Case]) -> None:
-        """Leave it at these cases. Raises `EnvironmentProblem`."""
+        """Limit the plan to these cases. Raises `EnvironmentProblem`."""
         self.plan = replace(self.plan, cases=cases)
         if cases and (self._connector.mode or "").startswith("device"):
             from tunproof import lab  # noqa: PLC0415 (a quarter of a second, for these modes only)
@@ -116,7 +116,7 @@ class _Conversation:
             lab.ensure()
 
     def result(self, case: Case) -> tuple[Result, Run]:
-        """Ask. Whatever interrupts the conversation ends it; the next case begins another one."""
+        """Run a case. Any interruption ends the conversation; the next case begins another one."""
         try:
             results, cases = self._opened()
             return cases.result(case), results.run
@@ -125,7 +125,7 @@ class _Conversation:
             raise
 
     def finish(self) -> str:
-        """Say goodbye. Return what was wrong with the whole of it, in words. Raises `EnvironmentProblem`."""
+        """End the conversation. Return what was wrong with it as a whole, in words. Raises `EnvironmentProblem`."""
         if self._asker is None or self._results is None:
             return ""
         try:
@@ -135,11 +135,11 @@ class _Conversation:
             self.abandon()
         found = self._results.results.values()
         if len(found) == len(self.plan.cases) and (reasons := why_nothing_was_asked(found)):
-            words = words or f"no case could be put to the subject: {reasons}"
+            words = words or f"no case could be run against the subject: {reasons}"
         return words
 
     def abandon(self) -> None:
-        """End the subject, in whatever state it is."""
+        """End the subject, in any state."""
         asker, self._asker, self._cases = self._asker, None, None
         if asker is not None:
             asker.close()
@@ -155,21 +155,21 @@ class _Conversation:
 
 
 class _Cases(pytest.Collector):
-    """The cases, and what is wrong with the baseline."""
+    """The cases, and the problems of the baseline."""
 
     def __init__(self, *, conversation: _Conversation, **kwargs: Any) -> None:
         super().__init__(nodeid=_ROOT, **kwargs)
         self._conversation = conversation
 
     def collect(self) -> Iterator[pytest.Item]:
-        """Yield them in the order of the corpus, behind the problems."""
+        """Yield them in the order of the corpus, after the problems."""
         for problem in self._conversation.problems:
             yield _ProblemItem.from_parent(self, name=legible(f"baseline/{problem.what}/{problem.id}"), problem=problem)
         for case in self._conversation.plan.cases:
             yield CaseItem.from_parent(self, name=case.id, case=case, conversation=self._conversation)
 
     def teardown(self) -> None:
-        """End the adapter, behind the last case. What is wrong with its end is an error of that one."""
+        """End the adapter after the last case. Problems at its end are errors of that case."""
         try:
             words = self._conversation.finish()
         except TunproofError as error:
@@ -179,21 +179,21 @@ class _Cases(pytest.Collector):
 
 
 class _Item(pytest.Item):
-    """A test without a function: what it shows of a failure is no traceback."""
+    """A test without a function: its failures have no traceback."""
 
     def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
-        """Return where it is, nowhere, and what headlines call it."""
+        """Return its location, which is nowhere, and its name in headlines."""
         return self.path, None, self.name
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *args: Any, **kwargs: Any) -> Any:
-        """Return what is shown: an object as pytest's own are."""
+        """Return what is shown: an object like pytest's own."""
         if isinstance(excinfo.value, _NotPassedError):
             return _Shown(excinfo.value.text, _Crash(self.nodeid, excinfo.value.headline))
         return super().repr_failure(excinfo, *args, **kwargs)
 
 
 class CaseItem(_Item):
-    """A test that puts a case to the subject.
+    """A test that runs a case against the subject.
 
     Attributes:
         case: the case.
@@ -205,7 +205,7 @@ class CaseItem(_Item):
         self._conversation = conversation
 
     def runtest(self) -> None:
-        """Ask, and tell pytest what came of it."""
+        """Run the case, and report the result to pytest."""
         try:
             result, run = self._conversation.result(self.case)
         except TunproofError as error:
@@ -274,10 +274,10 @@ def _words(line: str) -> list[str]:
     try:
         return shlex.split(line)
     except ValueError as error:
-        raise UsageError(f"--tunproof-adapter is no command line: {error}: {line}") from error
+        raise UsageError(f"--tunproof-adapter is not a command line: {error}: {line}") from error
 
 
 def _leave(error: TunproofError) -> NoReturn:
-    """End the session: nobody can be asked."""
+    """End the session: there is no usable subject."""
     code = pytest.ExitCode.USAGE_ERROR if isinstance(error, UsageError) else error.exit_code
     pytest.exit(legible(f"tunproof: {error}"), returncode=code)

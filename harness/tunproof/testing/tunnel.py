@@ -1,10 +1,10 @@
-"""The real thing: a tunnel between two kernels' TCP, with the reference in the middle as a VPN would use it.
+"""The real thing: a tunnel between two kernels' TCP, with the reference in the middle, used as a VPN would.
 
     sockets | TUN  --read, cut-->  packets  --carry-->  packets  --coalesce, write_gso-->  TUN | sockets
       near namespace                                                          far namespace
 
 Both directions run at once, each in a thread. "Carrying" is a copy: what a VPN would encrypt, send and decrypt. A
-superpacket that the kernel refuses is sent again as single packets, so a broken kernel makes the tunnel slow and loses
+superpacket that the kernel refuses is resent as single packets, so a broken kernel makes the tunnel slow but loses
 nothing.
 """
 
@@ -27,7 +27,7 @@ from tunproof.lab.closeable import Closeable
 __all__ = ["Carried", "Flow", "Tunnel", "carry"]
 
 PATIENCE = 60.0
-"""Seconds that a TCP connection may stand still before the transfer is given up."""
+"""Seconds that a TCP connection may stall before the transfer is given up."""
 
 _CHUNK = 1 << 20
 
@@ -50,7 +50,7 @@ class Tunnel(Closeable):
     """Two namespaces with a TUN each, and the reference between them. A context manager.
 
     `outward` is what went from near to far, `homeward` the other way. With `offload` the TUNs have vnet headers and the
-    reference cuts and joins; without, packets go one by one.
+    reference segments and coalesces; without, packets go one by one.
     """
 
     def __init__(self, *, offload: bool) -> None:
@@ -62,7 +62,7 @@ class Tunnel(Closeable):
             self.near = stack.enter_context(lab.socket(offload=mask, addresses=NEAR))
             self.far = stack.enter_context(lab.socket(offload=mask, addresses=FAR))
             threads: list[threading.Thread] = []
-            stack.callback(_join, threads)  # after the containers were closed, which ends the threads
+            stack.callback(_join, threads)  # after closing the containers, which ends the threads
             near, far = (stack.enter_context(_queue(end, offload=offload)) for end in (self.near, self.far))
             for name, source, target in (("outward", near, far), ("homeward", far, near)):
                 thread = threading.Thread(
@@ -73,7 +73,7 @@ class Tunnel(Closeable):
             self._stack = stack.pop_all()
 
     def close(self) -> None:
-        """Stop both directions and take everything down. Raises what a direction failed with, if one did."""
+        """Stop both directions and take everything down. Raises the error of a direction that failed."""
         self._stack.close()
         failures = [flow.failure for flow in (self.outward, self.homeward) if flow.failure is not None]
         if failures:
@@ -99,7 +99,7 @@ def _join(threads: Sequence[threading.Thread]) -> None:
 
 
 def _relay(source: BaseQueue, target: BaseQueue, flow: Flow) -> None:
-    """Carry packets until a queue is closed; keep what went wrong for whoever closes the tunnel."""
+    """Carry packets until a queue is closed; keep any error for `Tunnel.close`."""
     try:
         while True:
             packets = [bytes(packet) for packet in source.read()]
@@ -109,7 +109,7 @@ def _relay(source: BaseQueue, target: BaseQueue, flow: Flow) -> None:
             _deliver(target, packets, flow)
     except tio.Closed:
         pass
-    except BaseException as error:  # noqa: BLE001 (a thread has nobody to raise to)
+    except BaseException as error:  # noqa: BLE001 (an exception in a thread reaches no caller)
         flow.failure = error
 
 
@@ -165,7 +165,7 @@ class Carried:
 def carry(sender: SocketLab, receiver: SocketLab, data: bytes, *, family: int) -> Carried:
     """Send `data` over a real TCP connection of the kernel's, and return what arrived.
 
-    Raises `TimeoutError` where the connection stands still for `PATIENCE` seconds, `OSError` where it breaks.
+    Raises `TimeoutError` if the connection stalls for `PATIENCE` seconds, `OSError` if it breaks.
     """
     address = receiver.addresses.ipv4 if family == socket.AF_INET else receiver.addresses.ipv6
     if address is None:

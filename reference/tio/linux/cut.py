@@ -1,6 +1,6 @@
-"""Cutting TCP and UDP superpackets in software: `tcp_gso_segment`, `__udp_gso_segment` (net/ipv4).
+"""Segmenting TCP and UDP superpackets in software: `tcp_gso_segment`, `__udp_gso_segment` (net/ipv4).
 
-Each segment is a copy of the headers with the fields changed that have a fact here, and its slice of the payload.
+Each segment is a copy of the headers, with the fields changed that have a fact here, and its slice of the payload.
 """
 
 import struct
@@ -28,23 +28,23 @@ _DATA_OFFSET = TcpLayout.DATA_OFFSET_RESERVED.offset
 _UDP_LENGTH, _UDP_CHECKSUM = UdpLayout.LENGTH.offset, UdpLayout.CHECKSUM.offset
 
 
-# What cannot be cut --------------------------------------------------------------------------------------------------
+# What cannot be segmented --------------------------------------------------------------------------------------------
 
 
 @loss("tcp_gso_segment, udp4_ufo_fragment, udp6_ufo_fragment")
 def transport_header_cut_off(skb: Skb) -> bool:
-    """The least transport header is not all there."""
+    """The minimum transport header is incomplete."""
     return skb.l4 + skb.transport > len(skb.data)
 
 
 def _data_offset(skb: Skb) -> int:
-    """Return how long the TCP header is by its own word."""
+    """Return the length that the TCP header states, in bytes."""
     return skb.data[skb.l4 + _DATA_OFFSET] >> 4 << 2
 
 
 @loss("tcp_gso_segment", of=TCP_TYPES)
 def data_offset_under_five(skb: Skb) -> bool:
-    """The TCP header says that it is shorter than 20 bytes."""
+    """The TCP header states a length under 20 bytes."""
     return _data_offset(skb) < _TCP
 
 
@@ -56,13 +56,13 @@ def csum_start_elsewhere(skb: Skb) -> bool:
 
 @loss("tcp_gso_segment", of=TCP_TYPES)
 def data_offset_beyond_the_packet(skb: Skb) -> bool:
-    """The TCP header says that it is longer than the packet."""
+    """The TCP header states a length beyond the packet."""
     return skb.l4 + _data_offset(skb) > len(skb.data)
 
 
 @loss("tcp_gso_segment", of=TCP_TYPES)
 def tcp_payload_not_longer(skb: Skb) -> bool:
-    """The TCP payload is not longer than gso_size; options had been counted as payload when it was written."""
+    """The TCP payload is not longer than gso_size; options were counted as payload on write."""
     return len(skb.data) - skb.l4 - _data_offset(skb) <= skb.gso_size
 
 
@@ -77,25 +77,25 @@ def udp_payload_not_longer(skb: Skb) -> bool:
 
 @fact("tcp_gso_segment")
 def tcp_sequence(first: int, sent: int) -> int:
-    """The sequence number grows by the payload before it, modulo 2**32."""
+    """The sequence number advances by the payload before it, modulo 2**32."""
     return (first + sent) & 0xFFFFFFFF
 
 
 @fact("tcp_gso_segment")
 def cwr_on_the_first_only(flags: int) -> int:
-    """CWR stands on the first segment only, whatever the ECN bit says."""
+    """CWR is set on the first segment only, whatever the ECN bit is."""
     return flags & ~_CWR
 
 
 @fact("tcp_gso_segment")
 def fin_and_psh_on_the_last_only(flags: int) -> int:
-    """FIN and PSH stand on the last segment only."""
+    """FIN and PSH are set on the last segment only."""
     return flags & ~_FIN_PSH
 
 
 @fact("tcp_gso_segment")
 def carried_partial(partial: int, whole: int, length: int) -> int:
-    """The given partial is adjusted to the segment's length; a wrong one stays wrong by as much."""
+    """The given partial is adjusted to the segment's length; a wrong one stays wrong by the same amount."""
     return adjust(partial, whole, length)
 
 
@@ -113,7 +113,7 @@ def whole_length_in_16_bits(length: int) -> int:
 
 @fact("tcp4_gso_segment, tcp6_gso_segment")
 def partial_of_the_kernel(skb: Skb) -> int:
-    """Without NEEDS_CSUM the checksum field is ignored: the pseudo-header's sum takes its place."""
+    """Without NEEDS_CSUM the checksum field is ignored: the pseudo-header sum takes its place."""
     return pseudo_header(skb, len(skb.data) - skb.l4)
 
 
@@ -129,16 +129,16 @@ def payload_offset(skb: Skb) -> int:
 
 
 def with_partial(skb: Skb, trail: list[str]) -> bytes:
-    """Return a TCP superpacket that came without NEEDS_CSUM as it is handed on whole: with the kernel's partial."""
+    """Return a TCP superpacket written without NEEDS_CSUM as it is passed on whole: with the kernel's partial."""
     trail.append("partial_of_the_kernel")
     field = skb.l4 + _TCP_CHECKSUM
     return b"".join((skb.data[:field], _WORD.pack(partial_of_the_kernel(skb)), skb.data[field + 2 :]))
 
 
 def cut_tcp(skb: Skb, trail: list[str], *, complete: bool, count: Callable[[int], int]) -> list[bytes]:
-    """Return the segments; with `complete` their checksums are, otherwise each carries its partial.
+    """Return the segments, with their checksums completed if `complete`, else each with its partial.
 
-    `count` says how the length of the whole counts in the checksums.
+    `count` says how the length of the whole enters the checksums.
     """
     data, l4, size = skb.data, skb.l4, skb.gso_size
     end, whole = l4 + _data_offset(skb), len(data) - l4
@@ -184,13 +184,13 @@ def _note_tcp(skb: Skb, trail: list[str], flags: int) -> None:
 
 @fact("__udp_gso_segment")
 def udp_length(length: int) -> int:
-    """The UDP length of each segment is what it has."""
+    """The UDP length of each segment is its actual length."""
     return length & 0xFFFF
 
 
 @fact("__udp_gso_segment")
 def udp_partial(partial: int, stated: int, length: int) -> int:
-    """The given partial is adjusted from the length that the UDP header states, right or wrong, all in 16 bits."""
+    """The given partial is adjusted from the length that the UDP header states, correct or not, all in 16 bits."""
     total = partial + (~stated & 0xFFFF)
     total = (total & 0xFFFF) + (total >> 16) + (length & 0xFFFF)
     return (total & 0xFFFF) + (total >> 16)
@@ -203,7 +203,7 @@ def udp_zero(_: int) -> int:
 
 
 def cut_udp(skb: Skb, trail: list[str], *, complete: bool) -> list[bytes]:
-    """Return the segments; with `complete` their checksums are, otherwise each carries its partial."""
+    """Return the segments, with their checksums completed if `complete`, else each with its partial."""
     data, l4 = skb.data, skb.l4
     end = l4 + _UDP
     stated, partial = _WORDS.unpack_from(data, l4 + _UDP_LENGTH)

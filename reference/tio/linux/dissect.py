@@ -1,7 +1,7 @@
-"""Flow dissection, as far as a vnet header needs it (`skb_flow_dissect_flow_keys_basic`): what a packet says it is.
+"""Flow dissection, as far as a vnet header needs it (`skb_flow_dissect_flow_keys_basic`): what a packet claims to be.
 
-What is tunnelled in IP or GRE is looked into, as the kernel looks into it. A fragment is dissected up to its fragment
-header, be it the first one or a later one.
+Packets tunnelled in IP or GRE are dissected too, as in the kernel. A fragment is dissected up to its fragment header,
+whether it is the first one or a later one.
 """
 
 import struct
@@ -13,7 +13,7 @@ from tio.wire import IPv4Layout, IPv6Layout
 
 __all__ = ["Flow", "dissect", "dissect_ipv6"]
 
-_MOST_AGAIN = 15  # MAX_FLOW_DISSECT_HDRS: headers behind the first
+_MOST_AGAIN = 15  # MAX_FLOW_DISSECT_HDRS: headers after the first
 
 _IPV4, _IPV6 = 0x0800, 0x86DD
 _ETHERTYPES = {4: _IPV4, 6: _IPV6}
@@ -22,7 +22,7 @@ _VLANS = (0x8100, 0x88A8)
 _PPP = 0x880B
 _PPP_PROTOCOLS = {0x0021: _IPV4, 0x0057: _IPV6}
 _MPLS = (0x8847, 0x8848)
-# FCoE, TIPC, ARP, RARP, PPPoE, batman-adv, PTP, PRP, HSR: some are looked into, by rules that change with releases.
+# FCoE, TIPC, ARP, RARP, PPPoE, batman-adv, PTP, PRP, HSR: some are dissected, by rules that change between releases.
 _OTHERS = (0x8906, 0x88CA, 0x0806, 0x8035, 0x8864, 0x4305, 0x88F7, 0x88FB, 0x892F)
 
 _WALKED = (0, 43, 60)  # hop-by-hop options, routing, destination options
@@ -35,7 +35,7 @@ _GRE_CSUM, _GRE_ROUTING, _GRE_KEY, _GRE_SEQUENCE, _GRE_ACK, _GRE_VERSION = 0x800
 
 
 class Flow(NamedTuple):
-    """The innermost IP version, the protocol behind that IP header, and where it begins."""
+    """The innermost IP version, the protocol after that IP header, and where it begins."""
 
     version: int
     protocol: int
@@ -43,17 +43,17 @@ class Flow(NamedTuple):
 
 
 class _CutOffError(Exception):
-    """A header ends behind the packet, or is none."""
+    """A header ends beyond the packet, or is invalid."""
 
 
 def dissect(data: bytes) -> Flow | None:
-    """Return what a packet is; None where its headers do not say it. Raises `NotModelled` for some of GRE."""
+    """Return what a packet is; None if its headers do not say. Raises `NotModelled` for some GRE packets."""
     version = data[0] >> 4 if data else 0
     return _dissect(data, _ETHERTYPES[version]) if version in _ETHERTYPES else None
 
 
 def dissect_ipv6(data: bytes) -> Flow | None:
-    """Return the same of a packet that is taken for IPv6, whatever its version says."""
+    """Return the same for a packet that is taken for IPv6, whatever its version."""
     return _dissect(data, _IPV6)
 
 
@@ -94,7 +94,7 @@ class _Walk:
         if self._ethertype in _MPLS:
             return None
         if self._ethertype in _OTHERS:
-            raise NotModelled(f"GRE with something of type {self._ethertype:#06x} inside")
+            raise NotModelled(f"GRE with a payload of type {self._ethertype:#06x}")
         raise _CutOffError
 
     def _ipv4(self) -> "_Step | None":
@@ -128,14 +128,14 @@ class _Walk:
         return None
 
     def _gre(self) -> "_Step | None":
-        """Read a GRE header (RFC 2784 and 2890), or one of PPTP (RFC 2637). With routing nobody looks inside."""
+        """Read a GRE header (RFC 2784 and 2890), or one of PPTP (RFC 2637). One with routing ends the walk."""
         start = self._at
         flags, ethertype = _GRE_HEADER.unpack(self._take(4))
         is_pptp = flags & _GRE_VERSION == 1 and flags & _GRE_KEY and ethertype == _PPP
         if flags & _GRE_ROUTING or (flags & _GRE_VERSION and not is_pptp):
             self._at = start
             return None
-        # The key is read; sum, sequence and acknowledgement are passed over, even where the packet ends before them.
+        # The key is read; checksum, sequence and acknowledgement are skipped, even if the packet ends before them.
         if flags & _GRE_CSUM:
             self._at += 4
         if flags & _GRE_KEY:

@@ -1,6 +1,6 @@
-"""The IP layer of a router between two TUNs: what it does with a frame from one that is to leave by the other.
+"""The IP layer of a router between two TUNs: what it does with a frame that enters by one and is to leave by the other.
 
-IPv4   `ip_input`, the packet trimmed, `ip_forward` and `ip_options`, then `fragment` where it is over the MTU
+IPv4   `ip_input`, the packet trimmed, `ip_forward` and `ip_options`, then `fragment` if it exceeds the MTU
 IPv6   `ip6_input`, the packet trimmed, `hop_options`, `ip6_forward`
 """
 
@@ -33,25 +33,25 @@ _Losses = tuple[tuple[str, Callable[..., Any]], ...]
 
 @loss("pskb_trim_rcsum", on=forwarded)
 def checksum_field_trimmed_off(skb: Skb, length: int) -> bool:
-    """The packet is longer than its IP header says, and the end of a partial checksum's field lies behind that."""
+    """The packet is longer than its IP header states, and a partial checksum's field ends beyond that length."""
     return skb.partial and skb.csum_end > length
 
 
 @fact("pskb_trim_rcsum", on=forwarded)
 def trimmed(skb: Skb, length: int) -> bytes:
-    """What lies behind the length that the IP header states is cut off."""
+    """What lies beyond the length that the IP header states is trimmed off."""
     return skb.data[:length]
 
 
 @fact("ip_finish_output_gso, ip6_finish_output_gso_slowpath_drop", on=forwarded)
 def cut_before_the_link(skb: Skb, mtu: int) -> bool:
-    """A superpacket whose segments are over the MTU is cut in software, even if it fits itself."""
+    """A superpacket whose segments exceed the MTU is segmented in software, even if the superpacket itself fits."""
     return skb.gso_size > 0 and fragment.segment_length(skb) > mtu
 
 
 @loss("qdisc_pkt_len_segs_init", needs=Trait.EXTENSIONS_READ_AS_TCP, on=forwarded)
 def no_tcp_header_behind_ip(skb: Skb) -> bool:
-    """A TCP superpacket that leaves whole has no TCP header with payload where the IP layer takes it to begin."""
+    """A TCP superpacket that leaves whole has no TCP header with payload where the IP layer takes that to begin."""
     if skb.type not in TCP_TYPES or not skb.gso_size:
         return False
     start = skb.csum_start if skb.tunnel else skb.l4
@@ -62,7 +62,7 @@ def no_tcp_header_behind_ip(skb: Skb) -> bool:
 
 
 class Router:
-    """The IP layer of a kernel with some traits, on a way that is `forwarded`."""
+    """The IP layer of a kernel with given traits, on a `forwarded` path."""
 
     def __init__(self, traits: Traits, way: Way) -> None:
         def losses(module: str) -> _Losses:
@@ -75,16 +75,16 @@ class Router:
         self._fragment = losses(fragment.__name__)
         self._ip6_length = ip6_input.ipv6_length_of_tcp if Trait.PAYLEN0 in traits else ip6_input.ipv6_length
         self._reads_tcp = Trait.EXTENSIONS_READ_AS_TCP in traits
-        # Segments as ip_output has them: with partial checksums where the link completes those.
+        # Segments as ip_output has them: with partial checksums if the link completes those.
         reader = None if way.reader is None else way.reader & Offload.CSUM
         self._header_size = 0 if reader is None else HEADER_SIZE
         self._software = Transmission(traits, replace(way, reader=reader, reader_header_size=HEADER_SIZE))
 
     def route(self, skb: Skb, trail: list[str]) -> list[Skb] | None:
-        """Return what goes on to the outgoing link; None where the packet is lost, and the trail says why.
+        """Return what goes to the outgoing link; None if the packet is lost, and then the trail says why.
 
-        Most often `skb` itself, changed; or the packets that were made of it. Raises `NotModelled` where the model has
-        no opinion.
+        Usually `skb` itself, changed; or the packets made from it. Raises `NotModelled` where the model makes no
+        prediction.
         """
         packets = self._route_ipv4(skb, trail) if skb.version == 4 else self._route_ipv6(skb, trail)
         if self._reads_tcp and packets and packets[0] is skb and no_tcp_header_behind_ip(skb):
@@ -135,7 +135,7 @@ class Router:
         return _is_lost(losses, trail, skb, self._way)
 
     def _fit(self, skb: Skb, trail: list[str]) -> list[Skb] | None:
-        """Cut and fragment an IPv4 packet that is over the MTU and may be."""
+        """Segment and fragment an IPv4 packet that exceeds the MTU and may be fragmented."""
         mtu = self._way.mtu
         if cut_before_the_link(skb, mtu):
             segments = self._segments(skb, trail)
@@ -166,7 +166,7 @@ def _is_lost(losses: _Losses, trail: list[str], *met: object) -> bool:
 
 
 def _trim(skb: Skb, length: int, trail: list[str]) -> bool:
-    """Cut the packet down to `length` bytes; say whether it was not lost over that."""
+    """Trim the packet to `length` bytes; return whether it survived that."""
     if length >= len(skb.data):
         return True
     if checksum_field_trimmed_off(skb, length):

@@ -1,7 +1,7 @@
-"""What is longer than the MTU: `skb_gso_validate_network_len` (net/core/gso.c), `ip_do_fragment` (net/ipv4).
+"""Packets longer than the MTU: `skb_gso_validate_network_len` (net/core/gso.c), `ip_do_fragment` (net/ipv4).
 
-IPv6 routers do not fragment. IPv4 without DF: a superpacket is cut in software, its checksums completed, and each
-segment fragmented, also one that is short enough.
+IPv6 routers do not fragment. IPv4 without DF: a superpacket is segmented in software, its checksums completed, and each
+segment fragmented, even one that is short enough.
 """
 
 import struct
@@ -24,8 +24,8 @@ _TOTAL_LENGTH, _FRAGMENT = IPv4Layout.TOTAL_LENGTH.offset, IPv4Layout.FRAGMENT.o
 _DATA_OFFSET = TcpLayout.DATA_OFFSET_RESERVED.offset
 _END, _NOP = 0, 1
 _TCP = 6
-_SHORT = 4096 - 64  # shorter packets are linear, whatever was asked for: with their headroom they fit a page
-_MAX_HEAD = 3712  # and no more is made linear of a longer one (see `reader`)
+_SHORT = 4096 - 64  # shorter packets are linear, whatever was requested: with their headroom they fit in a page
+_MAX_HEAD = 3712  # of a longer packet no more than this is made linear (see `reader`)
 _COPIED = 0x80
 
 
@@ -36,24 +36,24 @@ def plain(packet: bytes) -> Skb:
 
 @fact("skb_gso_network_seglen", on=forwarded)
 def segment_length(skb: Skb) -> int:
-    """A segment's length is guessed before it is cut: other extension headers than hop-by-hop, and UFO's, do not count.
+    """A segment's length is guessed: extension headers other than hop-by-hop, and UFO's header, do not count.
 
-    It is where the transport header begins if there are none, plus the length of a TCP header by the word that would
-    stand there, or 8 for UDP_L4, plus gso_size. Raises `NotModelled` where the kernel would look for that word in
-    memory that holds no part of the packet (`tcp_hdrlen`).
+    It is where the transport header begins if there are none, plus the length of a TCP header as the word in that place
+    states it, or 8 for UDP_L4, plus gso_size. Raises `NotModelled` if the kernel would read that word from memory that
+    holds no part of the packet (`tcp_hdrlen`).
     """
     start = skb.csum_start if skb.tunnel else skb.l4
     length = start + skb.gso_size
     if skb.type in TCP_TYPES:
         word = start + _DATA_OFFSET
         if skb.size - len(skb.header) >= _SHORT and word >= _linear_end(skb):
-            raise NotModelled("TCP data offset outside the linear part: whatever is in the kernel's memory decides")
+            raise NotModelled("TCP data offset outside the linear part: the contents of kernel memory decide")
         return length + (skb.data[word] >> 4 << 2 if word < len(skb.data) else 0)
     return length + (UdpLayout.size if skb.type == UDP_L4 and not skb.tunnel else 0)
 
 
 def _linear_end(skb: Skb) -> int:
-    """Return how many bytes of a long packet are linear, at least: asked for, or pulled in by what was read so far."""
+    """Return the minimum linear length of a long packet: what was requested, or pulled in by what was read so far."""
     read = max(skb.headers, skb.l4)
     if skb.version == 4:
         is_demuxed = skb.data[IPv4Layout.PROTOCOL.offset] == _TCP and not _fragment_word(skb.data) & (_MORE | _OFFSET)
@@ -72,13 +72,13 @@ def _fragment_word(data: bytes) -> int:
 
 @loss("ip_do_fragment", needs=Trait.FRAG_CSUM_START, on=forwarded)
 def csum_start_inside_what_is_repeated(skb: Skb) -> bool:
-    """A partial checksum that begins inside the IPv4 header, in a packet to be fragmented."""
+    """A partial checksum that begins inside the IPv4 header of a packet to be fragmented."""
     return skb.partial and skb.csum_start < (skb.data[0] & _IHL) * 4
 
 
 @loss("skb_checksum_help", without=Trait.TSO_CSUM_CHECKED, on=forwarded)
 def checksum_field_behind_the_segment(skb: Skb) -> bool:
-    """A segment, cut to be fragmented, is so short that the field of its partial checksum lies behind it."""
+    """A segment to be fragmented is so short that the field of its partial checksum lies beyond it."""
     return skb.partial and skb.csum_end > len(skb.data)
 
 
@@ -90,14 +90,14 @@ def fragment_payload(room: int) -> int:
 
 @fact("ip_frag_next", on=forwarded)
 def fragment_bits(fragmented: int, before: int, *, more: bool) -> int:
-    """Offsets count on from the packet's own; MF stays, or is set on all but the last; the reserved bit is gone."""
+    """Offsets continue from the packet's own; MF stays, or is set on all but the last; the reserved bit is cleared."""
     more = more or bool(fragmented & _MORE)
     return ((fragmented & _OFFSET) + (before >> 3)) & 0xFFFF | (_MORE if more else 0)
 
 
 @fact("ip_options_fragment", on=forwarded)
 def options_of_later_fragments(header: bytes) -> bytes:
-    """Options without the copied bit are NOPs in all fragments but one with offset 0."""
+    """Options without the copied bit become NOPs in all fragments but one with offset 0."""
     options, at = bytearray(header[_IPV4:]), 0
     while at < len(options) and options[at] != _END:
         if options[at] == _NOP:
@@ -113,13 +113,13 @@ def options_of_later_fragments(header: bytes) -> bytes:
 
 
 def fragment(skb: Skb, mtu: int, trail: list[str]) -> list[Skb]:
-    """Return the fragments of an IPv4 packet that is no superpacket; one that fits is made a single fragment.
+    """Return the fragments of an IPv4 packet that is not a superpacket; one that fits becomes a single fragment.
 
-    Raises `NotModelled` where completing the checksum changes how long the header is.
+    Raises `NotModelled` if completing the checksum changes the length of the header.
     """
     data = complete(skb, trail) if skb.partial else skb.data
     if data[0] != skb.data[0]:
-        raise NotModelled("checksum completed in the byte that says how long the IPv4 header is")
+        raise NotModelled("checksum completed in the byte that states the length of the IPv4 header")
     end = start = (data[0] & _IHL) * 4
     room, bits = mtu - end, _fragment_word(data)
     first = later = data[:end]

@@ -1,6 +1,6 @@
-"""Where the kernel finds the transport header when it cuts: `inet_gso_segment`, `ipv6_gso_segment`.
+"""Where the kernel finds the transport header when it segments: `inet_gso_segment`, `ipv6_gso_segment`.
 
-Never by csum_start, never by hdr_len: by the IP headers alone. Lengths that the IP header states are not looked at.
+Never by csum_start or hdr_len: by the IP headers alone. The lengths that the IP header states are ignored.
 """
 
 import struct
@@ -47,7 +47,7 @@ _ADDRESSES = {4: IPv4Layout.ADDRESSES, 6: IPv6Layout.ADDRESSES}
 
 
 def find_transport(skb: Skb) -> None:
-    """Set `l4` and `protocol`: where the transport header begins, by the IP header, and what it is."""
+    """Set `l4` and `protocol`: where the transport header begins, by the IP header, and which protocol it is."""
     data = skb.data
     if skb.version == 4:
         skb.l4 = (data[0] & _IHL) * 4
@@ -58,7 +58,7 @@ def find_transport(skb: Skb) -> None:
 
 @fact("ipv6_gso_pull_exthdrs")
 def walked_extensions(data: bytes) -> tuple[int, int]:
-    """Hop-by-hop, routing and destination options are walked, in any order and number, while they are all there."""
+    """Hop-by-hop, routing and destination options are walked, in any order and number, as long as they are complete."""
     if len(data) < _IPV6:
         return -1, 0
     protocol, at = data[_NEXT_HEADER], _IPV6
@@ -72,7 +72,7 @@ def walked_extensions(data: bytes) -> tuple[int, int]:
 
 @fact("ipv6_has_hopopt_jumbo", needs=Trait.HBH_JUMBO_STRIP)
 def jumbo_header_is_cut_out(skb: Skb) -> bool:
-    """Over 65536 bytes, hop-by-hop options of 8 bytes that begin with a jumbo payload are cut out in front of TCP."""
+    """Over 65536 bytes, hop-by-hop options of 8 bytes that begin with a jumbo payload are removed before TCP."""
     data = skb.data
     if len(data) <= _LONGEST_WITHOUT_JUMBO or skb.version != 6:
         return False
@@ -81,15 +81,15 @@ def jumbo_header_is_cut_out(skb: Skb) -> bool:
 
 @fact("ipv6_gso_segment", needs=Trait.HBH_JUMBO_ETHERNET)
 def jumbo_option_over_tcp(data: bytes) -> bytes:
-    """54 bytes move over the hop-by-hop options, not 40: 14 of what stands behind the IPv6 header go over TCP."""
+    """54 bytes move over the hop-by-hop options, not 40: 14 of those after the IPv6 header overwrite TCP."""
     end = _IPV6 + _ETHERNET
     return data[_IPV6:end] + data[end + HOP_HEADER :]
 
 
 def cut_out_jumbo_header(skb: Skb, rest: bytes) -> None:
-    """Leave `rest` behind the IPv6 header of a superpacket, which then is TCP (`ipv6_hopopt_jumbo_remove`).
+    """Leave `rest` after the IPv6 header of a superpacket, which then is TCP (`ipv6_hopopt_jumbo_remove`).
 
-    Raises `NotModelled` inside a tunnel: there the kernel moves other bytes than it should, and breaks the segments.
+    Raises `NotModelled` inside a tunnel: there the kernel moves the wrong bytes and breaks the segments.
     """
     if skb.tunnel:
         raise NotModelled("jumbo header inside a tunnel: the kernel moves the wrong bytes")
@@ -102,37 +102,37 @@ def cut_out_jumbo_header(skb: Skb, rest: bytes) -> None:
 
 @loss("inet_gso_segment, ipv6_gso_segment")
 def ip_header_cut_off(skb: Skb) -> bool:
-    """The fixed IP header is not all there."""
+    """The fixed IP header is incomplete."""
     return len(skb.data) < (_IPV4 if skb.version == 4 else _IPV6)
 
 
 @loss("inet_gso_segment")
 def ihl_under_five(skb: Skb) -> bool:
-    """The IPv4 header says that it is shorter than 20 bytes."""
+    """The IPv4 header states a length under 20 bytes."""
     return skb.version == 4 and skb.l4 < _IPV4
 
 
 @loss("inet_gso_segment")
 def ihl_beyond_the_packet(skb: Skb) -> bool:
-    """The IPv4 header says that it is longer than the packet."""
+    """The IPv4 header states a length beyond the packet."""
     return skb.version == 4 and skb.l4 > len(skb.data)
 
 
 @loss("ipv6_gso_pull_exthdrs")
 def extension_not_walked(skb: Skb) -> bool:
-    """A Fragment or AH header stands before the transport header, or an extension header is cut off."""
+    """A Fragment or AH header precedes the transport header, or an extension header is truncated."""
     return skb.version == 6 and (skb.protocol in (FRAGMENT, AH) or skb.protocol in _EXTENSIONS)
 
 
 @loss("tcp4_gso_segment, udp4_ufo_fragment, tcp6_gso_segment, udp6_ufo_fragment")
 def protocol_of_another_type(skb: Skb) -> bool:
-    """The protocol is not the one that the type stands for."""
+    """The protocol is not the one that the type implies."""
     return skb.protocol != PROTOCOLS[skb.type]
 
 
 @loss("tcp4_gso_segment, tcp6_gso_segment")
 def version_of_another_type(skb: Skb) -> bool:
-    """A TCP type stands before a packet of the other IP version."""
+    """A TCP type precedes a packet of the other IP version."""
     return (skb.type == TCPV4 and skb.version != 4) or (skb.type == TCPV6 and skb.version != 6)
 
 
@@ -152,13 +152,13 @@ def ipv4_id(first: int, index: int) -> int:
 
 @fact("inet_gso_segment")
 def ipv4_total_length(length: int) -> int:
-    """The total length of each segment is what it has."""
+    """The total length of each segment is its actual length."""
     return length & 0xFFFF
 
 
 @fact("inet_gso_segment")
 def ipv4_header_checksum(header: bytes | bytearray) -> int:
-    """The header checksum of each segment is computed anew; `header` has zero in its place."""
+    """The header checksum of each segment is recomputed; `header` has zero in its place."""
     return inverted_sum(header)
 
 
@@ -173,7 +173,7 @@ IP_FACTS = {4: ("ipv4_id", "ipv4_total_length", "ipv4_header_checksum"), 6: ("ip
 
 
 def stamp_ip(skb: Skb, packet: bytearray, index: int) -> None:
-    """Write what is different in the IP header of segment `index`."""
+    """Write what differs in the IP header of segment `index`."""
     if skb.version == 6:
         _WORD.pack_into(packet, _PAYLOAD_LENGTH, ipv6_payload_length(len(packet)))
         return

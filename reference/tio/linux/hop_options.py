@@ -24,10 +24,10 @@ _NEXT_HEADER, _PAYLOAD_LENGTH = IPv6Layout.NEXT_HEADER.offset, IPv6Layout.PAYLOA
 
 
 class HopOption(NamedTuple):
-    """An option that begins at byte `at` of the packet and has `size` bytes by its own word.
+    """An option that begins at byte `at` of the packet and states a length of `size` bytes.
 
-    `left` bytes of the header begin there; `padding` bytes of padding stand in a row up to its end; `number` counts the
-    options that are no padding, this one included.
+    `left` bytes of the header begin there; `padding` consecutive bytes of padding reach up to its end; `number` counts
+    the options other than padding, this one included.
     """
 
     kind: int
@@ -39,7 +39,7 @@ class HopOption(NamedTuple):
 
 
 def hop_header_end(skb: Skb) -> int:
-    """Return where the hop-by-hop header ends, which is all there; 40 where there is none."""
+    """Return where the hop-by-hop header ends, which is complete; 40 if there is none."""
     return _IPV6 + 8 * (skb.data[_IPV6 + 1] + 1) if skb.data[_NEXT_HEADER] == 0 else _IPV6
 
 
@@ -67,7 +67,7 @@ def hop_option_beyond_the_header(_: Skb, option: HopOption) -> bool:
 
 @loss("ip6_parse_tlv", on=forwarded)
 def hop_padding_too_long(_: Skb, option: HopOption) -> bool:
-    """More than 7 bytes of padding in a row."""
+    """More than 7 consecutive bytes of padding."""
     return option.padding > _MOST_PADDING
 
 
@@ -79,19 +79,19 @@ def hop_padding_not_zero(skb: Skb, option: HopOption) -> bool:
 
 @loss("ip6_parse_tlv", on=forwarded)
 def hop_options_too_many(_: Skb, option: HopOption) -> bool:
-    """More than 8 options that are no padding (max_hbh_opts_number)."""
+    """More than 8 options other than padding (max_hbh_opts_number)."""
     return option.number > _MOST_OPTIONS
 
 
 @loss("ip6_tlvopt_unknown", on=forwarded)
 def hop_option_unknown(_: Skb, option: HopOption) -> bool:
-    """An option that nobody knows, and its two highest bits do not say that it may be skipped."""
+    """An unknown option whose two highest bits do not say that it may be skipped."""
     return option.kind >= 0x40 and option.kind != _JUMBO
 
 
 @loss("ipv6_hop_ra", on=forwarded)
 def hop_router_alert_length(_: Skb, option: HopOption) -> bool:
-    """A router alert whose value has not 2 bytes."""
+    """A router alert whose value is not 2 bytes long."""
     return option.kind == _ROUTER_ALERT and option.size != 4
 
 
@@ -101,7 +101,7 @@ def _jumbo(skb: Skb, option: HopOption) -> int:
 
 @loss("ipv6_hop_jumbo", on=forwarded)
 def hop_jumbo_refused(skb: Skb, option: HopOption) -> bool:
-    """A jumbo payload length that is misplaced, not over 65535, beyond the packet, or beside a payload length."""
+    """A jumbo payload length that is misplaced, not over 65535, beyond the packet, or next to a payload length."""
     if option.kind != _JUMBO:
         return False
     if option.size != 6 or option.at % 4 != 2 or skb.data[_PAYLOAD_LENGTH] != b"\0\0":
@@ -112,7 +112,7 @@ def hop_jumbo_refused(skb: Skb, option: HopOption) -> bool:
 
 @fact("ipv6_hop_jumbo", on=forwarded)
 def jumbo_length(skb: Skb, option: HopOption) -> int:
-    """A jumbo payload length says where the packet ends, as the payload length does in others."""
+    """A jumbo payload length says where the packet ends, as the payload length does otherwise."""
     return _IPV6 + _jumbo(skb, option)
 
 
@@ -120,11 +120,11 @@ def _check_is_modelled(option: HopOption) -> None:
     if option.kind == _CALIPSO:
         raise NotModelled("CALIPSO option: depends on how the kernel was built")
     if option.kind == _IOAM and option.at % 4:
-        raise NotModelled("misaligned IOAM option: lost where the kernel knows IOAM")
+        raise NotModelled("misaligned IOAM option: lost if the kernel knows IOAM")
 
 
 def length_by_hop_options(skb: Skb, losses: Sequence[tuple[str, HopLoss]], trail: list[str]) -> int | None:
-    """Return how long a packet is by its hop-by-hop options; None where they lose it. Raises `NotModelled`."""
+    """Return a packet's length by its hop-by-hop options; None if they lose it. Raises `NotModelled`."""
     length = len(skb.data)
     for option in _options(skb.data, _IPV6 + 2, hop_header_end(skb)):
         for name, loses in losses:

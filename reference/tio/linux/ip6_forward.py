@@ -1,4 +1,4 @@
-"""IPv6 forwarding: routes that there are none (net/ipv6/route.c), and `ip6_forward` (net/ipv6/ip6_output.c)."""
+"""IPv6 forwarding: addresses without a route (net/ipv6/route.c), and `ip6_forward` (net/ipv6/ip6_output.c)."""
 
 from tio.linux import fragment
 from tio.linux.ip_input import forwarded

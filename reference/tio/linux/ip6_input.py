@@ -1,4 +1,4 @@
-"""IPv6 input: what `ip6_rcv_core` (net/ipv6/ip6_input.c) lets through, and how long it takes a packet to be."""
+"""IPv6 input: what `ip6_rcv_core` (net/ipv6/ip6_input.c) lets through, and what length it takes a packet to have."""
 
 from tio.linux.ip_input import forwarded
 from tio.linux.rules import fact, loss
@@ -9,7 +9,7 @@ from tio.wire import IPv6Layout
 __all__ = ["LEAST_MTU"]
 
 LEAST_MTU = 1280
-"""Bytes; a link with less has no IPv6 (RFC 8200, section 5)."""
+"""Bytes; a link with less carries no IPv6 (RFC 8200, section 5)."""
 
 _LOOPBACK = bytes(15) + b"\x01"
 _MULTICAST = 0xFF
@@ -26,13 +26,13 @@ def link_without_ipv6(_: Skb) -> bool:
 
 @loss("ip6_rcv_core", on=forwarded)
 def ipv6_header_cut_off(skb: Skb) -> bool:
-    """The IPv6 header is not all there."""
+    """The IPv6 header is incomplete."""
     return len(skb.data) < _IPV6
 
 
 @loss("ip6_rcv_core", needs=Trait.DISSECTED, on=forwarded)
 def ipv6_of_another_version(skb: Skb) -> bool:
-    """The packet was taken for IPv6, and its version is another one."""
+    """The packet was taken for IPv6, but its version is a different one."""
     return skb.data[0] >> 4 != 6
 
 
@@ -50,13 +50,13 @@ def ipv6_source_multicast(skb: Skb) -> bool:
 
 @loss("ip6_rcv_core", on=forwarded)
 def payload_length_beyond_the_packet(skb: Skb) -> bool:
-    """The payload length is more than there is."""
+    """The payload length exceeds the packet."""
     return _IPV6 + _payload_length(skb) > len(skb.data)
 
 
 @loss("ipv6_parse_hopopts", on=forwarded)
 def hop_header_cut_off(skb: Skb) -> bool:
-    """A hop-by-hop header is not all there, or reaches beyond the payload length."""
+    """A hop-by-hop header is incomplete, or reaches beyond the payload length."""
     if skb.data[_NEXT_HEADER] != 0:
         return False
     length = _payload_length(skb) or len(skb.data) - _IPV6
@@ -69,14 +69,14 @@ def _payload_length(skb: Skb) -> int:
 
 @fact("ip6_rcv_core", without=Trait.PAYLEN0, on=forwarded)
 def ipv6_length(skb: Skb) -> int:
-    """A payload length of 0 means none, unless hop-by-hop options follow: then the packet is as long as it is."""
+    """A payload length of 0 means no payload, unless hop-by-hop options follow: then the actual length counts."""
     stated = _payload_length(skb)
     return _IPV6 + stated if stated or skb.data[_NEXT_HEADER] else len(skb.data)
 
 
 @fact("ipv6_payload_len", needs=Trait.PAYLEN0, on=forwarded)
 def ipv6_length_of_tcp(skb: Skb) -> int:
-    """A payload length of 0 means none, unless hop-by-hop options follow, or it is a TCP superpacket."""
+    """A payload length of 0 means no payload, unless hop-by-hop options follow, or it is a TCP superpacket."""
     stated = _payload_length(skb)
     if stated == 0 and skb.gso_size and skb.type in TCP_TYPES:
         return len(skb.data)

@@ -1,6 +1,6 @@
-"""IPv4 forwarding: routes that there are none (net/ipv4/route.c), and `ip_forward` (net/ipv4/ip_forward.c).
+"""IPv4 forwarding: addresses without a route (net/ipv4/route.c), and `ip_forward` (net/ipv4/ip_forward.c).
 
-The router has no address, and everything that comes in at one link is to go out at the other.
+The router has no address, and everything that arrives on one link is to leave by the other.
 """
 
 from tio.linux import fragment
@@ -50,6 +50,6 @@ def over_the_mtu_with_df(skb: Skb, way: Way) -> bool:
 
 @fact("ip_decrease_ttl", on=forwarded)
 def checksum_of_a_lower_ttl(header_checksum: int) -> int:
-    """The header checksum is not computed anew but raised by 0x0100, with the carry; 0xFFFF becomes 0x0000."""
+    """The header checksum is not recomputed but raised by 0x0100, with carry; 0xFFFF becomes 0x0000."""
     total = header_checksum + 0x0100
     return (total + (total >= 0xFFFF)) & 0xFFFF

@@ -1,4 +1,4 @@
-"""IPv4 input: what `ip_rcv_core` (net/ipv4/ip_input.c) lets through, and how long it takes a packet to be."""
+"""IPv4 input: what `ip_rcv_core` (net/ipv4/ip_input.c) lets through, and what length it takes a packet to have."""
 
 from tio.checksum import checksum
 from tio.linux.rules import loss
@@ -14,12 +14,12 @@ _TOTAL_LENGTH = IPv4Layout.TOTAL_LENGTH.offset
 
 
 def forwarded(way: Way) -> bool:
-    """Whether there is an IP layer on a way."""
+    """Whether a path has an IP layer."""
     return way.forwarded
 
 
 def header_length(skb: Skb) -> int:
-    """Return the bytes of IPv4 header that its own word says."""
+    """Return the length that the IPv4 header states, in bytes."""
     return (skb.data[0] & _IHL) * 4
 
 
@@ -30,7 +30,7 @@ def total_length(skb: Skb) -> int:
 
 @loss("ip_rcv_core", on=forwarded)
 def ipv4_header_cut_off(skb: Skb) -> bool:
-    """The IPv4 header is not all there, or says that it is shorter than 20 bytes."""
+    """The IPv4 header is incomplete, or states a length under 20 bytes."""
     return not _IPV4 <= header_length(skb) <= len(skb.data)
 
 
@@ -42,7 +42,7 @@ def ipv4_header_checksum_wrong(skb: Skb) -> bool:
 
 @loss("ip_rcv_core", on=forwarded)
 def total_length_beyond_the_packet(skb: Skb) -> bool:
-    """The total length is more than there is."""
+    """The total length exceeds the packet."""
     return total_length(skb) > len(skb.data)
 
 
@@ -54,6 +54,6 @@ def total_length_inside_the_header(skb: Skb) -> bool:
 
 @loss("iph_totlen", needs=Trait.TOTLEN0, on=forwarded)
 def total_length_inside_the_header_but_not_zero(skb: Skb) -> bool:
-    """The total length does not cover the header, and is not the 0 of a TCP superpacket, which means: all of it."""
+    """The total length does not cover the header, and is not the 0 of a TCP superpacket, which means all of it."""
     stated = total_length(skb)
     return stated < header_length(skb) and not (stated == 0 and skb.gso_size and skb.type in TCP_TYPES)

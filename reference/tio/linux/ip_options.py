@@ -1,6 +1,6 @@
 """IPv4 options on a router: `ip_options_compile` and `ip_forward_options` (net/ipv4/ip_options.c).
 
-The router of a lab has no address, so what it writes into an option where its address belongs is 0.0.0.0.
+The router of a lab has no address, so it writes 0.0.0.0 into an option where its address belongs.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -29,10 +29,10 @@ _IPV4 = IPv4Layout.size
 
 
 class Option(NamedTuple):
-    """An option of `size` bytes by its own word that begins at byte `at`; `left` bytes of header begin there too.
+    """An option that begins at byte `at` and states a length of `size` bytes; `left` bytes of header begin there too.
 
-    `pointer` is its third byte, 1 for its first byte, which says where the next entry goes; `again` says that such an
-    option was there before.
+    `pointer` is its third byte, which says where the next entry goes, counting from 1; `again` says that such an option
+    came before.
     """
 
     kind: int
@@ -47,7 +47,7 @@ OptionLoss = Callable[[bytes | bytearray, Option], bool]
 
 
 def has_options(skb: Skb) -> bool:
-    """Return whether the IPv4 header has options that do anything."""
+    """Return whether the IPv4 header has options that have an effect."""
     return skb.l4 > _IPV4 and bool(skb.data[_IPV4 : skb.l4].strip(b"\x01"))
 
 
@@ -72,12 +72,12 @@ def option_beyond_the_header(_: bytes | bytearray, option: Option) -> bool:
 
 @loss("ip_options_compile, ip_rcv_options", on=forwarded)
 def source_route(_: bytes | bytearray, option: Option) -> bool:
-    """A source route: wrong ones are refused, right ones are not accepted (accept_source_route)."""
+    """A source route: wrong ones are rejected, correct ones not accepted (accept_source_route)."""
     return option.kind in _SOURCE_ROUTES
 
 
 def _has_no_room(option: Option, entry: int) -> bool:
-    """Whether the option is not full, and yet has no room for an entry of so many bytes."""
+    """Whether the option is not full, and yet has no room for an entry of that many bytes."""
     return option.pointer <= option.size < option.pointer + entry - 1
 
 
@@ -91,7 +91,7 @@ def record_route_malformed(_: bytes | bytearray, option: Option) -> bool:
 
 @loss("ip_options_compile", on=forwarded)
 def timestamp_malformed(data: bytes | bytearray, option: Option) -> bool:
-    """A second timestamp option, or one whose pointer is wrong, or a full one that cannot count any more."""
+    """A second timestamp option, one whose pointer is wrong, or a full one that cannot count any further."""
     if option.kind != _TIMESTAMP:
         return False
     if option.again or option.size < 4 or option.pointer < 5:
@@ -110,7 +110,7 @@ def router_alert_too_short(_: bytes | bytearray, option: Option) -> bool:
 
 @fact("ip_options_compile, ip_forward_options", on=forwarded)
 def recorded_route(data: bytearray, option: Option) -> bool:
-    """The router enters itself into a record route with room: as 0.0.0.0, having no address."""
+    """The router enters itself into a record route with room: as 0.0.0.0, since it has no address."""
     if option.kind != _RECORD_ROUTE or option.pointer > option.size:
         return False
     entry = option.at + option.pointer - 1
@@ -130,7 +130,7 @@ def missed_timestamp(data: bytearray, option: Option) -> bool:
 
 @fact("ip_options_compile", on=forwarded)
 def cleared_after_the_end(data: bytearray, end: int, header_end: int) -> bool:
-    """What follows the end-of-options octet in the header becomes zero."""
+    """What follows the end-of-options octet in the header is zeroed."""
     rest = bytes(header_end - end)
     if data[end:header_end] == rest:
         return False
@@ -146,7 +146,7 @@ def _check_is_modelled(data: bytearray, option: Option) -> None:
 
 
 def process_options(skb: Skb, losses: Sequence[tuple[str, OptionLoss]], trail: list[str]) -> bool:
-    """Do to a packet what its options ask for; say whether it was not lost over them.
+    """Apply a packet's options; return whether it survived them.
 
     Raises `NotModelled` for options that make a router write the time, and for CIPSO.
     """

@@ -1,9 +1,9 @@
-"""The model: what Linux does with any frame written to a TUN, given the kernel's traits and the way that it takes.
+"""The model: what Linux does with any frame written to a TUN, given the kernel's traits and the frame's path.
 
-write      `write`       refused, or taken for a superpacket or one packet
-forward    `forward`     the IP layer checks, trims, takes one off the TTL, looks at the MTU (only where forwarded)
-transmit   `transmit`    cut in software, or handed on whole, or its checksum completed, or lost
-read       `reader`      the vnet header that the reader gets (only where it has one)
+write      `write`       refused, or taken for a superpacket or a single packet
+forward    `forward`     the IP layer checks, trims, decrements the TTL, applies the MTU (only if forwarded)
+transmit   `transmit`    segmented in software, or passed on whole, or its checksum completed, or lost
+read       `reader`      the vnet header that the reader gets (only if it has one)
 """
 
 from collections.abc import Callable, Iterator
@@ -23,11 +23,11 @@ _LOST = Lost()
 _NO_TYPE = 0
 
 _Refusal = tuple[str, Refused, Callable[[Skb, Way], bool]]
-"""A rule's name, what the writer sees where it holds, and whether it does."""
+"""A rule's name, what the writer sees if it applies, and whether it applies."""
 
 
 class Model:
-    """A kernel with some traits, at the end of a way. Making one chooses the rules; `predict` applies them."""
+    """A kernel with given traits, at the end of a path. The constructor selects the rules; `predict` applies them."""
 
     def __init__(self, traits: Traits, way: Way = REDIRECT) -> None:
         self.traits = traits
@@ -45,7 +45,7 @@ class Model:
         return self.explain(frame)[0]
 
     def explain(self, frame: bytes) -> tuple[Outcome, list[str]]:
-        """Return what the kernel does with `frame`, and the rules that it met, by name."""
+        """Return what the kernel does with `frame`, and the names of the rules that it met."""
         trail: list[str] = []
         skb = Skb(frame, self.way.header_size, self._type_mask)
         skb.header_read = self._header_read
@@ -59,14 +59,14 @@ class Model:
         return (Delivered(tuple(packets)) if packets else _LOST), trail
 
     def _send(self, skb: Skb, trail: list[str]) -> list[bytes] | None:
-        """Return what the reader gets, read by read; nothing where the packet is lost."""
+        """Return what the reader gets, read by read; nothing if the packet is lost."""
         if self._router is None:
             return self._transmission.send(skb, trail)
         routed = self._router.route(skb, trail) or ()
         return [packet for one in routed for packet in self._transmission.send(one, trail) or ()]
 
     def _take(self, skb: Skb, trail: list[str]) -> None:
-        """Decide whether there is something to cut."""
+        """Decide whether there is something to segment."""
         if skb.linear:
             trail.append("linear_length")
         if skb.raw_type == 0:
@@ -98,7 +98,7 @@ class Model:
 
 
 def _refusals(traits: Traits, way: Way, kind: int) -> Iterator[_Refusal]:
-    """Yield the refusals that a frame of a type can meet, in order; those of no type are for unknown ones too."""
+    """Yield the refusals that a frame of a type can meet, in order; those for no type also apply to unknown types."""
     for rule in rules_of(write.__name__, "refusal", traits=traits, way=way):
         if not rule.of or kind in rule.of:
             yield rule.name, Refused(rule.errno or 0), rule.function

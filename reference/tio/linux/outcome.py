@@ -1,6 +1,6 @@
 """What a kernel does with a frame: exactly one of three things.
 
-Plain values that compare by what they hold, so an expected outcome and an observed one are compared with `==`.
+Plain values that compare by content, so an expected outcome and an observed one are compared with `==`.
 """
 
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ __all__ = ["Delivered", "Lost", "NotModelled", "Outcome", "Refused"]
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The write failed with `errno`, and nothing came out."""
+    """The write failed with `errno`, and nothing was delivered."""
 
     errno: int
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The write succeeded, and the kernel dropped the frame on its way."""
+    """The write succeeded, and the kernel dropped the frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What came out, in order: each as one read of the reader returns it, with its vnet header where it has one."""
+    """The packets, in order: each as one read of the reader returns it, with its vnet header if it has one."""
 
     packets: tuple[bytes, ...]
 
@@ -31,4 +31,4 @@ Outcome = Refused | Lost | Delivered
 
 
 class NotModelled(Exception):
-    """The model has no opinion on a frame; the message says why."""
+    """The model makes no prediction for a frame; the message says why."""

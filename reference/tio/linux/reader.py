@@ -1,4 +1,4 @@
-"""What the reader of a TUN gets whole, and in front of it: `validate_xmit_skb`, `virtio_net_hdr_from_skb`."""
+"""What the reader of a TUN gets whole, with what vnet header: `validate_xmit_skb`, `virtio_net_hdr_from_skb`."""
 
 from tio.linux.rules import fact, loss
 from tio.linux.skb import ECN, TCPV4, TCPV6, UDP_L4, Skb
@@ -17,9 +17,9 @@ _TCP_CHECKSUM, _UDP_CHECKSUM = TcpLayout.CHECKSUM.offset, UdpLayout.CHECKSUM.off
 _PAGE = 4096
 _HEADROOM = 64  # NET_SKB_PAD
 _MAX_HEAD = _PAGE - _HEADROOM - 320  # SKB_MAX_HEAD: a page less headroom and skb_shared_info (x86-64, pages of 4 KiB)
-_GSO_MAX_SIZE = 65536  # GSO_LEGACY_MAX_SIZE, what a link has unless told otherwise
+_GSO_MAX_SIZE = 65536  # GSO_LEGACY_MAX_SIZE, a link's default
 
-# As plain numbers: arithmetic on an IntFlag is some ten times slower.
+# As plain numbers: arithmetic on an IntFlag is about ten times slower.
 _NEEDED = {TCPV4: int(Offload.TSO4), TCPV6: int(Offload.TSO6), UDP_L4: int(Offload.USO)}
 _TSO_ECN = int(Offload.TSO_ECN)
 
@@ -46,30 +46,30 @@ def _may_take_few(way: Way) -> bool:
     return _may_take_whole(way) and way.gso_max_segs < 65535
 
 
-# What is handed on whole ---------------------------------------------------------------------------------------------
+# What is passed on whole ---------------------------------------------------------------------------------------------
 
 
 @fact("netif_skb_features", on=_may_take_whole)
 def offload_of(skb: Skb) -> int:
-    """Which offload a reader must take to get a superpacket whole; none is enough for UFO."""
+    """The offload that a reader must take to get a superpacket whole; none is enough for UFO."""
     return _NEEDED.get(skb.type, -1)
 
 
 @fact("net_gso_ok", on=_may_take_whole)
 def ecn_needs_its_own_offload(skb: Skb, offload: int) -> bool:
-    """One with the ECN bit needs TSO_ECN as well; the CWR flag does not matter."""
+    """A superpacket with the ECN bit needs TSO_ECN as well; the CWR flag does not matter."""
     return skb.raw_type < ECN or bool(offload & _TSO_ECN)
 
 
 @fact("gso_features_check", on=_may_take_whole)
 def too_long_to_be_whole(skb: Skb) -> bool:
-    """65536 bytes and more are cut for every reader: a superpacket must be shorter than gso_max_size."""
+    """65536 bytes and more are segmented for every reader: a superpacket must be shorter than gso_max_size."""
     return len(skb.data) >= _GSO_MAX_SIZE
 
 
 @fact("gso_features_check", needs=Trait.GSO_SEGS_COUNTED, on=_may_take_few)
 def more_segments_than_the_link_takes(skb: Skb, most: int) -> bool:
-    """More segments than gso_max_segs: cut. They are counted over what follows the least headers."""
+    """More segments than gso_max_segs: segmented. They are counted over what follows the minimum headers."""
     return -(-(len(skb.data) - skb.headers) // skb.gso_size) > most
 
 
@@ -78,7 +78,7 @@ def more_segments_than_the_link_takes(skb: Skb, most: int) -> bool:
 
 @fact("tun_alloc_skb", needs=Trait.LINEAR_CAPPED, on=_may_take_whole)
 def linear_bytes(skb: Skb, read: int) -> int:
-    """hdr_len is the linear length: everything in a short frame, else what was asked for, at most 3712, or was read."""
+    """hdr_len is the linear length: all of a short frame, else what was requested, at most 3712, or what was read."""
     written = skb.size - len(skb.header)
     if _HEADROOM + written < _PAGE:
         return len(skb.data)
@@ -87,13 +87,13 @@ def linear_bytes(skb: Skb, read: int) -> int:
 
 @fact("tun_alloc_skb", without=Trait.LINEAR_CAPPED, on=_may_take_whole)
 def linear_bytes_uncapped(skb: Skb, read: int) -> int:
-    """hdr_len is the linear length; an hdr_len of 0 had made everything linear."""
+    """hdr_len is the linear length; writing with hdr_len 0 made everything linear."""
     return linear_bytes(skb, read) if skb.linear else len(skb.data)
 
 
 @fact("virtio_net_hdr_from_skb", on=_has_header)
 def partial_fields(start: int, offset: int) -> bytes:
-    """A packet with a partial checksum has NEEDS_CSUM and says where it is."""
+    """A packet with a partial checksum has NEEDS_CSUM and says where the checksum is."""
     return _HEADER.pack(_NEEDS_CSUM, 0, 0, 0, start, offset)
 
 
@@ -110,7 +110,7 @@ def padding(size: int) -> bytes:
 
 
 def partial_of(skb: Skb) -> tuple[int, int]:
-    """Return csum_start and csum_offset of a superpacket and its segments: what was written, or else by its type."""
+    """Return csum_start and csum_offset of a superpacket and its segments: as written, or else from its type."""
     if skb.needs_csum:
         return skb.csum_start, skb.csum_offset
     return skb.l4, _UDP_CHECKSUM if skb.type == UDP_L4 else _TCP_CHECKSUM
@@ -135,7 +135,7 @@ class Reader:
         self._plain = bytes(HEADER_SIZE) + self._rest
 
     def may_take(self, skb: Skb, trail: list[str]) -> bool:
-        """Whether this reader gets a superpacket whole, unless that cannot be cut."""
+        """Whether this reader gets a superpacket whole, unless it cannot be segmented."""
         if not self._takes_superpackets:
             return False
         trail.append("offload_of")
@@ -154,27 +154,27 @@ class Reader:
         return True
 
     def plain(self, packets: list[bytes]) -> list[bytes]:
-        """Return what is read of packets with nothing left to do."""
+        """Return the reads for packets that need nothing more."""
         return [self._plain + packet for packet in packets] if self.has_header else packets
 
     def partial(self, packets: list[bytes], start: int, offset: int, trail: list[str]) -> list[bytes]:
-        """Return what is read of packets whose checksum is still to be completed."""
+        """Return the reads for packets whose checksum is still to be completed."""
         trail.append("partial_fields")
         header = partial_fields(start, offset) + self._rest
         return [header + packet for packet in packets]
 
     def fragments(self, packets: list[bytes], trail: list[str]) -> list[bytes]:
-        """Return what is read of fragments of UFO."""
+        """Return the reads for UFO fragments."""
         if not self.has_header:
             return packets
         trail.append("known_good")
         return [self._known_good + self._rest + packet for packet in packets]
 
     def whole(self, skb: Skb, packet: bytes, transport: int, trail: list[str]) -> bytes:
-        """Return what is read of a superpacket that is handed on; its headers end at `transport`."""
+        """Return the read for a superpacket that is passed on whole; its headers end at `transport`."""
         trail += ("partial_fields", self._linear.__name__)
         kind = skb.type | (skb.raw_type & ECN)
-        # Where csum_start is not checked, more than the headers may have been read when the frame was written.
+        # If csum_start is not checked, more than the headers may have been read on write.
         read = max(transport, skb.headers, skb.csum_end if skb.needs_csum else 0)
         length = self._linear(skb, read)
         return _HEADER.pack(_NEEDS_CSUM, kind, length, skb.gso_size, *partial_of(skb)) + self._rest + packet

@@ -1,12 +1,11 @@
 """Rules: the sentences that the model of Linux consists of, each a small named function.
 
-A rule is a *refusal* (the write fails with an errno), a *loss* (the packet is dropped without a word), or a *fact*
-about what comes out. Refusals and losses are predicates, and their tables are in the kernel's order: the first that
-holds decides. `needs` and `without` name the trait that a kernel must have, or lack, for the rule to be one of its
-rules; `on` says on which ways it can matter at all.
+A rule is a *refusal* (the write fails with an errno), a *loss* (the packet is dropped silently), or a *fact* about the
+output. Refusals and losses are predicates, and their tables are in the kernel's order: the first that holds decides.
+`needs` and `without` name the trait that a kernel must have, or lack, for the rule to apply to it; `on` says on which
+paths it can matter at all.
 
-Which rules a frame met is its *trail*, a list of their names. A trail is what a fuzzer counts to know that it has been
-everywhere.
+The names of the rules that a frame met are its *trail*. A fuzzer counts trails to know that it has been everywhere.
 """
 
 import sys
@@ -43,7 +42,7 @@ class Rule:
 
     @property
     def function(self) -> Callable[..., Any]:
-        """The function, looked up when it is asked for: a copy of the model may have another one in its place."""
+        """The function, looked up on each access: a copy of the model may have replaced it."""
         found: Callable[..., Any] = getattr(sys.modules[self.module], self.name)
         return found
 
@@ -86,7 +85,7 @@ def refusal(  # noqa: PLR0913 (a rule's fields)
     on: Callable[[Way], bool] = _always,
     of: tuple[int, ...] = (),
 ) -> Callable[[F], F]:
-    """Register a predicate over a write: where it holds, the write fails with `errno`. `of` as for a loss."""
+    """Register a predicate over a write: if it holds, the write fails with `errno`. `of` as for a loss."""
     return _register("refusal", source, errno=errno, needs=needs, without=without, on=on, of=of)
 
 
@@ -98,19 +97,19 @@ def loss(
     on: Callable[[Way], bool] = _always,
     of: tuple[int, ...] = (),
 ) -> Callable[[F], F]:
-    """Register a predicate over a packet: where it holds, the packet is lost. `of` names the only types it is about."""
+    """Register a predicate over a packet: if it holds, the packet is lost. `of` names the only types it applies to."""
     return _register("loss", source, needs=needs, without=without, on=on, of=of)
 
 
 def fact(
     source: str, *, needs: Trait | None = None, without: Trait | None = None, on: Callable[[Way], bool] = _always
 ) -> Callable[[F], F]:
-    """Register a function whose result shows in what comes out."""
+    """Register a function whose result shows in the output."""
     return _register("fact", source, needs=needs, without=without, on=on)
 
 
 def rules_of(module: str, kind: str, *, traits: Traits, way: Way) -> Iterator[Rule]:
-    """Yield the rules of one module that a kernel has on a way, in order."""
+    """Yield the rules of one module that a kernel has on a path, in order."""
     for rule in RULES.values():
         if rule.module == module and rule.kind == kind and rule.is_in(traits) and rule.on(way):
             yield rule

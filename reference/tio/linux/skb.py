@@ -1,4 +1,4 @@
-"""What travels: a packet with what the kernel knows of it, as it knows it (`struct sk_buff`)."""
+"""A packet in transit, with what the kernel knows about it, in the kernel's terms (`struct sk_buff`)."""
 
 from typing import Final
 
@@ -14,7 +14,7 @@ TCPV6: Final = int(GsoType.TCPV6)
 UDP_L4: Final = int(GsoType.UDP_L4)
 ECN: Final = int(GsoType.ECN)
 TUNNEL: Final = 0x60
-"""The bits that say UDP tunnel, with an outer header of IPv4 (0x20) or IPv6 (0x40)."""
+"""The bits that mark a UDP tunnel, with an outer IPv4 (0x20) or IPv6 (0x40) header."""
 
 TCP_TYPES: Final = (TCPV4, TCPV6)
 
@@ -30,16 +30,16 @@ class Skb:
     """A frame on its way through the kernel.
 
     What was written: `size` bytes in all, of them `header` (the vnet header, of which the kernel reads `header_read`
-    bytes) and `data` (the packet), with the header's numbers: `raw_type`, `hdr_len`, `raw_gso_size`, `csum_start`,
+    bytes) and `data` (the packet), with the header's fields: `raw_type`, `hdr_len`, `raw_gso_size`, `csum_start`,
     `csum_offset`.
 
-    What follows from them: `needs_csum`; `type`, without the ECN bit and the tunnel bits where those mean something;
-    `tunnel`, those bits; `transport`, the least bytes of transport header by the type; `csum_end`, where the checksum
-    field ends; `headers`, the least bytes of all headers that the kernel counts.
+    What follows from them: `needs_csum`; `type`, without the ECN bit, and without the tunnel bits where those have a
+    meaning; `tunnel`, those bits; `transport`, the minimum length of the type's transport header; `csum_end`, where the
+    checksum field ends; `headers`, the minimum length of all headers, as the kernel counts it.
 
-    What the kernel decides on the way: `gso_size`, 0 for a packet that is not to be cut; `partial`, whether the
+    What the kernel decides on the way: `gso_size`, 0 for a packet that is not to be segmented; `partial`, whether the
     checksum still has to be completed; `version`, `l4` (where the transport header begins) and `protocol`; `linear`,
-    how many bytes were asked to be linear.
+    how many bytes were requested to be linear.
     """
 
     __slots__ = (
@@ -72,7 +72,7 @@ class Skb:
     header_read: int
 
     def __init__(self, frame: bytes, header_size: int, type_mask: int) -> None:
-        """Take a frame apart; one that is shorter than its vnet header is as if zeros followed."""
+        """Parse a frame; one that is shorter than its vnet header is treated as if zeros followed."""
         self.size = len(frame)
         self.header = header = frame[:header_size]
         self.data = data = frame[header_size:]

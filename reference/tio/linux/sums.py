@@ -1,10 +1,10 @@
-"""The checksum of some bytes in one division: `tio.checksum` says what it is, this is for millions of short headers."""
+"""The checksum of some bytes in one division: defined in `tio.checksum`, here for millions of short headers."""
 
 from tio.checksum import checksum, finish
 
 __all__ = ["inverted_sum"]
 
-_SHORT = 720  # bytes, up to which one division is the fastest way
+_SHORT = 720  # bytes, up to which one division is fastest
 
 
 def inverted_sum(data: bytes | bytearray) -> int:

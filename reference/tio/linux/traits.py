@@ -1,8 +1,8 @@
 """Traits: behaviours in which kernels differ, each named once. A kernel is the set of the traits that it has.
 
 Behaviour follows the point release, the distribution's backports and the vendor's patches, so a version number decides
-nothing: `tunproof kernel` finds out by frames which traits a kernel has. `traits_of` says what is known of a release as
-it left kernel.org, which is where to start from and what to compare with.
+nothing: `tunproof kernel` finds out with frames which traits a kernel has. `traits_of` says what is known of a release
+as it left kernel.org: a starting point, and a basis for comparison.
 
 A regression is a trait too: one that no kernel should have.
 """
@@ -32,7 +32,7 @@ class Trait(enum.StrEnum):
     TSO_CSUM_CHECKED = "tso_csum_checked"
     MIN_GSO_8 = "min_gso_8"
     NIBBLE_PULLED = "nibble_pulled"
-    # what is cut
+    # what is segmented
     HBH_JUMBO_STRIP = "hbh_jumbo_strip"
     BIGTCP_CSUM = "bigtcp_csum"
     ACCECN_CWR = "accecn_cwr"
@@ -57,7 +57,7 @@ class Trait(enum.StrEnum):
 
 
 Traits = frozenset[Trait]
-"""What a kernel does where kernels differ."""
+"""How a kernel behaves where kernels differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,15 +65,15 @@ class About:
     """What is known of a trait.
 
     `means`       what a kernel does that has it, and what one does that has not
-    `commit`      brought it
+    `commit`      introduced it
     `releases`    have it: "6.11+" from there on, "6.6.46+" in that branch from there on, "6.17-6.17.10" from there to
-                  there; what is not listed is not known to have it
-    `regression`  it is a bug; `fixed` is the commit that ended it, "" while nobody did
+                  there; a release that is not listed is not known to have it
+    `regression`  it is a bug; `fixed` is the commit that ended it, "" if there is none
     `symptom`     what "this kernel" does, in a clause that says since when (regressions)
     `effect`      what a user notices of it (regressions)
-    `unseen`      why no frame can tell it from outside; "" where one can
-    `needs`       it shows only in a kernel that has this one too
-    `implied_by`  a kernel that has that one does what this one says, so that whether it has this one does not show
+    `unseen`      why no frame can detect it from outside; "" if one can
+    `needs`       it shows only in a kernel that also has this trait
+    `implied_by`  a kernel with that trait does what this one says, so whether it has this one does not show
     """
 
     means: str
@@ -89,7 +89,7 @@ class About:
 
     @property
     def since(self) -> str:
-        """The mainline release that brought it."""
+        """The mainline release that introduced it."""
         return self.releases.split(" ", 1)[0].rstrip("+").partition("-")[0]
 
 
@@ -320,7 +320,7 @@ ABOUT: Final[dict[Trait, About]] = {
 def traits_of(release: str) -> Traits:
     """Return the traits that a release is known to have: "6.12.43", or as uname gives it. Raises `ValueError`.
 
-    Distributions backport: what such a kernel does is found out by probing it.
+    Distributions backport: what such a kernel does can only be probed.
     """
     found = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", release)
     if found is None:
@@ -332,16 +332,16 @@ def traits_of(release: str) -> Traits:
 
 
 def observable(traits: Traits) -> Traits:
-    """Return what of a set of traits shows from outside: two kernels for which that is the same do the same.
+    """Return the part of a set of traits that shows from outside: kernels for which it is equal behave alike.
 
-    It leaves out what no frame can tell and what lacks a trait that it needs, and has what another one implies.
+    It omits what no frame can detect and what lacks a trait that it needs, and includes what another one implies.
     """
     implied = {trait for trait, about in ABOUT.items() if about.implied_by in traits}
     return frozenset(trait for trait in traits | implied if not ABOUT[trait].unseen and _shows(trait, traits))
 
 
 def _shows(trait: Trait, traits: Traits) -> bool:
-    """Whether a kernel has all that a trait needs to show, and what those need."""
+    """Whether a kernel has all that a trait needs to show, and all that those need."""
     needs = ABOUT[trait].needs
     return needs is None or (needs in traits and _shows(needs, traits))
 

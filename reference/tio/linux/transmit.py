@@ -1,4 +1,4 @@
-"""Towards the reader: `validate_xmit_skb` (net/core/dev.c), which cuts, completes checksums, or passes a packet on."""
+"""Towards the reader: `validate_xmit_skb` (net/core/dev.c) segments, completes checksums, or passes a packet on."""
 
 import struct
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def too_short_for_the_filter(skb: Skb) -> bool:
 
 @fact("skb_checksum_help")
 def completed_checksum(total: int) -> int:
-    """The sum from csum_start to the end of the packet is inverted and stored, wherever that is."""
+    """The sum from csum_start to the end of the packet is inverted and stored, wherever the field is."""
     return ~total & 0xFFFF
 
 
@@ -70,7 +70,7 @@ class Transmission:
         }
 
     def send(self, skb: Skb, trail: list[str]) -> list[bytes] | None:
-        """Return what the reader gets, read by read; None where the packet is lost."""
+        """Return what the reader gets, read by read; None if the packet is lost."""
         if self._reader.faults:
             trail.append("tunnel_reader_with_short_header")
             return None
@@ -91,7 +91,7 @@ class Transmission:
         return self._superpacket(skb, trail)
 
     def _one(self, skb: Skb, trail: list[str]) -> list[bytes]:
-        """A packet that is none to be cut: its checksum is completed, or left to a reader that takes that."""
+        """A packet that is not to be segmented: its checksum is completed, or left to a reader that takes partials."""
         if not skb.partial:
             return self._reader.plain([skb.data])
         if self._reader.completes:
@@ -106,7 +106,7 @@ class Transmission:
         return False
 
     def _cut(self, skb: Skb, trail: list[str], *, complete: bool = True) -> list[bytes] | None:
-        """Cut in software, with whole checksums if `complete`; None where the packet is lost."""
+        """Segment in software, with complete checksums if `complete`; None if the packet is lost."""
         if self._cuts_out_jumbo and headers.jumbo_header_is_cut_out(skb):
             self._cut_out_jumbo_header(skb, trail)
         if self._is_lost(skb, trail):

@@ -1,4 +1,4 @@
-"""Cutting a superpacket inside a UDP tunnel: `__skb_udp_tunnel_segment` (net/ipv4/udp_offload.c)."""
+"""Segmenting a superpacket inside a UDP tunnel: `__skb_udp_tunnel_segment` (net/ipv4/udp_offload.c)."""
 
 import struct
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def _with_tunnels(way: Way) -> bool:
 
 @loss("inet_gso_segment, ipv6_gso_segment", needs=Trait.UDP_TUNNEL, on=_with_tunnels)
 def outer_is_no_tunnel(skb: Skb) -> bool:
-    """The outer IP header announces neither UDP nor GRE, or that header is not all there."""
+    """The outer IP header announces neither UDP nor GRE, or that header is incomplete."""
     return skb.protocol not in (_UDP, _GRE) or skb.l4 + UdpLayout.size > len(skb.data)
 
 
@@ -40,30 +40,30 @@ def gre_header_too_short(skb: Skb) -> bool:
 
 @fact("gre_gso_segment", needs=Trait.UDP_TUNNEL, on=_with_tunnels)
 def gre_is_copied(skb: Skb) -> bool:
-    """What the vnet header calls a UDP tunnel may as well be GRE: its header is copied as it is."""
+    """What the vnet header calls a UDP tunnel may also be GRE: its header is copied unchanged."""
     return skb.protocol == _GRE
 
 
 @loss("__skb_udp_tunnel_segment", needs=Trait.UDP_TUNNEL, on=_with_tunnels)
 def inner_before_outer(skb: Skb) -> bool:
-    """The inner IP header begins before the outer UDP header, by the outer IP header's own word."""
+    """The inner IP header begins before the outer UDP header, going by the outer IP header."""
     return inner_network(skb) < skb.l4
 
 
 @fact("__skb_udp_tunnel_segment", needs=Trait.UDP_TUNNEL, on=_with_tunnels)
 def outer_udp_length(length: int) -> int:
-    """The outer UDP length of each segment is what it has."""
+    """The outer UDP length of each segment is its actual length."""
     return length & 0xFFFF
 
 
 @fact("__skb_udp_tunnel_segment", needs=Trait.UDP_TUNNEL, on=_with_tunnels)
 def outer_udp_checksum(partial: int, whole: int, segment: bytes) -> int:
-    """With flag 8 the outer checksum is completed from the given partial, adjusted from the real length."""
+    """With flag 8 the outer checksum is completed from the given partial, adjusted from the actual length."""
     return finish(checksum(segment, adjust(partial, whole, len(segment))), zero=0xFFFF)
 
 
 def inner_skb(skb: Skb) -> Skb:
-    """Return the superpacket inside."""
+    """Return the inner superpacket."""
     start = inner_network(skb)
     inner = Skb(skb.header + skb.data[start:], len(skb.header), 0x1F)
     inner.gso_size = skb.gso_size
@@ -74,7 +74,7 @@ def inner_skb(skb: Skb) -> Skb:
 
 
 def cut_tunnel(skb: Skb, trail: list[str], cut: Callable[[Skb, list[str]], list[bytes] | None]) -> list[bytes] | None:
-    """Return the segments, each in its tunnel; `cut` cuts what is inside."""
+    """Return the segments, each in its tunnel; `cut` segments what is inside."""
     for loses in (
         ip_header_cut_off,
         ihl_under_five,

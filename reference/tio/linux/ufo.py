@@ -1,7 +1,7 @@
 """UDP fragmentation offload, always in software: `udp4_ufo_fragment`, `udp6_ufo_fragment`, and what the IP layers add.
 
-No reader of a TUN can take UFO, so an IP fragment is all that ever comes of it. The checksum is computed anew from the
-IP header and the real length; csum_start, csum_offset, NEEDS_CSUM and the field's content do not matter.
+No reader of a TUN can take UFO, so it always ends as IP fragments. The checksum is recomputed from the IP header and
+the actual length; csum_start, csum_offset, NEEDS_CSUM and the field's content do not matter.
 """
 
 import struct
@@ -32,7 +32,7 @@ def datagram_not_longer(skb: Skb) -> bool:
 
 @fact("udp4_ufo_fragment, udp6_ufo_fragment")
 def ufo_checksum(skb: Skb) -> int:
-    """The checksum is computed anew over the real length; 0x0000 is sent as 0xFFFF."""
+    """The checksum is recomputed over the actual length; 0x0000 is sent as 0xFFFF."""
     datagram = bytearray(skb.data[skb.l4 :])
     datagram[UdpLayout.CHECKSUM.span] = b"\0\0"
     return finish(checksum(datagram, pseudo_header(skb, len(datagram))), zero=0xFFFF)
@@ -40,28 +40,28 @@ def ufo_checksum(skb: Skb) -> int:
 
 @fact("inet_gso_segment")
 def ipv4_fragment_offset(before: int, *, more: bool) -> int:
-    """Offset in units of 8 bytes, rounded down; MF on all but the last; DF and what offset was there are gone."""
+    """Offset in units of 8 bytes, rounded down; MF on all but the last; DF and any previous offset are cleared."""
     return (before >> 3 | (_MORE_IPV4 if more else 0)) & 0xFFFF
 
 
 @fact("ipv6_gso_segment")
 def ipv6_fragment_offset(before: int, *, more: bool) -> int:
-    """Offset in bytes, above three other bits: a size that is no multiple of 8 spoils those."""
+    """Offset in bytes, above three other bits: a size that is not a multiple of 8 corrupts those."""
     return before & 0xFFFF | (_MORE_IPV6 if more else 0)
 
 
 @fact("ipv6_gso_segment")
 def ipv6_fragment_counts(packet_length: int, header_end: int) -> int:
-    """A fragment moves the next one's offset by all but 48 bytes: extension headers are counted as payload."""
+    """A fragment advances the next one's offset by all but 48 bytes: extension headers are counted as payload."""
     del header_end
     return packet_length - _IPV6 - _FRAGMENT_HEADER
 
 
 @fact("ip6_find_1stfragopt")
 def unfragmentable_part(data: bytes) -> tuple[int, int] | None:
-    """The fragment header goes behind the extension headers, yet before destination options behind a routing header.
+    """The fragment header goes after the extension headers, but before destination options after a routing header.
 
-    Returns where it goes and where the number stands that announces what follows; None where the headers end too soon.
+    Returns where it goes and where the number is that announces what follows; None if the headers end too soon.
     """
     at, announced, routed = _IPV6, IPv6Layout.NEXT_HEADER.offset, False
     while at <= len(data):
@@ -76,7 +76,7 @@ def unfragmentable_part(data: bytes) -> tuple[int, int] | None:
 
 
 def cut_ufo(skb: Skb, trail: list[str]) -> list[bytes] | None:
-    """Return the fragments; None where the packet is lost after all."""
+    """Return the fragments; None if the packet is lost after all."""
     trail.append("ufo_checksum")
     data = bytearray(skb.data)
     _WORD.pack_into(data, skb.l4 + UdpLayout.CHECKSUM.offset, ufo_checksum(skb))
@@ -97,7 +97,7 @@ def _ipv4(skb: Skb, data: bytes, trail: list[str]) -> list[bytes]:
 
 
 def _ipv6(skb: Skb, data: bytes, trail: list[str]) -> list[bytes] | None:
-    """Insert a fragment header, whose id the kernel makes up: zeros stand in its place."""
+    """Insert a fragment header, whose id the kernel chooses: zeros stand in for it."""
     part = unfragmentable_part(data)
     if part is None:
         return None

@@ -1,4 +1,4 @@
-"""The way of a frame: what lies between the fd that it is written to and the fd that is read.
+"""The path of a frame: what lies between the fd that it is written to and the fd that it is read from.
 
     writer "in"  --tc redirect-->           "out" reader    `REDIRECT`, and with a vnet header `readback(...)`
     writer "in"  --IP input, forwarding-->  "out" reader    `FORWARD`
@@ -16,18 +16,18 @@ __all__ = ["FORWARD", "REDIRECT", "Way", "readback"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """What a frame meets.
+    """The properties of a path.
 
-    `header_size`         bytes of vnet header in front of what is written (TUNSETVNETHDRSZ)
-    `forwarded`           an IP layer forwards it; else tc redirects it, and no IP layer looks at it
-    `mtu`                 of the outgoing link, in bytes; matters where it is forwarded
+    `header_size`         bytes of vnet header before what is written (TUNSETVNETHDRSZ)
+    `forwarded`           an IP layer forwards it; else tc redirects it, and no IP layer sees it
+    `mtu`                 of the outgoing link, in bytes; matters only if forwarded
     `reader`              the reader's TUNSETOFFLOAD mask; None: the reader has no vnet header and takes no offload
     `reader_header_size`  bytes of vnet header that the reader gets
-    `reader_fill`         the byte that the reader's buffer is full of before each read
+    `reader_fill`         the byte that fills the reader's buffer before each read
     `gso_max_segs`        the most segments that the outgoing link takes as one superpacket
     `attached`            the writer's fd has a device
     `up`                  that device is up
-    `readable`            so many bytes of the frame's memory can be read, the rest cannot; None: all
+    `readable`            how many bytes of the frame's memory can be read; None: all
     """
 
     header_size: int = HEADER_SIZE
@@ -47,5 +47,5 @@ FORWARD = Way(forwarded=True)
 
 
 def readback(offload: Offload) -> Way:
-    """Return the way to a reader that takes `offload`."""
+    """Return the path to a reader that takes `offload`."""
     return Way(reader=offload)

@@ -1,7 +1,7 @@
 """What may be written to a TUN: `tun_get_user` (drivers/net/tun.c) and `virtio_net_hdr_to_skb` (virtio_net.h).
 
-The refusals stand in the kernel's order: the first that holds gives the errno. A frame that meets none is accepted, and
-the facts at the end say what the kernel takes it for: a superpacket, or one packet.
+The refusals are in the kernel's order: the first that holds gives the errno. A frame that meets none is accepted, and
+the facts at the end say what the kernel takes it for: a superpacket, or a single packet.
 """
 
 import errno
@@ -17,7 +17,7 @@ from tio.wire import IPv4Layout, IPv6Layout, TcpLayout, TunnelLayout, UdpLayout
 __all__ = ["TUNNEL_HEADER_SIZE", "header_read", "inner_network"]
 
 TUNNEL_HEADER_SIZE = TunnelLayout.size
-"""Bytes of vnet header from which the fields about UDP tunnels are read (`virtio_net_hdr_v1_hash_tunnel`)."""
+"""The size of vnet header, in bytes, from which on the UDP tunnel fields are read (`virtio_net_hdr_v1_hash_tunnel`)."""
 
 _HEADROOM = 64  # NET_SKB_PAD: what an skb has before its data
 _PAGES = 17 * 4096  # MAX_SKB_FRAGS pages
@@ -50,7 +50,7 @@ def no_whole_header(skb: Skb, way: Way) -> bool:
 
 
 def header_read(traits: Traits, way: Way) -> int:
-    """Return how many bytes of the vnet header are read; those behind them are skipped."""
+    """Return how many bytes of the vnet header are read; the rest is skipped."""
     return TUNNEL_HEADER_SIZE if Trait.UDP_TUNNEL in traits and _with_tunnels(way) else HEADER_SIZE
 
 
@@ -74,13 +74,13 @@ def hdr_len_beyond_the_packet(skb: Skb, _: Way) -> bool:
 
 @refusal(errno.EINVAL, "tun_vnet_hdr_get", needs=Trait.HDR_LEN_LOOSE)
 def hdr_len_beyond_the_frame(skb: Skb, _: Way) -> bool:
-    """hdr_len, or the end of the checksum field, lies beyond all that follows what is read of the vnet header."""
+    """hdr_len, or the end of the checksum field, lies beyond all that follows the vnet header's part that is read."""
     return skb.linear > skb.size - skb.header_read
 
 
 @refusal(errno.EMSGSIZE, "sock_alloc_send_pskb", without=Trait.LONG_FRAMES)
 def too_long_for_pages(skb: Skb, _: Way) -> bool:
-    """More than 17 pages would lie outside the linear part; hdr_len 0 makes all of it linear."""
+    """More than 17 pages would lie outside the linear part; hdr_len 0 makes everything linear."""
     return skb.linear != 0 and len(skb.data) - skb.linear > _PAGES
 
 
@@ -92,7 +92,7 @@ def packet_unreadable(skb: Skb, way: Way) -> bool:
 
 @refusal(errno.EINVAL, "tun_get_user", needs=Trait.DISSECTED)
 def version_unknown_at_once(skb: Skb, _: Way) -> bool:
-    """The version nibble is not 4 or 6, or there is no packet; looked at before the vnet header."""
+    """The version nibble is not 4 or 6, or there is no packet; checked before the vnet header."""
     return skb.version not in (4, 6)
 
 
@@ -100,12 +100,12 @@ def version_unknown_at_once(skb: Skb, _: Way) -> bool:
 
 
 def outer_transport(skb: Skb) -> int:
-    """Return where the vnet header says that the outer UDP header begins."""
+    """Return where the outer UDP header begins, by the vnet header."""
     return int.from_bytes(skb.header[_OUTER_TRANSPORT], "little")
 
 
 def inner_network(skb: Skb) -> int:
-    """Return where the vnet header says that the inner IP header begins."""
+    """Return where the inner IP header begins, by the vnet header."""
     return int.from_bytes(skb.header[_INNER_NETWORK], "little")
 
 
@@ -117,7 +117,7 @@ def tunnel_over_both_versions(skb: Skb, _: Way) -> bool:
 
 @refusal(errno.EINVAL, "virtio_net_hdr_tnl_to_skb", needs=Trait.UDP_TUNNEL, on=_with_tunnels)
 def tunnel_without_superpacket(skb: Skb, _: Way) -> bool:
-    """A tunnel carries no type, or UFO."""
+    """A tunnel has no type, or UFO."""
     return skb.tunnel != 0 and skb.type in (0, UFO)
 
 
@@ -133,7 +133,7 @@ def _outer_minimum(skb: Skb) -> int:
 
 @refusal(errno.EINVAL, "virtio_net_hdr_tnl_to_skb", needs=Trait.TUNNEL_OUTER_ETHERNET, on=_with_tunnels)
 def tunnel_outer_as_if_on_ethernet(skb: Skb, _: Way) -> bool:
-    """The outer transport header does not leave room for an IP header behind an Ethernet header, which is not there."""
+    """The outer transport header does not leave room for an IP header after an Ethernet header, which is not there."""
     return skb.tunnel != 0 and outer_transport(skb) < _ETHERNET + _outer_minimum(skb)
 
 
@@ -170,13 +170,13 @@ def tunnel_csum_start_inside_inner_ip(skb: Skb, _: Way) -> bool:
 
 @refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.USO)
 def type_unknown(skb: Skb, _: Way) -> bool:
-    """The type is none of TCPV4, UDP, TCPV6 and UDP_L4; the ECN bit alone is none either."""
+    """The type is not TCPV4, UDP, TCPV6 or UDP_L4; the ECN bit alone is not a type either."""
     return skb.raw_type != 0 and skb.transport == 0
 
 
 @refusal(errno.EINVAL, "virtio_net_hdr_to_skb", without=Trait.USO)
 def type_unknown_without_uso(skb: Skb, _: Way) -> bool:
-    """The type is none of TCPV4, UDP and TCPV6."""
+    """The type is not TCPV4, UDP or TCPV6."""
     return skb.raw_type != 0 and (skb.transport == 0 or skb.type == UDP_L4)
 
 
@@ -187,13 +187,13 @@ def gso_size_zero(skb: Skb, _: Way) -> bool:
 
 
 def _needed(skb: Skb) -> int:
-    """Return how many bytes checksum field and transport header need."""
+    """Return how many bytes the checksum field and the transport header need."""
     return skb.csum_start + max(skb.transport, skb.csum_offset + 2)
 
 
 @refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.GSO_REMAINDER_CHECKED)
 def remainder_of_the_whole_length(skb: Skb, _: Way) -> bool:
-    """The whole length, headers included, leaves a remainder by gso_size that is not larger than the headers."""
+    """The whole length, headers included, leaves a remainder modulo gso_size that is not larger than the headers."""
     size, length, needed = skb.raw_gso_size, len(skb.data), _needed(skb)
     if not skb.needs_csum or size == 0:
         return False
@@ -202,24 +202,24 @@ def remainder_of_the_whole_length(skb: Skb, _: Way) -> bool:
 
 @refusal(errno.EINVAL, "virtio_net_hdr_to_skb")
 def csum_field_beyond_the_packet(skb: Skb, _: Way) -> bool:
-    """NEEDS_CSUM, and checksum field or transport header lie beyond the packet."""
+    """NEEDS_CSUM, and the checksum field or the transport header lies beyond the packet."""
     return skb.needs_csum and _needed(skb) > len(skb.data)
 
 
 @refusal(errno.EINVAL, "skb_partial_csum_set")
 def csum_start_beyond_16_bits(skb: Skb, _: Way) -> bool:
-    """NEEDS_CSUM, and csum_start behind the headroom does not fit 16 bits."""
+    """NEEDS_CSUM, and csum_start plus the headroom does not fit in 16 bits."""
     return skb.needs_csum and _HEADROOM + skb.csum_start > 0xFFFF
 
 
 @refusal(errno.EINVAL, "skb_partial_csum_set", needs=Trait.CSUM_START_CEILING)
 def csum_start_for_no_transport_header(skb: Skb, _: Way) -> bool:
-    """NEEDS_CSUM, and csum_start behind the headroom is 65535, which stands for no transport header."""
+    """NEEDS_CSUM, and csum_start plus the headroom is 65535, which stands for no transport header."""
     return skb.needs_csum and _HEADROOM + skb.csum_start == 0xFFFF
 
 
 def _ip_minimum(skb: Skb) -> int:
-    """Return the least bytes of IP header that the type stands for."""
+    """Return the minimum length of the IP header that the type implies."""
     return _IPV6 if skb.type == TCPV6 else _IPV4
 
 
@@ -237,19 +237,19 @@ def nocsum_shorter_than_a_transport_header(skb: Skb, _: Way) -> bool:
 
 @refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.NOCSUM_MIN_LEN, without=Trait.DISSECTED, of=_TYPED)
 def nocsum_shorter_than_its_headers(skb: Skb, _: Way) -> bool:
-    """A type without NEEDS_CSUM, and the least headers that it stands for do not fit."""
+    """A type without NEEDS_CSUM, and the minimum headers that it implies do not fit."""
     return not skb.needs_csum and len(skb.data) < _ip_minimum(skb) + skb.transport
 
 
 def _flow(skb: Skb) -> Flow | None:
-    """Return what a packet is. UFO stands for both IP versions: what is no IPv4 is tried as IPv6."""
+    """Return what a packet is. UFO covers both IP versions: what is not IPv4 is tried as IPv6."""
     flow = dissect(skb.data)
     return dissect_ipv6(skb.data) if flow is None and skb.type == UFO and skb.version == 4 else flow
 
 
 @refusal(errno.EINVAL, "virtio_net_hdr_to_skb", needs=Trait.DISSECTED, of=_TYPED)
 def nocsum_not_dissected(skb: Skb, _: Way) -> bool:
-    """A type without NEEDS_CSUM, and the packet's headers do not say what it is, or the transport header is cut off."""
+    """A type without NEEDS_CSUM, and the headers do not say what the packet is, or its transport header is cut off."""
     if skb.needs_csum:
         return False
     flow = _flow(skb)
@@ -314,7 +314,7 @@ def tso_csum_offset_of_nothing(skb: Skb, _: Way) -> bool:
 
 @refusal(errno.EINVAL, "virtio_net_hdr_to_skb", of=_TYPED)
 def gso_size_by_frags(skb: Skb, _: Way) -> bool:
-    """There is a type, and gso_size is 0xFFFF, which has a meaning of its own inside the kernel."""
+    """There is a type, and gso_size is 0xFFFF, which has a special meaning inside the kernel."""
     return skb.raw_gso_size == _GSO_BY_FRAGS
 
 
@@ -344,7 +344,7 @@ def raised_gso_size(skb: Skb) -> int:
 
 @fact("virtio_net_hdr_to_skb", needs=Trait.NOCSUM_MIN_LEN)
 def counted_headers(skb: Skb) -> int:
-    """What counts as headers when it is asked whether there is anything to cut: TCP options count as payload."""
+    """What counts as headers in deciding whether there is anything to segment: TCP options count as payload."""
     if skb.needs_csum:
         return skb.csum_start + skb.transport
     return _ip_minimum(skb) + skb.transport
@@ -367,7 +367,7 @@ def counted_headers_dissected(skb: Skb) -> int:
 
 @fact("virtio_net_hdr_to_skb", needs=Trait.DISSECTED)
 def ufo_taken_for_ipv6(skb: Skb) -> bool:
-    """UFO without NEEDS_CSUM whose IPv4 header is no such thing, but would do as one of IPv6, is IPv6 from there on."""
+    """UFO without NEEDS_CSUM whose IPv4 header is invalid, but would do as an IPv6 header, is IPv6 from there on."""
     return skb.type == UFO and not skb.needs_csum and skb.version == 4 and dissect(skb.data) is None
 
 
@@ -379,5 +379,5 @@ def ufo_counts_its_header(skb: Skb) -> int:
 
 @fact("virtio_net_hdr_to_skb")
 def nothing_to_cut(skb: Skb, size: int) -> bool:
-    """A typed packet without more than gso_size behind its headers is one packet, and its NEEDS_CSUM is honoured."""
+    """A typed packet with at most gso_size bytes after its headers is one packet, and its NEEDS_CSUM is honoured."""
     return len(skb.data) - skb.headers <= size

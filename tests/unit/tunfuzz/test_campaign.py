@@ -147,7 +147,7 @@ def test_a_full_disk_leaves_the_finished_shards(tmp_path: Path, monkeypatch: pyt
 
     with Journal(path) as journal:
         monkeypatch.setattr(os, "write", full)
-        with pytest.raises(EnvironmentProblem, match=r"No space left on device.*\n.*make room"):
+        with pytest.raises(EnvironmentProblem, match=r"No space left on device.*\n.*free some space"):
             journal.write(finished(10))
         monkeypatch.undo()
         assert path.read_bytes() == whole

@@ -235,11 +235,11 @@ def orphan(document: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "field", "reason"),
     [
-        (no_errno, "kernel", "'EBOGUS' is no errno"),
+        (no_errno, "kernel", "'EBOGUS' is not an errno"),
         (same_as_nothing, "kernel", "without packets"),
-        (ambiguous, "kernel", "2 answers fit a kernel with uso yes"),
+        (ambiguous, "kernel", "2 answers apply to a kernel with uso yes"),
         (unexplained_trait, "kernel", "'uso' is not explained"),
-        (not_asked, "kernel", "is not asked"),
+        (not_asked, "kernel", "has no answers"),
         (orphan, "sibling", "does not exist"),
         (damage_frame, "digest", "the bytes give"),
         (odd_hex, "$.cases[2].input.frame", "regex"),
@@ -247,7 +247,7 @@ def orphan(document: dict[str, Any]) -> None:
         (unknown_key, "$.cases[2]", "unknown field `comment`"),
         (newer_version, "format", "tunproof-corpus/2"),
         (unexplained_flag, "flags", "not explained"),
-        (duplicate_id, "id", "stands in"),
+        (duplicate_id, "id", "is also in"),
         (foreign_id, "id", "does not begin with"),
         (bad_level, "$.cases[2].level", "maybe"),
     ],
@@ -267,7 +267,7 @@ def test_a_damaged_file_is_refused_with_file_field_and_reason(
 def test_a_truncated_file_is_refused(copy: Path) -> None:
     path = copy / "golden" / "read" / "csum.json"
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(CorpusError, match="cut off"):
+    with pytest.raises(CorpusError, match="truncated"):
         load_file(path)
 
 
@@ -279,5 +279,5 @@ def test_an_empty_folder_is_no_corpus(tmp_path: Path) -> None:
 def test_the_same_id_in_two_files_is_refused(copy: Path) -> None:
     (copy / "again").mkdir()
     shutil.copy(copy / "golden" / "read" / "csum.json", copy / "golden" / "read" / "csum2.json")
-    with pytest.raises(CorpusError, match=r"stands in .*csum\.json too"):
+    with pytest.raises(CorpusError, match=r"is also in .*csum\.json"):
         load(copy)

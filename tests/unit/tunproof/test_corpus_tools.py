@@ -128,28 +128,28 @@ LOST = [{"outcome": "lost"}]
         ("read/cuts", setting(2, sibling="write/plain/one"), "sibling", "another operation"),
         ("read/cuts", setting(0, basis=[{"kind": "rfc", "ref": " "}]), "basis", "empty"),
         ("read/cuts", setting(0, basis=REFERENCE_ALONE), "basis", "reference alone"),
-        ("read/cuts", setting(0, requires=["gso.tcp5"]), "requires", "no capability"),
+        ("read/cuts", setting(0, requires=["gso.tcp5"]), "requires", "not a capability"),
         ("read/cuts", setting(0, requires=["gso.tcp4", "gso.tcp4"]), "requires", "twice"),
         ("read/cuts", setting(0, flags=["Wrong", "Wrong"]), "flags", "twice"),
         ("read/cuts", setting(0, confirmed=None), "confirmed", "is empty"),
-        ("header/fields", setting(0, confirmed=["6.1"]), "confirmed", "none is asked"),
+        ("header/fields", setting(0, confirmed=["6.1"]), "confirmed", "no kernel runs the case"),
         ("read/cuts", setting(0, kernel=LOST), "kernel", "no `because`"),
         ("read/cuts", setting(0, kernel=[LOST[0] | {"because": ""}]), "kernel", "`because` is empty"),
-        ("read/cuts", setting(2, kernel=[LOST[0] | {"because": "so"}]), "kernel", "difference that there is not"),
+        ("read/cuts", setting(2, kernel=[LOST[0] | {"because": "so"}]), "kernel", "difference that does not exist"),
         ("read/cuts", setting(2, kernel=[{"outcome": "delivered", "packets": []}]), "kernel", "no `because`"),
         ("write_batch/batches", no_such_packet, "expect", "no packet 7"),
         ("write_batch/batches", joined_apart, "expect.ideal", "joins packets 1 and 2"),
-        ("lifecycle/life", unopened, "input.steps", "step 1 speaks of 'b'"),
+        ("lifecycle/life", unopened, "input.steps", "step 1 refers to 'b'"),
         ("read/cuts", retopic, "topic", "called cuts.json"),
         ("read/cuts", explaining("flags", "Unused"), "flags", "'Unused' is explained"),
         ("read/cuts", explaining("flags", "Wrong", description=""), "flags.Wrong.description", "is empty"),
         ("read/cuts", explaining("flags", "Wrong", effect="It hurts"), "flags.Wrong.effect", "period"),
-        ("read/cuts", explaining("flags", "Wrong", links=["bugs.md"]), "flags.Wrong.links", "no address"),
-        ("read/cuts", explaining("flags", "Wrong", effect="It differs."), "flags.Wrong", "otherwise in another file"),
+        ("read/cuts", explaining("flags", "Wrong", links=["bugs.md"]), "flags.Wrong.links", "not a URL"),
+        ("read/cuts", explaining("flags", "Wrong", effect="It differs."), "flags.Wrong", "differently in another file"),
         ("read/cuts", explaining("traits", "uso", since="1.0"), "traits.uso", "not explained as in"),
-        ("read/cuts", invented_trait, "traits.magic", "no trait"),
+        ("read/cuts", invented_trait, "traits.magic", "not a trait"),
         ("read/cuts", setting(1, kernel=[{"outcome": "same"}]), "traits", "'uso' is explained"),
-        ("read/cuts", setting(1, id="read/cuts/two"), "id", "stands in"),
+        ("read/cuts", setting(1, id="read/cuts/two"), "id", "is also in"),
         # What the loader refuses is a finding as well.
         ("read/cuts", setting(0, input={"frame": "ABCD"}), "$.cases[0].input.frame", "regex"),
         ("read/cuts", setting(0, level="maybe"), "$.cases[0].level", "maybe"),
@@ -212,7 +212,7 @@ def test_flags_of_the_checkout_are_used_and_said_alike(monkeypatch: pytest.Monke
     monkeypatch.setattr(lint, "CORPORA", link)
     monkeypatch.setattr(lint, "FLAGS", {"Wrong": next(iter(FLAGS.values())), "Forgotten": next(iter(FLAGS.values()))})
     reasons = {(finding.case, finding.field, finding.reason) for finding in lint.lint(link)}
-    assert ("-", "flags.Wrong", "is explained otherwise in the source (corpus/flags)") in reasons
+    assert ("-", "flags.Wrong", "is explained differently in the source (corpus/flags)") in reasons
     assert ("-", "Forgotten", "is explained, and no case has it") in reasons
     monkeypatch.setattr(lint, "FLAGS", {})
     assert "is not in the source (corpus/flags)" in {finding.reason for finding in lint.lint(link)}
@@ -224,7 +224,7 @@ def test_lint_exits_1_with_findings_0_without_and_2_or_3_where_there_is_no_corpu
     path = edit(root, "read/cuts", setting(0, about="No sentence"))
     done = tunproof("corpus", "lint", str(root))
     assert done.returncode == 1
-    assert f"{path}: read/cuts/two: about: is no sentence" in done.stdout
+    assert f"{path}: read/cuts/two: about: is not a sentence" in done.stdout
     found = json.loads(tunproof("corpus", "lint", "--json", str(root)).stdout)["findings"]
     assert [finding["case"] for finding in found] == ["read/cuts/two"]
     assert tunproof("corpus", "lint", str(root / "nothing")).returncode == 2
@@ -390,7 +390,7 @@ def test_scapy_reads_a_capture(tmp_path: Path) -> None:
         read = list(reader)
     assert [data for data, _ in read] == shown
     assert {metadata.linktype for _, metadata in read} == {101}
-    assert read[0][1].comments[0].startswith(b"checksum/sums/three\nin, as a kernel is asked: flags NEEDS_CSUM")
+    assert read[0][1].comments[0].startswith(b"checksum/sums/three\nin, as sent to a kernel: flags NEEDS_CSUM")
 
 
 def test_tshark_reads_a_capture_as_ip(tmp_path: Path) -> None:
@@ -410,7 +410,7 @@ def test_tshark_reads_a_capture_as_ip(tmp_path: Path) -> None:
     ("case_id", "whats"),
     [
         ("read/cuts/zero", ["before 1 of 1: flags NEEDS_CSUM, type TCPV4", "in: flags NEEDS_CSUM"]),
-        ("write/plain/one", ["in", "written behind flags 0, type NONE"]),
+        ("write/plain/one", ["in", "written after flags 0, type NONE"]),
         ("write/plain/empty", ["in"]),
         ("write_gso/joins/nothing", ["in, headers and 0 fragments joined"]),
         ("write_batch/batches/three", ["in 1 of 3", "in 2 of 3", "in 3 of 3", "frame 1 of 2", "frame 2 of 2"]),
@@ -429,8 +429,8 @@ def test_a_capture_that_cannot_be_is_refused(tmp_path: Path) -> None:
     for target, cases, reason in (
         (tmp_path / "a.pcapng", headers, "none of the selected cases"),
         (tmp_path / "none" / "a.pcapng", CASES, "no folder"),
-        (tmp_path, CASES, "is no file"),
-        (Path("/dev/null"), CASES, "is no file"),
+        (tmp_path, CASES, "is not a file"),
+        (Path("/dev/null"), CASES, "is not a file"),
     ):
         with pytest.raises(UsageError, match=reason):
             export.export_pcapng(target, cases)
@@ -496,13 +496,13 @@ def test_a_later_export_takes_the_place_of_an_earlier_one_and_of_nothing_else(ro
     exported(root, target, "write/*")
     assert not (target / "read").exists()
     (target / "notes.txt").write_text("mine")
-    with pytest.raises(UsageError, match=r"holds notes\.txt as well.*name another folder"):
+    with pytest.raises(UsageError, match=r"also holds notes\.txt.*name another folder"):
         exported(root, target)
     (target / export.MANIFEST).unlink()
-    with pytest.raises(UsageError, match="no earlier export: name another folder"):
+    with pytest.raises(UsageError, match="nor an earlier export: name another folder"):
         exported(root, target)
     assert (target / "notes.txt").read_text() == "mine"
-    with pytest.raises(UsageError, match="is no folder"):
+    with pytest.raises(UsageError, match="is not a folder"):
         exported(root, target / "notes.txt")
     with pytest.raises(UsageError, match="there is no folder"):
         exported(root, tmp_path / "none" / "vendored")
@@ -539,7 +539,7 @@ def test_the_numbers_add_up(root: Path) -> None:
     assert set(stats.operations()) == set(OPERATIONS)
     assert stats.flags == {"Wrong": len(CASES)}
     assert stats.traits == {"uso": 1}
-    assert stats.kernel["not asked"] == 6
+    assert stats.kernel["not run"] == 6
     assert stats.outcomes["rejected"] == 2
     assert stats.confirmed == {"6.1.0": 8}
     assert stats.largest[0].bytes >= stats.largest[1].bytes

@@ -67,5 +67,5 @@ def test_a_folder_without_a_report_is_said_to_be_none(tmp_path: Path, content: b
 @pytest.mark.parametrize("problem", ["", "it ended"])
 def test_a_run_that_says_less_than_the_corpus_asks_confirms_nothing(tmp_path: Path, problem: str) -> None:
     (tmp_path / MATRIX).write_bytes(msgspec.json.encode([asked(tmp_path, "5.10.262", problem=problem)]))
-    with pytest.raises(UsageError, match="no kernel was asked everything" if problem else "run the matrix again"):
+    with pytest.raises(UsageError, match="no kernel has complete results" if problem else "run the matrix again"):
         seen_in(tmp_path, CORPUS)

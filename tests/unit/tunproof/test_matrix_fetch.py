@@ -211,7 +211,7 @@ def test_a_package_that_was_replaced_is_looked_for_again_and_then_given_up(archi
     [
         ("E: Failed to fetch x  Write error - write (28: No space left on device)", "no space", "--cache"),
         ("E: Failed to fetch x  Temporary failure resolving 'a'", "cannot be reached", "network"),
-        ("E: Failed to fetch x  Hash Sum mismatch", "thrown away", "again"),
+        ("E: Failed to fetch x  Hash Sum mismatch", "discarded", "again"),
         ("E: Something else", "Something else", "apt"),
     ],
 )
@@ -283,15 +283,15 @@ def test_a_download_that_was_spoilt_is_never_unpacked(archive: FakeArchive, cach
     assert one(cache, "6.12").kernel is not None
     deb.write_bytes(bytes(deb.stat().st_size))
     archive.add_whole("sid", "6.13.1-cloud-amd64", "6.13.1-1").write_bytes(bytes(deb.stat().st_size))
-    assert "thrown away" in one(cache, "6.13", refresh=True).problem
+    assert "discarded" in one(cache, "6.13", refresh=True).problem
     assert not list(downloads.glob("*"))
 
 
 def test_a_kernel_that_is_another_one_is_refused(archive: FakeArchive, cache: Path) -> None:
     archive.add_whole("sid", "6.13.1-cloud-amd64", "6.13.1-1", says="6.13.0")
-    assert "has the kernel of 6.13.0" in one(cache, "6.13").problem
+    assert "contains the kernel 6.13.0" in one(cache, "6.13").problem
     archive.add("sid", "linux-image-6.14.1-amd64", "6.14.1-1", {"boot/README": b"moved"})
-    assert "another shape" in one(cache, "6.14", refresh=True).problem
+    assert "unknown layout" in one(cache, "6.14", refresh=True).problem
 
 
 def test_a_kernel_that_is_there_in_part_only_is_named_as_gone(archive: FakeArchive, cache: Path) -> None:
@@ -302,7 +302,7 @@ def test_a_kernel_that_is_there_in_part_only_is_named_as_gone(archive: FakeArchi
     assert archive.calls("download") == []
 
 
-@pytest.mark.parametrize(("free", "says"), [(1 << 20, "no space"), (1 << 40, "nothing came for")])
+@pytest.mark.parametrize(("free", "says"), [(1 << 20, "no space"), (1 << 40, "no progress for")])
 def test_an_apt_that_waits_for_ever_is_ended(
     archive: FakeArchive, cache: Path, monkeypatch: pytest.MonkeyPatch, free: int, says: str
 ) -> None:
@@ -330,14 +330,14 @@ def test_without_apt_what_is_there_is_there(archive: FakeArchive, cache: Path) -
     (archive.folder / "bin/apt-get").unlink()
     (there, missing), _ = fetch(["6.12", "7.3"], cache)
     assert there.kernel is not None
-    assert "no apt-get" in missing.problem
+    assert "apt-get is missing" in missing.problem
     assert "--kernel" in missing.cure
 
 
 def test_without_debian_s_keys_nothing_is_fetched(archive: FakeArchive, cache: Path) -> None:
     (archive.keys / "debian-archive-keyring.gpg").unlink()
     result = one(cache, "6.12")
-    assert "verified" in result.problem
+    assert "verification" in result.problem
     assert "debian-archive-keyring" in result.cure
     assert archive.calls("update") == []
 
@@ -377,7 +377,7 @@ def test_ctrl_c_ends_apt_and_leaves_nothing_half_made(archive: FakeArchive, cach
             time.sleep(0.02)
         other = command(archive, cache, "7.3")
         _, error = other.communicate(timeout=60)
-        assert (other.returncode, "somebody is fetching" in error) == (3, True)
+        assert (other.returncode, "in use by another process" in error) == (3, True)
         process.send_signal(signal.SIGINT)
         _, error = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -415,4 +415,4 @@ def test_the_command_ends_well_and_refuses_nonsense(archive: FakeArchive, cache:
     with command(archive, cache, "newest") as process:
         _, error = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert "'newest' names no kernel" in error
+    assert "'newest' does not name a kernel" in error

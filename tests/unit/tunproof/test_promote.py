@@ -108,8 +108,8 @@ def test_what_scapy_cannot_say_is_hex_with_the_bytes_named(corpus: Corpus) -> No
     broken_options = patched(whole(ip4() / TCP(dataofs=6), b"\x08\x0a\x00\x01" + payload(4)), 20, b"\x00")
     for built, remark in (
         (b"\x01\x02", "shorter than a vnet header"),
-        (frame(b"\x55" + bytes(30)), "cannot say any of it"),
-        (frame(broken_options), "scapy cannot say bytes"),
+        (frame(b"\x55" + bytes(30)), "cannot express any of it"),
+        (frame(broken_options), "scapy cannot express bytes"),
     ):
         code = promote(found(input={"frame": built.hex()}), corpus).code
         assert remark in code
@@ -172,12 +172,12 @@ def test_a_target_s_frame_becomes_a_read(corpus: Corpus) -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"kind": "target", "operation": "", "input": {"data": "00"}}, "no frame"),
+        ({"kind": "target", "operation": "", "input": {"data": "00"}}, "not a frame"),
         ({"operation": "lifecycle", "input": {"steps": []}}, "lifecycle are not promoted"),
         ({"operation": "write_batch", "input": {"packets": []}}, "write_batch are not promoted"),
         ({"operation": "juggle"}, "operation 'juggle'"),
         ({"way": {"forwarded": True}}, "another: forwarded True"),
-        ({"input": {"frame": "0g"}}, "none of read"),
+        ({"input": {"frame": "0g"}}, "does not fit read"),
         ({"input": {}}, "frame"),
     ],
 )

@@ -1,14 +1,14 @@
 """Driving a program that speaks the protocol.
 
-    warden     a small process between runner and adapter: nobody outlives it, and it measures memory
+    warden     a small process between runner and adapter: no child outlives it, and it measures memory
     process    one adapter process: lines in, lines out, stderr kept, deadlines
     client     the conversation: hello, run, batch, bye, and what is wrong with a reply
-    questions  what a case is in the protocol's terms, and what a reply is as an outcome
+    questions  cases in the protocol's terms, and replies as outcomes
     ways       how frames reach the implementation, and the first way: in messages
     wire       a socket pair in the TUN's place
     device     a real TUN
-    honesty    the questions that tell a broken adapter from a broken implementation
-    adapter    cases in, outcomes out: batches, restarts, the search for a culprit
+    honesty    the probes that tell a broken adapter from a broken implementation
+    adapter    cases in, outcomes out: batches, restarts, the search for the culprit
 
-Each knows only those above it.
+Each imports only those above it.
 """

@@ -1,8 +1,8 @@
-"""An adapter as something to be asked: cases in, outcomes out, whatever the program does.
+"""Running cases against an adapter: cases in, outcomes out, whatever the program does.
 
-The quick way comes first: many cases in one message, or one after another without looking back. Where that breaks, the
-adapter is started again and the same cases are put one by one, each followed by a question that has a known answer, so
-that the culprit is known for sure: a crash that comes late, or a second answer, is blamed on the case before it.
+The fast path comes first: many cases in one message, or one after another without checks in between. If that breaks,
+the adapter is restarted and the same cases run one by one, each followed by a request with a known answer, so that the
+culprit is certain: a late crash, or a second answer, is charged to the case before it.
 """
 
 import contextlib
@@ -26,12 +26,12 @@ from tunproof.subjects.asker import Asked, Asker
 
 __all__ = ["Adapter"]
 
-_SINGLY = 32  # runs one after the other between two looks back
+_SINGLY = 32  # runs one after the other between two checks
 _BATCH_BYTES = 1 << 18  # of input: larger messages gain nothing
 
 
 class _Item(msgspec.Struct, frozen=True):
-    """A case as it is put: its runs, but for a lifecycle, and whether they may be asked together with others."""
+    """A case as it is sent: its runs, unless it is a lifecycle, and whether they may share a message with others."""
 
     case: Case
     question: Question | None
@@ -39,7 +39,7 @@ class _Item(msgspec.Struct, frozen=True):
 
     @property
     def extent(self) -> tuple[int, int]:
-        """How many runs it takes, and how many bytes of JSON, roughly."""
+        """How many runs it takes, and roughly how many bytes of JSON."""
         if self.question is None:
             return 1, 0
         return len(self.question.runs), sum([len(run.input) for run in self.question.runs])
@@ -48,7 +48,7 @@ class _Item(msgspec.Struct, frozen=True):
 class Adapter(Asker):
     """A program that speaks the protocol, started and found honest. Raises `EnvironmentProblem`, `UsageError`.
 
-    `mode` None: the first that the adapter has. `batch` is the most runs in a message.
+    `mode` None: the adapter's first. `batch` is the most runs in a message.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Adapter(Asker):
             said = _on_stderr(self._way.stderr())
             self.close()
             raise AdapterBrokenError(
-                f"the adapter {error.detail} when it was asked the plainest questions{said}",
+                f"the adapter {error.detail} on the simplest requests{said}",
                 cure="`tunproof check --select ID` with one of `tunproof corpus list`, and its stderr, show more",
             ) from error
         except BaseException:
@@ -81,7 +81,7 @@ class Adapter(Asker):
 
     @property
     def restarts(self) -> int:
-        """How often it had to be started again."""
+        """How often it had to be restarted."""
         return self._restarts + self._way.refreshed
 
     def ask(self, cases: Sequence[Case]) -> list[Asked]:
@@ -112,7 +112,7 @@ class Adapter(Asker):
         self._way.close()
 
     def _started(self, command: Sequence[str], mode: str | None) -> Way:
-        """Return a way in which the adapter was started. Which modes it has, only it can say, so it is asked first."""
+        """Return the way in which the adapter was started. Only the adapter knows its modes, so it is queried first."""
         way = _way_of("memory", command, self._limits)
         way.start()
         modes = way.client.hello.modes
@@ -130,7 +130,7 @@ class Adapter(Asker):
         return _Item(case, None if isinstance(case, LifecycleCase) else question_of(case), self._way.batches(case))
 
     def _chunks(self, items: Sequence[_Item]) -> Iterator[list[_Item]]:
-        """Yield cases in chunks whose members are asked in the same manner, in one message if they may be."""
+        """Yield cases in chunks that are sent in the same manner, in one message if possible."""
         chunk: list[_Item] = []
         runs = size = 0
         for item in items:
@@ -157,25 +157,25 @@ class Adapter(Asker):
         if any(isinstance(one.outcome, Broken) and one.outcome.how != "error" for one in alone):
             return alone
         if first.how == "hang" and self._batches(chunk) and time.monotonic() - started > self._limits.answer:
-            self._batch = 1  # each is answered in time, and so many together are not
+            self._batch = 1  # each alone is answered in time, and this many together are not
             return alone
         return self._in_company(chunk, alone, first)
 
     def _in_company(self, chunk: list[_Item], alone: list[Asked], first: BrokenError) -> list[Asked]:
-        """Blame the case at which it breaks behind others; what broke once and never again is trouble of the run."""
+        """Charge a failure that needs earlier cases to the case where it occurs; one that never recurs, to the run."""
         found = self._shortest(chunk)
         if found is None:
             where = f"between {chunk[0].case.id} and {chunk[-1].case.id}"
-            self._troubles.append(f"{first.how}, once, {where}, and not when asked again: {first.detail}")
+            self._troubles.append(f"{first.how}, once, {where}, and not when repeated: {first.detail}")
             return alone
         length, error, stderr = found
         case = chunk[length - 1].case
-        what = f"{error.detail}; only behind the {length - 1} cases before it, and not when it was asked alone"
+        what = f"{error.detail}; only after the {length - 1} cases before it, and not alone"
         alone[length - 1] = Asked(case, Broken(error.how, what), stderr)
         return alone
 
     def _shortest(self, chunk: list[_Item]) -> tuple[int, BrokenError, str] | None:
-        """Return how many of the first cases it takes to break it again, how it breaks, and what it says then."""
+        """Return how many of the first cases it takes to break it again, how it breaks, and its stderr then."""
         good, bad = 0, len(chunk)
         found = None
         length = bad
@@ -196,7 +196,7 @@ class Adapter(Asker):
         return self._batch > 1 and len(chunk) > 1 and chunk[0].batches
 
     def _quickly(self, chunk: list[_Item]) -> list[Asked]:
-        """Ask without looking back. Raises `BrokenError`."""
+        """Run without checks in between. Raises `BrokenError`."""
         questions = [item.question for item in chunk if item.question is not None]
         if self._batches(chunk):
             replies = iter(self._way.client.batch([run for question in questions for run in question.runs]))
@@ -214,7 +214,7 @@ class Adapter(Asker):
         return self._way.play(item.case)
 
     def _one_by_one(self, chunk: list[_Item]) -> list[Asked]:
-        """Ask each alone, and see that it left the adapter in order."""
+        """Run each alone, and check that it left the adapter in order."""
         asked: list[Asked] = []
         for number, item in enumerate(chunk):
             if self.restarts > self._limits.restarts:
@@ -228,12 +228,12 @@ class Adapter(Asker):
         return asked
 
     def _settle(self) -> None:
-        """See that what was asked is over. Raises `BrokenError`."""
+        """Check that nothing is left over from the runs so far. Raises `BrokenError`."""
         self._way.client.settle()
         self._way.check_nothing_left()
 
     def _restart(self) -> str:
-        """Start again, if that was not too often, and return what was written to stderr before that."""
+        """Restart, within the limit, and return what was written to stderr before that."""
         stderr = self._way.stderr()
         while True:
             self._restarts += 1
@@ -246,7 +246,7 @@ class Adapter(Asker):
                 return stderr
 
     def _exhausted(self, chunk: list[_Item]) -> list[Asked]:
-        reason = f"was not asked: the adapter had to be started again {self._limits.restarts} times (--restarts)"
+        reason = f"was not run: the adapter had to be restarted {self._limits.restarts} times (--restarts)"
         return [Asked(item.case, Broken("blocked", reason), "") for item in chunk]
 
 

@@ -1,4 +1,4 @@
-"""The conversation with one adapter process: what is said, and whether what comes back is a reply to it."""
+"""The conversation with one adapter process: what is sent, and whether what comes back is a reply to it."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from tunproof.version import __version__
 __all__ = ["AdapterBrokenError", "Asked", "Client"]
 
 _PER_RUN = 0.01  # seconds more that a batch may take for each run in it
-_SHOWN = 120  # bytes of a line that is no reply
+_SHOWN = 120  # bytes of a line that is not a reply
 
 _HELLO = decoder(HelloReply)
 _REPLY = decoder(Reply)
@@ -26,22 +26,22 @@ _NO_OP = "no-such-operation"
 
 
 class AdapterBrokenError(EnvironmentProblem):
-    """The adapter does not keep the protocol, so nothing can be said about the implementation behind it."""
+    """The adapter violates the protocol, so nothing can be said about the implementation behind it."""
 
 
-class Asked(msgspec.Struct, frozen=True):  # made faster than a dataclass, and there are many
+class Asked(msgspec.Struct, frozen=True):  # faster to create than a dataclass, and there are many
     """A run: the op, and its input as JSON."""
 
     op: str
     input: bytes
 
     def message(self, number: int) -> bytes:
-        """Return the message, without the line's end."""
+        """Return the message, without the newline."""
         return b'{"cmd":"run","id":%d,"op":"%s","input":%s}' % (number, self.op.encode(), self.input)
 
 
 class Client:
-    """Says hello at once. Raises `AdapterBrokenError` where no conversation comes of it.
+    """Says hello at once. Raises `AdapterBrokenError` if no conversation results.
 
     Attributes:
         hello: what the adapter claims.
@@ -84,9 +84,9 @@ class Client:
         return replies
 
     def settle(self) -> None:
-        """Ask for an op that nobody has, to see that nothing else was said and the adapter lives.
+        """Send an op that does not exist, to check that nothing else was sent and the adapter is alive.
 
-        Raises `BrokenError`, and `AdapterBrokenError` where the answer is not that this is unsupported.
+        Raises `BrokenError`, and `AdapterBrokenError` if the answer is not "unsupported".
         """
         reply = self.run(Asked(_NO_OP, b"{}"))
         if not isinstance(reply, protocol.UnsupportedReply):
@@ -100,7 +100,7 @@ class Client:
         return self._process.stderr()
 
     def bye(self) -> None:
-        """End the conversation. Raises `BrokenError` where the adapter does not end well."""
+        """End the conversation. Raises `BrokenError` if the adapter does not end cleanly."""
         self._process.bye(_BYE)
 
     def _say_hello(self, attach: Attach | None, descriptors: int | None) -> HelloReply:
@@ -116,8 +116,8 @@ class Client:
             ) from error
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise AdapterBrokenError(
-                f"the answer to hello is none: {error}: {_shown(answer)}{self._last_words()}",
-                cure="`tunproof protocol --schema` has the form; what is printed for people belongs on stderr",
+                f"the answer to hello is invalid: {error}: {_shown(answer)}{self._last_words()}",
+                cure="`tunproof protocol --schema` has the form; messages for people belong on stderr",
             ) from error
         _check_claims(hello)
         return hello
@@ -128,9 +128,7 @@ class Client:
 
     def _ask(self, line: bytes, patience: float, watch: Watch | None) -> bytes:
         if self._process.unasked:
-            raise BrokenError(
-                "protocol-error", f"said something that nobody asked for: {_shown(self._process.unasked)}"
-            )
+            raise BrokenError("protocol-error", f"sent something unrequested: {_shown(self._process.unasked)}")
         return self._process.ask(line, patience, watch)
 
     def _check_id(self, got: int, right: int) -> None:
@@ -139,7 +137,7 @@ class Client:
 
 
 def _check_claims(hello: HelloReply) -> None:
-    """Refuse what the closed lists do not have: a misspelt claim would hide cases for ever."""
+    """Reject what is not in the closed lists: a misspelt claim would silently skip cases."""
     if hello.protocol != protocol.VERSION:
         raise AdapterBrokenError(
             f"the adapter chose protocol {hello.protocol}", cure=f"it was offered {protocol.VERSION} only"
@@ -151,13 +149,13 @@ def _check_claims(hello: HelloReply) -> None:
     ):
         for name in claimed:
             if name not in known:
-                raise AdapterBrokenError(f"the adapter claims a {what} {name!r}", cure=f"there are {', '.join(known)}")
+                raise AdapterBrokenError(f"the adapter claims a {what} {name!r}", cure=f"known are {', '.join(known)}")
     if not hello.ops or not hello.modes:
         raise AdapterBrokenError("the adapter claims no op, or no mode", cure="claim what it does: `ops`, `modes`")
 
 
 def _no_reply(answer: bytes, error: Exception) -> BrokenError:
-    return BrokenError("protocol-error", f"said what is no reply: {error}: {_shown(answer)}")
+    return BrokenError("protocol-error", f"sent an invalid reply: {error}: {_shown(answer)}")
 
 
 def _shown(data: bytes) -> str:

@@ -1,7 +1,7 @@
-"""A real TUN: the kernel hands over what is read, and cuts what is written. Its namespace is new at every start.
+"""A real TUN: the kernel delivers what is read, and segments what is written. Its namespace is new at every start.
 
-What the kernel does itself is no affair of the subject. A frame that no kernel hands over in this way, and one of which
-it makes something else whoever writes it, is not applicable.
+What the kernel does itself is not the subject's responsibility. A frame that no kernel delivers in this way, and one
+that it turns into something else whoever writes it, is not applicable.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ DeviceMode = Literal["device-fd", "device-create", "device-attach"]
 
 
 class DeviceWay(Way):
-    """A real TUN: the kernel hands over what is read, and cuts what is written. Its namespace is new at every start."""
+    """A real TUN: the kernel delivers what is read, and segments what is written. Each start has a new namespace."""
 
     def __init__(self, command: Sequence[str], limits: Limits, mode: DeviceMode) -> None:
         super().__init__(command, limits)
@@ -55,7 +55,7 @@ class DeviceWay(Way):
         except OSError as error:
             raise EnvironmentProblem(
                 f"the adapter answered hello, but made no device {self._lab.name!r}: {error}",
-                cure="in mode device-create the TUN must be there when hello is answered",
+                cure="in mode device-create the TUN must exist when hello is answered",
             ) from error
 
     def stop(self) -> None:
@@ -73,7 +73,7 @@ class DeviceWay(Way):
     def leftover(self) -> str:
         """See `Way.leftover`."""
         packets = self._device.cut()
-        return f"wrote {len(packets)} packets that nobody asked for" if packets else ""
+        return f"wrote {len(packets)} unrequested packets" if packets else ""
 
     def _put(self, question: Question) -> Outcome:
         case = question.case
@@ -92,14 +92,14 @@ class DeviceWay(Way):
         if obstacle is not None:
             return Inapplicable(obstacle)
         for frame in (*case.input.before, case.input.frame):
-            with contextlib.suppress(OSError):  # what comes before need not be anything that a kernel sends
+            with contextlib.suppress(OSError):  # earlier frames need not be anything that a kernel sends
                 self._device.send(frame)
             try:
                 self._device.send(SENTINEL_FRAME)
-            except OSError as error:  # ENODEV, ENETDOWN, or ENOBUFS where nobody reads any more
-                raise BrokenError("crash", f"its TUN takes no packets any more: {error.strerror}") from error
+            except OSError as error:  # ENODEV, ENETDOWN, or ENOBUFS if its reader is gone
+                raise BrokenError("crash", f"its TUN no longer accepts packets: {error.strerror}") from error
             reply = self.client.run(FRAME_IS_THERE)
-            if isinstance(reply, ErrorReply | UnsupportedReply):  # it need not have come to the sentinel
+            if isinstance(reply, ErrorReply | UnsupportedReply):  # it may not have reached the sentinel
                 self.refresh()
         return self._outcome("read", reply)
 
@@ -114,7 +114,7 @@ class DeviceWay(Way):
 
 
 class _Delivery:
-    """Which frames a kernel hands to the readers of a TUN at all, found out with a TUN of our own."""
+    """Which frames a kernel delivers to the readers of a TUN at all, determined with our own TUN."""
 
     def __init__(self) -> None:
         self._lab = lab.ProgramLab()
@@ -128,7 +128,7 @@ class _Delivery:
     def obstacle(self, case: ReadCase) -> str | None:
         """Return why a case cannot be read from a device, or None."""
         if not isinstance(case.expect, Packets):
-            return "no kernel hands over a frame that is to be turned down"
+            return "no kernel delivers a frame that is to be rejected"
         frame = case.input.frame
         try:
             self._lab.send(frame)
@@ -139,7 +139,7 @@ class _Delivery:
             while True:
                 packets += cut(os.read(self._fd, 1 << 17))
         if tuple(packets) != case.expect.packets:
-            return "this kernel makes something else of such a frame before anybody reads it"
+            return "this kernel turns such a frame into something else before it is read"
         return None
 
     def close(self) -> None:
@@ -148,7 +148,7 @@ class _Delivery:
 
 
 def _cut(reply: Reply, packets: list[bytes], *, batch: bool) -> Outcome:
-    """Return the outcome of a write of which the kernel made these packets."""
+    """Return the outcome of a write that the kernel turned into these packets."""
     if isinstance(reply, OkReply):
         return Cut(packets)
     outcome = outcome_of("write", reply, silent=False)

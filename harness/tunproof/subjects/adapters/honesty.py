@@ -1,8 +1,8 @@
-"""Is the adapter honest? Asked before the first case, after every restart, and after the last case.
+"""Is the adapter honest? Probed before the first case, after every restart, and after the last case.
 
-For each op that it claims there are two inputs whose right answers differ. The first is so plain that whoever has the
-op at all answers it with `ok`; the second must not get the same answer. An op that does not exist must be unsupported.
-An adapter that fails here says nothing about the implementation: it may be wired to nothing at all.
+For each op that it claims there are two inputs whose correct answers differ. The first is so simple that every adapter
+with the op answers it with `ok`; the second must not get the same answer. An op that does not exist must be
+unsupported. An adapter that fails here says nothing about the implementation: it may not be connected to one at all.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ __all__ = ["Probe", "examine", "probes_of"]
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Two cases of one op, whose right answers differ. The first must be answered."""
+    """Two cases of one op, whose correct answers differ. The first must be answered."""
 
     plain: Case
     other: Case
@@ -41,7 +41,7 @@ _PROBES = {
 
 
 def probes_of(corpus: Corpus, ops: tuple[str, ...], capabilities: frozenset[str]) -> list[Probe]:
-    """Return the probes for the ops that an adapter claims, of those cases whose capabilities it claims."""
+    """Return the probes for the ops that an adapter claims, from the cases whose capabilities it claims."""
     found = []
     for op in ops:
         for one, other in _PROBES.get(op, ()):
@@ -52,7 +52,7 @@ def probes_of(corpus: Corpus, ops: tuple[str, ...], capabilities: frozenset[str]
 
 
 def examine(way: Way, probes: list[Probe]) -> None:
-    """Put every probe. Raises `AdapterBrokenError`, and `BrokenError` where the conversation breaks."""
+    """Run every probe. Raises `AdapterBrokenError`, and `BrokenError` if the conversation breaks."""
     way.client.settle()
     for probe in probes:
         op = probe.plain.id.partition("/")[0]
@@ -61,8 +61,8 @@ def examine(way: Way, probes: list[Probe]) -> None:
             continue
         if not isinstance(plain, Answered | Cut):
             raise AdapterBrokenError(
-                f"the adapter claims {op!r}, and does not answer the plainest input of it ({probe.plain.id}): {plain}",
-                cure=f"`tunproof show {probe.plain.id}` has the input; leave {op!r} out of `ops` until it is there",
+                f"the adapter claims {op!r}, and does not answer its simplest input ({probe.plain.id}): {plain}",
+                cure=f"`tunproof show {probe.plain.id}` has the input; leave {op!r} out of `ops` until it exists",
             )
         if plain == _other(way, probe.other):
             raise AdapterBrokenError(
@@ -73,7 +73,7 @@ def examine(way: Way, probes: list[Probe]) -> None:
 
 
 def _other(way: Way, case: Case) -> Outcome | None:
-    """Return what came of the other input. An implementation that breaks at it has told it apart, in its way."""
+    """Return the outcome of the other input. An implementation that breaks on it has told the two apart."""
     try:
         return _ask(way, case)
     except BrokenError:

@@ -1,7 +1,7 @@
 """Playing a lifecycle script with a subject in another process: the runner's side.
 
 The far ends and the devices stay here. The subject gets each fd that a step makes, and does the steps that make or
-close fds and those of its own (`protocol.StepAsked`).
+close fds and its own (`protocol.StepAsked`).
 """
 
 import functools
@@ -37,12 +37,12 @@ from tunproof.subjects.subject import TurnedDownError, UnsupportedError
 __all__ = ["Ask", "RemoteLifecycle", "StepBrokenError"]
 
 Ask = Callable[[str, dict[str, Any], Callable[[], None] | None], Reply]
-"""Puts an op with its input, and returns the reply. The third argument, if there is one, is called about every
-millisecond while the reply is awaited."""
+"""Sends an op with its input, and returns the reply. The third argument, if given, is called about every
+millisecond while waiting for the reply."""
 
 
 class StepBrokenError(Exception):
-    """A step came to an error: a reply that says so, with its `trace`, or a wire that the subject had let go."""
+    """A step failed: a reply says so, with its `trace`, or the subject had closed the wire."""
 
     def __init__(self, detail: str, trace: str = "") -> None:
         super().__init__(detail)
@@ -54,9 +54,9 @@ class RemoteLifecycle:
     """Plays scripts."""
 
     def play(self, script: Script, ask: Ask, send_fd: Callable[[int], None]) -> list[Answer]:
-        """Return what each step answers; `send_fd` passes a fd on. Whatever this side made is gone afterwards.
+        """Return each step's answer; `send_fd` passes an fd on. Whatever this side made is gone afterwards.
 
-        A step that waits although none should is the last one that is answered.
+        A step that waits unexpectedly is the last one that is answered.
 
         Raises `ValueError` for a reply without an answer and for a step about something that no step made,
         `TurnedDownError`, `UnsupportedError`, `StepBrokenError`, and what `ask` and `send_fd` raise.
@@ -79,12 +79,12 @@ class RemoteLifecycle:
 
 
 def _do(step: Step, far_side: FarSide, ask: Ask, send_fd: Callable[[int], None]) -> Answer:
-    """Return what one step answers."""
+    """Return one step's answer."""
     try:
         if type(step) in far_side.steps:
             return far_side.steps[type(step)](step)
         fd = _made(step, far_side)
-    except OSError as error:  # what it is sent to is closed or full, or a device is held by a fd that should be gone
+    except OSError as error:  # the target is closed or full, or a device is held by an fd that should be gone
         raise StepBrokenError(f"{step}: {error}") from error
     if fd is not None:
         try:
@@ -99,7 +99,7 @@ def _do(step: Step, far_side: FarSide, ask: Ask, send_fd: Callable[[int], None])
 
 
 def _made(step: Step, far_side: FarSide) -> int | None:
-    """Return the fd that a step makes, if it does."""
+    """Return the fd that a step makes, if any."""
     match step:
         case OpenWire():
             return far_side.open_wire(step)
@@ -111,7 +111,7 @@ def _made(step: Step, far_side: FarSide) -> int | None:
 
 
 def _check(reply: Reply) -> OkReply:
-    """Return a reply that is ok, or raise what it says otherwise."""
+    """Return an ok reply, or raise what another one says."""
     match reply:
         case OkReply():
             return reply

@@ -1,7 +1,7 @@
 """One adapter process: lines in, lines out, within a deadline, with stderr kept and never interpreted.
 
-Nothing here knows what the lines mean. Whatever goes wrong is a `BrokenError` that says how: the adapter ended (crash),
-said nothing in time (hang), used too much memory (oom), or said something that is no line (protocol-error).
+Nothing here knows what the lines mean. Any failure is a `BrokenError` that says how: the adapter ended (crash), did not
+answer in time (hang), used too much memory (oom), or sent something that is not a line (protocol-error).
 """
 
 import contextlib
@@ -24,20 +24,20 @@ __all__ = ["BrokenError", "Limits", "Process", "Watch"]
 
 _WARDEN = str(Path(__file__).with_name("warden.py"))
 _CHUNK = 1 << 16  # larger buffers come from mmap, and cost more than they save
-_KEPT = 1 << 16  # bytes of stderr between two looks at it: the first half and the last
+_KEPT = 1 << 16  # bytes of stderr kept between two reads: the first half and the last
 _PATIENCE = 2.0  # seconds for the warden to do its work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What an adapter may take.
+    """The limits of an adapter.
 
     Attributes:
         start: seconds until it has answered `hello`.
-        answer: seconds for one answer; a batch has a little more for each run in it.
+        answer: seconds for one answer; a batch has slightly more for each run in it.
         memory: bytes that it and its descendants may touch.
-        line: bytes of one answer. The segments of the largest superpacket take some 6 MB of hex.
-        restarts: how often it is started again in one run.
+        line: bytes of one answer. The segments of the largest superpacket take about 6 MB of hex.
+        restarts: how often it is restarted in one run.
     """
 
     start: float = 30.0
@@ -53,7 +53,7 @@ class Limits:
 
 
 class BrokenError(Exception):
-    """The conversation broke, and the adapter is of no more use."""
+    """The conversation broke, and the adapter is no longer usable."""
 
     def __init__(self, how: HowBroken, detail: str) -> None:
         super().__init__(detail)
@@ -63,12 +63,12 @@ class BrokenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What else happens while an answer is awaited.
+    """What else happens while waiting for an answer.
 
     Attributes:
-        act: is called with the events that came.
-        fd: is polled, where there is one.
-        events: which of its events are wanted just now (`select.POLLIN`, `select.POLLOUT`); 0 to leave it alone.
+        act: called with the events that occurred.
+        fd: polled, if there is one.
+        events: which of its events are wanted now (`select.POLLIN`, `select.POLLOUT`); 0 to leave it alone.
         every: seconds after which `act` is called anyway.
     """
 
@@ -82,7 +82,7 @@ Spawn = Callable[..., "subprocess.Popen[bytes]"]
 
 
 class Process:
-    """A running adapter. Raises `EnvironmentProblem` where no process can be made at all."""
+    """A running adapter. Raises `EnvironmentProblem` if no process can be created at all."""
 
     def __init__(
         self, command: Sequence[str], limits: Limits, *, pass_fds: Sequence[int] = (), spawn: Spawn = subprocess.Popen
@@ -104,7 +104,7 @@ class Process:
         except OSError as error:
             self._control.close()
             raise EnvironmentProblem(
-                f"no process can be made: {error}", cure="look at `ulimit -u` and `ulimit -n`, or free some memory"
+                f"no process can be created: {error}", cure="check `ulimit -u` and `ulimit -n`, or free some memory"
             ) from error
         finally:
             theirs.close()
@@ -123,7 +123,7 @@ class Process:
 
     @property
     def unasked(self) -> bytes:
-        """What it said and nobody has asked for."""
+        """What it sent unrequested."""
         return bytes(self._buffer)
 
     def ask(self, line: bytes, patience: float, watch: Watch | None = None) -> bytes:
@@ -141,20 +141,20 @@ class Process:
             self._wait(deadline, watch, patience)
 
     def stderr(self) -> str:
-        """Return what it wrote to stderr since the last call: the beginning and the end, if it is much."""
+        """Return what it wrote to stderr since the last call: the beginning and the end, if it is long."""
         with contextlib.suppress(BlockingIOError):
             while self._keep(os.read(self._err, _CHUNK)):
                 pass
         text = bytes(self._stderr)
         if self._lost:
             half = _KEPT // 2
-            text = text[:half] + f"\n[{self._lost} bytes are left out here]\n".encode() + text[half:]
+            text = text[:half] + f"\n[{self._lost} bytes omitted here]\n".encode() + text[half:]
         self._stderr.clear()
         self._lost = 0
         return text.decode(errors="replace")
 
     def bye(self, line: bytes) -> None:
-        """Say the last line, and wait until it has ended with exit code 0, and silently. Raises `BrokenError`."""
+        """Send the last line, and wait for a silent end with exit code 0. Raises `BrokenError`."""
         deadline = time.monotonic() + _PATIENCE
         self._send(line, deadline, _PATIENCE, None)
         if self._warden.stdin is not None:
@@ -164,18 +164,18 @@ class Process:
                 self._wait(deadline, None, _PATIENCE)
         except BrokenError as error:
             if error.how == "hang":
-                raise BrokenError("hang", f"was told bye, and has not ended after {_PATIENCE:g} s") from error
+                raise BrokenError("hang", f"did not end within {_PATIENCE:g} s of bye") from error
             if self.exit_code != 0:
                 raise
         if self._buffer:
-            raise BrokenError("protocol-error", f"said something that nobody asked for: {_shown(self._buffer)}")
+            raise BrokenError("protocol-error", f"sent something unrequested: {_shown(self._buffer)}")
 
     def close(self) -> None:
-        """End it and everything that it started, whatever state it is in. Closing twice is harmless."""
+        """End it and its children, whatever state it is in. Closing twice is harmless."""
         self._control.close()
         try:
             self._warden.wait(_PATIENCE)
-        except subprocess.TimeoutExpired:  # it cannot be waiting for anything, but for a process that cannot be killed
+        except subprocess.TimeoutExpired:  # all it can be waiting for is a process that cannot be killed
             os.killpg(self._warden.pid, signal.SIGKILL)
             self._warden.wait()
         for pipe in (self._warden.stdin, self._warden.stdout, self._warden.stderr):
@@ -199,17 +199,17 @@ class Process:
             finally:
                 self._poll.unregister(self._in)
             if self._buffer:
-                raise BrokenError("protocol-error", f"answered before it was asked: {_shown(self._buffer)}")
+                raise BrokenError("protocol-error", f"answered before the request was complete: {_shown(self._buffer)}")
 
     def _wait(self, deadline: float, watch: Watch | None, patience: float) -> None:
-        """Wait until something happens, and take in what it is."""
+        """Wait until something happens, and read it."""
         left = max(deadline - time.monotonic(), 0)
         if watch is None:
             self._take_in(self._poll.poll(left * 1000), None)
         else:
             self._wait_watching(left, watch)
         if time.monotonic() >= deadline and b"\n" not in self._buffer:
-            said = f", but for half a line: {_shown(self._buffer)}" if self._buffer else ""
+            said = f", except half a line: {_shown(self._buffer)}" if self._buffer else ""
             raise BrokenError("protocol-error" if said else "hang", f"no answer within {patience:g} s{said}")
 
     def _wait_watching(self, left: float, watch: Watch) -> None:
@@ -251,11 +251,11 @@ class Process:
         return len(data)
 
     def _ended(self) -> None:
-        """Say how it ended, unless it has answered before that."""
+        """Raise how it ended, unless it had answered before that."""
         with contextlib.suppress(BlockingIOError):
             while data := os.read(self._out, _CHUNK):
                 self._buffer += data
-        if b"\n" in self._buffer:  # the end can wait: it will be met again
+        if b"\n" in self._buffer:  # the end can wait: it will be found again
             return
         raise self._how_it_ended()
 
@@ -264,7 +264,7 @@ class Process:
         try:
             word, _, number = self._control.recv(64).decode().strip().partition(" ")
         except TimeoutError:
-            return BrokenError("hang", "closed its standard output and goes on")
+            return BrokenError("hang", "closed its standard output and keeps running")
         except OSError:
             word, number = "", ""
         match word:
@@ -272,11 +272,11 @@ class Process:
                 what = os.strerror(int(number))
                 raise EnvironmentProblem(
                     f"the adapter cannot be started: {self._command[0]}: {what}",
-                    cure="check the path behind `--`, and that the file is there and executable",
+                    cure="check the path behind `--`, and that the file exists and is executable",
                 )
             case "oom":
                 most = f"{self._limits.memory >> 20} MiB"
-                return BrokenError("oom", f"used {int(number) >> 20} MiB of memory; it may have {most}")
+                return BrokenError("oom", f"used {int(number) >> 20} MiB of memory; the limit is {most}")
             case "signal":
                 return BrokenError("crash", f"was killed by {_signal(int(number))}")
             case "exit":
@@ -284,13 +284,13 @@ class Process:
                 if self._buffer and self.exit_code == 0:
                     return BrokenError("protocol-error", f"ended in the middle of a line: {_shown(self._buffer)}")
                 return BrokenError("crash", f"ended with exit code {number} instead of answering")
-        return BrokenError("crash", "ended, and nobody knows how")
+        return BrokenError("crash", "ended in an unknown way")
 
 
 def _signal(number: int) -> str:
     try:
         return signal.Signals(number).name
-    except ValueError:  # those for real time have no names
+    except ValueError:  # real-time signals have no names
         return f"signal {number}"
 
 

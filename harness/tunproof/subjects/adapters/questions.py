@@ -1,4 +1,4 @@
-"""What a case is in the protocol's terms, and what a reply is as an outcome."""
+"""Cases in the protocol's terms, and replies as outcomes."""
 
 from typing import Any
 
@@ -45,13 +45,13 @@ _READ_SENTINEL = Asked("read", encode(ReadAsked(frame=SENTINEL_FRAME)))
 
 
 class Question(msgspec.Struct, frozen=True):  # as `Asked`
-    """A case as it is put to an adapter.
+    """A case as it is sent to an adapter.
 
     Attributes:
         case: the case.
-        before: runs whose replies are no affair of the case.
-        asked: the run that is.
-        runs: all of it, in order, and behind a frame that may be turned down a plain packet to be read.
+        before: runs whose replies are not judged.
+        asked: the run that is judged.
+        runs: all of them, in order; after a frame that may be rejected comes a plain packet to be read.
     """
 
     case: Case
@@ -61,12 +61,12 @@ class Question(msgspec.Struct, frozen=True):  # as `Asked`
 
     @property
     def is_followed(self) -> bool:
-        """Whether a plain packet is read behind the frame."""
+        """Whether a plain packet is read after the frame."""
         return self.runs[-1] is _READ_SENTINEL
 
 
 def question_of(case: Case) -> Question:
-    """Return the runs of a case in mode `memory`. A lifecycle is none: `remote_lifecycle` plays it."""
+    """Return the runs of a case in mode `memory`. A lifecycle has none: `remote_lifecycle` plays it."""
     after: tuple[Asked, ...] = ()
     match case:
         case ChecksumCase(input=given):
@@ -103,7 +103,7 @@ def _gso(arguments: GsoArguments) -> WriteGsoAsked:
 
 
 def outcome_of(op: str, reply: Reply, *, silent: bool) -> Outcome:
-    """Return what a reply says. `silent`: a frame of which no packet comes was turned down."""
+    """Return the outcome of a reply. `silent`: a frame that gives no packet was rejected."""
     match reply:
         case OkReply():
             return _answered(op, reply, silent=silent)
@@ -128,10 +128,10 @@ def _answered(op: str, reply: OkReply, *, silent: bool) -> Outcome:
 
 
 def reads_on(outcome: Outcome, reply: Reply) -> Outcome:
-    """Return the outcome of a frame, given the reply to the plain packet behind it: a reader must have gone on."""
+    """Return the outcome of a frame, given the reply to the plain packet after it: a reader must continue."""
     if isinstance(outcome, Broken) or (isinstance(reply, OkReply) and reply.packets == (SENTINEL,)):
         return outcome
-    return Broken("error", f"after this frame a plain packet was not read as it is: {_said(reply)}")
+    return Broken("error", f"after this frame a plain packet was not read unchanged: {_said(reply)}")
 
 
 def _said(reply: Reply) -> str:

@@ -1,7 +1,7 @@
 """How frames reach the implementation behind an adapter. Here in messages; `wire` and `device` are the other ways.
 
-A way starts the adapter, puts questions, and knows what a question is worth there. A start that fails leaves nothing
-behind. Whatever the way, `checksum` and `header` are asked in messages, and lifecycles bring their own fds.
+A way starts the adapter, runs cases, and knows what their replies mean there. A start that fails leaves nothing behind.
+In every way `checksum` and `header` run in messages, and lifecycles bring their own fds.
 """
 
 import abc
@@ -21,7 +21,7 @@ from tunproof.subjects.subject import InapplicableError, TurnedDownError, Unsupp
 
 __all__ = ["MemoryWay", "Way"]
 
-_BLINK = 0.001  # seconds between two looks at a wire that must be drained
+_BLINK = 0.001  # seconds between two reads of a wire that must be drained
 _IN_MESSAGES = ("checksum", "header")  # operations that need no fd, whatever the mode
 
 
@@ -31,7 +31,7 @@ class Way(abc.ABC):
     Attributes:
         mode: its name.
         client: the conversation, from `start` on.
-        refreshed: how often the adapter was started anew without having broken.
+        refreshed: how often the adapter was restarted without having broken.
     """
 
     mode: str
@@ -58,7 +58,7 @@ class Way(abc.ABC):
         """Make what the adapter needs, and start it."""
 
     def stop(self) -> None:
-        """End the adapter and everything that it started. Stopping twice is harmless."""
+        """End the adapter and its children. Stopping twice is harmless."""
         if self._process is not None:
             self._process.close()
         if self._descriptors is not None:
@@ -66,14 +66,14 @@ class Way(abc.ABC):
         self._process = self._descriptors = None
 
     def refresh(self) -> None:
-        """Start anew: something may be on its way to the old adapter that the next question must not meet."""
+        """Restart: something may be on its way to the old adapter that must not reach the next case."""
         self._said += self.client.stderr()
         self.refreshed += 1
         self.stop()
         self.start()
 
     def close(self) -> None:
-        """Stop, and give back what was kept between starts."""
+        """Stop, and release what was kept between starts."""
         self.stop()
 
     def stderr(self) -> str:
@@ -82,15 +82,15 @@ class Way(abc.ABC):
         return said
 
     def leftover(self) -> str:
-        """Return what came that no question was about, in words; nothing if nothing did."""
+        """Return a description of unrequested output; empty if there was none."""
         return ""
 
     def batches(self, case: Case) -> bool:
-        """Whether a case may be asked together with others."""
+        """Whether a case may share a message with others."""
         return case.id.partition("/")[0] in _IN_MESSAGES
 
     def ask(self, question: Question) -> Outcome:
-        """Put a question. Raises `BrokenError`."""
+        """Run a case. Raises `BrokenError`."""
         if question.asked.op in _IN_MESSAGES:
             return self.asked_in_messages(question)
         self.check_nothing_left()
@@ -98,27 +98,27 @@ class Way(abc.ABC):
 
     @abc.abstractmethod
     def _put(self, question: Question) -> Outcome:
-        """Put a question about frames. Raises `BrokenError`."""
+        """Run a case about frames. Raises `BrokenError`."""
 
     def check_nothing_left(self) -> None:
-        """Raise `BrokenError` where something came that no question was about (`leftover`)."""
+        """Raise `BrokenError` if there was unrequested output (`leftover`)."""
         leftover = self.leftover()
         if leftover:
             raise BrokenError("protocol-error", leftover)
 
     def asked_in_messages(self, question: Question) -> Outcome:
-        """Put a question that needs no fd. Raises `BrokenError`."""
+        """Run a case that needs no fd. Raises `BrokenError`."""
         return self.replied(question, [self.client.run(run) for run in question.runs])
 
     def replied(self, question: Question, replies: Sequence[Reply]) -> Outcome:
-        """Return the outcome of a question whose runs got these replies."""
+        """Return the outcome of a case whose runs got these replies."""
         outcome = self._outcome(question.asked.op, replies[len(question.before)])
         return reads_on(outcome, replies[-1]) if question.is_followed else outcome
 
     def play(self, case: LifecycleCase) -> Outcome:
         """Play a lifecycle. Raises `BrokenError`.
 
-        After a script that was not played to its end a new adapter is started: a fd may be on its way to the old one.
+        After an incomplete script a new adapter is started: an fd may be on its way to the old one.
         """
         outcome = self._play(case)
         if not isinstance(outcome, Answered):

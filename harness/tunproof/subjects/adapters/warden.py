@@ -1,13 +1,13 @@
-"""The process between the runner and an adapter: nothing of the adapter outlives the run, or eats the machine.
+"""The process between the runner and an adapter: no part of the adapter outlives the run or exhausts the machine.
 
-It is started by file name, imports nothing of tunproof, and sees to it
+It is started by file name, imports nothing from tunproof, and ensures
 
-1. that the adapter and all its descendants are gone when the adapter ends, and when the runner does, however it does:
-   their end of the control socket closes with them. It is the reaper of orphans (PR_SET_CHILD_SUBREAPER), so a child
-   that made a session of its own is found as well;
-2. that they use no more memory than they may. What counts is what they touched that is no file, and of what several
-   share each one's part (Pss, /proc/PID/smaps_rollup): RLIMIT_AS counts what Go and the sanitizers merely reserve. That
-   file is slow to read, so it is left alone as long as the sum of what is resident (statm) is within the limit;
+1. that the adapter and all its descendants are gone when the adapter ends, and when the runner does, however that
+   happens: the runner's end of the control socket closes with it. It is the subreaper (PR_SET_CHILD_SUBREAPER), so it
+   also finds a child that made its own session;
+2. that they stay within the memory limit. What counts is touched memory that belongs to no file, with shared memory in
+   proportion (Pss, /proc/PID/smaps_rollup): RLIMIT_AS counts what Go and the sanitizers merely reserve. That file is
+   slow to read, so it is left alone as long as the sum of resident memory (statm) is within the limit;
 3. that the runner knows how the adapter ended: one line on the control socket, `start ERRNO`, `exit CODE`,
    `signal NUMBER` or `oom BYTES`.
 
@@ -29,7 +29,7 @@ from typing import NoReturn
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _MEASURE_MS = 50
-_PATIENCE = 1.5  # seconds until whoever cannot be killed is given up
+_PATIENCE = 1.5  # seconds until a process that cannot be killed is given up
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _LIBC = ctypes.CDLL(None)
 
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def _become(command: list[str], failure: int) -> NoReturn:
-    """Turn into the adapter: a process group of its own, which dies with the warden."""
+    """Turn into the adapter: its own process group, which dies with the warden."""
     try:
         os.setpgid(0, 0)
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -69,7 +69,7 @@ def _become(command: list[str], failure: int) -> NoReturn:
 
 
 def _keep_only(*kept: int) -> None:
-    """Close every other fd, so that the ends that the adapter has are the only ones."""
+    """Close every other fd, so that the adapter holds the only copies of its ends."""
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 (the numbers are wanted)
         if int(name) not in kept:
             with contextlib.suppress(OSError):
@@ -77,7 +77,7 @@ def _keep_only(*kept: int) -> None:
 
 
 def _watch(child: int, control: int, limit: int) -> str:
-    """Return how the adapter ended; what ends is also the runner's patience, in which case nobody reads the answer."""
+    """Return how the adapter ended, or that the runner gave up, in which case the answer is not read."""
     pidfd = os.pidfd_open(child)
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
@@ -97,9 +97,9 @@ def _watch(child: int, control: int, limit: int) -> str:
 
 
 def _end_all() -> None:
-    """Kill every descendant, and wait until there is none: whoever loses its parent becomes a child of the warden.
+    """Kill every descendant, and wait until there is none: orphans become children of the warden.
 
-    One that changed its user may not be killed by an ordinary one; it is not waited for either.
+    A process that changed its user may not be killable; it is not waited for either.
     """
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
@@ -115,7 +115,7 @@ def _end_all() -> None:
 
 
 def _descendants() -> list[int]:
-    """Return the processes that descend from this one, those further away behind those nearer."""
+    """Return the processes that descend from this one, nearer ones first."""
     found = [os.getpid()]
     for pid in found:  # grows meanwhile
         found += _children(pid)
@@ -138,7 +138,7 @@ def _resident(pid: int) -> int:
 
 
 def _touched(pid: int) -> int:
-    """Return its part of all memory that is no file's, in bytes."""
+    """Return its share of memory that belongs to no file, in bytes."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:

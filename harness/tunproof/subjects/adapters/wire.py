@@ -1,7 +1,7 @@
 """A socket pair in the TUN's place: exact bytes are seen, hostile frames can be fed, and no privileges are needed.
 
-It is no TUN. Where that can be seen, a case is not applicable: an empty frame and the end of the file look the same.
-Only a few of the largest frames fit in, so the runner drains it while it waits.
+It is not a TUN. Where that shows, a case is not applicable: an empty frame and the end of the file look the same. Only
+a few of the largest frames fit in, so the runner drains it while it waits.
 """
 
 import contextlib
@@ -49,7 +49,7 @@ class WireWay(Way):
     def leftover(self) -> str:
         """See `Way.leftover`."""
         frames = self._wire.take()
-        return f"wrote {len(frames)} frames that nobody asked for" if frames else ""
+        return f"wrote {len(frames)} unrequested frames" if frames else ""
 
     def _put(self, question: Question) -> Outcome:
         if isinstance(question.case, ReadCase):
@@ -78,7 +78,7 @@ class WireWay(Way):
         return self._outcome("read", reply)
 
     def _read_on(self) -> None:
-        """Have what is left read, after an error that came before the sentinel did."""
+        """Make the adapter read the rest, after an error that came before the sentinel."""
         for _ in range(_MOST_LEFT):
             if self._wire.is_closed() or not self._wire.unread():
                 break
@@ -106,7 +106,7 @@ class _FarEnd:
         self._act(0)
 
     def unread(self) -> bool:
-        """Whether frames are on their way that nobody has read (SIOCOUTQ)."""
+        """Whether there are unread frames on their way (SIOCOUTQ)."""
         (queued,) = struct.unpack("i", fcntl.ioctl(self._far, termios.TIOCOUTQ, bytes(4)))
         return bool(self._waiting or queued)
 
@@ -116,12 +116,12 @@ class _FarEnd:
         return self._hung_up
 
     def check_open(self) -> None:
-        """Raise `BrokenError` where the other end is closed: nothing that was said of it counts."""
+        """Raise `BrokenError` if the other end is closed: then its replies do not count."""
         if self.is_closed():
             raise BrokenError("crash", "closed its TUN")
 
     def take(self) -> list[bytes]:
-        """Return the frames that were written since the last time."""
+        """Return the frames that were written since the last call."""
         self._act(0)
         taken, self._frames = self._frames, []
         return taken

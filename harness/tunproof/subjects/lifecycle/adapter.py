@@ -22,7 +22,7 @@ class LifecycleAdapter:
         self._steps: dict[type, Callable[[Any], Answer]] = {}
 
     def begin(self, descriptors: int | None, backend: Literal["offload", "plain"]) -> None:
-        """Begin anew. `descriptors` is the number of the socket over which fds come, the same one every time."""
+        """Start over. `descriptors` is the number of the socket over which fds come, the same one every time."""
         self.close()
         if self._socket is None and descriptors is not None:
             self._socket = socket.socket(fileno=descriptors)
@@ -36,7 +36,7 @@ class LifecycleAdapter:
         }
 
     def step(self, step: dict[str, Any]) -> dict[str, Any]:
-        """Return what a step answers: that it waits, if it does not come back. Both are the JSON's objects.
+        """Return a step's answer: that it waits, if it does not return. Both are the JSON objects.
 
         Raises `ValueError` for a step about something that no step made, and `UnsupportedError`.
         """

@@ -17,13 +17,13 @@ T = TypeVar("T")
 
 
 class NearSide:
-    """Fds that a container may take. A name that no step made raises `ValueError`.
+    """Fds that a container may adopt. A name that no step made raises `ValueError`.
 
-    A fd is the caller's from `keep` until `taken` says that a container has it. `close` closes whatever is still the
-    caller's, whatever happened.
+    An fd is the caller's from `keep` until `taken` says that a container has it. `close` always closes whatever is
+    still the caller's.
 
     Attributes:
-        numbers: every fd that there was, by name, also when it is gone.
+        numbers: every fd that ever existed, by name.
     """
 
     def __init__(self) -> None:
@@ -32,9 +32,9 @@ class NearSide:
         self._limit: tuple[int, int] | None = None
 
     def keep(self, name: str, fd: int, *, least: int = 0) -> None:
-        """Own a fd from now on, under a number that is not below `least`.
+        """Own an fd from now on, under a number not below `least`.
 
-        Raises `InapplicableError` where this process may have no such number.
+        Raises `InapplicableError` if this process may not have such a number.
         """
         self._held[name] = self.numbers[name] = fd
         if least > fd:
@@ -46,7 +46,7 @@ class NearSide:
         os.close(self.numbers[name])
 
     def let_go(self, step: LetGo) -> Answer:
-        """Close a fd that is the caller's; `Closed` if a container took it, or somebody closed it before."""
+        """Close an fd that is the caller's; `Closed` if a container took it, or it was closed before."""
         fd = named(step.fd, self.numbers)
         if self._held.pop(step.fd, None) is None:
             return Closed()
@@ -57,7 +57,7 @@ class NearSide:
         return Done()
 
     def taken(self, name: str) -> None:
-        """Note that a container has the fd now."""
+        """Record that a container has the fd now."""
         self._held.pop(name, None)
 
     def held(self) -> int:
@@ -65,7 +65,7 @@ class NearSide:
         return len(self._held)
 
     def drain(self, name: str) -> None:
-        """Make room for whoever writes to the fd, if that is up to this process."""
+        """Make room for writers of the fd, if this process can."""
 
     def close(self) -> None:
         """Close what is the caller's. Closing twice is harmless."""

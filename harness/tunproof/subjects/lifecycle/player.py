@@ -1,8 +1,8 @@
 """Playing a lifecycle script with the reference.
 
 The player does the subject's steps, `Scenery` those of the runner; over the protocol the two are in different processes
-(`lifecycle_adapter`, `remote_lifecycle`). Whatever may wait runs in a thread of its own and is waited for no longer
-than `PATIENCE`. That such a thread waits is seen from outside: it is inside poll(2).
+(`lifecycle_adapter`, `remote_lifecycle`). Whatever may wait runs in its own thread, for at most `PATIENCE`. That such a
+thread waits is seen from outside: it is inside poll(2).
 """
 
 import contextlib
@@ -50,17 +50,17 @@ from tunproof.subjects.lifecycle.scenery import Scenery
 __all__ = ["PATIENCE", "Player", "StuckError", "play"]
 
 _BLINK = 0.0002
-_POLL = {b"7", b"73", b"167", b"168"}  # poll on x86, powerpc, others; ppoll (73) where there is no poll
-_GRACE = 0.02  # where /proc does not say what a thread does
+_POLL = {b"7", b"73", b"167", b"168"}  # poll on x86, powerpc, others; ppoll (73) where poll does not exist
+_GRACE = 0.02  # if /proc does not say what a thread does
 
 
 def play(script: Script) -> list[Answer]:
-    """Return what each step answers. Everything that the steps made is gone afterwards.
+    """Return each step's answer. Everything that the steps made is gone afterwards.
 
-    The answer of a step that does not come back is that it waits, and the last one.
+    A step that does not return gets the answer that it waits, which is the last one.
 
-    Raises `ValueError` for a step about something that no step made, and `UnsupportedError` where a device is asked for
-    and this process may make none.
+    Raises `ValueError` for a step about something that no step made, and `UnsupportedError` if a step needs a device
+    that this process may not make.
     """
     answers: list[Answer] = []
     scenery = Scenery(script)
@@ -77,11 +77,11 @@ def play(script: Script) -> list[Answer]:
 
 
 class StuckError(Exception):
-    """A call did not come back in time."""
+    """A call did not return in time."""
 
 
 class _Job:
-    """A call in a thread of its own."""
+    """A call in its own thread."""
 
     def __init__(self, call: Callable[[], Answer]) -> None:
         self._call = call
@@ -91,12 +91,12 @@ class _Job:
         self._thread.start()
 
     def ended(self, patience: float) -> bool:
-        """Return whether the call came back, waiting so many seconds for it."""
+        """Wait up to that many seconds, and return whether the call has returned."""
         self._thread.join(patience)
         return not self._thread.is_alive()
 
     def answer(self) -> Answer:
-        """Return what the call came to, or raise what it raised."""
+        """Return the call's result, or raise what it raised."""
         if not self.ended(PATIENCE):
             raise StuckError
         if self._answer is None:
@@ -111,7 +111,7 @@ class _Job:
                 return False
             if self._is_in_poll():
                 return True
-        raise TimeoutError(f"neither waits nor comes back within {PATIENCE:g} s: it spins")
+        raise TimeoutError(f"neither waits nor returns within {PATIENCE:g} s: it spins")
 
     def _is_in_poll(self) -> bool:
         try:
@@ -127,7 +127,7 @@ class _Job:
 
 
 def _outcome(call: Callable[[], Answer]) -> Answer:
-    """Return what a call of the reference came to. What nobody expects comes out as it is."""
+    """Return the result of a call of the reference. Unexpected exceptions propagate."""
     try:
         return call()
     except tio.Closed:
@@ -139,12 +139,12 @@ def _outcome(call: Callable[[], Answer]) -> Answer:
 
 
 class Player:
-    """The container of a script, its queues by the names of their fds, and what is going on with them.
+    """The container of a script, its queues by the names of their fds, and the calls in progress on them.
 
     A context manager; see `close`.
 
     Attributes:
-        steps: what does each of the subject's steps. It may raise `StuckError`.
+        steps: the functions for the subject's steps. They may raise `StuckError`.
     """
 
     def __init__(self, backend: Literal["offload", "plain"], side: NearSide) -> None:
@@ -184,7 +184,7 @@ class Player:
         """Close the containers, and then `side`."""
         try:
             for container in self._containers:
-                with contextlib.suppress(StuckError):  # the script said so before, or its last answer does
+                with contextlib.suppress(StuckError):  # an earlier answer said so, or the last one does
                     _in_time(functools.partial(_done, container.close))
         finally:
             self._side.close()
@@ -232,7 +232,7 @@ class Player:
 
     def _finish_read(self, step: FinishRead) -> Answer:
         if step.fd not in self._readers:
-            raise ValueError(f"no read was begun on {step.fd!r}")
+            raise ValueError(f"no read was started on {step.fd!r}")
         return self._readers.pop(step.fd).answer()
 
     def _reading(self, name: str) -> Callable[[], Answer]:
@@ -249,7 +249,7 @@ class Player:
         try:
             packet = self._reads[step.fd][-1 - step.reads_ago][step.packet]
             return ReadPackets(packets=(bytes(packet),))
-        except (ValueError, IndexError):  # released, or never there
+        except (ValueError, IndexError):  # released, or never existed
             return Released()
 
     def _grow(self, _: Grow) -> Answer:
@@ -279,7 +279,7 @@ class Player:
 
     def _finish_write(self, step: FinishWrite) -> Answer:
         if not self._writers[step.fd]:
-            raise ValueError(f"no write was begun on {step.fd!r}")
+            raise ValueError(f"no write was started on {step.fd!r}")
         job = self._writers[step.fd].popleft()
         deadline = time.monotonic() + PATIENCE
         while not job.ended(_BLINK) and time.monotonic() < deadline:
@@ -292,12 +292,12 @@ class Player:
 
 
 def _in_time(call: Callable[[], Answer]) -> Answer:
-    """Return what a call comes to that may wait, but not for ever."""
+    """Return the result of a call that may wait, but not forever."""
     return _Job(call).answer()
 
 
 def _done(call: Callable[..., object], *arguments: object) -> Answer:
-    """Make a call whose result is of no interest."""
+    """Make a call whose result does not matter."""
     call(*arguments)
     return Done()
 

@@ -1,11 +1,11 @@
-"""What a lifecycle script plays with: wires, TUN devices and other fds. The runner's steps, for any subject.
+"""What a lifecycle script works with: wires, TUN devices and other fds. The runner's steps, for any subject.
 
-`Scenery` is for a subject in this process. One in another process gets the fds that `FarSide` makes, and keeps them
-in a `NearSide` of its own.
+`Scenery` is for a subject in this process. One in another process gets the fds that `FarSide` makes, and keeps them in
+its own `NearSide`.
 
-Devices live in a network namespace of their own, made for the first of them. What a queue there reads is sent, and what
-it writes received, by a packet socket with vnet headers (PACKET_VNET_HDR): the kernel hands superpackets over whole or
-cut, as the device's offloads say, and shows those that were written as they were.
+Devices live in their own network namespace, made for the first of them. A packet socket with vnet headers
+(PACKET_VNET_HDR) sends what a queue there reads and receives what it writes: the kernel delivers superpackets whole or
+segmented, as the device's offloads say, and shows written ones unchanged.
 """
 
 import errno
@@ -43,16 +43,16 @@ from tunproof.subjects.subject import InapplicableError
 __all__ = ["FarSide", "Scenery"]
 
 _LARGEST = 1 << 17
-_ROOM = 8192  # for 8 frames of 100 bytes and not for 64: the kernel doubles it, and counts some 800 bytes a frame
+_ROOM = 8192  # for 8 frames of 100 bytes and not for 64: the kernel doubles it, and counts about 800 bytes per frame
 
 
 class FarSide:
-    """What is behind the fds of one script, and stays with whoever runs it: far ends of wires, and devices.
+    """What is behind the fds of one script, and stays with the runner: far ends of wires, and devices.
 
     Names that no step made raise `ValueError`.
 
     Attributes:
-        steps: what does each step that is about this side alone.
+        steps: the functions for the steps that concern only this side.
     """
 
     def __init__(self, script: Script) -> None:
@@ -80,24 +80,24 @@ class FarSide:
         return near.detach()
 
     def open_tun(self, step: OpenTun) -> int:
-        """Return a fd that is attached to a device. Raises `InapplicableError` where there can be no TUN."""
+        """Return an fd that is attached to a device. Raises `InapplicableError` if no TUN can be made."""
         if self._devices is None:
             obstacle = privilege.device_obstacle()
             if obstacle is not None or not privilege.has_capabilities():
-                raise InapplicableError("this process may make no TUN devices; `tunproof doctor` says why")
+                raise InapplicableError("this process may not make TUN devices; `tunproof doctor` says why")
             self._devices = _Devices()
         fd = self._devices.open(step)
         self._device_of[step.fd] = step.device
         return fd
 
     def open_unattached(self) -> int:
-        """Return a TUN fd without a device. Raises `InapplicableError` where there is none."""
+        """Return a TUN fd without a device. Raises `InapplicableError` if there is none."""
         if privilege.device_obstacle() is not None:
             raise InapplicableError(f"this process may not open {tuntap.DEVICE}")
         return os.open(tuntap.DEVICE, os.O_RDWR | os.O_CLOEXEC)
 
     def feed(self, step: Feed) -> Answer:
-        """Send a frame to whoever reads the fd."""
+        """Send a frame to the fd's reader."""
         frame = step.frame
         if step.fd in self._device_of and self._devices is not None:
             self._devices.send(self._device_of[step.fd], frame)
@@ -112,12 +112,12 @@ class FarSide:
         return Done()
 
     def drain(self, name: str) -> None:
-        """Make room on a wire; what was there is kept for `take`."""
+        """Make room on a wire; its contents are kept for `take`."""
         if name in self._far:
             self._drained[name] += _received(self._far[name])
 
     def take(self, step: Take) -> Answer:
-        """Return the frames that were written to a fd since the last time."""
+        """Return the frames that were written to an fd since the last call."""
         if step.fd in self._device_of and self._devices is not None:
             frames = self._devices.received(self._device_of[step.fd])
             return _frames(frames if self._header else [frame[HEADER_SIZE:] for frame in frames])
@@ -158,7 +158,7 @@ class Scenery(NearSide):
     """Both sides in one process.
 
     Attributes:
-        steps: what does each step that makes or closes a fd, or is about the far side.
+        steps: the functions for the steps that make or close an fd, or concern the far side.
     """
 
     def __init__(self, script: Script) -> None:
@@ -176,7 +176,7 @@ class Scenery(NearSide):
         return super().held() + self._far_side.held()
 
     def drain(self, name: str) -> None:
-        """Make room on a wire; what was there is kept for `take`."""
+        """Make room on a wire; its contents are kept for `take`."""
         self._far_side.drain(name)
 
     def close(self) -> None:
@@ -208,7 +208,7 @@ class _Devices:
         self._sockets: dict[str, socket.socket] = {}
 
     def open(self, step: OpenTun) -> int:
-        """Return a fd on the device, which is made if need be."""
+        """Return an fd on the device, which is made if necessary."""
         flags = Iff(0)
         for name in step.flags:
             flags |= Iff[name]
@@ -232,16 +232,16 @@ class _Devices:
         if state == "up" and watched and name not in self._sockets:
             self._sockets[name] = self._namespace.run(packets.packet_socket, name, receives=True)
         elif name in self._sockets:
-            self._sockets[name].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # ENETDOWN, said once to the next call
+            self._sockets[name].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # ENETDOWN is reported once: clear it
 
     def offloads(self, name: str) -> frozenset[str]:
         """Return the segmentation offloads that are on."""
         return self._namespace.run(device.segmentation_features, name)
 
     def send(self, name: str, frame: bytes) -> None:
-        """Send a packet out of the device, which is what its readers get.
+        """Send a packet out of the device to its readers.
 
-        Raises `InapplicableError` for a UDP superpacket where the kernel knows none.
+        Raises `InapplicableError` for a UDP superpacket if the kernel does not know them.
         """
         try:
             packets.send(self._sockets[name], name, frame)
@@ -251,7 +251,7 @@ class _Devices:
             raise
 
     def received(self, name: str) -> list[bytes]:
-        """Return what came in from the device since the last time, with vnet headers."""
+        """Return what came in from the device since the last call, with vnet headers."""
         return _received(self._sockets[name])
 
     def held(self) -> int:
@@ -259,14 +259,14 @@ class _Devices:
         return 1 + len(self._sockets)
 
     def close(self) -> None:
-        """Close all. The devices go with their namespace, later: to delete one takes the kernel some 10 ms."""
+        """Close all. The devices go with their namespace, later: deleting one takes the kernel about 10 ms."""
         while self._sockets:
             self._sockets.popitem()[1].close()
         self._namespace.close()
 
 
 def _ask_for_everything(fd: int) -> None:
-    """Set all offloads that the kernel has: one before 6.2 refuses USO, and the rest with it."""
+    """Set all offloads that the kernel has: before 6.2 it refuses USO, and the rest with it."""
     try:
         tuntap.set_offload(fd, Offload.TSO | Offload.USO)
     except OSError:
@@ -284,14 +284,14 @@ def _change_link(name: str, state: str) -> None:
 
 
 def _received(end: socket.socket) -> list[bytes]:
-    """Return what can be received without waiting, but for what a packet socket itself sent."""
+    """Return what can be received without waiting, except what a packet socket itself sent."""
     frames: list[bytes] = []
     while True:
         try:
             frame, address = end.recvfrom(_LARGEST)
         except BlockingIOError:
             return frames
-        except ConnectionResetError:  # said once: the other end was closed with unread frames
+        except ConnectionResetError:  # reported once: the other end was closed with unread frames
             continue
         if end.family == socket.AF_UNIX and not frame:  # the near end was closed
             return frames
