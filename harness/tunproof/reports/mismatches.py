@@ -7,7 +7,7 @@ from tio.virtio import HEADER_SIZE
 from tunproof.judge.verdict import Mismatch
 from tunproof.packets import picture
 from tunproof.packets.picture import vnet_words
-from tunproof.reports.words import vnet_rows
+from tunproof.reports.vnet import vnet_rows
 from tunproof.runs.results import Result
 
 __all__ = ["fields", "frames_written", "window"]

@@ -5,7 +5,7 @@ that the page forbids itself whatever it does not need: no script or style but i
 request at all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,30 +66,13 @@ def _flags(results: Results, corpus: Corpus) -> set[str]:
 
 def _run(results: Results, name: str) -> dict[str, Any]:
     """Return what the page says of a run as a whole."""
-    run, end, said = results.run, results.end, results.run.implementation
-    verdicts = results.verdicts()
+    run, verdicts = results.run, results.verdicts()
     return {
         "name": name,
         "subject": subject_line(run),
         "where": legible(f"Linux {run.kernel} · mode {run.mode} · {_when(run.started)}"),
         "links": [(what, url) for what, url in _links(results) if url.startswith(("https://", "http://"))],
-        "facts": [
-            (what, legible(value))
-            for what, value in (
-                ("version", f"{said.version}, {said.language}" if said else ""),
-                ("kernel", run.kernel),
-                ("mode", run.mode),
-                ("begun", _when(run.started)),
-                ("took", f"{end.seconds:.1f} s" if end else "it has not ended: the stream is incomplete"),
-                ("restarts", str(end.restarts) if end and end.restarts else ""),
-                ("selection", run.select if run.select != "*" else ""),
-                ("baseline", run.baseline or ""),
-                ("traits", ", ".join(run.traits)),
-                ("tunproof", run.tunproof),
-                ("corpus", run.corpus.partition(":")[2][:12]),
-            )
-            if value
-        ],
+        "facts": [(what, legible(value)) for what, value in _facts(results) if value],
         "cases": len(results.results),
         "passed": verdicts.get(Kind.PASS, 0),
         "unexpected": len(results.unexpected()),
@@ -101,6 +84,22 @@ def _run(results: Results, name: str) -> dict[str, Any]:
         "quality": mean_quality(results),
         "problems": [(legible(one.id), legible(one.what), legible(one.text)) for one in results.problems],
     }
+
+
+def _facts(results: Results) -> Iterator[tuple[str, str]]:
+    """Yield name and value of everything that is known of a run; a value that is not known is empty."""
+    run, end, said = results.run, results.end, results.run.implementation
+    yield "version", f"{said.version}, {said.language}" if said else ""
+    yield "kernel", run.kernel
+    yield "mode", run.mode
+    yield "begun", _when(run.started)
+    yield "took", f"{end.seconds:.1f} s" if end else "it has not ended: the stream is incomplete"
+    yield "restarts", str(end.restarts) if end and end.restarts else ""
+    yield "selection", run.select if run.select != "*" else ""
+    yield "baseline", run.baseline or ""
+    yield "traits", ", ".join(run.traits)
+    yield "tunproof", run.tunproof
+    yield "corpus", run.corpus.partition(":")[2][:12]
 
 
 def _when(started: str) -> str:

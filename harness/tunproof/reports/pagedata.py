@@ -7,33 +7,16 @@ stream and in the captures.
 
 import glob
 import shlex
-from collections.abc import Sequence
-from itertools import groupby
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tio.virtio import HEADER_SIZE
-from tunproof.corpus import wording
-from tunproof.corpus.cases import (
-    Case,
-    EmitInput,
-    Fields,
-    HeaderCase,
-    Joined,
-    LifecycleCase,
-    Packets,
-    ReadCase,
-    VnetFields,
-    WriteBatchCase,
-    WriteCase,
-    WriteGsoCase,
-    Written,
-)
+from tunproof.corpus.cases import Case
 from tunproof.corpus.load import Corpus
 from tunproof.judge.verdict import Kind
-from tunproof.packets import picture
 from tunproof.reports.failure import FAULTY, Explanation, Explanations, case_of, command_around
 from tunproof.reports.mismatches import frames_written, window
-from tunproof.reports.words import VNET_LINE, rule_of, sent, vnet_rows
+from tunproof.reports.operations import Presentation, presentation_of
+from tunproof.reports.vnet import VNET_LINE
 from tunproof.runs.results import Result, Results, Run
 from tunproof.text import legible, shortened
 
@@ -42,7 +25,7 @@ __all__ = ["LOOKS", "page_data"]
 _MOST_PAIRS = 3
 _MOST_TEXT = 2000  # characters of anything that a subject said
 _MOST_DETAILS = 3000  # results with bytes; of more there are the words
-_MOST_PACKETS = 300  # of a batch that is drawn
+_KINDS = list(Kind)
 
 Json = dict[str, Any]
 
@@ -110,26 +93,32 @@ def _around(run: Run) -> tuple[str, str]:
 
 
 def _case(case_id: str, runs: Sequence[Explanations], tables: _Tables) -> Json:
-    streams, corpus = [one.results for one in runs], runs[0].corpus
-    results = [stream.results.get(case_id) for stream in streams]
-    found = [result for result in results if result is not None]
-    case: Case | None = next((one for result in found if (one := case_of(result, corpus)) is not None), None)
-    kinds = list(Kind)
+    found = {at: result for at, run in enumerate(runs) if (result := run.results.results.get(case_id)) is not None}
+    case = _first_known(found.values(), tables.corpus)
     made: Json = {
         "id": legible(case_id),
-        "v": [None if result is None else kinds.index(result.verdict) for result in results],
-        "u": [at for at, result in enumerate(results) if result is not None and result.unexpected],
+        "v": [_KINDS.index(found[at].verdict) if at in found else None for at in range(len(runs))],
+        "u": [at for at, result in found.items() if result.unexpected],
         "select": _selection(case_id),
     }
     if case is not None:
-        made |= _known_case(case, tables)
-        if any(result.verdict in FAULTY for result in found):
-            made |= _sent(case)
-    told = {at: _told(result, runs[at], tables) for at, result in enumerate(results) if result}
-    made["of"] = {str(at): one for at, one in told.items() if one}
+        made |= _known_case(case, found.values(), tables)
+    made["of"] = _stated({str(at): _told(one, runs[at], tables) for at, one in found.items()})
     if case is None:
-        made["about"] = runs[results.index(found[0])].of(found[0]).about
-    return {key: value for key, value in made.items() if value not in (None, [], {}, (), "")}
+        at, result = next(iter(found.items()))
+        made["about"] = runs[at].of(result).about
+    return _stated(made)
+
+
+def _first_known(results: Iterable[Result], corpus: Corpus) -> Case | None:
+    """Return the case of the first result that the corpus knows."""
+    cases = (case_of(result, corpus) for result in results)
+    return next((case for case in cases if case is not None), None)
+
+
+def _stated(values: Mapping[str, Any]) -> Json:
+    """Return the values that say something."""
+    return {key: value for key, value in values.items() if value not in (None, [], {}, (), "")}
 
 
 def _selection(case_id: str) -> str | None:
@@ -138,10 +127,12 @@ def _selection(case_id: str) -> str | None:
     return legible(quoted) if quoted != legible(case_id) else None
 
 
-def _known_case(case: Case, tables: _Tables) -> Json:
+def _known_case(case: Case, results: Iterable[Result], tables: _Tables) -> Json:
+    """Return what the corpus says of a case, and what went in if a subject did not pass it."""
+    presentation = presentation_of(case)
     confirmed = ", ".join(case.confirmed)
-    fault = rule_of(case)
-    return {
+    fault = presentation.rule()
+    known: Json = {
         "about": case.about,
         "level": case.level,
         "importance": case.importance,
@@ -150,79 +141,28 @@ def _known_case(case: Case, tables: _Tables) -> Json:
         "kernels": tables.kernels.setdefault(confirmed, len(tables.kernels)) if confirmed else None,
         "sibling": case.sibling,
         "rule": str(fault) if fault else None,
-        "cut": _picture(case),
+        "cut": presentation.cut(),
     }
-
-
-# The picture: sizes only.
-
-
-def _picture(case: Case) -> Json | None:
-    """Return the sizes of a packet and of what it is cut into, or of the packets of a batch and how to join them."""
-    match case:
-        case ReadCase(input=given, expect=Packets(packets=packets)):
-            return _cut(given.frame[HEADER_SIZE:], packets)
-        case WriteCase(input=given, expect=Written(segments=segments)):
-            return _cut(given.packet, segments)
-        case WriteGsoCase(input=given, expect=Written(segments=segments)):
-            return _cut(given.whole, segments)
-        case WriteBatchCase(input=given, expect=Joined(ideal=ideal)):
-            sizes = [len(packet) for packet in given.packets]
-            if sizes and len(sizes) <= _MOST_PACKETS:
-                return {"packets": sizes, "joined": ideal}
-    return None
-
-
-def _cut(packet: bytes, segments: Sequence[bytes]) -> Json:
-    """Return the headers' and the payload's size, and the segments' payloads, equal ones in a row together."""
-    headers = picture.header_length(packet)
-    copied = picture.header_length(segments[0]) if segments else headers  # all segments have the same headers
-    payloads = [len(segment) - copied for segment in segments]
-    return {
-        "headers": headers,
-        "payload": len(packet) - headers,
-        "segments": [[size, len(list(group))] for size, group in groupby(payloads)],
-    }
+    if any(result.verdict in FAULTY for result in results):
+        known |= _sent(presentation)
+    return known
 
 
 # What was not passed.
 
 
-def _sent(case: Case) -> Json:
-    """Return what went in, for a case that somebody did not pass."""
-    header, whose = _vnet(case)
-    lines = [line for line in sent(case) if not (header and line.startswith(VNET_LINE))]
-    steps = _steps(case) if isinstance(case, LifecycleCase) else None
-    return {"sent": lines, "vnet": header, "vnetOf": whose, "steps": steps}
-
-
-def _vnet(case: Case) -> tuple[list[tuple[str, str, str]] | None, str | None]:
-    """Return name, value and meaning of each field of the vnet header that matters, and which one that is."""
-    match case:
-        case ReadCase(input=given):
-            return vnet_rows(given.frame) or None, "vnet header"
-        case WriteCase(expect=Written(header=header)) | WriteGsoCase(expect=Written(header=header)):
-            return vnet_rows(header), "A right vnet header"
-        case HeaderCase(input=EmitInput(fields=fields)):
-            return _rows(fields), "Fields"
-        case HeaderCase(expect=Fields(fields=fields)):
-            return _rows(fields), "What it says"
-    return None, None
-
-
-def _rows(fields: VnetFields) -> list[tuple[str, str, str]]:
-    return [(row.name, row.value, row.means) for row in picture.header_rows(fields)]
-
-
-def _steps(case: LifecycleCase) -> list[tuple[str, str]]:
-    steps = zip(case.input.steps, case.expect.answers, strict=True)
-    return [(wording.words(step), " or ".join(map(wording.words, answers))) for step, answers in steps]
+def _sent(presentation: Presentation[Any]) -> Json:
+    """Return what went in; a vnet header that has a table needs no line."""
+    whose, rows = presentation.vnet() or (None, None)
+    lines = [line for line in presentation.sent() if not (rows and line.startswith(VNET_LINE))]
+    return {"sent": lines, "vnet": rows, "vnetOf": whose, "steps": presentation.steps()}
 
 
 def _told(result: Result, run: Explanations, tables: _Tables) -> Json:
     """Return what is said of one result; of one that was passed only what is worth saying."""
-    if result.verdict is Kind.PASS and not (result.advice or result.policies or result.known):
-        return {} if result.quality is None else {"quality": result.quality}
+    passed = result.verdict is Kind.PASS
+    if passed and not (result.advice or result.policies or result.known):
+        return _stated({"quality": result.quality})
     explanation = run.of(result)
     told: Json = {
         "advice": explanation.advice,
@@ -230,12 +170,9 @@ def _told(result: Result, run: Explanations, tables: _Tables) -> Json:
         "quality": result.quality,
         "known": explanation.known,
     }
-    if result.verdict is not Kind.PASS:
-        told |= _faulty(explanation)
-        if result.mismatches or result.groups:
-            tables.details += 1
-            told |= _differing(result) if tables.details <= _MOST_DETAILS else {"left": True}
-    return {key: value for key, value in told.items() if value not in (None, "", (), [])}
+    if not passed:
+        told |= _faulty(explanation) | _differing(result, tables)
+    return _stated(told)
 
 
 def _faulty(explanation: Explanation) -> Json:
@@ -248,7 +185,13 @@ def _faulty(explanation: Explanation) -> Json:
     }
 
 
-def _differing(result: Result) -> Json:
+def _differing(result: Result, tables: _Tables) -> Json:
+    """Return the packets that differ and the frames that were written, or that there is no room left for them."""
+    if not result.mismatches and not result.groups:
+        return {}
+    tables.details += 1
+    if tables.details > _MOST_DETAILS:
+        return {"left": True}
     return {
         "pairs": [window(one) for one in result.mismatches[:_MOST_PAIRS]],
         "morePairs": result.mismatched - _MOST_PAIRS,

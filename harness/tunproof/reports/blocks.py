@@ -1,0 +1,90 @@
+"""The pieces of what is shown of a case.
+
+A piece says what there is to see. Widths, colours and limits are up to the renderer (`cli/show.py` for a terminal).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tunproof.corpus.cases import Joined
+
+__all__ = ["Block", "Changes", "Drawing", "Dump", "Example", "Listing", "More", "Prose", "Rows", "Verbatim"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prose:
+    """A paragraph, indented by so many columns; `dim` marks a remark."""
+
+    text: str
+    indent: int = 2
+    dim: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verbatim:
+    """Lines that must not be broken."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Lines, of which the first ones are shown. `what` names the items in the plural, for the count of the rest."""
+
+    lines: tuple[str, ...]
+    what: str
+    indent: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class More:
+    """How many more items there are than were shown; for 0 or less there is nothing to say."""
+
+    number: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """Bytes, for a hexdump."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A table. The columns named in `numbers` hold numbers."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numbers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A packet and the segments that it is cut into, to scale."""
+
+    packet: bytes
+    segments: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The header fields in which packets of one shape differ. `what` names one of them; packets go by their index."""
+
+    what: str
+    packets: Mapping[int, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """The frames of one right answer to a batch (`expect.example`), each with the packets that it stands for.
+
+    Only the judge knows which packets those are, so the renderer calls it.
+    """
+
+    packets: Sequence[bytes]
+    expect: Joined
+
+
+Block = Prose | Verbatim | Listing | More | Dump | Rows | Drawing | Changes | Example
