@@ -129,6 +129,12 @@ def test_shims_say_until_when() -> None:
         assert "until tunproof" in (HARNESS / f"{name}.py").read_text().partition("\n")[0]
 
 
+def test_the_corpus_is_loaded_without_the_reference_that_it_judges() -> None:
+    code = "import sys, tunproof.corpus.load; print(*(name for name in sys.modules if name.partition('.')[0] == 'tio'))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
 @pytest.mark.parametrize("module", HOT)
 def test_scapy_stays_out_of_hot_loops(module: str) -> None:
     assert "scapy" not in packages(HARNESS / module)

@@ -124,7 +124,7 @@ _TABLES: dict[str, Callable[[Case], Iterable[str]]] = {
     "levels": lambda case: [case.level],
     "importance": lambda case: [case.importance],
     "outcomes": lambda case: [_outcome(case.expect)],
-    "kernel": lambda case: [_outcome(answer) for answer in case.kernel] or ["not asked"],
+    "kernel": lambda case: [_outcome(answer) for answer in case.kernel] or ["not run"],
     "flags": lambda case: case.flags,
     "traits": lambda case: case.traits,
     "requires": lambda case: case.requires,

@@ -251,7 +251,7 @@ def _check_release(kernel: Path, image: Package) -> None:
     except UsageError as error:
         raise EnvironmentProblem(f"{image}: {error}", cure="please report it") from error
     if says != release_of(image):
-        raise EnvironmentProblem(f"{image} has the kernel of {says}", cure="please report it")
+        raise EnvironmentProblem(f"{image} contains the kernel {says}", cure="please report it")
 
 
 def _settle(whole: Path, target: Path) -> None:

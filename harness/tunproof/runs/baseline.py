@@ -303,7 +303,7 @@ def _flaws(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _flaws_of_digest(text: str, case: str) -> Iterator[tuple[str, str]]:
     if not _DIGEST.fullmatch(text):
-        yield "digest", f"{text!r} is none"
+        yield "digest", f"{text!r} is not one"
     if _MAGIC.search(case):
         yield "digest", f"{case!r} is a glob, and only a single case has a digest"
 
