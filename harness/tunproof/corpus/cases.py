@@ -59,8 +59,8 @@ OPERATIONS = ("checksum", "header", "read", "write", "write_gso", "write_batch",
 """Every operation; the cases of each are in a folder with its name."""
 
 _SHORTEST = 10
-"""Bytes of the shortest vnet header: `tio.virtio.HEADER_SIZE`, said again because the corpus is data, and is loaded without
-the reference that it judges."""
+"""Bytes of the shortest vnet header: `tio.virtio.HEADER_SIZE`, stated again because the corpus is data, and is loaded
+without the reference that it judges."""
 
 Index = Annotated[int, msgspec.Meta(ge=0)]
 Word = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF)]
