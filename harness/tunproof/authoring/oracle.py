@@ -1,4 +1,4 @@
-"""Second opinions that owe nothing to the reference: scapy and `ctypes` (and `summing`).
+"""Second opinions that owe nothing to the reference, its tables of fields included: scapy and `ctypes` (and `summing`).
 
 No case is recorded that its oracle does not confirm.
 """

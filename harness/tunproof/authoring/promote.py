@@ -14,6 +14,8 @@ from typing import Any
 
 import msgspec
 
+from tio.virtio import HEADER_SIZE, GsoType, VnetFlag
+from tio.wire import UdpLayout, VnetLayout
 from tunproof.authoring.flags import FLAGS
 from tunproof.authoring.oracle import rebuilt, right_but_for_zero
 from tunproof.authoring.spelling import (
@@ -57,8 +59,6 @@ _LONGEST_ABOUT = 300
 _LONGEST_WORDS = 85  # of a string that stands on a line of its own
 _WIDTH = 120
 _LONG = {"data", "bytes"}  # fields of hex that may need several lines
-_UDP_L4 = 5
-_VNET_SIZE = 10
 
 _INPUTS: dict[str, Any] = {
     "read": ReadInput,
@@ -203,7 +203,7 @@ def _requires(given: _Input) -> tuple[str, ...]:
         case ReadInput(frame=frame):
             return _of_frame(bytes.fromhex(frame))
         case GsoInput():
-            version, udp = given.hdr[:1], len(given.transport_hdr) == 16
+            version, udp = given.hdr[:1], len(given.transport_hdr) == 2 * UdpLayout.size
             return (f"gso.{'udp' if udp else 'tcp'}{version if version in {'4', '6'} else '4'}",)
         case ParseInput(size=size, byte_order=order) | EmitInput(size=size, byte_order=order):
             direction = "header.parse" if isinstance(given, ParseInput) else "header.emit"
@@ -213,13 +213,15 @@ def _requires(given: _Input) -> tuple[str, ...]:
 
 
 def _of_frame(frame: bytes) -> tuple[str, ...]:
-    if len(frame) <= _VNET_SIZE:
+    if len(frame) <= HEADER_SIZE:
         return ()
-    kinds = {1: "gso.tcp4", 4: "gso.tcp6", _UDP_L4: "gso.udp6" if frame[_VNET_SIZE] >> 4 == 6 else "gso.udp4"}
-    known = kinds.get(frame[1] & 0x7F)
+    flags, kind = frame[VnetLayout.FLAGS.offset], frame[VnetLayout.GSO_TYPE.offset]
+    udp = "gso.udp6" if frame[HEADER_SIZE] >> 4 == 6 else "gso.udp4"
+    kinds: dict[int, str] = {GsoType.TCPV4: "gso.tcp4", GsoType.TCPV6: "gso.tcp6", GsoType.UDP_L4: udp}
+    known = kinds.get(kind & ~GsoType.ECN)
     if known is not None:
         return (known,)
-    return ("csum.partial",) if frame[0] & 1 and not frame[1] else ()
+    return ("csum.partial",) if flags & VnetFlag.NEEDS_CSUM and not kind else ()
 
 
 def _free(corpus: Corpus, wanted: str) -> str:
@@ -317,7 +319,7 @@ def _by_kernel(finding: Finding, given: _Input, packets: list[bytes] | None, sai
 def _needs_uso(given: _Input) -> bool:
     match given:
         case ReadInput(frame=frame):
-            return bytes.fromhex(frame)[1:2] == bytes((_UDP_L4,))
+            return bytes.fromhex(frame)[VnetLayout.GSO_TYPE.span] == bytes((GsoType.UDP_L4,))
         case GsoInput(pays=pays):
             return len(pays) > 1 and any(name.startswith("gso.udp") for name in _requires(given))
     return False

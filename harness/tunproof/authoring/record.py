@@ -12,6 +12,7 @@ from typing import Any
 
 from tio.linux import Delivered, Lost, Outcome
 from tio.linux import Refused as WriteRefused
+from tio.virtio import HEADER_SIZE
 from tunproof.authoring import oracle
 from tunproof.authoring.draft import (
     Batch,
@@ -178,7 +179,7 @@ class Recorder:
             expect = Refused(fault=_fault(draft, error))
         else:
             if frames:
-                expect = Written(header=frames[0][:10].hex(), segments=(given.packet,))
+                expect = Written(header=frames[0][:HEADER_SIZE].hex(), segments=(given.packet,))
                 answers = self._kernel_answers(draft, [(frames[0], (packet,))], old)
             else:
                 expect = Nothing()
@@ -200,7 +201,7 @@ class Recorder:
             segments = tuple(cut(frame))
             if draft.sound:
                 _check_with_scapy(draft, segments)
-            expect = Written(header=frame[:10].hex(), segments=to_hex(segments))
+            expect = Written(header=frame[:HEADER_SIZE].hex(), segments=to_hex(segments))
             answers = self._kernel_answers(draft, [(frame, segments)], old)
         return WriteGsoCase(input=given, expect=expect, **_stated(draft, given, expect, answers))
 

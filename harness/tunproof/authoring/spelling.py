@@ -19,6 +19,8 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.packet import Packet
 
+from tio.virtio import HEADER_SIZE, VnetFlag
+from tio.wire import VnetLayout
 from tunproof.packets import builder
 from tunproof.packets.builder import GsoPieces
 from tunproof.packets.fields import field_at
@@ -35,9 +37,8 @@ __all__ = [
     "spell_value",
 ]
 
-_VNET = struct.Struct("<BBHHHH")
-_VNET_FIELDS = ("flags", "gso_type", "hdr_len", "gso_size", "csum_start", "csum_offset")
-_NEEDS_CSUM = 1
+_VNET = VnetLayout.packer("little", HEADER_SIZE)
+_VNET_FIELDS = tuple(field.name for field in VnetLayout.within(HEADER_SIZE))
 _WIDTH = 100  # columns of a call; it may be indented by three levels
 _HEX_WIDTH = 88  # digits on a line
 _IN_HEX = {"chksum", "id"}  # fields that people read in hex
@@ -77,14 +78,14 @@ class _Style:
 
 def spell_frame(frame: bytes) -> Spelled:
     """Return how a frame is built: a vnet header of 10 bytes, little-endian, and a packet."""
-    if len(frame) < _VNET.size:
+    if len(frame) < HEADER_SIZE:
         return Spelled(hexed(frame), remark="shorter than a vnet header")
     numbers = dict(zip(_VNET_FIELDS, _VNET.unpack_from(frame), strict=True))
-    packet = frame[_VNET.size :]
+    packet = frame[HEADER_SIZE:]
     styles = [_Style("frame", _framed, numbers)]
     if numbers["gso_type"]:
         styles.insert(0, _Style("superpacket", builder.superpacket, numbers, fixed=("gso_size",)))
-    elif numbers["flags"] & _NEEDS_CSUM:
+    elif numbers["flags"] & VnetFlag.NEEDS_CSUM:
         styles.insert(0, _Style("plain", builder.plain, numbers))
     found = _spelled(packet, frame, styles)
     if found is not None:

@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import tio
+from tio.virtio import HEADER_SIZE
 from tunproof import lab
 from tunproof.corpus.cases import (
     Case,
@@ -180,7 +181,7 @@ _SAME: dict[type, Callable[[Any, Any], bool]] = {
     Fields: lambda got, right: got == right.fields,
     HeaderBytes: lambda got, right: got.hex() == right.bytes,
     Packets: lambda got, right: tuple(packet.hex() for packet in got) == right.packets,
-    Written: lambda got, right: len(got) == 1 and got[0][:10].hex() == right.header,
+    Written: lambda got, right: len(got) == 1 and got[0][:HEADER_SIZE].hex() == right.header,
     Nothing: lambda got, _: not got,
     Joined: lambda got, right: tuple(frame.hex() for frame in got) == right.example,
 }

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from tio import tuntap
 from tio.linux import Lost
 from tio.tuntap import Offload
+from tio.virtio import HEADER_SIZES
 from tunproof import lab
 from tunproof.errors import EnvironmentProblem
 from tunproof.lab import links, privilege
@@ -170,7 +171,7 @@ def _uso() -> Finding:
 
 def _header_sizes() -> Finding:
     with closing(Ground()) as ground:
-        for size in (10, 12, 24):
+        for size in HEADER_SIZES:
             ground.open_queue(f"probe{size}", offload=Offload.NONE, header_size=size)
     return _ok("10, 12 and 24 bytes")
 

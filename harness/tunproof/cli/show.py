@@ -12,6 +12,7 @@ import msgspec
 from rich.text import Text
 
 from tio import ByteOrder, VnetHeader
+from tio.virtio import HEADER_SIZE
 from tunproof.cli.terminal import Page, Terminal
 from tunproof.corpus import wording
 from tunproof.corpus.capabilities import CAPABILITIES
@@ -125,13 +126,13 @@ def _header_input(page: Page, given: ParseInput | EmitInput) -> None:
 def _read_input(page: Page, given: ReadInput) -> None:
     _before(page, "frame", given.before)
     frame = bytes.fromhex(given.frame)
-    if len(frame) < picture.VNET_SIZE:
+    if len(frame) < HEADER_SIZE:
         page.say(f"a frame of {len(frame)} bytes, cut off in the vnet header", 2)
         page.dump(frame)
         return
     page.say(f"a frame of {len(frame)} bytes: the vnet header", 2)
     _vnet(page, frame)
-    packet = frame[picture.VNET_SIZE :]
+    packet = frame[HEADER_SIZE:]
     page.say(f"and a packet of {len(packet)} bytes", 2)
     _packet(page, packet)
 
@@ -244,7 +245,7 @@ def _outcome(page: Page, case: Case) -> None:  # noqa: C901 (one for each outcom
             if isinstance(case.input, EmitInput):
                 _layout(page, case.input.fields, bytes.fromhex(data))
         case Packets(packets=packets) if isinstance(case, ReadCase):
-            _cut(page, bytes.fromhex(case.input.frame)[picture.VNET_SIZE :], from_hex(packets))
+            _cut(page, bytes.fromhex(case.input.frame)[HEADER_SIZE:], from_hex(packets))
         case Written(header=header, segments=segments):
             page.say("one frame: this vnet header, or another that keeps the rules V1 to V14,", 2)
             _vnet(page, bytes.fromhex(header))
@@ -359,7 +360,7 @@ def _steps(page: Page, case: LifecycleCase) -> None:
     framed = case.input.backend == "offload"
     for number, (step, answers) in enumerate(zip(case.input.steps, case.expect.answers, strict=True)):
         does = wording.words(step)
-        if isinstance(step, Feed) and framed and len(step.frame) >= 2 * picture.VNET_SIZE:
+        if isinstance(step, Feed) and framed and len(step.frame) >= 2 * HEADER_SIZE:
             header = VnetHeader.parse(bytes.fromhex(step.frame), byte_order=ByteOrder.LITTLE)
             does += f" ({picture.vnet_line(header)})"
         table.add_row(str(number), Text(does), Text(" or ".join(wording.words(answer) for answer in answers)))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from tio.virtio import HEADER_SIZE
 from tunproof.corpus import schema
 from tunproof.corpus.cases import (
     Case,
@@ -289,4 +290,5 @@ def _numbered(what: str, packets: Sequence[str], *, framed: bool = False, goes_i
 
 def _frame(what: str, frame: str, *, goes_in: bool = True) -> Shown:
     """Return the packet of a frame, its vnet header in words."""
-    return Shown(bytes.fromhex(frame[20:]), f"{what}: {picture.vnet_words(bytes.fromhex(frame[:20]))}", goes_in)
+    data = bytes.fromhex(frame)
+    return Shown(data[HEADER_SIZE:], f"{what}: {picture.vnet_words(data[:HEADER_SIZE])}", goes_in)

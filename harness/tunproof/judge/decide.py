@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tio.virtio import HEADER_SIZE
 from tunproof.corpus.cases import (
     Case,
     ChecksumCase,
@@ -142,7 +143,7 @@ def _answers(right: Answer, said: Answer, *, header: bool, exact: bool) -> bool:
     if header:
         if any(violation.is_must for frame in frames for violation in rules_broken(frame)):
             return False
-        frames = [frame[10:] for frame in frames]
+        frames = [frame[HEADER_SIZE:] for frame in frames]
     return same_packets(from_hex(right.packets), frames, exact=exact)
 
 
@@ -158,16 +159,16 @@ def _frame(case: WriteCase | WriteGsoCase, packet: bytes, frames: Sequence[bytes
     (frame,) = frames
     if frame == bytes.fromhex(expect.header) + packet:  # building judged it
         return _PASS
-    if exact and frame[:10].hex() != expect.header:
-        return _fail(f"vnet header: expected {expect.header}, got {frame[:10].hex()}")
+    if exact and frame[:HEADER_SIZE].hex() != expect.header:
+        return _fail(f"vnet header: expected {expect.header}, got {frame[:HEADER_SIZE].hex()}")
     return _written(case, expect, packet, frame, exact=exact)
 
 
 def _written(case: WriteCase | WriteGsoCase, expect: Written, packet: bytes, frame: bytes, *, exact: bool) -> Verdict:
     """Judge the one frame that was written."""
     exact = exact or case.level != "must"
-    if frame[10:] != packet:
-        return _fail(str(first_difference([packet], [frame[10:]])))
+    if frame[HEADER_SIZE:] != packet:
+        return _fail(str(first_difference([packet], [frame[HEADER_SIZE:]])))
     found = rules_broken(frame)
     broken = [violation for violation in found if violation.is_must or case.level == "should"]
     if broken:

@@ -24,9 +24,11 @@ from scapy.layers.inet import TCP, UDP, IPOption_NOP
 from scapy.layers.inet6 import IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, Jumbo
 from scapy.packet import Packet, Raw
 
-from tio.checksum import checksum
+from tio.checksum import checksum, pseudo_header_sum
 from tio.linux import ABOUT, FORWARD, REDIRECT, Delivered, Outcome, Refused, Trait, Traits, Way
 from tio.tuntap import Offload
+from tio.virtio import HEADER_SIZE, VnetFlag
+from tio.wire import IPv4Layout, IPv6Layout, TcpLayout, TunnelLayout, VnetLayout
 from tunproof import lab
 from tunproof.errors import EnvironmentProblem
 from tunproof.lab import Device, RunningKernel
@@ -188,14 +190,15 @@ def _min_gso_8(device: Device) -> bool:
 @_tells(Trait.HBH_JUMBO_STRIP)
 def _hbh_jumbo_strip(device: Device) -> bool:
     """The segments of an IPv6 superpacket of 65600 bytes with a jumbo payload option are TCP at once."""
-    return _packets(device, _jumbo())[0][6] == _TCP
+    return _packets(device, _jumbo())[0][IPv6Layout.NEXT_HEADER.offset] == _TCP
 
 
 @_tells(Trait.BIGTCP_CSUM)
 def _bigtcp_csum(device: Device) -> bool:
     """The first segment of a TCP superpacket of 66000 bytes has a right checksum."""
     segment = _packets(device, _big_tcp())[0]
-    return checksum(segment[12:20] + segment[20:], _TCP + len(segment) - 20) == 0xFFFF
+    transport = segment[IPv4Layout.size :]
+    return checksum(transport, pseudo_header_sum(segment[IPv4Layout.ADDRESSES], _TCP, len(transport))) == 0xFFFF
 
 
 # What is forwarded ---------------------------------------------------------------------------------------------------
@@ -236,13 +239,14 @@ def _linear_capped(device: Device) -> bool:
     """A superpacket of 65535 bytes that asks for no linear part is read with less than its length as hdr_len."""
     asked = _tcp(length=65535, gso_size=40000, hdr_len=0, **_CHECKSUM_OF_NOBODY)
     read = _packets(device, asked, _READER)
-    return len(read) == 1 and int.from_bytes(read[0][2:4], "little") < 65535
+    return len(read) == 1 and int.from_bytes(read[0][VnetLayout.HDR_LEN.span], "little") < 65535
 
 
 @_tells(Trait.VNET_PAD)
 def _vnet_pad(device: Device) -> bool:
     """A reader's buffer full of 0xAA has none of it in bytes 10 and 11 of a vnet header of 12."""
-    return _packets(device, plain(ip4() / UDP(), payload(8)), _LONG_HEADER)[0][10:12] == bytes(2)
+    read = _packets(device, plain(ip4() / UDP(), payload(8)), _LONG_HEADER)[0]
+    return read[VnetLayout.NUM_BUFFERS.span] == bytes(2)
 
 
 # Regressions ---------------------------------------------------------------------------------------------------------
@@ -258,7 +262,8 @@ def _gso_remainder_checked(device: Device) -> bool:
 @_tells(Trait.HBH_JUMBO_ETHERNET)
 def _hbh_jumbo_ethernet(device: Device) -> bool:
     """The segments of the same superpacket as for `hbh_jumbo_strip` do not have its ports."""
-    return _packets(device, _jumbo())[0][40:44] != _jumbo()[10 + 48 : 10 + 52]
+    segment, sent = _packets(device, _jumbo())[0][IPv6Layout.size :], _jumbo()[HEADER_SIZE + IPv6Layout.size + 8 :]
+    return segment[TcpLayout.PORTS] != sent[TcpLayout.PORTS]
 
 
 @_tells(Trait.NOCSUM_CSUM_OFFSET)
@@ -283,7 +288,8 @@ def _tunnel_read_efault(device: Device) -> bool:
 @_tells(Trait.DATA_VALID_LOST)
 def _data_valid_lost(device: Device) -> bool:
     """The fragments of a UFO packet, whose checksum the kernel computed itself, are read without DATA_VALID."""
-    return not _packets(device, _udp(length=312, gso_size=104, gso_type=3), _READER)[0][0] & _DATA_VALID
+    read = _packets(device, _udp(length=312, gso_size=104, gso_type=3), _READER)[0]
+    return not read[VnetLayout.FLAGS.offset] & VnetFlag.DATA_VALID
 
 
 @_tells(Trait.EXTENSIONS_READ_AS_TCP)
@@ -296,7 +302,6 @@ def _extensions_read_as_tcp(device: Device) -> bool:
 # Frames --------------------------------------------------------------------------------------------------------------
 
 _TCP = 6
-_DATA_VALID = 2
 _LIKE_A_DATA_OFFSET = 5 << 28
 
 Fields = tuple[tuple[str, int], ...]
@@ -330,8 +335,11 @@ def _tunnel(*, options: int) -> bytes:
     outer = packet_bytes(ip4(options=_nops(options)) / UDP(sport=4789, dport=4789, chksum=0) / Raw(bytes(8)))
     inner = superpacket(ip4() / TCP(), payload(600 - len(outer) - 40), gso_size=200, csum_start=len(outer) + 20)
     transport, network = 20 + options, len(outer)
-    offsets = transport.to_bytes(2, "little") + network.to_bytes(2, "little")
-    return inner[:1] + b"\x21" + inner[2:10] + bytes(10) + offsets + outer + inner[10:]
+    header = bytearray(inner[:HEADER_SIZE].ljust(TunnelLayout.size, b"\0"))
+    header[VnetLayout.GSO_TYPE.offset] |= 0x20  # an outer header of IPv4
+    header[TunnelLayout.OUTER_TRANSPORT.span] = transport.to_bytes(2, "little")
+    header[TunnelLayout.INNER_NETWORK.span] = network.to_bytes(2, "little")
+    return bytes(header) + outer + inner[HEADER_SIZE:]
 
 
 @cache

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tio.linux import Delivered, Lost, Outcome, Refused
+from tio.virtio import HEADER_SIZE
 from tunproof import lab
 from tunproof.corpus.cases import (
     Case,
@@ -140,7 +141,7 @@ def expected_outcome(case: Case, answer: KernelAnswer, frame: bytes, packets: tu
     match answer:
         case KernelSame():
             return Delivered(packets)
-        case _ if isinstance(case, WriteBatchCase) and not any(frame[:10]):
+        case _ if isinstance(case, WriteBatchCase) and not any(frame[:HEADER_SIZE]):
             return Delivered(packets)
         case KernelDelivers(packets=others):
             return Delivered(tuple(from_hex(others)))

@@ -19,12 +19,10 @@ from dataclasses import dataclass
 
 from tio import tuntap
 from tio.tuntap import Iff, Offload
+from tio.virtio import HEADER_SIZE
 from tunproof.errors import EnvironmentProblem
 
-__all__ = ["VNET_HEADER_SIZE", "Counters", "Meter", "open_queue", "segmentation_features"]
-
-VNET_HEADER_SIZE = 10
-"""What the kernel starts with (`tun_set_iff`)."""
+__all__ = ["Counters", "Meter", "open_queue", "segmentation_features"]
 
 _SEGMENTATION = ("tx-tcp-segmentation", "tx-tcp6-segmentation", "tx-udp-segmentation")
 
@@ -72,7 +70,7 @@ def open_queue(
     *,
     offload: Offload | None,
     multi_queue: bool = False,
-    header_size: int = VNET_HEADER_SIZE,
+    header_size: int = HEADER_SIZE,
 ) -> int:
     """Open one queue of the TUN `name`, which is made if it is not there; return a non-blocking, close-on-exec fd.
 
@@ -100,7 +98,7 @@ def open_queue(
 def _set_header(fd: int, offload: Offload, header_size: int) -> None:
     try:
         tuntap.set_offload(fd, offload)
-        if header_size != VNET_HEADER_SIZE:
+        if header_size != HEADER_SIZE:  # with which `tun_set_iff` begins
             tuntap.set_vnet_header_size(fd, header_size)
     except OSError as error:
         what = f"this kernel takes no TUN with {offload!r} and a vnet header of {header_size} bytes: {error.strerror}"

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 
 from tio.checksum import checksum, finish
 from tio.linux import Delivered, Lost, Outcome, Refused
+from tio.wire import IPv4Layout
 from tunproof.errors import EnvironmentProblem
 from tunproof.lab.wiring import IN, OUT, Pair
 
@@ -165,6 +166,6 @@ def _sentinels(lab: Pair) -> Iterator[tuple[bytes, bytes]]:
 def _sentinel_header(ttl: int) -> bytes:
     """Return an IPv4 header from 192.0.2.1 to 198.51.100.1 (RFC 5737: for documentation) for 16 bytes of payload."""
     header = bytearray.fromhex("45000024000000000000 0000 c0000201 c6336401")
-    header[8], header[9] = ttl, 253
-    header[10:12] = finish(checksum(header)).to_bytes(2, "big")
+    header[IPv4Layout.TTL.offset], header[IPv4Layout.PROTOCOL.offset] = ttl, 253
+    header[IPv4Layout.CHECKSUM.span] = finish(checksum(header)).to_bytes(2, "big")
     return bytes(header)

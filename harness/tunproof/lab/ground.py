@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 from tio.tuntap import Offload
+from tio.virtio import HEADER_SIZE
 from tunproof.lab import device
 from tunproof.lab.device import Counters, Meter
 from tunproof.lab.namespace import Namespace
@@ -40,7 +41,7 @@ class Ground:
         *,
         offload: Offload | None,
         multi_queue: bool = False,
-        header_size: int = device.VNET_HEADER_SIZE,
+        header_size: int = HEADER_SIZE,
     ) -> int:
         """Open a queue of a TUN (`device.open_queue`) that is closed with the ground unless it is released."""
 

@@ -6,7 +6,7 @@ is received is what was written to it, superpackets as they were.
 
 import socket
 
-from tunproof.lab.device import VNET_HEADER_SIZE
+from tio.virtio import HEADER_SIZE
 
 __all__ = ["packet_socket", "send"]
 
@@ -33,5 +33,5 @@ def packet_socket(name: str, *, receives: bool) -> socket.socket:
 
 def send(end: socket.socket, name: str, frame: bytes) -> None:
     """Send a frame, vnet header and packet, out of a device. Raises `OSError` where the kernel sends no such thing."""
-    version = frame[VNET_HEADER_SIZE] >> 4 if len(frame) > VNET_HEADER_SIZE else 0
+    version = frame[HEADER_SIZE] >> 4 if len(frame) > HEADER_SIZE else 0
     end.sendto(frame, (name, _ETHERTYPES.get(version, 0)))

@@ -7,21 +7,22 @@ import msgspec
 
 from tio.linux import Way
 from tio.tuntap import Offload
+from tio.virtio import HEADER_SIZE
 
 __all__ = ["ToldWay", "told_way", "way_of"]
 
-_Size = Annotated[int, msgspec.Meta(ge=10, le=4096)]
+_Size = Annotated[int, msgspec.Meta(ge=HEADER_SIZE, le=4096)]
 _Number = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
 
 class ToldWay(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The fields of a `tio.linux.Way`; those that are as in any other may be left out."""
 
-    header_size: _Size = 10
+    header_size: _Size = HEADER_SIZE
     forwarded: bool = False
     mtu: Annotated[int, msgspec.Meta(ge=68, le=65535)] = 1500
     reader: _Number | None = None
-    reader_header_size: _Size = 10
+    reader_header_size: _Size = HEADER_SIZE
     reader_fill: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0
     gso_max_segs: _Number = 65535
     attached: bool = True

@@ -28,8 +28,9 @@ from dataclasses import dataclass
 from typing import Self
 
 from tio.tuntap import Offload
+from tio.virtio import HEADER_SIZE
 from tunproof.lab import links
-from tunproof.lab.device import VNET_HEADER_SIZE, Counters
+from tunproof.lab.device import Counters
 from tunproof.lab.ground import Ground, building
 
 __all__ = [
@@ -105,7 +106,7 @@ class Pair:
         self.close()
 
 
-def redirect(*, header_size: int = VNET_HEADER_SIZE, queue_length: int = TX_QUEUE_LENGTH) -> Pair:
+def redirect(*, header_size: int = HEADER_SIZE, queue_length: int = TX_QUEUE_LENGTH) -> Pair:
     """Return a lab whose reader takes no offload: what comes out is the kernel's own cut, with no IP layer between."""
     return _mirror(None, header_size, queue_length)
 
@@ -113,8 +114,8 @@ def redirect(*, header_size: int = VNET_HEADER_SIZE, queue_length: int = TX_QUEU
 def readback(
     offload: Offload,
     *,
-    header_size: int = VNET_HEADER_SIZE,
-    reader_header_size: int = VNET_HEADER_SIZE,
+    header_size: int = HEADER_SIZE,
+    reader_header_size: int = HEADER_SIZE,
     queue_length: int = TX_QUEUE_LENGTH,
 ) -> Pair:
     """Return a lab whose reader takes `offload`: superpackets come out whole, with the kernel's vnet header.
@@ -125,7 +126,7 @@ def readback(
 
 
 def _mirror(
-    offload: Offload | None, header_size: int, queue_length: int, reader_header_size: int = VNET_HEADER_SIZE
+    offload: Offload | None, header_size: int, queue_length: int, reader_header_size: int = HEADER_SIZE
 ) -> Pair:
     with building() as ground:
         writer, reader = _open_both(ground, offload, header_size, reader_header_size)
@@ -146,7 +147,7 @@ def forward(
     *,
     offload: Offload | None = None,
     mtu: int | None = None,
-    header_size: int = VNET_HEADER_SIZE,
+    header_size: int = HEADER_SIZE,
     queue_length: int = TX_QUEUE_LENGTH,
 ) -> Pair:
     """Return a lab whose TUNs are joined by IP forwarding. `mtu` is that of `out`; below 1280 it has IPv4 only.
@@ -160,7 +161,7 @@ def forward(
             writer=writer,
             reader=reader,
             header_size=header_size,
-            reader_header_size=0 if offload is None else VNET_HEADER_SIZE,
+            reader_header_size=0 if offload is None else HEADER_SIZE,
             hops=1,
             queue_length=queue_length,
             classifier=None,
@@ -169,7 +170,7 @@ def forward(
 
 
 def _open_both(
-    ground: Ground, offload: Offload | None, header_size: int, reader_header_size: int = VNET_HEADER_SIZE
+    ground: Ground, offload: Offload | None, header_size: int, reader_header_size: int = HEADER_SIZE
 ) -> tuple[int, int]:
     writer = ground.open_queue(IN, offload=Offload.NONE, header_size=header_size)
     return writer, ground.open_queue(OUT, offload=offload, header_size=reader_header_size)

@@ -1,5 +1,6 @@
 """Building frames with scapy, an independent library: what it says about lengths and checksums is not our own word.
 
+Nothing is read from `tio.wire` for the same reason: a mistake in its tables must not be built into the frames as well.
 Every builder is deterministic. Payloads are patterns in which no two segments are alike, so that a swapped or repeated
 segment shows.
 """

@@ -8,41 +8,20 @@ from dataclasses import dataclass
 
 from tio.errors import PacketError
 from tio.ip import IPv6, parse_ip
+from tio.wire import IPv4Layout, IPv6Layout, Layout, TcpLayout, UdpLayout
 
 __all__ = ["Field", "field_at", "packet_fields"]
 
-_IPV4 = (
-    ("version, IHL", 0, 1),
-    ("DSCP, ECN", 1, 2),
-    ("total_length", 2, 4),
-    ("identification", 4, 6),
-    ("flags, fragment_offset", 6, 8),
-    ("ttl", 8, 9),
-    ("protocol", 9, 10),
-    ("checksum", 10, 12),
-    ("source", 12, 16),
-    ("destination", 16, 20),
-)
-_IPV6 = (
-    ("version, traffic_class, flow_label", 0, 4),
-    ("payload_length", 4, 6),
-    ("next_header", 6, 7),
-    ("hop_limit", 7, 8),
-    ("source", 8, 24),
-    ("destination", 24, 40),
-)
-_TCP = (
-    ("source_port", 0, 2),
-    ("destination_port", 2, 4),
-    ("sequence", 4, 8),
-    ("acknowledgment", 8, 12),
-    ("data_offset, reserved", 12, 13),
-    ("flags", 13, 14),
-    ("window", 14, 16),
-    ("checksum", 16, 18),
-    ("urgent_pointer", 18, 20),
-)
-_UDP = (("source_port", 0, 2), ("destination_port", 2, 4), ("length", 4, 6), ("checksum", 6, 8))
+_Table = tuple[tuple[str, int, int], ...]
+
+
+def _table(layer: str, layout: type[Layout]) -> _Table:
+    return tuple((f"{layer}.{field.name}", field.offset, field.end) for field in layout.fields)
+
+
+_IPV4, _IPV6 = _table("ipv4", IPv4Layout), _table("ipv6", IPv6Layout)
+_TCP, _UDP = _table("tcp", TcpLayout), _table("udp", UdpLayout)
+_DATA_OFFSET = TcpLayout.DATA_OFFSET_RESERVED.offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +52,10 @@ def packet_fields(packet: bytes) -> Iterator[Field]:
     except PacketError:
         yield Field("bytes", 0, len(packet))
         return
-    layer, table = ("ipv6", _IPV6) if isinstance(ip, IPv6) else ("ipv4", _IPV4)
-    yield from _named(layer, table, 0)
-    options = "extension_headers" if layer == "ipv6" else "options"
+    table, options = (_IPV6, "ipv6.extension_headers") if isinstance(ip, IPv6) else (_IPV4, "ipv4.options")
+    yield from _named(table, 0)
     if ip.header_length > ip.min_length:
-        yield Field(f"{layer}.{options}", ip.min_length, ip.header_length)
+        yield Field(options, ip.min_length, ip.header_length)
     yield from _transport_fields(packet, ip.header_length, ip.protocol)
 
 
@@ -92,17 +70,18 @@ def field_at(packet: bytes, offset: int) -> Field:
 def _transport_fields(packet: bytes, at: int, protocol: int) -> Iterator[Field]:
     body = packet[at:]
     end = at
-    if protocol == 6 and len(body) >= 20:
-        yield from _named("tcp", _TCP, at)
-        end = min(at + max((body[12] >> 4) * 4, 20), len(packet))
-        if end > at + 20:
-            yield Field("tcp.options", at + 20, end)
-    elif protocol == 17 and len(body) >= 8:
-        yield from _named("udp", _UDP, at)
-        end = at + 8
+    if protocol == 6 and len(body) >= TcpLayout.size:
+        yield from _named(_TCP, at)
+        options = at + TcpLayout.size
+        end = min(at + max((body[_DATA_OFFSET] >> 4) * 4, TcpLayout.size), len(packet))
+        if end > options:
+            yield Field("tcp.options", options, end)
+    elif protocol == 17 and len(body) >= UdpLayout.size:
+        yield from _named(_UDP, at)
+        end = at + UdpLayout.size
     if end < len(packet):
         yield Field("payload", end, len(packet))
 
 
-def _named(layer: str, table: tuple[tuple[str, int, int], ...], at: int) -> Iterator[Field]:
-    return (Field(f"{layer}.{name}", at + start, at + end) for name, start, end in table)
+def _named(table: _Table, at: int) -> Iterator[Field]:
+    return (Field(name, at + start, at + end) for name, start, end in table)

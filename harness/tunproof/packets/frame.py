@@ -5,16 +5,18 @@ nobody cuts it or looks inside, so V1 (a whole IP packet) and V11 (right lengths
 """
 
 import tio
+from tio.virtio import HEADER_SIZE, VnetFlag
+from tio.wire import VnetLayout
 
 __all__ = ["cut", "rules_broken", "travels_alone"]
 
-_HEADER = 10
-_NEEDS_CSUM = 1
+_FLAGS, _GSO_TYPE = VnetLayout.FLAGS.offset, VnetLayout.GSO_TYPE.offset
+_NEEDS_CSUM = int(VnetFlag.NEEDS_CSUM)
 
 
 def travels_alone(frame: bytes) -> bool:
     """Whether a frame carries one packet that is handed on as it is."""
-    return len(frame) > _HEADER and not frame[0] & _NEEDS_CSUM and not frame[1]
+    return len(frame) > HEADER_SIZE and not frame[_FLAGS] & _NEEDS_CSUM and not frame[_GSO_TYPE]
 
 
 def rules_broken(frame: bytes) -> list[tio.Violation]:
@@ -27,5 +29,5 @@ def rules_broken(frame: bytes) -> list[tio.Violation]:
 def cut(frame: bytes) -> list[bytes]:
     """Return the packets that a frame stands for. Raises `tio.FrameError`."""
     if travels_alone(frame):
-        return [frame[_HEADER:]]
+        return [frame[HEADER_SIZE:]]
     return tio.segment(frame, byte_order=tio.ByteOrder.LITTLE)

@@ -8,11 +8,13 @@ import ipaddress
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tio import ByteOrder, VnetHeader
+from tio import ByteOrder, GsoType, VnetHeader
+from tio.virtio import HEADER_SIZE
+from tio.wire import Bits, IPv4Layout, IPv6Layout, TcpLayout, VnetLayout
+from tio.wire import Field as WireField
 from tunproof.packets.fields import Field, packet_fields
 
 __all__ = [
-    "VNET_SIZE",
     "Change",
     "HeaderRow",
     "changes",
@@ -28,23 +30,9 @@ __all__ = [
     "vnet_words",
 ]
 
-VNET_SIZE = 10
-"""Bytes of the vnet header before each packet, unless somebody asked for more."""
-
-_TYPES = {0: "NONE", 1: "TCPV4", 3: "UDP", 4: "TCPV6", 5: "UDP_L4"}
-_ECN = 0x80
-_FLAGS = {1: "NEEDS_CSUM", 2: "DATA_VALID", 4: "RSC_INFO"}
-_TCP_FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
-_LAYOUT = (
-    ("flags", 0, 1),
-    ("gso_type", 1, 2),
-    ("hdr_len", 2, 4),
-    ("gso_size", 4, 6),
-    ("csum_start", 6, 8),
-    ("csum_offset", 8, 10),
-    ("num_buffers", 10, 12),
-    ("rest", 12, 24),
-)
+_TYPES = {int(kind): kind.name for kind in GsoType}
+_ECN = int(GsoType.ECN)
+_FLAGS = {bits.mask: bits.name for bits in reversed(VnetLayout.FLAGS.bits)}
 _HEAD = 20  # columns for the headers, which are not to scale
 _MOST = 12  # segments drawn; of more, the first ones and the last
 
@@ -83,7 +71,7 @@ def vnet_line(header: VnetHeader) -> str:
 
 def vnet_words(frame: bytes) -> str:
     """Return the vnet header of a frame in one line, also of one that is cut off."""
-    if len(frame) < VNET_SIZE:
+    if len(frame) < HEADER_SIZE:
         return f"cut off in the vnet header ({frame.hex() or 'nothing at all'})"
     return vnet_line(VnetHeader.parse(frame, byte_order=ByteOrder.LITTLE))
 
@@ -103,11 +91,12 @@ def type_name(gso_type: int) -> str:
 
 def header_rows(fields: object) -> Iterator[HeaderRow]:
     """Yield the fields that a vnet header has; `fields` has an attribute for each, which is None where it has not."""
-    for name, start, end in _LAYOUT:
-        value = getattr(fields, name)
+    for field in VnetLayout.fields:
+        value = getattr(fields, field.name)
         if value is not None:
-            means = {"flags": flag_names, "gso_type": type_name}.get(name)
-            yield HeaderRow(name, start, end, str(value), means(value) if means and 0 <= value <= 0xFF else "")
+            means = {"flags": flag_names, "gso_type": type_name}.get(field.name)
+            meaning = means(value) if means and 0 <= value <= 0xFF else ""
+            yield HeaderRow(field.name, field.offset, field.end, str(value), meaning)
 
 
 def cut(packet: bytes, segments: Sequence[bytes], *, width: int = 78) -> str:
@@ -188,7 +177,7 @@ def summary(packet: bytes) -> str:
 def _fields(packet: bytes) -> list[Field]:
     """Return the fields of a packet. Behind the IPv4 header of any fragment but the first there is payload only."""
     fields = list(packet_fields(packet))
-    if fields[0].name.startswith("ipv4") and int.from_bytes(packet[6:8], "big") & 0x1FFF:
+    if fields[0].name.startswith("ipv4") and IPv4Layout.FRAGMENT_OFFSET.of(_number(packet[IPv4Layout.FRAGMENT.span])):
         header = [field for field in fields if field.name.startswith("ipv4")]
         return [*header, Field("payload", header[-1].end, len(packet))]
     return fields
@@ -202,18 +191,26 @@ def _value(field: Field, packet: bytes) -> str:
     return _PARTS[field.name](data)
 
 
-def _set_bits(value: int, names: Sequence[str]) -> str:
-    return "|".join(reversed([name for bit, name in enumerate(names) if value >> bit & 1])) or "none"
+def _number(data: bytes) -> int:
+    return int.from_bytes(data, "big")
+
+
+def _set_bits(number: int, flags: Sequence[Bits]) -> str:
+    return "|".join(flag.name for flag in flags if flag.of(number)) or "none"
+
+
+def _numbers(field: WireField) -> Callable[[bytes], str]:
+    return lambda data: ", ".join(str(bits.of(_number(data))) for bits in field.bits)
 
 
 def _fragment(data: bytes) -> str:
-    word = int.from_bytes(data, "big")
-    return f"{_set_bits(word >> 13, ('MF', 'DF', 'reserved'))}, {(word & 0x1FFF) * 8}"
+    *flags, offset = IPv4Layout.FRAGMENT.bits
+    return f"{_set_bits(_number(data), flags)}, {offset.of(_number(data)) * 8}"
 
 
 def _ipv6_first(data: bytes) -> str:
-    word = int.from_bytes(data, "big")
-    return f"{word >> 28}, 0x{word >> 20 & 0xFF:02x}, 0x{word & 0xFFFFF:05x}"
+    version, traffic_class, flow_label = (bits.of(_number(data)) for bits in IPv6Layout.FIRST.bits)
+    return f"{version}, 0x{traffic_class:02x}, 0x{flow_label:05x}"
 
 
 def _ipv6_address(data: bytes) -> str:
@@ -221,14 +218,14 @@ def _ipv6_address(data: bytes) -> str:
 
 
 _PARTS: dict[str, Callable[[bytes], str]] = {
-    "ipv4.version, IHL": lambda data: f"{data[0] >> 4}, {data[0] & 15}",
-    "ipv4.DSCP, ECN": lambda data: f"{data[0] >> 2}, {data[0] & 3}",
+    "ipv4.version, IHL": _numbers(IPv4Layout.VERSION_IHL),
+    "ipv4.DSCP, ECN": _numbers(IPv4Layout.DSCP_ECN),
     "ipv4.flags, fragment_offset": _fragment,
     "ipv6.version, traffic_class, flow_label": _ipv6_first,
     "ipv6.source": _ipv6_address,
     "ipv6.destination": _ipv6_address,
-    "tcp.data_offset, reserved": lambda data: f"{data[0] >> 4}, {data[0] & 15}",
-    "tcp.flags": lambda data: _set_bits(data[0], _TCP_FLAGS),
+    "tcp.data_offset, reserved": _numbers(TcpLayout.DATA_OFFSET_RESERVED),
+    "tcp.flags": lambda data: _set_bits(_number(data), TcpLayout.FLAGS.bits),
 }
 
 

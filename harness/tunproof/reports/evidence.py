@@ -7,12 +7,13 @@ import hashlib
 import re
 from collections.abc import Iterator
 
+from tio.virtio import HEADER_SIZE
 from tunproof.corpus.cases import Case
 from tunproof.corpus.export import packets_of
 from tunproof.corpus.load import Corpus
 from tunproof.corpus.model import from_hex
 from tunproof.packets.pcapng import Captured, capture
-from tunproof.packets.picture import VNET_SIZE, vnet_words
+from tunproof.packets.picture import vnet_words
 from tunproof.reports.failure import FAULTY, case_of
 from tunproof.reports.pairs import pairs, right_ones
 from tunproof.runs.results import Result, Results, Run
@@ -66,7 +67,7 @@ def _captured(data: bytes, comment: str, interface: int, *, framed: bool) -> Cap
     if not framed:
         return Captured(packet=data, comment=comment, goes_in=False, interface=interface)
     comment = f"{comment}\nvnet header: {vnet_words(data)}"
-    return Captured(packet=data[VNET_SIZE:], comment=comment, goes_in=False, interface=interface)
+    return Captured(packet=data[HEADER_SIZE:], comment=comment, goes_in=False, interface=interface)
 
 
 def _file_name(case_id: str) -> str:

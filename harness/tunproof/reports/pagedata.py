@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
+from tio.virtio import HEADER_SIZE
 from tunproof.corpus import wording
 from tunproof.corpus.cases import (
     Case,
@@ -161,7 +162,7 @@ def _picture(case: Case) -> Json | None:
     """Return the sizes of a packet and of what it is cut into, or of the packets of a batch and how to join them."""
     match case:
         case ReadCase(input=given, expect=Packets(packets=packets)):
-            return _cut(bytes.fromhex(given.frame)[picture.VNET_SIZE :], from_hex(packets))
+            return _cut(bytes.fromhex(given.frame)[HEADER_SIZE:], from_hex(packets))
         case WriteCase(input=given, expect=Written(segments=segments)):
             return _cut(bytes.fromhex(given.packet), from_hex(segments))
         case WriteGsoCase(input=given, expect=Written(segments=segments)):
@@ -264,7 +265,7 @@ def _pair(pair: Pair) -> Json:
 
     Lines of 16 bytes are counted from the packet's first; the vnet header has a line of its own.
     """
-    head = picture.VNET_SIZE if pair.framed else 0
+    head = HEADER_SIZE if pair.framed else 0
     start = max(pair.at - head - _BEFORE, 0) // 16 * 16
     start += head if start else 0
     return {

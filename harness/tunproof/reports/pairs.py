@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import tio
+from tio.virtio import HEADER_SIZE
 from tunproof.corpus.cases import (
     Case,
     ChecksumCase,
@@ -26,7 +27,7 @@ from tunproof.packets import picture
 from tunproof.packets.equality import normalized, same_packets
 from tunproof.packets.fields import field_at
 from tunproof.packets.frame import cut
-from tunproof.packets.picture import VNET_SIZE, vnet_words
+from tunproof.packets.picture import vnet_words
 from tunproof.packets.summing import completed_frame
 from tunproof.reports.words import VNET_FIELDS, kernel_answer, vnet_rows
 from tunproof.runs.results import Got, Run
@@ -59,7 +60,7 @@ class Pair:
             return "nobody asked for it"
         if self.got is None:
             return "it never came out"
-        at, head = self.at, VNET_SIZE if self.framed else 0
+        at, head = self.at, HEADER_SIZE if self.framed else 0
         if at < head:
             name = [name for name, start in VNET_FIELDS.items() if start <= at][-1]
             return f"vnet.{name} at byte {at} of the vnet header"
@@ -68,7 +69,7 @@ class Pair:
 
     def fields(self) -> list[tuple[str, str, str]]:
         """Return the fields that differ: name, what should stand there, what does. Payloads have none."""
-        head = VNET_SIZE if self.framed else 0
+        head = HEADER_SIZE if self.framed else 0
         if self.expected is None or self.got is None or len(self.got) < head:
             return []
         found = []

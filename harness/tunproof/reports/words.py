@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tio import ByteOrder, VnetHeader
+from tio.virtio import HEADER_SIZE
+from tio.wire import VnetLayout
 from tunproof.corpus import wording
 from tunproof.corpus.cases import (
     BatchInput,
@@ -37,7 +39,7 @@ from tunproof.corpus.model import KernelAnswer, KernelSame, from_hex
 from tunproof.corpus.script import Script
 from tunproof.packets import picture
 from tunproof.packets.difference import describe_packets
-from tunproof.packets.picture import VNET_SIZE, vnet_words
+from tunproof.packets.picture import vnet_words
 from tunproof.runs.results import Run
 
 __all__ = [
@@ -50,7 +52,7 @@ __all__ = [
     "vnet_rows",
 ]
 
-VNET_FIELDS = {"flags": 0, "gso_type": 1, "hdr_len": 2, "gso_size": 4, "csum_start": 6, "csum_offset": 8}
+VNET_FIELDS = {field.name: field.offset for field in VnetLayout.within(HEADER_SIZE)}
 """The fields of a vnet header of that size, and where each begins."""
 
 VNET_LINE = "vnet header: "
@@ -85,7 +87,7 @@ def rule_of(case: Case) -> Fault | None:
 
 def vnet_rows(frame: bytes) -> list[tuple[str, str, str]]:
     """Return the fields of a frame's vnet header: name, value, and what it means; none of one that is cut off."""
-    if len(frame) < VNET_SIZE:
+    if len(frame) < HEADER_SIZE:
         return []
     header = VnetHeader.parse(frame, byte_order=ByteOrder.LITTLE)
     fields = VnetFields(**{name: getattr(header, name) for name in VNET_FIELDS})
@@ -134,7 +136,7 @@ def _read(given: ReadInput) -> list[str]:
         f"a frame of {len(frame)} bytes",
         f"{VNET_LINE}{vnet_words(frame)}",
     ]
-    return lines if len(frame) < VNET_SIZE else [*lines, _packet("packet", frame[VNET_SIZE:])]
+    return lines if len(frame) < HEADER_SIZE else [*lines, _packet("packet", frame[HEADER_SIZE:])]
 
 
 def _write(given: WriteInput) -> list[str]:

@@ -25,6 +25,7 @@ from typing import Any, Literal
 import msgspec
 
 from tio.linux import REDIRECT
+from tio.virtio import HEADER_SIZE
 from tunproof.corpus.cases import OPERATIONS, Case
 from tunproof.corpus.model import digest_of
 from tunproof.errors import EnvironmentProblem, UsageError
@@ -59,7 +60,6 @@ _ABANDONED = 3600  # seconds after which nobody is writing a staging folder any 
 _LONGEST_SLUG = 60
 _LONGEST_INPUT = 2000  # characters of an error's message
 _LONGEST_PACKET = 0x40000  # bytes that Wireshark takes at once (WTAP_MAX_PACKET_SIZE_STANDARD)
-_VNET_SIZE = 10
 _IRRELEVANT = {"mtu", "reader_header_size", "gso_max_segs"}  # to a frame that is redirected to a plain reader
 
 _CURES = {
@@ -354,12 +354,12 @@ def _expectation(finding: Finding) -> dict[str, Any]:
 
 def _packets(finding: Finding) -> Iterator[pcapng.Captured]:
     head = f"{finding.folder}\n{finding.title}\n{finding.rule}"
-    written = int(finding.way.get("header_size", _VNET_SIZE))
+    written = int(finding.way.get("header_size", HEADER_SIZE))
     framed = "frame" in finding.input
     yield from _captured(head, _SENT, _given(finding.input), written if framed else 0)
-    read = int(finding.way.get("reader_header_size", _VNET_SIZE)) if finding.way.get("reader") is not None else 0
+    read = int(finding.way.get("reader_header_size", HEADER_SIZE)) if finding.way.get("reader") is not None else 0
     for interface, outcome in ((_EXPECTED, finding.expected), (_GOT, finding.got)):
-        size = _VNET_SIZE if "frames" in outcome else read
+        size = HEADER_SIZE if "frames" in outcome else read
         yield from _captured(head, interface, _shown(outcome), size)
 
 

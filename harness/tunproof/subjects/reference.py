@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import Self
 
 import tio
+from tio.ip import MAX_PACKET
+from tio.virtio import HEADER_SIZE
 from tunproof.corpus.capabilities import CAPABILITIES
 from tunproof.corpus.cases import Fault, GsoArguments, VnetFields
 from tunproof.corpus.model import from_hex
@@ -18,8 +20,9 @@ from tunproof.subjects.subject import Subject, TurnedDownError, UnsupportedError
 
 __all__ = ["Line", "Reference"]
 
-_LARGEST_FRAME = 10 + 65535
-_SENTINEL = bytes(10) + bytes.fromhex("45000014 00000000 40fd0000 c0000201 c6336401")  # IPv4, protocol 253, no data
+_LARGEST_FRAME = HEADER_SIZE + MAX_PACKET
+# A whole IPv4 packet, of protocol 253 and without data.
+_SENTINEL = bytes(HEADER_SIZE) + bytes.fromhex("45000014 00000000 40fd0000 c0000201 c6336401")
 _LITTLE = tio.ByteOrder.LITTLE
 
 
@@ -69,10 +72,10 @@ class Wire(Line):
         try:
             packets = self.read_some()
         except TurnedDownError as refusal:
-            if refusal.frames != (_SENTINEL[10:],):
+            if refusal.frames != (_SENTINEL[HEADER_SIZE:],):
                 raise TurnedDownError("but the next packet is damaged", refusal.frames) from refusal
             raise TurnedDownError(refusal.reason, fault=refusal.fault) from refusal
-        if self.read_some() != [_SENTINEL[10:]]:
+        if self.read_some() != [_SENTINEL[HEADER_SIZE:]]:
             raise TurnedDownError("the packet behind the frame is damaged", packets)
         return packets
 
@@ -210,8 +213,8 @@ class Reference(Subject):
 
 
 def _size(size: int) -> dict[str, int]:
-    """Return the argument that asks for a size; ten bytes are what one gets without."""
-    return {} if size == 10 else {"size": size}
+    """Return the argument that asks for a size, unless it is the usual one."""
+    return {} if size == HEADER_SIZE else {"size": size}
 
 
 @contextlib.contextmanager

@@ -1,4 +1,7 @@
-"""The authors: one module a topic or a few, each with `TOPICS`. Order here is order of files and of nothing else."""
+"""The authors: one module a topic or a few, each with `TOPICS`. Order here is order of files and of nothing else.
+
+Places and sizes are numbers here, not read from `tio.wire`: a wrong table must make cases fail, not change them.
+"""
 
 from tunproof.authoring.authors import (
     checksum,

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from tio.virtio import HEADER_SIZE
 from tunproof.corpus.cases import (
     Case,
     ChecksumCase,
@@ -39,7 +40,7 @@ __all__ = ["FRAME_IS_THERE", "SENTINEL_FRAME", "Question", "outcome_of", "questi
 
 _ENCODE = msgspec.json.Encoder().encode
 
-SENTINEL_FRAME = bytes(10) + SENTINEL
+SENTINEL_FRAME = bytes(HEADER_SIZE) + SENTINEL
 FRAME_IS_THERE = Asked("read", _ENCODE(ReadAsked(frame=None)))
 _READ_SENTINEL = Asked("read", _ENCODE(ReadAsked(frame=SENTINEL_FRAME.hex())))
 

@@ -12,6 +12,8 @@ import struct
 import termios
 from collections import deque
 
+from tio.ip import MAX_PACKET
+from tio.virtio import HEADER_SIZE
 from tunproof.corpus.cases import ReadCase
 from tunproof.corpus.model import from_hex
 from tunproof.judge.outcome import Answered, Inapplicable, Outcome, TurnedDown
@@ -22,7 +24,7 @@ from tunproof.subjects.adapters.transport import Way
 
 __all__ = ["WireWay"]
 
-_LARGEST = 10 + 65535
+_LARGEST = HEADER_SIZE + MAX_PACKET
 _MOST_LEFT = 4  # reads after an error, until an adapter is given up
 
 

@@ -17,6 +17,8 @@ from typing import Any
 
 from tio import tuntap
 from tio.tuntap import Iff, Offload
+from tio.virtio import HEADER_SIZE, GsoType
+from tio.wire import VnetLayout
 from tunproof import lab
 from tunproof.corpus.script import (
     Answer,
@@ -42,9 +44,6 @@ __all__ = ["FarSide", "Scenery"]
 
 _LARGEST = 1 << 17
 _ROOM = 8192  # for 8 frames of 100 bytes and not for 64: the kernel doubles it, and counts some 800 bytes a frame
-
-_HEADER = 10
-_UDP_L4 = 5
 
 
 class FarSide:
@@ -121,7 +120,7 @@ class FarSide:
         """Return the frames that were written to a fd since the last time."""
         if step.fd in self._device_of and self._devices is not None:
             frames = self._devices.received(self._device_of[step.fd])
-            return _frames(frames if self._header else [frame[_HEADER:] for frame in frames])
+            return _frames(frames if self._header else [frame[HEADER_SIZE:] for frame in frames])
         named(step.fd, self._far)
         self.drain(step.fd)
         return _frames(self._drained.pop(step.fd))
@@ -247,7 +246,7 @@ class _Devices:
         try:
             packets.send(self._sockets[name], name, frame)
         except OSError as error:
-            if error.errno == errno.EINVAL and frame[1] == _UDP_L4:
+            if error.errno == errno.EINVAL and frame[VnetLayout.GSO_TYPE.offset] == GsoType.UDP_L4:
                 raise InapplicableError("this kernel has no UDP superpackets") from error
             raise
 
