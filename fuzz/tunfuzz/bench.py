@@ -18,6 +18,7 @@ from pathlib import Path
 from scapy.all import IP, TCP, AsyncSniffer, Raw, raw
 
 import tio
+from tio.wire import IPv4Layout, TcpLayout
 from tunfuzz.campaign.request import SHARD
 from tunfuzz.differential.experiment import experiment
 from tunfuzz.differential.kernel import Differential, corpus_frames
@@ -141,9 +142,10 @@ def _naive(pair: Pair, number: int) -> None:
     header = IP(src="192.0.2.1", dst="198.51.100.2", id=number) / TCP(sport=1, dport=2, seq=1, flags="A")
     payload = bytes(range(24))
     packet = raw(header / Raw(payload))
-    partial = tio.pseudo_header_sum(packet[12:20], 6, len(packet) - 20)
-    packet = packet[:36] + partial.to_bytes(2, "big") + packet[38:]
-    frame = tio.VnetHeader(1, tio.GsoType.TCPV4, 40, 8, 20, 16).emit() + packet
+    start, offset = IPv4Layout.size, TcpLayout.CHECKSUM.offset
+    partial = tio.pseudo_header_sum(packet[IPv4Layout.ADDRESSES], 6, len(packet) - start)
+    packet = packet[: start + offset] + partial.to_bytes(2, "big") + packet[start + offset + 2 :]
+    frame = tio.VnetHeader(1, tio.GsoType.TCPV4, len(header), 8, start, offset).emit() + packet
     sniffer = AsyncSniffer(iface=OUT, count=3, started_callback=lambda: _write(pair, frame))
     sniffer.start()
     sniffer.join(timeout=5)

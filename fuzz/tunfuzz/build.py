@@ -1,7 +1,8 @@
 """From parts to packets: the lengths and sums that bind headers and payload together. No randomness in here.
 
 A *stem* is an IP header, options or extension headers included, whose length and header checksum are still to be
-filled in; a transport header comes without length and checksum. Only `tio.checksum` is used of the reference.
+filled in; a transport header comes without length and checksum. Only `tio.checksum` is used of the reference, and no
+table of `tio.wire`: what is right is not decided by what is tested.
 """
 
 import hashlib

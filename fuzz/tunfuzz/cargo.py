@@ -4,10 +4,11 @@ Two different numbers give different packets. What a superpacket must be cut int
 cutting it: the queue under test must not decide what is right.
 """
 
-import struct
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
+from tio.virtio import HEADER_SIZE, ByteOrder, GsoType, VnetFlag
+from tio.wire import IPv4Layout, UdpLayout, VnetLayout
 from tunfuzz.build import UDP, assemble, ipv4_stem
 
 __all__ = ["KINDS", "Cargo", "Kind", "frame", "plain", "superpacket", "unreadable"]
@@ -16,7 +17,9 @@ Kind = Literal["plain", "superpacket", "unreadable"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 _ADDRESSES = bytes.fromhex("0a0000010a000002")
-_NO_HEADER = bytes(10)
+_NO_HEADER = bytes(HEADER_SIZE)
+_HEADER = VnetLayout.packer(ByteOrder.HOST, HEADER_SIZE)
+_HEADERS = IPv4Layout.size + UdpLayout.size
 _SIZE = 8  # bytes of payload in each segment
 
 
@@ -25,7 +28,7 @@ class Cargo:
     """What is written at once, and the packets that a reader makes of it.
 
     `hdr`, `transport_hdr` and `pays` are the arguments of `write_gso` (with one of `pays` it is no superpacket);
-    `header` is the vnet header (10 bytes, host order) that belongs before them.
+    `header` is the vnet header (of the usual size, in host order) that belongs before them.
     """
 
     header: bytes
@@ -49,9 +52,11 @@ def superpacket(number: int, segments: int) -> Cargo:
     """Return a UDP superpacket of so many segments (2 to 128), the last of which is a byte shorter."""
     pays = (*(_pay(number + index, _SIZE) for index in range(segments - 1)), _pay(number, _SIZE - 1))
     whole = assemble(_stem(number), _transport(number), b"".join(pays), partial=True)
-    header = struct.pack("=BBHHHH", 1, 5, 28, _SIZE, 20, 6)
+    header = _HEADER.pack(
+        VnetFlag.NEEDS_CSUM, GsoType.UDP_L4, _HEADERS, _SIZE, IPv4Layout.size, UdpLayout.CHECKSUM.offset
+    )
     packets = tuple(_datagram(number, pay, after=index) for index, pay in enumerate(pays))
-    return Cargo(header, whole[:20], whole[20:28], pays, packets)
+    return Cargo(header, whole[: IPv4Layout.size], whole[IPv4Layout.size : _HEADERS], pays, packets)
 
 
 def unreadable(number: int, *, headers: bool) -> bytes:
@@ -59,7 +64,7 @@ def unreadable(number: int, *, headers: bool) -> bytes:
     packet = bytes((0x10 * (number % 4), number & 0xFF)) * 10
     if not headers:
         return packet
-    return (_NO_HEADER + packet, _NO_HEADER[: 1 + number % 9], _NO_HEADER)[number % 3]
+    return (_NO_HEADER + packet, _NO_HEADER[: 1 + number % (HEADER_SIZE - 1)], _NO_HEADER)[number % 3]
 
 
 def frame(kind: Kind, number: int, segments: int, *, headers: bool) -> tuple[bytes, tuple[bytes, ...]]:

@@ -1,4 +1,4 @@
-"""What scapy says about the checksums of a packet: an opinion that shares no code with the reference.
+"""What scapy says about the checksums of a packet: an opinion that shares neither code nor tables with the reference.
 
 A module of its own because importing scapy takes as long as a thousand examples.
 """

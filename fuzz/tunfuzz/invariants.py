@@ -2,7 +2,7 @@
 
 Each takes a value of one of the strategies and raises `AssertionError` with a message that says what was found. The
 property tests and `python -m tunfuzz` call the same functions. Where an invariant needs to read a packet it does so by
-itself: the code that is tested must not decide what is right.
+itself, without `tio.wire`: the code that is tested must not decide what is right.
 """
 
 import contextlib

@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 import tio
 from tio.container import BaseContainer
+from tio.virtio import HEADER_SIZE
 from tunfuzz import cargo
 from tunfuzz.calls import Call
 from tunfuzz.contract import Wire, expect, is_open, must, open_fds, pick, wire_pair
@@ -363,7 +364,7 @@ class QueueMachine(RuleBasedStateMachine):
     @property
     def header(self) -> bytes:
         """The vnet header of a plain packet, if there are vnet headers."""
-        return bytes(10) if self.make.vnet_header else b""
+        return bytes(HEADER_SIZE) if self.make.vnet_header else b""
 
     def call(self, function: Callable[[], T]) -> Call[T]:
         """Begin a call in a thread of its own."""

@@ -1,7 +1,7 @@
 """The rules V2 to V11 for a frame that is written to a TUN, written down a second time.
 
 `tio.virtio` numbers them, `tio` makes headers that keep them. This is the other opinion: it reads the bytes by itself,
-and nothing of `tio` is used here, not even the checksum.
+and nothing of `tio` is used here, not even the checksum or the tables of `tio.wire`.
 """
 
 import struct

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from tio import ByteOrder, VnetHeader
+from tio.virtio import HEADER_SIZE
 from tunproof.corpus.script import Answers, Script
 
 __all__ = ["Framed", "GsoArguments", "Lifecycle", "VnetBytes"]
@@ -18,7 +19,7 @@ class Framed:
 
     header: VnetHeader
     packet: bytes
-    size: int = 10
+    size: int = HEADER_SIZE
     byte_order: ByteOrder = ByteOrder.HOST
 
     def frame(self) -> bytes:
@@ -26,13 +27,13 @@ class Framed:
         return self.header.emit(size=self.size, byte_order=self.byte_order) + self.packet
 
     @classmethod
-    def parse(cls, frame: bytes, size: int = 10, byte_order: ByteOrder = ByteOrder.HOST) -> Self:
+    def parse(cls, frame: bytes, size: int = HEADER_SIZE, byte_order: ByteOrder = ByteOrder.HOST) -> Self:
         """Return the two halves of a frame. Raises `tio.HeaderError` (H1)."""
         return cls(VnetHeader.parse(frame, size=size, byte_order=byte_order), frame[size:], size, byte_order)
 
     def __repr__(self) -> str:
         # One line of hex: 65535 escaped bytes help nobody, and this can be pasted.
-        layout = f", {self.size}" if self.size != 10 or self.byte_order != ByteOrder.HOST else ""
+        layout = f", {self.size}" if self.size != HEADER_SIZE or self.byte_order != ByteOrder.HOST else ""
         layout += f", ByteOrder({str(self.byte_order)!r})" if self.byte_order != ByteOrder.HOST else ""
         return f"Framed.parse(bytes.fromhex({self.frame().hex()!r}){layout})"
 

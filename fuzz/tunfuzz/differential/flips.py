@@ -12,6 +12,8 @@ from typing import Any
 from unittest.mock import patch
 
 from tio.linux import RULES
+from tio.virtio import HEADER_SIZE
+from tio.wire import IPv6Layout, UdpLayout
 
 __all__ = ["FLIPS", "GUARDS", "SHADOWED", "flipped"]
 
@@ -28,6 +30,8 @@ SHADOWED = {
 GUARDS = frozenset({"transport_header_cut_off", "hop_header_cut_off"})
 """Losses without which there is nothing to read: a model in which they never hold says nothing, it falls over."""
 
+_IPV6, _NEXT_HEADER = IPv6Layout.size, IPv6Layout.NEXT_HEADER.offset
+
 FLIPS: dict[str, Callable[..., Any]] = {
     "linear_length": lambda _: 0,
     "counted_headers": lambda skb: skb.csum_start + skb.transport - 1 if skb.needs_csum else 20 + skb.transport,
@@ -37,9 +41,9 @@ FLIPS: dict[str, Callable[..., Any]] = {
     "ufo_taken_for_ipv6": lambda _: False,
     "ufo_counts_its_header": lambda _: 0,
     "nothing_to_cut": lambda skb, size: len(skb.data) - skb.headers < size,
-    "walked_extensions": lambda data: (data[6], 40) if len(data) >= 40 else (-1, 0),
+    "walked_extensions": lambda data: (data[_NEXT_HEADER], _IPV6) if len(data) >= _IPV6 else (-1, 0),
     "jumbo_header_is_cut_out": lambda _: False,
-    "jumbo_option_over_tcp": lambda data: data[48:],
+    "jumbo_option_over_tcp": lambda data: data[_IPV6 + 8 :],
     "ipv4_id": lambda first, _: first,
     "ipv4_total_length": lambda _: 0,
     "ipv4_header_checksum": lambda _: 0,
@@ -55,11 +59,11 @@ FLIPS: dict[str, Callable[..., Any]] = {
     "udp_length": lambda length: length - 8,
     "udp_partial": lambda partial, *_: partial,
     "udp_zero": lambda _: 0,
-    "ufo_checksum": lambda skb: int.from_bytes(skb.data[skb.l4 + 6 : skb.l4 + 8], "big"),
+    "ufo_checksum": lambda skb: int.from_bytes(skb.data[skb.l4 :][UdpLayout.CHECKSUM.span], "big"),
     "ipv4_fragment_offset": lambda before, **_: before >> 3,
     "ipv6_fragment_offset": lambda before, *, more: before & 0xFFF8 | more,
     "ipv6_fragment_counts": lambda length, header_end: length - header_end,
-    "unfragmentable_part": lambda _: (40, 6),
+    "unfragmentable_part": lambda _: (_IPV6, _NEXT_HEADER),
     "completed_checksum": lambda total: total,
     "completed_zero": lambda _: 0,
     "outer_udp_length": lambda length: length - 8,
@@ -77,15 +81,15 @@ FLIPS: dict[str, Callable[..., Any]] = {
     "options_of_later_fragments": lambda header: header,
     "ipv6_length": lambda skb: len(skb.data),
     "ipv6_length_of_tcp": lambda skb: len(skb.data) - 1,
-    "jumbo_length": lambda *_: 48,
+    "jumbo_length": lambda *_: _IPV6 + 8,
     "offload_of": lambda _: 1,
     "ecn_needs_its_own_offload": lambda *_: True,
     "too_long_to_be_whole": lambda _: False,
     "more_segments_than_the_link_takes": lambda *_: False,
     "linear_bytes": lambda skb, _: len(skb.data) - 1,
     "linear_bytes_uncapped": lambda skb, _: len(skb.data) - 1,
-    "partial_fields": lambda *_: bytes(10),
-    "known_good": lambda: bytes(10),
+    "partial_fields": lambda *_: bytes(HEADER_SIZE),
+    "known_good": lambda: bytes(HEADER_SIZE),
     "padding": lambda size: b"\xff" * size,
 }
 """The flip of each fact, by the rule's name."""

@@ -6,6 +6,7 @@ A mask hides differences, so there are as few as can be.
 from collections.abc import Sequence
 
 from tio.linux import Delivered, Outcome
+from tio.wire import IPv6Layout
 
 __all__ = ["FRAGMENT_ID", "NOT_MODELLED", "hidden_by"]
 
@@ -42,9 +43,9 @@ def _without_id(packet: bytes, start: int) -> bytes:
 
     The model took it for IPv6; that may be against what its version says.
     """
-    if len(packet) < start + 40:
+    if len(packet) < start + IPv6Layout.size:
         return packet
-    number, at = packet[start + 6], start + 40
+    number, at = packet[start + IPv6Layout.NEXT_HEADER.offset], start + IPv6Layout.size
     while number in _EXTENSIONS and at + 2 <= len(packet):
         number, at = packet[at], at + 8 * (packet[at + 1] + 1)
     if number != _FRAGMENT:

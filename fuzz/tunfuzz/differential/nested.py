@@ -5,12 +5,14 @@ A TUN knows none of these as a superpacket, but a kernel that dissects what has 
 
 from random import Random
 
+from tio.virtio import HEADER_SIZE, VnetFlag
+from tio.wire import IPv4Layout, IPv6Layout
 from tunfuzz.build import GRE, ipv4_stem, ipv6_stem, with_length
 from tunfuzz.differential.templates import ADDRESSES, VNET, Template, superpacket
 
 __all__ = ["nested"]
 
-_NEEDS_CSUM = 1
+_NEEDS_CSUM = int(VnetFlag.NEEDS_CSUM)
 _IN_IP = {4: 4, 6: 41}
 _ETHERTYPES = {4: 0x0800, 6: 0x86DD}
 _PPP_PROTOCOLS = {4: 0x0021, 6: 0x0057}
@@ -24,16 +26,16 @@ def nested(random: Random, header_size: int) -> Template:
     """Return a superpacket inside one other packet, or about as many as a kernel looks into."""
     inner = superpacket(random, _LONGEST)
     flags, kind, _, size, start, offset = VNET.unpack_from(inner.frame)
-    packet, version = inner.frame[10:], inner.version
+    packet, version = inner.frame[HEADER_SIZE:], inner.version
     for _ in range(random.choice((1, 1, 1, 2, 3, 14, 15, 16))):
         packet, version = _wrapped(random, packet, version)
-    before = len(packet) - len(inner.frame) + 10
+    before = len(packet) - len(inner.frame) + HEADER_SIZE
     if random.random() < 0.9:
         flags, start, offset = flags & ~_NEEDS_CSUM, 0, 0
     else:
         start += before
     header = VNET.pack(flags, kind, 0, size, start, offset).ljust(header_size, b"\0")
-    protocol = packet[9 if version == 4 else 6]
+    protocol = packet[IPv4Layout.PROTOCOL.offset if version == 4 else IPv6Layout.NEXT_HEADER.offset]
     return Template(header + packet, header_size, version, protocol, inner.l4 + before, inner.payload + before)
 
 

@@ -10,15 +10,20 @@ from dataclasses import replace
 from random import Random
 
 from tio.checksum import checksum
+from tio.virtio import GsoType, VnetFlag
+from tio.wire import IPv4Layout, IPv6Layout, TcpLayout, UdpLayout, VnetLayout
 from tunfuzz.build import TCP, UDP, filler
 from tunfuzz.differential.mutations import Mutation, resum, word
 from tunfuzz.differential.templates import VNET, Template
 
 __all__ = ["ROUTED", "near_the_mtu"]
 
-_NEEDS_CSUM = 1
-_UFO = 3
-_DONT_FRAGMENT = 0x40
+_NEEDS_CSUM = int(VnetFlag.NEEDS_CSUM)
+_UFO = int(GsoType.UDP)
+_DONT_FRAGMENT = IPv4Layout.DF.mask >> 8  # in the first byte of the field
+_FRAGMENT, _HEADER_CHECKSUM = IPv4Layout.FRAGMENT.offset, IPv4Layout.CHECKSUM.offset
+_TOTAL_LENGTH, _PAYLOAD_LENGTH = IPv4Layout.TOTAL_LENGTH.offset, IPv6Layout.PAYLOAD_LENGTH.offset
+_NEXT_HEADER = IPv6Layout.NEXT_HEADER.offset
 _IPV4 = ("00000000", "ffffffff", "e0000001", "efffffff", "f0000001", "7f000001", "00000001", "0a4d00ff")
 _IPV6 = (
     "0" * 32,
@@ -52,10 +57,10 @@ def near_the_mtu(template: Template, mtu: int, random: Random) -> Template:
         else size * random.choice((1, 1, 2, 4))
     )
     if kind:
-        gso_size = size + 8 if kind == _UFO else size
+        gso_size = size + UdpLayout.size if kind == _UFO else size
     VNET.pack_into(head, 0, flags, kind, hdr_len, gso_size, csum_start, csum_offset)
     if template.version == 4 and random.random() < 0.6:
-        head[start + 6] &= ~_DONT_FRAGMENT
+        head[start + _FRAGMENT] &= ~_DONT_FRAGMENT
     frame = head + filler(length, random.randrange(2, 1000))
     _state_lengths(frame, template)
     resum(frame, template)
@@ -67,19 +72,19 @@ def _state_lengths(frame: bytearray, template: Template) -> None:
     start, l4 = template.header_size, template.header_size + template.l4
     whole = len(frame) - l4
     before = len(template.frame) - l4
-    place, counted = (2, 0) if template.version == 4 else (4, 40)
+    place, counted = (_TOTAL_LENGTH, 0) if template.version == 4 else (_PAYLOAD_LENGTH, IPv6Layout.size)
     word(frame, start + place, len(frame) - start - counted)
     if template.protocol == UDP:
-        word(frame, l4 + 4, whole)
-    field = l4 + (6 if template.protocol == UDP else 16)
-    if frame[0] & _NEEDS_CSUM and template.protocol in (TCP, UDP):
+        word(frame, l4 + UdpLayout.LENGTH.offset, whole)
+    field = l4 + (UdpLayout if template.protocol == UDP else TcpLayout).CHECKSUM.offset
+    if frame[VnetLayout.FLAGS.offset] & _NEEDS_CSUM and template.protocol in (TCP, UDP):
         word(frame, field, checksum(b"", _get(frame, field) + (~before & 0xFFFF) + (whole & 0xFFFF)))
 
 
 def trimming_length(frame: bytearray, template: Template, random: Random) -> None:
     """A length in the IP header that ends the packet around the checksum field, the headers, or the first segment."""
     start = template.header_size
-    if len(frame) < start + 20:
+    if len(frame) < start + IPv4Layout.size:
         return
     _, _, _, gso_size, csum_start, csum_offset = VNET.unpack_from(frame)
     field = csum_start + csum_offset
@@ -87,13 +92,14 @@ def trimming_length(frame: bytearray, template: Template, random: Random) -> Non
         (field, field, template.l4, template.payload, template.payload + gso_size, len(frame) - start - 1)
     )
     length = base + random.choice((0, 0, 1, 2, 3, -1, 8))
-    word(frame, start + (2 if template.version == 4 else 4), length if template.version == 4 else length - 40)
+    place, counted = (_TOTAL_LENGTH, 0) if template.version == 4 else (_PAYLOAD_LENGTH, IPv6Layout.size)
+    word(frame, start + place, length - counted)
     resum(frame, template)
 
 
 def hop_count(frame: bytearray, template: Template, random: Random) -> None:
     """Another TTL or hop limit; more often than not one that lives on."""
-    place = template.header_size + (8 if template.version == 4 else 7)
+    place = template.header_size + (IPv4Layout.TTL if template.version == 4 else IPv6Layout.HOP_LIMIT).offset
     if place < len(frame):
         frame[place] = random.choice((0, 1, 2, 2, 3, 255, random.getrandbits(8), random.getrandbits(8)))
     resum(frame, template)
@@ -103,18 +109,18 @@ def fragment_bits(frame: bytearray, template: Template, random: Random) -> None:
     """Other fragment bits in an IPv4 header that may be fragmented."""
     if template.version == 4:
         bits = random.choice((0, 0x2000, 0x8000, 0x0003, 0x2001, 0x1FFF, 0x3FF0, random.getrandbits(16)))
-        word(frame, template.header_size + 6, bits & ~0x4000)
+        word(frame, template.header_size + _FRAGMENT, bits & ~IPv4Layout.DF.mask)
         resum(frame, template)
 
 
 def header_checksum_of_two_zeros(frame: bytearray, template: Template, random: Random) -> None:
     """An IPv4 header checksum that is 0x0000 or close to it, or that is spelled 0xFFFF."""
-    place = template.header_size + 10
+    place = template.header_size + _HEADER_CHECKSUM
     if template.version != 4 or place + 2 > len(frame):
         return
     wanted = random.choice((0x0000, 0xFEFF, 0xFEFE, 0xFF00, 0xFFFE))
     resum(frame, template)
-    identification = template.header_size + 4
+    identification = template.header_size + IPv4Layout.IDENTIFICATION.offset
     word(frame, identification, checksum(b"", _get(frame, identification) + _get(frame, place) + (~wanted & 0xFFFF)))
     word(frame, place, wanted)
     if wanted == 0 and random.random() < 0.5:
@@ -191,13 +197,13 @@ def _some(options: Sequence[Callable[[Random], bytes]], random: Random) -> Itera
 def ipv4_options(frame: bytearray, template: Template, random: Random) -> None:
     """Options in an IPv4 header that had none: such as a router changes, such as it refuses, and such as it copies."""
     start = template.header_size
-    if template.version != 4 or template.l4 != 20 or len(frame) < start + 20:
+    if template.version != 4 or template.l4 != IPv4Layout.size or len(frame) < start + IPv4Layout.size:
         return
     options = (random.choice((b"", b"\x01")) + b"".join(_some(_IPV4_OPTIONS, random)))[:40]
     options += random.choice((b"\0", b"\x01")) * (-len(options) % 4)
-    _insert(frame, template, 20, options)
+    _insert(frame, template, IPv4Layout.size, options)
     frame[start] = 0x45 + len(options) // 4
-    word(frame, start + 2, _get(frame, start + 2) + len(options))
+    word(frame, start + _TOTAL_LENGTH, _get(frame, start + _TOTAL_LENGTH) + len(options))
     resum(frame, template)
 
 
@@ -230,16 +236,16 @@ _HOP_OPTIONS = (_padding, _padding, _hop_router_alert, _unknown, _unknown, _jumb
 def hop_options(frame: bytearray, template: Template, random: Random) -> None:
     """A hop-by-hop header in front of all others, with options to skip, to refuse, and to drown in."""
     start = template.header_size
-    if template.version != 6 or len(frame) < start + 40:
+    if template.version != 6 or len(frame) < start + IPv6Layout.size:
         return
     options = b"".join(_some(_HOP_OPTIONS, random))
     padding = -(len(options) + 2) % 8
     options += bytes((1, padding - 2)) + bytes(padding - 2) if padding > 1 else bytes(padding)
     units = (len(options) + 2) // 8 - 1 if random.random() < 0.9 else random.choice((0, 3, 255))
-    _insert(frame, template, 40, bytes((frame[start + 6], units)) + options)
-    frame[start + 6] = 0
-    stated = _get(frame, start + 4) + len(options) + 2
-    word(frame, start + 4, stated if random.random() < 0.9 else 0)
+    _insert(frame, template, IPv6Layout.size, bytes((frame[start + _NEXT_HEADER], units)) + options)
+    frame[start + _NEXT_HEADER] = 0
+    stated = _get(frame, start + _PAYLOAD_LENGTH) + len(options) + 2
+    word(frame, start + _PAYLOAD_LENGTH, stated if random.random() < 0.9 else 0)
 
 
 # Addresses -----------------------------------------------------------------------------------------------------------
@@ -249,8 +255,9 @@ def address(frame: bytearray, template: Template, random: Random) -> None:
     """A source or destination that a router may not like, or any."""
     if template.version == 0:
         return
-    size, base, special = (4, 12, _IPV4) if template.version == 4 else (16, 8, _IPV6)
-    place = template.header_size + base + random.choice((0, size))
+    layout, special = (IPv4Layout, _IPV4) if template.version == 4 else (IPv6Layout, _IPV6)
+    field = random.choice((layout.SOURCE, layout.DESTINATION))
+    place, size = template.header_size + field.offset, field.width
     if place + size <= len(frame):
         frame[place : place + size] = (
             bytes.fromhex(random.choice(special)) if random.random() < 0.8 else random.randbytes(size)

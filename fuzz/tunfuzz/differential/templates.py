@@ -3,21 +3,27 @@
 Building a frame takes as long as some twenty cases take to be asked, so a block of cases shares its templates.
 """
 
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
+from tio.virtio import HEADER_SIZE, GsoType, VnetFlag
+from tio.wire import IPv4Layout, IPv6Layout, TcpLayout, TunnelLayout, UdpLayout, VnetLayout
 from tunfuzz.build import AH, FRAGMENT, GRE, TCP, UDP, assemble, filler, ipv4_stem, ipv6_stem, with_length
 
 __all__ = ["ADDRESSES", "VNET", "Template", "grammar", "huge", "of_corpus", "superpacket", "tunnelled"]
 
-VNET = struct.Struct("<BBHHHH")
+VNET = VnetLayout.packer("little", HEADER_SIZE)
 """flags, gso_type, hdr_len, gso_size, csum_start, csum_offset."""
 
-_NEEDS_CSUM = 1
-_TYPES = {(TCP, 4): 1, (TCP, 6): 4, (UDP, 4): 5, (UDP, 6): 5}
-_UFO = 3
+_NEEDS_CSUM = int(VnetFlag.NEEDS_CSUM)
+_TYPES = {
+    (TCP, 4): int(GsoType.TCPV4),
+    (TCP, 6): int(GsoType.TCPV6),
+    (UDP, 4): int(GsoType.UDP_L4),
+    (UDP, 6): int(GsoType.UDP_L4),
+}
+_UFO, _ECN = int(GsoType.UDP), int(GsoType.ECN)
 _DESTINATION, _ROUTING, _HOP = 60, 43, 0
 
 ADDRESSES = {
@@ -126,7 +132,7 @@ def _written(random: Random, header_size: int, length: int, size: int, stem: byt
         random.choice((begin + len(transport), 0)),
         gso_size,
         begin if partial else 0,
-        (16 if protocol == TCP else 6) if partial else 0,
+        (TcpLayout if protocol == TCP else UdpLayout).CHECKSUM.offset if partial else 0,
     )
     frame = header.ljust(header_size, b"\0") + packet
     return Template(frame, header_size, version, protocol, begin, begin + len(transport))
@@ -136,7 +142,7 @@ def _assembled(stem: bytes, transport: bytes, payload: bytes, *, partial: bool) 
     """Return the packet; one that is too long for its length fields states zero."""
     if len(stem) + len(transport) + len(payload) <= 0xFFFF:
         return assemble(stem, transport, payload, partial=partial)
-    return with_length(stem, 0 if stem[0] >> 4 == 4 else 40) + transport + payload
+    return with_length(stem, 0 if stem[0] >> 4 == 4 else IPv6Layout.size) + transport + payload
 
 
 def _typed(random: Random, protocol: int, version: int, size: int) -> tuple[int, int]:
@@ -145,36 +151,39 @@ def _typed(random: Random, protocol: int, version: int, size: int) -> tuple[int,
         return 0, 0
     if protocol == UDP and chance < 0.4:
         return _UFO, size if chance < 0.28 else max(8, size & ~7)
-    ecn = 0x80 if protocol == TCP and chance > 0.8 else 0
+    ecn = _ECN if protocol == TCP and chance > 0.8 else 0
     return _TYPES[protocol, version] | ecn, size
 
 
 def of_corpus(frames: Sequence[bytes], header_size: int) -> list[Template]:
-    """Return templates of frames with 10 bytes of vnet header, as the corpus has them."""
-    padding = bytes(header_size - 10)
-    return [_known(frame[:10] + padding + frame[10:], header_size) for frame in frames if len(frame) >= 10]
+    """Return templates of frames with the shortest vnet header, as the corpus has them."""
+    padding = bytes(header_size - HEADER_SIZE)
+    return [
+        _known(frame[:HEADER_SIZE] + padding + frame[HEADER_SIZE:], header_size)
+        for frame in frames
+        if len(frame) >= HEADER_SIZE
+    ]
 
 
 def _known(frame: bytes, header_size: int) -> Template:
     packet = frame[header_size:]
     version = packet[0] >> 4 if packet else 0
-    if version == 4 and len(packet) > 20:
-        begin = max((packet[0] & 15) * 4, 20)
-        protocol = packet[9]
-    elif version == 6 and len(packet) > 40:
-        begin, protocol = VNET.unpack_from(frame)[4] or 40, packet[6]
+    if version == 4 and len(packet) > IPv4Layout.size:
+        begin = max(IPv4Layout.IHL.of(packet[0]) * 4, IPv4Layout.size)
+        protocol = packet[IPv4Layout.PROTOCOL.offset]
+    elif version == 6 and len(packet) > IPv6Layout.size:
+        begin, protocol = VNET.unpack_from(frame)[4] or IPv6Layout.size, packet[IPv6Layout.NEXT_HEADER.offset]
     else:
         return Template(frame, header_size, 0, 0, 0, 0)
-    return Template(
-        frame, header_size, version, protocol, begin, min(begin + (8 if protocol == UDP else 20), len(packet))
-    )
+    transport = UdpLayout.size if protocol == UDP else TcpLayout.size
+    return Template(frame, header_size, version, protocol, begin, min(begin + transport, len(packet)))
 
 
 def superpacket(random: Random, longest: int) -> Template:
     """Return a TCP or UDP frame of the grammar, of up to `longest` bytes, whose packet is to stand in another one."""
-    inner = grammar(random, 10)
+    inner = grammar(random, HEADER_SIZE)
     while inner.protocol not in (TCP, UDP) or len(inner.frame) > longest:
-        inner = grammar(random, 10)
+        inner = grammar(random, HEADER_SIZE)
     return inner
 
 
@@ -189,13 +198,15 @@ def tunnelled(random: Random) -> Template:
     else:
         stem = ipv6_stem(ADDRESSES[6], UDP, ((_DESTINATION, bytes((1, 1, 12)) + bytes(12)),) * random.choice((0, 1, 1)))
     between = random.choice((b"", bytes(8), bytes(8)))
-    begin = len(stem) + 8 + len(between)
-    packet = assemble(stem, random.randbytes(4) + bytes(4), between + inner.frame[10:], partial=True)
+    begin = len(stem) + UdpLayout.size + len(between)
+    packet = bytearray(
+        assemble(stem, random.randbytes(4) + bytes(4), between + inner.frame[HEADER_SIZE:], partial=True)
+    )
     if random.random() < 0.5:
-        packet = packet[: len(stem) + 6] + bytes(2) + packet[len(stem) + 8 :]
+        packet[len(stem) + UdpLayout.CHECKSUM.offset : len(stem) + UdpLayout.CHECKSUM.end] = bytes(2)
     with_outer_sum = 8 if random.random() < 0.5 else 0
     if version == 4 and random.random() < 0.1:
-        packet = packet[:9] + bytes((GRE,)) + packet[10:]
+        packet[IPv4Layout.PROTOCOL.offset] = GRE
     header = VNET.pack(
         flags | with_outer_sum,
         gso_type | (0x20 if version == 4 else 0x40),
@@ -204,5 +215,8 @@ def tunnelled(random: Random) -> Template:
         (start + begin) & 0xFFFF,
         offset,
     )
-    header += bytes(10) + len(stem).to_bytes(2, "little") + begin.to_bytes(2, "little")
-    return Template(header + packet, 24, inner.version, inner.protocol, inner.l4 + begin, inner.payload + begin)
+    header = header.ljust(TunnelLayout.OUTER_TRANSPORT.offset, b"\0")
+    header += len(stem).to_bytes(2, "little") + begin.to_bytes(2, "little")
+    return Template(
+        header + packet, len(header), inner.version, inner.protocol, inner.l4 + begin, inner.payload + begin
+    )

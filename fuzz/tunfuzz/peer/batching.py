@@ -14,6 +14,7 @@ from tio.errors import PacketError
 from tio.ip import MAX_PACKET, IPv4, IPv6, parse_ip
 from tio.tcp import Tcp, TcpFlag
 from tio.transport import Layers
+from tio.wire import IPv4Layout, IPv6Layout
 from tunfuzz.build import FRAGMENT, TCP, UDP
 from tunfuzz.peer.repair import layers_of
 from tunproof.corpus.cases import Joined
@@ -24,9 +25,8 @@ __all__ = ["constraints"]
 
 _ENDS: Final = int(TcpFlag.SYN | TcpFlag.FIN | TcpFlag.RST)
 _ALONE: Final = int(TcpFlag.SYN | TcpFlag.RST | TcpFlag.URG)
-_ADDRESSES: Final = {4: (20, 12), 6: (40, 8)}  # bytes of the fixed header, where the addresses begin
-_NUMBER: Final = {4: 9, 6: 6}  # where it says what follows
-
+_ADDRESSES: Final = {4: IPv4Layout.ADDRESSES, 6: IPv6Layout.ADDRESSES}  # up to the end of the fixed header
+_NUMBER: Final = {4: IPv4Layout.PROTOCOL.offset, 6: IPv6Layout.NEXT_HEADER.offset}  # where it says what follows
 _WALKED: Final = {0, 43, 60}  # extension headers with a length
 
 _Pair = tuple[bytes, int]
@@ -76,10 +76,10 @@ def constraints(packets: Sequence[bytes], frames: Sequence[bytes]) -> Joined:
 
 def _see(packet: bytes) -> _Seen:
     version = packet[0] >> 4 if packet else 0
-    fixed, at = _ADDRESSES.get(version, (MAX_PACKET + 1, 0))
-    if len(packet) < fixed:
+    place = _ADDRESSES.get(version)
+    if place is None or len(packet) < place.stop:
         return _Seen(None)
-    addresses = packet[at:fixed]
+    addresses = packet[place]
     try:
         ip = parse_ip(packet)
     except PacketError:
@@ -88,7 +88,7 @@ def _see(packet: bytes) -> _Seen:
     layers = layers_of(packet)
     if layers is None:
         return _Seen(pair, damaged=packet[_NUMBER[version]] in {TCP, UDP} and not ip.is_fragment)
-    flags = packet[layers.transport_offset + 13] if isinstance(layers.transport, Tcp) else 0
+    flags = layers.transport.flags if isinstance(layers.transport, Tcp) else 0
     payload = len(packet) - layers.payload_offset
     return _Seen(pair, bytes(layers.transport.ports), layers, flags=flags, payload=payload)
 
@@ -101,7 +101,7 @@ def _protocol(ip: IPv4 | IPv6, packet: bytes) -> int:
 
 def _last_number(packet: bytes) -> int:
     """Return what a packet whose headers are cut off says it carries, as far as it says so."""
-    number, at = packet[_NUMBER[packet[0] >> 4]], 40
+    number, at = packet[_NUMBER[packet[0] >> 4]], IPv6Layout.size
     while packet[0] >> 4 == 6 and number in _WALKED and at + 2 <= len(packet):
         number, at = packet[at], at + 8 * (packet[at + 1] + 1)
     return number

@@ -9,6 +9,8 @@ import msgspec
 
 from tio.errors import PacketError
 from tio.ip import Protocol, parse_ip
+from tio.virtio import HEADER_SIZE, ByteOrder, GsoType, VnetHeader
+from tio.wire import VnetLayout
 from tunfuzz.peer.batching import constraints
 from tunproof.corpus.cases import (
     BatchInput,
@@ -77,11 +79,8 @@ _STATED: dict[str, Any] = {
 }
 _NOT_YET = Nothing()
 _NO_BATCH = Joined(order=(), ideal=(), example=())
-_TYPES = {1: "gso.tcp4", 4: "gso.tcp6"}
-_VNET = 10
-_UDP_L4 = 5
-_NEEDS_CSUM = 1
-_LIMITS = (0xFF, 0xFF, 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF)
+_TYPES: dict[int, str] = {GsoType.TCPV4: "gso.tcp4", GsoType.TCPV6: "gso.tcp6"}
+_NUMBERS = VnetLayout.within(VnetLayout.NUM_BUFFERS.end)
 
 
 class ReferenceBrokenError(AssertionError):
@@ -138,14 +137,14 @@ def _answered(given: Input, value: Any) -> Expectation:
             return Packets(packets=to_hex(value))
         case BatchInput():
             return msgspec.structs.replace(_NO_BATCH, example=to_hex(value))
-    return Written(header=value[0][:_VNET].hex(), segments=to_hex(cut(value[0]))) if value else Nothing()
+    return Written(header=value[0][:HEADER_SIZE].hex(), segments=to_hex(cut(value[0]))) if value else Nothing()
 
 
 def _required(given: Input) -> tuple[str, ...]:
     """Return what a subject must claim to be asked this."""
     match given:
         case ReadInput(frame=frame):
-            return _of_frame(bytes.fromhex(frame[:22]))
+            return _of_frame(bytes.fromhex(frame[: 2 * HEADER_SIZE + 2]))  # to the packet's first byte: its version
         case GsoInput(hdr=hdr):
             return _of_header(bytes.fromhex(hdr))
         case ParseInput(size=size, byte_order=order):
@@ -156,14 +155,15 @@ def _required(given: Input) -> tuple[str, ...]:
 
 
 def _of_frame(head: bytes) -> tuple[str, ...]:
-    if len(head) < _VNET:
+    if len(head) < HEADER_SIZE:
         return ()
-    kind = head[1] & 0x7F
-    if kind == _UDP_L4:
-        return ("gso.udp6" if head[_VNET:] and head[_VNET] >> 4 == 6 else "gso.udp4",)
+    header = VnetHeader.parse(head, byte_order=ByteOrder.LITTLE)
+    kind = header.base_type
+    if kind == GsoType.UDP_L4:
+        return ("gso.udp6" if head[HEADER_SIZE:] and head[HEADER_SIZE] >> 4 == 6 else "gso.udp4",)
     if kind in _TYPES:
         return (_TYPES[kind],)
-    return ("csum.partial",) if not kind and head[0] & _NEEDS_CSUM else ()
+    return ("csum.partial",) if not kind and header.needs_csum else ()
 
 
 def _of_header(hdr: bytes) -> tuple[str, ...]:
@@ -177,10 +177,9 @@ def _of_header(hdr: bytes) -> tuple[str, ...]:
 
 
 def _of_vnet(direction: str, size: int, order: str) -> tuple[str, ...]:
-    sized = (f"header.{size}",) if size > _VNET else ()
+    sized = (f"header.{size}",) if size > HEADER_SIZE else ()
     return (direction, *sized, *(("header.big-endian",) if order == "big" else ()))
 
 
 def _fits(fields: VnetFields) -> bool:
-    values = (getattr(fields, name) or 0 for name in VnetFields.__struct_fields__)
-    return all(0 <= value <= limit for value, limit in zip(values, _LIMITS, strict=False))
+    return all(0 <= (getattr(fields, field.name) or 0) < 1 << 8 * field.width for field in _NUMBERS)

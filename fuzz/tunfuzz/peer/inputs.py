@@ -10,6 +10,7 @@ from random import Random
 
 import msgspec
 
+from tio.virtio import HEADER_SIZE, HEADER_SIZES
 from tunfuzz.build import assemble
 from tunfuzz.differential.cases import block as block_of_frames
 from tunfuzz.peer.cases import Input
@@ -39,7 +40,7 @@ _WAYS = 8  # every eighth block of the kernel differential has 10 bytes of vnet 
 _AS_IT_IS = 0.2
 _MOST_PACKETS = 300
 _ORDERS = ("little", "little", "big")
-_SIZES = (10, 10, 12, 24)
+_SIZES = (HEADER_SIZE, *HEADER_SIZES)
 _WORDS = (0, 1, 0xFF, 0x100, 0x1234, 0x7FFF, 0x8000, 0xFFFF)
 
 

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from tio.virtio import HEADER_SIZE
+from tio.wire import VnetLayout
 from tunfuzz.peer.cases import Input, complete
 from tunfuzz.peer.latitude import waived
 from tunproof.corpus.cases import (
@@ -32,18 +34,7 @@ _FIELD = re.compile(
 _RULE = re.compile(r"\b([VRGPH]\d+): ")
 _NOT_LETTERS = re.compile(r"0x[0-9a-f]+|[^a-zA-Z_.]+")
 _LONGEST = 60
-_VNET = 10
-_ENDS = {
-    "flags": 1,
-    "gso_type": 2,
-    "hdr_len": 4,
-    "gso_size": 6,
-    "csum_start": 8,
-    "csum_offset": 10,
-    "num_buffers": 12,
-    "rest": 24,
-    "length": 1 << 16,
-}
+_ENDS = {field.name: field.end for field in VnetLayout.fields} | {"length": 1 << 16}
 """Where each field of a vnet header ends; what is none of them is a wrong length."""
 
 
@@ -132,7 +123,7 @@ def _bytes_off(case: WriteCase, outcome: Outcome) -> int:
     """Return by how many bytes a packet that is written as it is was written too long."""
     match outcome:
         case Answered(value=[bytes(frame)]):
-            return len(frame) - _VNET - len(case.input.packet) // 2
+            return len(frame) - HEADER_SIZE - len(case.input.packet) // 2
     return 0
 
 

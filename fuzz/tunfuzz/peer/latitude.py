@@ -12,6 +12,8 @@ from tio import FrameError, HeaderError, PacketError, VnetHeader
 from tio.ip import Protocol, parse_ip
 from tio.segment import cut
 from tio.tcp import Tcp
+from tio.virtio import HEADER_SIZE
+from tio.wire import IPv4Layout, IPv6Layout
 from tunfuzz.peer.repair import layers_of
 from tunproof.corpus.cases import Case, Packets, ReadCase, Refused, Rejected
 from tunproof.judge.outcome import Answered, Outcome, TurnedDown
@@ -19,7 +21,6 @@ from tunproof.packets.equality import same_packets
 
 __all__ = ["waived"]
 
-_VNET: Final = 10
 _ACC_ECN: Final = 0x10
 _LEAST: Final = 8  # what some kernels raise a TCP gso_size to
 _JUMBO: Final = b"\xc2\x04"
@@ -73,7 +74,7 @@ def _write(rule: str, found: str, version: int) -> str:
 def _read(case: ReadCase, outcome: Outcome) -> str:
     try:
         data = bytes.fromhex(case.input.frame)
-        frame = _Frame(VnetHeader.parse(data, byte_order="little"), data[_VNET:])
+        frame = _Frame(VnetHeader.parse(data, byte_order="little"), data[HEADER_SIZE:])
     except HeaderError:
         return ""
     if isinstance(case.expect, Rejected):
@@ -92,7 +93,7 @@ def _not_rejected(frame: _Frame, rule: str) -> str:
         return "length fields of superpackets may be believed, or not looked at"
     if rule == "R6":
         return "no length field can say how long the packet is"
-    if rule == "R3" and frame.packet[0] >> 4 == 6 and frame.header.csum_start >= 20:
+    if rule == "R3" and frame.packet[0] >> 4 == 6 and frame.header.csum_start >= IPv4Layout.size:
         return "kernels let csum_start into an IPv6 header"
     if rule == "R4" and frame.header.gso_type & _ACC_ECN:
         return "the type bit that is proposed for Accurate ECN"
@@ -174,7 +175,7 @@ def _wrong_partial(frame: _Frame) -> str:
 
 
 def _jumbo(frame: _Frame) -> str:
-    is_jumbo = not frame.is_single and frame.packet[0] >> 4 == 6 and _JUMBO in frame.packet[40:80]
+    is_jumbo = not frame.is_single and frame.packet[0] >> 4 == 6 and _JUMBO in frame.packet[IPv6Layout.size : 80]
     return "a jumbo payload option" if is_jumbo else ""
 
 

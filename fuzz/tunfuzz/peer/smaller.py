@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
-from tio.virtio import VnetHeader
-from tunfuzz.build import assemble
+from tio.virtio import HEADER_SIZE, VnetHeader
+from tio.wire import IPv4Layout, IPv6Layout, TcpLayout, VnetLayout
+from tunfuzz.build import assemble, protocol_of
 from tunfuzz.differential.minimise import minimise as minimise_bytes
 from tunfuzz.peer.cases import Input
 from tunfuzz.peer.repair import layers_of, repaired
@@ -22,9 +23,9 @@ __all__ = ["minimise", "minimise_before"]
 
 _ROUNDS = 2  # what a later step took away may let an earlier one go on
 _LENGTHS = (0, 1, 8, 9, 16, 17, 24)
-_VNET = 10
 _FEW = 8  # packets of a batch, or fragments, up to which each is looked at
 _LITTLE = "little"
+_IN_A_FRAME = [field.name for field in VnetLayout.within(HEADER_SIZE)]
 
 _Step = Callable[[Any], Iterator[Any]]
 
@@ -96,12 +97,17 @@ def _plainer(packet: bytes, *, partial: bool) -> Iterator[bytes]:
 
 
 def _without_options(stem: bytes, transport: bytes) -> Iterator[tuple[bytes, bytes]]:
-    if stem[0] >> 4 == 4 and len(stem) > 20:
-        yield b"\x45" + stem[1:20], transport
-    if stem[0] >> 4 == 6 and len(stem) > 40:
-        yield stem[:6] + bytes((17 if len(transport) == 8 else 6,)) + stem[7:40], transport
-    if len(transport) > 20:
-        yield stem, transport[:12] + bytes((0x50 | transport[12] & 15,)) + transport[13:20]
+    if stem[0] >> 4 == 4 and len(stem) > IPv4Layout.size:
+        yield b"\x45" + stem[1 : IPv4Layout.size], transport
+    if stem[0] >> 4 == 6 and len(stem) > IPv6Layout.size:
+        bare = bytearray(stem[: IPv6Layout.size])
+        bare[IPv6Layout.NEXT_HEADER.offset] = protocol_of(transport)
+        yield bytes(bare), transport
+    if len(transport) > TcpLayout.size:
+        bare = bytearray(transport[: TcpLayout.size])
+        at = TcpLayout.DATA_OFFSET_RESERVED.offset
+        bare[at] = 0x50 | bare[at] & 15
+        yield stem, bytes(bare)
 
 
 def _without_a_field(packet: bytes) -> Iterator[bytes]:
@@ -133,11 +139,11 @@ def _no_poison(given: Any) -> Iterator[Any]:
 
 def _smaller_frame(given: ReadInput) -> Iterator[ReadInput]:
     frame = bytes.fromhex(given.frame)
-    if len(frame) < _VNET:
+    if len(frame) < HEADER_SIZE:
         return
-    header, packet = VnetHeader.parse(frame, byte_order=_LITTLE), frame[_VNET:]
+    header, packet = VnetHeader.parse(frame, byte_order=_LITTLE), frame[HEADER_SIZE:]
     pairs = [*_smaller_segments(header, packet), *_moved(header, packet)]
-    pairs += [(header.with_(**{name: 0}), packet) for name in VnetHeader._fields[:6]]
+    pairs += [(header.with_(**{name: 0}), packet) for name in _IN_A_FRAME]
     for each, rest in pairs:
         yield msgspec.structs.replace(given, frame=(each.emit(byte_order=_LITTLE) + rest).hex())
 

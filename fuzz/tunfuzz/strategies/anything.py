@@ -3,6 +3,7 @@
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from tio.wire import IPv6Layout, TcpLayout
 from tunfuzz.build import TCP, UDP, assemble, with_length
 from tunfuzz.strategies.headers import ip_headers, transport_headers
 from tunfuzz.strategies.oddities import (
@@ -67,14 +68,16 @@ def _misfit(framed: Framed, what: str, number: int) -> Framed:
     packet, start = framed.packet, framed.header.csum_start
     if what in {"gso_size", "csum_start"}:
         return Framed(framed.header.with_(**{what: number}), packet)
-    if what == "data offset" and framed.header.csum_offset == 16:
-        packet = packet[: start + 12] + bytes((number << 4,)) + packet[start + 13 :]
+    if what == "data offset" and framed.header.csum_offset == TcpLayout.CHECKSUM.offset:
+        at = start + TcpLayout.DATA_OFFSET_RESERVED.offset
+        packet = packet[:at] + bytes((number << 4,)) + packet[at + 1 :]
     elif what == "cut":
         packet = packet[: start + number]
     elif packet[0] >> 4 == 4:
         return Framed(framed.header, bytes((0x40 | number,)) + packet[1:])
-    elif start > 40:
-        packet = packet[:41] + bytes((number,)) + packet[42:]
+    elif start > IPv6Layout.size:
+        at = IPv6Layout.size + 1
+        packet = packet[:at] + bytes((number,)) + packet[at + 1 :]
     return Framed(framed.header, with_length(packet[:start], len(packet)) + packet[start:])
 
 

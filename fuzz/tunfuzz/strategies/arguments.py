@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from tio.wire import IPv4Layout, IPv6Layout, TcpLayout, UdpLayout
 from tunfuzz.build import MAX_PACKET, TCP, UDP, assemble, with_length
 from tunfuzz.strategies.anything import CHANGES, change
 from tunfuzz.strategies.headers import ip_headers, ipv6_headers, transport_headers
@@ -31,7 +32,9 @@ def _single(framed: Framed) -> GsoArguments:
     """Return the arguments for one packet: a single fragment."""
     begin = framed.header.csum_start
     transport = framed.packet[begin:]
-    length = 8 if framed.header.csum_offset == 6 else (transport[12] >> 4) * 4
+    length = UdpLayout.size
+    if framed.header.csum_offset == TcpLayout.CHECKSUM.offset:
+        length = TcpLayout.DATA_OFFSET.of(transport[TcpLayout.DATA_OFFSET_RESERVED.offset]) * 4
     return GsoArguments(framed.packet[:begin], transport[:length], (transport[length:],))
 
 
@@ -61,7 +64,7 @@ def _border(arguments: GsoArguments, _what: str, where: int, _number: int) -> Gs
 def _length(arguments: GsoArguments, _what: str, where: int, _number: int) -> GsoArguments:
     """State another length, in a header that is right in itself."""
     hdr = arguments.hdr
-    least = {4: 20, 6: 40}.get(hdr[0] >> 4, MAX_PACKET) if hdr else MAX_PACKET
+    least = {4: IPv4Layout.size, 6: IPv6Layout.size}.get(hdr[0] >> 4, MAX_PACKET) if hdr else MAX_PACKET
     if len(hdr) < least:  # an earlier fault left no header to write a length into
         return arguments
     stated = least + where % (MAX_PACKET + 1 - least)

@@ -7,6 +7,7 @@ say, or never.
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from tio.wire import IPv6Layout
 from tunfuzz.build import AH, FRAGMENT, TCP, ipv4_stem, ipv6_stem
 
 __all__ = ["hostile_ip_headers", "hostile_ipv4_headers", "hostile_ipv6_headers"]
@@ -98,7 +99,7 @@ def hostile_ipv6_headers(protocol: int = TCP) -> SearchStrategy[bytes]:
     """
 
     def build(links: list[tuple[int, bytes]], most: int) -> bytes:
-        return ipv6_stem(_HERE6, protocol, tuple(links))[: 40 + most]
+        return ipv6_stem(_HERE6, protocol, tuple(links))[: IPv6Layout.size + most]
 
     whole = 1 << 16
     cuts = st.one_of(st.just(whole), st.just(whole), st.integers(0, 15))

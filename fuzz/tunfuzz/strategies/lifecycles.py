@@ -13,6 +13,7 @@ from typing import Final, Literal
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from tio.virtio import HEADER_SIZE
 from tunfuzz import cargo
 from tunfuzz.values import Lifecycle
 from tunproof.corpus.script import (
@@ -119,7 +120,7 @@ class _Rehearsal:
         return self.numbers
 
     def framed(self, packet: bytes) -> bytes:
-        return bytes(10) + packet if self.backend == "offload" else packet
+        return bytes(HEADER_SIZE) + packet if self.backend == "offload" else packet
 
     # Adding.
 

@@ -10,6 +10,8 @@ from hypothesis.strategies import SearchStrategy
 
 from tio import VnetHeader
 from tio.checksum import checksum, finish, pseudo_header_sum
+from tio.virtio import GsoType
+from tio.wire import IPv6Layout, TcpLayout, TunnelLayout, UdpLayout, VnetLayout
 from tunfuzz.build import MAX_PACKET, TCP, UDP, addresses, assemble, checksum_offset, filler, with_length
 from tunfuzz.strategies.extensions import hostile_ip_headers
 from tunfuzz.strategies.headers import ip_headers, transport_headers
@@ -26,7 +28,7 @@ __all__ = [
     "ufo_frames",
 ]
 
-_UFO, _TUNNEL4, _TUNNEL6, _TUNNEL_CSUM = 3, 0x20, 0x40, 8
+_TUNNEL4, _TUNNEL6, _TUNNEL_CSUM = 0x20, 0x40, 8
 _SMALL = st.integers(0, 40)
 
 # UFO ------------------------------------------------------------------------------------------------------------
@@ -38,9 +40,9 @@ def _ufo(draw: st.DrawFn) -> Framed:
     size = draw(st.sampled_from((8, 16, 1480, 1001, 3)))
     payload = draw(fillers(draw(st.integers(1, 3 * size + 8))))
     partial = draw(st.sampled_from((True, True, False)))
-    header = VnetHeader(gso_type=_UFO, hdr_len=len(stem) + 8, gso_size=size)
+    header = VnetHeader(gso_type=GsoType.UDP, hdr_len=len(stem) + UdpLayout.size, gso_size=size)
     if partial:
-        header = header.with_(flags=1, csum_start=len(stem), csum_offset=6)
+        header = header.with_(flags=1, csum_start=len(stem), csum_offset=UdpLayout.CHECKSUM.offset)
     return Framed(header, assemble(stem, b"\x04\0\0\x50" + bytes(4), payload, partial=partial))
 
 
@@ -54,6 +56,7 @@ def ufo_frames() -> SearchStrategy[Framed]:
 
 # UDP tunnels ----------------------------------------------------------------------------------------------------
 
+_UNUSED: Final = TunnelLayout.OUTER_TRANSPORT.offset - VnetLayout.REST.offset
 _VXLAN: Final = bytes.fromhex("0800000000000100")
 
 
@@ -66,7 +69,8 @@ def _tunnel(draw: st.DrawFn) -> Framed:
     datagram = _VXLAN + ethernet + inner.packet
     packet = assemble(outer, b"\xc0\0\x12\xb5" + bytes(4), datagram, partial=True)
     if not checked:
-        packet = packet[: len(outer) + 6] + b"\0\0" + packet[len(outer) + 8 :]
+        at = len(outer) + UdpLayout.CHECKSUM.offset
+        packet = packet[:at] + b"\0\0" + packet[at + 2 :]
     before = len(packet) - len(inner.packet)
     offsets = [len(outer), before]
     if draw(st.sampled_from((False, False, False, True))):
@@ -76,9 +80,9 @@ def _tunnel(draw: st.DrawFn) -> Framed:
         gso_type=inner.header.gso_type | (_TUNNEL4 if outer[0] >> 4 == 4 else _TUNNEL6),
         hdr_len=before + inner.header.hdr_len,
         csum_start=before + inner.header.csum_start,
-        rest=bytes(8) + b"".join(offset.to_bytes(2, "little") for offset in offsets),
+        rest=bytes(_UNUSED) + b"".join(offset.to_bytes(2, "little") for offset in offsets),
     )
-    return Framed(header, packet, size=24)
+    return Framed(header, packet, size=TunnelLayout.size)
 
 
 def tunnel_frames() -> SearchStrategy[Framed]:
@@ -149,24 +153,28 @@ def _jumbo(draw: st.DrawFn) -> Framed:
     jumbo_option = draw(st.booleans())
     stem = draw(ip_headers(TCP, options=False))
     if jumbo_option and stem[0] >> 4 == 6:
-        stem = stem[:6] + b"\0" + stem[7:40] + bytes((stem[6],)) + b"\0\xc2\x04" + bytes(4) + stem[40:]
+        fixed, follows = bytearray(stem[: IPv6Layout.size]), IPv6Layout.NEXT_HEADER.offset
+        options = bytes((fixed[follows],)) + b"\0\xc2\x04" + bytes(4)
+        fixed[follows] = 0
+        stem = bytes(fixed) + options + stem[IPv6Layout.size :]
     transport = bytearray(draw(transport_headers(TCP)))
     size = draw(_JUMBO_SIZES)
     stated = draw(st.sampled_from((0, MAX_PACKET, size & MAX_PACKET)))
     payload = filler(size - len(stem) - len(transport), draw(st.integers(0, 1)))
     if jumbo_option and stem[0] >> 4 == 6:
-        stem = stem[:44] + (size - 40).to_bytes(4, "big") + stem[48:]
+        at = IPv6Layout.size + 4
+        stem = stem[:at] + (size - IPv6Layout.size).to_bytes(4, "big") + stem[at + 4 :]
     partial = pseudo_header_sum(addresses(stem), TCP, len(transport) + len(payload))
-    transport[16:18] = partial.to_bytes(2, "big")
+    transport[TcpLayout.CHECKSUM.span] = partial.to_bytes(2, "big")
     header = VnetHeader(
         flags=1,
-        gso_type=1 if stem[0] >> 4 == 4 else 4,
+        gso_type=GsoType.TCPV4 if stem[0] >> 4 == 4 else GsoType.TCPV6,
         hdr_len=len(stem) + len(transport),
         gso_size=draw(st.sampled_from((1448, 8948, 0xFFFE))),
         csum_start=len(stem),
         csum_offset=checksum_offset(bytes(transport)),
     )
-    head = with_length(stem, stated if stem[0] >> 4 == 4 else max(stated, 40))
+    head = with_length(stem, stated if stem[0] >> 4 == 4 else max(stated, IPv6Layout.size))
     return Framed(header, b"".join((head, bytes(transport), payload)))
 
 

@@ -8,6 +8,8 @@ from hypothesis.strategies import SearchStrategy
 
 from tio import VnetHeader
 from tio.checksum import checksum, pseudo_header_sum
+from tio.virtio import GsoType, VnetFlag
+from tio.wire import IPv4Layout, IPv6Layout, TcpFlag, TcpLayout, UdpLayout
 from tunfuzz.build import (
     MAX_PACKET,
     TCP,
@@ -24,9 +26,9 @@ from tunfuzz.values import Framed
 
 __all__ = ["canonical_superpackets", "fillers", "partial_packets"]
 
-_NEEDS_CSUM = 1
-_ECN = 0x80
-_CWR = 0x80
+_NEEDS_CSUM = int(VnetFlag.NEEDS_CSUM)
+_ECN = int(GsoType.ECN)
+_FLAGS = TcpLayout.FLAGS.offset
 _LEAST_GSO_SIZE = 8
 _MOST_UDP_SEGMENTS = 128
 
@@ -145,9 +147,9 @@ def canonical_superpackets(  # noqa: PLR0913 - see `_canonical`
 
 def _type_of(stem: bytes, transport: bytes) -> int:
     if protocol_of(transport) == UDP:
-        return 5
-    kind = 1 if stem[0] >> 4 == 4 else 4
-    return kind | _ECN if transport[13] & _CWR else kind
+        return int(GsoType.UDP_L4)
+    kind = int(GsoType.TCPV4 if stem[0] >> 4 == 4 else GsoType.TCPV6)
+    return kind | _ECN if transport[_FLAGS] & TcpFlag.CWR else kind
 
 
 @st.composite
@@ -166,8 +168,8 @@ def _with_corner(corner: _Corner, stem: bytes, transport: bytes, payload: bytes,
         )
     if corner == _Corner.ONES_PARTIAL:
         partial = pseudo_header_sum(addresses(stem), protocol_of(transport), len(transport) + len(payload))
-        at = 18 if stem[0] >> 4 == 4 else 38
-        return add_to_word(stem, at, 0xFFFF - partial), payload
+        destination = IPv4Layout.DESTINATION if stem[0] >> 4 == 4 else IPv6Layout.DESTINATION
+        return add_to_word(stem, destination.end - 2, 0xFFFF - partial), payload
     return stem, payload
 
 
@@ -175,9 +177,9 @@ def _first_checksum(stem: bytes, transport: bytes, payload: bytes, more: bool) -
     """Return the checksum that the first segment would have, or the only packet if no `more` follow."""
     head = bytearray(transport)
     if protocol_of(transport) == UDP:
-        head[4:6] = (8 + len(payload)).to_bytes(2, "big")
+        head[UdpLayout.LENGTH.span] = (UdpLayout.size + len(payload)).to_bytes(2, "big")
     elif more:
-        head[13] &= ~0x09  # FIN and PSH stand on the last segment only
+        head[_FLAGS] &= ~(TcpFlag.FIN | TcpFlag.PSH)  # which stand on the last segment only
     length = len(head) + len(payload)
     return 0xFFFF - checksum(bytes(head) + payload, pseudo_header_sum(addresses(stem), protocol_of(transport), length))
 
@@ -196,7 +198,7 @@ def _partial(  # noqa: PLR0913 - see `_canonical`
     payload = draw(fillers(size))
     stem, payload = _with_corner(draw(_CORNERS), stem, transport, payload, max(size, 1))
     header = VnetHeader(flags=_NEEDS_CSUM, csum_start=len(stem), csum_offset=checksum_offset(transport))
-    needed = len(payload) + max(len(transport) - 20, 0)
+    needed = len(payload) + max(len(transport) - TcpLayout.size, 0)
     if typed and needed < MAX_PACKET:
         gso_size = draw(st.integers(max(needed, _LEAST_GSO_SIZE), MAX_PACKET - 1))
         header = header.with_(gso_type=_type_of(stem, transport), hdr_len=len(stem) + len(transport), gso_size=gso_size)

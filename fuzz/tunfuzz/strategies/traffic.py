@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from tio import segment
+from tio.wire import IPv4Layout, IPv6Layout, TcpFlag, TcpLayout, UdpLayout
 from tunfuzz.build import (
     FRAGMENT,
     MAX_PACKET,
@@ -29,7 +30,8 @@ from tunfuzz.values import Framed
 
 __all__ = ["batches"]
 
-_PSH, _FIN, _CWR = 0x08, 0x01, 0x80
+_PSH, _FIN, _CWR = int(TcpFlag.PSH), int(TcpFlag.FIN), int(TcpFlag.CWR)
+_FLAGS, _SEQUENCE, _IDENTIFICATION = TcpLayout.FLAGS.offset, TcpLayout.SEQUENCE.span, IPv4Layout.IDENTIFICATION.span
 _MOST_BYTES = 1 << 19
 """A batch stops growing here: nothing that can be wrong needs more, and time is better spent on the next one."""
 
@@ -41,7 +43,7 @@ class _Flow:
         self.stem = bytearray(stem)
         self.transport = bytearray(transport)
         if self.is_tcp:
-            self.transport[13] &= ~(_PSH | _FIN | _CWR)  # on every packet they would keep all from being joined
+            self.transport[_FLAGS] &= ~(_PSH | _FIN | _CWR)  # on every packet they would keep all from being joined
         self.size = size
         self.step = step  # of IPv4 identifications; not all senders count, once DF is set
         self.sent: list[bytes] = []
@@ -50,7 +52,7 @@ class _Flow:
         """Return the next packet, and get ready for the one after it. `zero`: its checksum comes out as zero."""
         transport = bytearray(self.transport)
         if self.is_tcp:
-            transport[13] |= flags
+            transport[_FLAGS] |= flags
         payload = filler(size, len(self.sent))
         packet = assemble(bytes(self.stem), bytes(transport), payload)
         if zero and size >= 2:
@@ -71,13 +73,13 @@ class _Flow:
 
     def skip(self, size: int) -> None:
         if self.is_tcp:
-            sequence = int.from_bytes(self.transport[4:8], "big") + size
-            self.transport[4:8] = (sequence & 0xFFFFFFFF).to_bytes(4, "big")
+            sequence = int.from_bytes(self.transport[_SEQUENCE], "big") + size
+            self.transport[_SEQUENCE] = (sequence & 0xFFFFFFFF).to_bytes(4, "big")
 
     def skip_identification(self) -> None:
         if self.stem[0] >> 4 == 4:
-            number = int.from_bytes(self.stem[4:6], "big") + self.step
-            self.stem[4:6] = (number & 0xFFFF).to_bytes(2, "big")
+            number = int.from_bytes(self.stem[_IDENTIFICATION], "big") + self.step
+            self.stem[_IDENTIFICATION] = (number & 0xFFFF).to_bytes(2, "big")
 
 
 # Each step gets the flow and a number from 0 to 47, and returns what is sent. --------------------------------------
@@ -113,7 +115,7 @@ def _nothing(flow: _Flow, _number: int) -> list[bytes]:
 
 
 def _flags(flow: _Flow, number: int) -> list[bytes]:
-    flags = (_PSH, _FIN, _CWR, _PSH | _FIN, 0x02, 0x04, 0x20, 0x40)[number % 8]
+    flags = (_PSH, _FIN, _CWR, _PSH | _FIN, TcpFlag.SYN, TcpFlag.RST, TcpFlag.URG, TcpFlag.ECE)[number % 8]
     return [flow.send(flow.size, flags)]
 
 
@@ -140,8 +142,10 @@ def _other_header(flow: _Flow, number: int) -> list[bytes]:
 
     That is: class and DSCP, TTL or hop limit, acknowledgment, window.
     """
-    places = [(flow.stem, 1), (flow.stem, 8 if flow.stem[0] >> 4 == 4 else 7)]
-    places += [(flow.transport, 11), (flow.transport, 15)] if flow.is_tcp else []
+    hops = IPv4Layout.TTL if flow.stem[0] >> 4 == 4 else IPv6Layout.HOP_LIMIT
+    places = [(flow.stem, IPv4Layout.DSCP_ECN.offset), (flow.stem, hops.offset)]
+    if flow.is_tcp:
+        places += [(flow.transport, field.end - 1) for field in (TcpLayout.ACKNOWLEDGMENT, TcpLayout.WINDOW)]
     first = flow.send(flow.size)
     header, at = places[number % len(places)]
     header[at] = (header[at] + 1) & 0xFF
@@ -156,7 +160,7 @@ def _wrong_checksum(flow: _Flow, number: int) -> list[bytes]:
     elif number % 3 == 1 or packet[0] >> 4 == 6:
         packet[at : at + 2] = b"\0\0"
     else:
-        packet[11] ^= 1
+        packet[IPv4Layout.CHECKSUM.end - 1] ^= 1
     return [bytes(packet), flow.send(flow.size)]
 
 
@@ -164,15 +168,19 @@ def _between(flow: _Flow, number: int) -> list[bytes]:
     """Send two packets, and between them one with the same addresses whose headers are cut off or say nothing."""
     first = flow.send(flow.size)
     at, ipv4 = len(flow.stem), first[0] >> 4 == 4
+    follows = (IPv4Layout.PROTOCOL if ipv4 else IPv6Layout.NEXT_HEADER).offset
     match number % 3:
         case 0:  # more options than there are, or an extension header that is not there
-            foreign = bytes((0x4F,)) + first[1:30] if ipv4 else first[:6] + b"\0" + first[7:41]
+            foreign = bytes((0x4F,)) + first[1:30] if ipv4 else _with_byte(first[:41], follows, 0)
         case 1:  # ports and no more
             foreign = with_length(first[:at], at + 4) + first[at : at + 4]
         case _:  # another protocol
-            stem = first[:9] + b"\x32" + first[10:at] if ipv4 else first[:6] + b"\x32" + first[7:at]
-            foreign = with_length(stem, len(first)) + first[at:]
+            foreign = with_length(_with_byte(first[:at], follows, 50), len(first)) + first[at:]
     return [first, foreign, flow.send(flow.size)]
+
+
+def _with_byte(data: bytes, at: int, value: int) -> bytes:
+    return data[:at] + bytes((value,)) + data[at + 1 :]
 
 
 def _zero_checksum(flow: _Flow, number: int) -> list[bytes]:
@@ -204,9 +212,11 @@ def _wrong_length(flow: _Flow, number: int) -> list[bytes]:
 
 def _with_wrong_udp_length(packet: bytes, at: int) -> bytes:
     """Return the packet with a UDP length that is too small by one, and a checksum that goes with it."""
-    field, value = at + 6, int.from_bytes(packet[at + 4 : at + 6], "big")
-    shorter = packet[: at + 4] + (value - 1).to_bytes(2, "big") + packet[at + 6 :]
-    return add_to_word(shorter, field, 1)
+    header = bytearray(packet[at : at + UdpLayout.size])
+    length = int.from_bytes(header[UdpLayout.LENGTH.span], "big")
+    header[UdpLayout.LENGTH.span] = (length - 1).to_bytes(2, "big")
+    shorter = packet[:at] + bytes(header) + packet[at + UdpLayout.size :]
+    return add_to_word(shorter, at + UdpLayout.CHECKSUM.offset, 1)
 
 
 def _fragment(flow: _Flow, number: int) -> list[bytes]:
@@ -217,11 +227,13 @@ def _fragment(flow: _Flow, number: int) -> list[bytes]:
 
 def _as_fragment(packet: bytes, at: int, place: int) -> bytes:
     if packet[0] >> 4 == 4:
-        stem = packet[:6] + place.to_bytes(2, "big") + packet[8:at]
-        return with_length(stem, len(packet)) + packet[at:]
-    header = bytes((packet[6], 0)) + (place & 0xFFF or 1).to_bytes(2, "big") + bytes(4)
-    stem = packet[:6] + bytes((FRAGMENT,)) + packet[7:40] + header
-    return with_length(stem, len(packet) + 8) + packet[40:]
+        stem = bytearray(packet[:at])
+        stem[IPv4Layout.FRAGMENT.span] = place.to_bytes(2, "big")
+        return with_length(bytes(stem), len(packet)) + packet[at:]
+    fixed, rest = packet[: IPv6Layout.size], packet[IPv6Layout.size :]
+    follows = IPv6Layout.NEXT_HEADER.offset
+    header = bytes((fixed[follows], 0)) + (place & 0xFFF or 1).to_bytes(2, "big") + bytes(4)
+    return with_length(_with_byte(fixed, follows, FRAGMENT) + header, len(packet) + len(header)) + rest
 
 
 _Step = Callable[[_Flow, int], list[bytes]]

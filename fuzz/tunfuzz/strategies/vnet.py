@@ -5,10 +5,12 @@ from hypothesis.strategies import SearchStrategy
 
 from tio import ByteOrder, VnetHeader
 from tio.virtio import HEADER_SIZES
+from tio.wire import VnetLayout
 from tunfuzz.values import Framed, VnetBytes
 
 __all__ = ["in_any_layout", "vnet_bytes", "vnet_headers"]
 
+_REST = VnetLayout.REST.width
 _BYTE = st.integers(0, 0xFF)
 _WORD = st.integers(0, 0xFFFF)
 
@@ -66,7 +68,7 @@ _LONG = st.builds(
     lambda header, buffers, rest: header._replace(num_buffers=buffers, rest=rest),
     _SHORT,
     st.one_of(st.sampled_from((0, 1)), _WORD),
-    st.one_of(st.just(bytes(12)), st.binary(min_size=12, max_size=12)),
+    st.one_of(st.just(bytes(_REST)), st.binary(min_size=_REST, max_size=_REST)),
 )
 
 

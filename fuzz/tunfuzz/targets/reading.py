@@ -1,4 +1,4 @@
-"""Sums and packet layouts as the targets see them: a second opinion that shares no code with the reference."""
+"""Sums and packet layouts as the targets see them: a second opinion that shares neither code nor tables with `tio`."""
 
 import struct
 from typing import NamedTuple

@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from tio.virtio import HEADER_SIZE, HEADER_SIZES, ByteOrder, VnetHeader
 from tunfuzz.targets import TARGETS, dictionaries
 from tunfuzz.targets.coalesce import RIGHT
 from tunfuzz.targets.replies import HELLO
@@ -37,7 +38,7 @@ __all__ = ["FOLDER", "made", "main"]
 
 FOLDER: Final = CORPORA / "seeds"
 _MOST, _LONGEST = 40, 1500  # seeds of a target; bytes of one
-_SIZES = {10: 0, 12: 1, 24: 2}
+_SIZES = {size: choice for choice, size in enumerate(HEADER_SIZES)}
 
 _Source = Callable[[list[CorpusFile]], Iterator[bytes]]
 
@@ -108,8 +109,10 @@ def _checksum(files: list[CorpusFile]) -> Iterator[bytes]:
 
 def _complete_checksum(files: list[CorpusFile]) -> Iterator[bytes]:
     for frame in _frames(files):
-        if len(frame) > 10 and frame[0] & 1:
-            yield struct.pack(">HH", *struct.unpack_from("<HH", frame, 6)) + frame[10:]
+        if len(frame) > HEADER_SIZE:
+            header = VnetHeader.parse(frame, byte_order=ByteOrder.LITTLE)
+            if header.needs_csum:
+                yield struct.pack(">HH", header.csum_start, header.csum_offset) + frame[HEADER_SIZE:]
 
 
 def _segment(files: list[CorpusFile]) -> Iterator[bytes]:
