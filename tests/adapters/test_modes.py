@@ -1,4 +1,4 @@
-"""The reference behind the kit, in every mode: the verdicts that it has in this process. And wrong ones stay wrong."""
+"""The reference behind the kit gets the same verdicts in every mode as in this process, and wrong ones stay wrong."""
 
 import sys
 from collections import Counter

@@ -40,7 +40,7 @@ def _legal() -> SearchStrategy[GsoArguments]:
     return st.one_of(several, partial_packets(least=1).map(_single))
 
 
-# Faults: each gets legal arguments and a change, of which it uses what it needs. ------------------------------------
+# Faults: each gets legal arguments and a change, of which it uses what it needs. --------------------------------
 
 
 def _in_hdr(arguments: GsoArguments, what: str, where: int, number: int) -> GsoArguments:
