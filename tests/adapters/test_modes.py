@@ -22,7 +22,9 @@ FLOORS = {"memory": 1904, "wire": 1890, **dict.fromkeys(DEVICES, 1600)}
 REASONS = {
     "memory": (),
     "wire": ("an empty frame and the end of the file",),
-    **dict.fromkeys(DEVICES, ("no kernel delivers", "this kernel does not send", "this kernel turns such", "whoever")),
+    **dict.fromkeys(
+        DEVICES, ("no kernel delivers", "this kernel does not send", "this kernel turns such", "any writer")
+    ),
 }
 
 

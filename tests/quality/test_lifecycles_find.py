@@ -18,9 +18,7 @@ _OUT_OF_REACH = {SelectForAThousand, RoomInTheNextPacket}
 )
 def test_a_wrong_implementation_is_found(fake: type[Fake]) -> None:
     def is_wrong(lifecycle: Lifecycle) -> bool:
-        with contextlib.suppress(
-            AssertionError, RuntimeError, OSError
-        ):  # some fakes crash, like their models
+        with contextlib.suppress(AssertionError, RuntimeError, OSError):  # some fakes crash, like their models
             invariants.check_answers(lifecycle, fake().lifecycle(lifecycle.script))
             return False
         return True

@@ -104,7 +104,7 @@ def _got(one: Judged) -> dict[str, Any]:
         case Cut(packets=packets):
             return {"outcome": "delivered", "packets": list(to_hex(packets)), "detail": said}
         case TurnedDown(reason=reason, frames=frames):
-            return {"outcome": "turned down", what: list(to_hex(frames)), "detail": reason}
+            return {"outcome": "rejected", what: list(to_hex(frames)), "detail": reason}
     return {"outcome": str(one.verdict.kind), "detail": said}
 
 

@@ -142,7 +142,7 @@ def gso_arguments(*, valid: bool = False) -> SearchStrategy[GsoArguments]:
 
     The latter have one or two faults: a byte of a header, a length, the border between the headers, fragments missing,
     empty, too many or of unequal size. Or they are a superpacket in fragments of 1 to 9 bytes, or one whose transport
-    header goes on too far. Or the IP header is that of a fragment, of another protocol, or of more than 65535 bytes.
+    header extends too far. Or the IP header is that of a fragment, of another protocol, or of more than 65535 bytes.
     """
     legal = _legal()
     if valid:

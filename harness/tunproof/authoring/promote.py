@@ -69,7 +69,7 @@ _INPUTS: dict[str, Any] = {
 }
 _BY_HAND = {
     "write_batch": "which packets a good coalescer joins is for an author to say",
-    "lifecycle": "which answers are right is for an author to say",
+    "lifecycle": "which answers are correct is for an author to say",
 }
 _Input = ReadInput | WriteInput | GsoInput | ChecksumInput | ParseInput | EmitInput
 
