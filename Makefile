@@ -1,4 +1,4 @@
-# Every target makes .venv itself when it is missing or older than pyproject.toml.
+# Every target makes .venv itself if it is missing or older than pyproject.toml.
 
 PYTHON ?= python3
 VENV := .venv
@@ -16,15 +16,15 @@ prove: $(STAMP)  ## the corpus through the running kernel, then through the refe
 	$(BIN)/tunproof report build/report/kernel build/report/reference --out build/report
 
 ifdef PYTEST_ARGS
-test: $(STAMP)  ## all tests, in two halves side by side, or those of PYTEST_ARGS
+test: $(STAMP)  ## all tests, in two parallel halves, or those of PYTEST_ARGS
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 else
 test: $(STAMP)
-	@echo "Two halves side by side, some minutes: each prints when it is done. (PYTEST_ARGS=tests: one, as it goes.)"
+	@echo "Two parallel halves, some minutes: each prints when it is done. (PYTEST_ARGS=tests: one, with live output.)"
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-programs test-code
 endif
 
-# What starts programs, and what calls functions: each takes about half of the time. A job server is not for them.
+# Tests that start programs, and tests that call functions: each takes about half the time, without make's job server.
 PYTEST := env -u MAKEFLAGS -u MFLAGS $(BIN)/python -m pytest
 
 test-programs: $(STAMP)
@@ -33,7 +33,7 @@ test-programs: $(STAMP)
 test-code: $(STAMP)
 	@$(PYTEST) tests/unit tests/property tests/lab tests/quality
 
-guests: $(STAMP)  ## boot an old and a new kernel in QEMU, and ask them what the running one is asked
+guests: $(STAMP)  ## boot an old and a new kernel in QEMU, and run the corpus against them
 	$(BIN)/python -m pytest -m guests tests/lab/test_matrix_guests.py
 
 lint: $(STAMP)  ## ruff, mypy --strict, and zizmor for the workflows
@@ -42,16 +42,16 @@ lint: $(STAMP)  ## ruff, mypy --strict, and zizmor for the workflows
 	$(BIN)/mypy
 	$(BIN)/zizmor --offline --no-progress .github action.yml
 
-fuzz: $(STAMP)  ## coverage-guided targets, the kernel differential and the properties, for FUZZ_SECONDS in all
+fuzz: $(STAMP)  ## coverage-guided targets, the kernel differential and the properties, FUZZ_SECONDS in total
 	$(BIN)/tunproof fuzz all --seconds $(FUZZ_SECONDS)
 
-mutants: $(STAMP)  ## would the corpus notice a fault in the reference? writes corpora/MUTANTS.md
+mutants: $(STAMP)  ## would the corpus detect a fault in the reference? writes corpora/MUTANTS.md
 	$(BIN)/python tools/mutation/run.py --jobs $(MUTANT_JOBS) --report corpora/MUTANTS.md
 
 corpus: $(STAMP)  ## record the golden cases from the running kernel
 	$(BIN)/tunproof corpus build
 
-bench: $(STAMP)  ## rates side by side with the floor
+bench: $(STAMP)  ## rates beside the floor
 	$(BIN)/tunproof bench
 
 clean:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Puts a fuzzer for each target into $OUT: fuzz_TARGET with its seeds, dictionary and options. ClusterFuzzLite sets SRC
-# and OUT, and has pip3 and compile_python_fuzzer.
+# and OUT, and provides pip3 and compile_python_fuzzer.
 set -euo pipefail
 
 project=$SRC/tunproof
@@ -10,7 +10,7 @@ trap 'rm -rf "$work"' EXIT
 
 pip3 install "$project" 'hypothesis>=6.100,<7' # atheris is in the image
 
-cd "$work" # not beside the sources: what was installed is meant
+cd "$work" # not beside the sources: use the installed package
 python3 -c 'from tunfuzz.targets import TARGETS
 for target in TARGETS.values(): print(target.name, target.max_length)' >targets
 

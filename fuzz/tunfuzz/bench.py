@@ -35,7 +35,7 @@ _ROUNDS = 5
 _FLOORS = 20  # a round of the floor takes 4 ms, a shard some seconds
 _WORKERS = 2
 _SCALINGS = 5
-_ASKED = 80_000  # frames, some 3 s of one worker
+_ASKED = 80_000  # frames, about 3 s of one worker
 _SPINS = 30_000_000  # the same
 _NAIVE = 30
 

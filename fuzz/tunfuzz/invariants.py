@@ -35,7 +35,7 @@ __all__ = [
     "check_transparent",
 ]
 
-# Segmenting, then joining -- ----------------------------------------------------------------------------------------
+# Segmenting, then joining ---------------------------------------------------------------------------------------
 
 
 def check_joins_back(framed: Framed) -> None:
@@ -50,7 +50,7 @@ def check_joins_back(framed: Framed) -> None:
     _same_bytes("the packet, segmented and joined", back.packet, framed.packet)
 
 
-# Joining, then segmenting ------------------------------------------------------------------------------------------
+# Joining, then segmenting ---------------------------------------------------------------------------------------
 
 
 def check_transparent(packets: Sequence[bytes]) -> None:

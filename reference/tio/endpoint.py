@@ -2,7 +2,7 @@
 
 Theory: `close` must wake every thread that waits in `poll`, and must not free the fd number while a system call is
 about to use it (the number could belong to another file by then, which would get its bytes). So every operation is
-counted in and out; `close` forbids new ones, wakes the waiting ones through an eventfd that is never read back, and the
+counted in and out; `close` forbids new ones, wakes the waiting ones through an eventfd that is never drained, and the
 fd is closed when no operation is left inside. `close` itself waits for that, unless it is called from inside an
 operation of its own thread, as a signal handler may do; then the last operation closes the fd as it leaves.
 

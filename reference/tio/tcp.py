@@ -34,7 +34,7 @@ class Tcp:
     __slots__ = ("_segment", "header_length", "sequence")
     min_length: Final = TcpLayout.size
     checksum_offset: Final = TcpLayout.CHECKSUM.offset
-    zero_checksum: Final = 0x0000  # a completed checksum of zero is sent as it is
+    zero_checksum: Final = 0x0000  # a completed checksum of zero is sent unchanged
 
     def __init__(self, segment: Buffer, offset: int) -> None:
         """Check P5; `offset` is the header's offset in the packet, for the error."""

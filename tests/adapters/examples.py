@@ -1,9 +1,9 @@
-"""What stands in the kits of compiled languages in place of their example, for tests: it does the same in each.
+"""Replacements for the example in the kits of compiled languages, for tests: all do the same.
 
 checksum  prints, panics (C: aborts) without data, and returns half of initial divided by the length
-read      refuses; "came" and the frame came all the same
+read      refuses; "came" and the frame came nonetheless
 write     gives packet and poison if there is poison; on a wire, writes the packet there
-write_gso refuses, and everything in one frame came all the same; lacks it without pays
+write_gso refuses, and everything in one frame came nonetheless; lacks it without pays
 write_batch gives the packets back
 """
 

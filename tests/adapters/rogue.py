@@ -1,6 +1,6 @@
 """Adapters that misbehave, each in one way, for the runner's tests: `python rogue.py WAY`.
 
-Each is right about everything (the Python kit's example), until it is asked the victim: the checksum of these bytes.
+Each is correct (the Python kit's example), until it gets the victim: the checksum of these bytes.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""A conversation with an adapter by the plainest means: pipes, one JSON object a line, a deadline."""
+"""A conversation with an adapter by the simplest means: pipes, one JSON object per line, a deadline."""
 
 import contextlib
 import os

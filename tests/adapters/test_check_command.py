@@ -1,4 +1,4 @@
-"""The command as CI sees it: exit codes, one JSON object, streams that were cut off, and nobody left behind."""
+"""The command as CI sees it: exit codes, one JSON object, truncated streams, and no process left behind."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The peer differential over a process: crashes, hangs and Ctrl-C leave findings on disk, and nobody behind."""
+"""The peer differential over a process: crashes, hangs and Ctrl-C leave findings on disk, and no process behind."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""The kits for Go, Rust and C: compiled as people compile them, and driven as they are and with another example."""
+"""The kits for Go, Rust and C: compiled as users compile them, and driven unchanged and with another example."""
 
 import json
 import os

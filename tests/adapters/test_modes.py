@@ -1,4 +1,4 @@
-"""The reference behind the kit, in every mode: the verdicts that it has in this process. And wrong ones stay wrong."""
+"""The reference behind the kit gets the same verdicts in every mode as in this process, and wrong ones stay wrong."""
 
 import sys
 from collections import Counter
@@ -22,7 +22,9 @@ FLOORS = {"memory": 1904, "wire": 1890, **dict.fromkeys(DEVICES, 1600)}
 REASONS = {
     "memory": (),
     "wire": ("an empty frame and the end of the file",),
-    **dict.fromkeys(DEVICES, ("no kernel delivers", "this kernel does not send", "this kernel turns such", "whoever")),
+    **dict.fromkeys(
+        DEVICES, ("no kernel delivers", "this kernel does not send", "this kernel turns such", "any writer")
+    ),
 }
 
 

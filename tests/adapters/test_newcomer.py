@@ -1,4 +1,4 @@
-"""A stranger's implementation in Go with two planted bugs, behind an adapter made of the kit: both are found."""
+"""A stranger's implementation in Go with two planted bugs, behind an adapter made from the kit: both are found."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Cases as tests of pytest's, in sessions of their own, and the corpus in one call from Python."""
+"""Cases as pytest tests, each in its own session, and the corpus in one call from Python."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""The Python kit, copied to another place and run without anything installed, as people run it."""
+"""The Python kit, copied elsewhere and run with nothing installed, as users run it."""
 
 import ast
 import shutil

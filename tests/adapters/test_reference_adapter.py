@@ -1,4 +1,4 @@
-"""The reference as an adapter, asked by hand: what it says is what it says in this process, in every mode."""
+"""The reference as an adapter, driven by hand: in every mode it answers as in this process."""
 
 import fcntl
 import os

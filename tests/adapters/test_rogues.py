@@ -1,4 +1,4 @@
-"""Programs that misbehave: each gets the right verdict, the rest of the run goes on, and nobody is left behind."""
+"""Programs that misbehave: each gets the right verdict, the rest of the run continues, and no process is left."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""The reference adapter with one bug, or another manner, to see that every mode shows it: `wrong_reference.py BUG`."""
+"""The reference adapter with one bug, or another manner, to check that all modes show it: `wrong_reference.py BUG`."""
 
 import sys
 

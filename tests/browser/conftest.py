@@ -1,6 +1,6 @@
-"""A real Chromium without a window, driven over WebDriver by the standard library alone.
+"""A real headless Chromium, driven over WebDriver with only the standard library.
 
-The two programs are asked for by their paths, and nothing is fetched. Without them the tests are skipped, and say so.
+The two programs are found by path, and nothing is downloaded. Without them the tests are skipped, and say so.
 """
 
 import base64
@@ -32,7 +32,7 @@ _ARGUMENTS = (
 )
 KEYS = {"Enter": "\ue007", "Escape": "\ue00c", "ArrowDown": "\ue015", "ArrowUp": "\ue013", "Tab": "\ue004"}
 
-# Of each kind of element with text that is to be seen, the least contrast with its ground (WCAG 2, relative luminance).
+# For each kind of element with visible text, the lowest contrast with its background (WCAG 2, relative luminance).
 _CONTRASTS = """
     const light = (colour) => {
       const [r, g, b] = colour.match(/[\\d.]+/g).map(Number).map((v) => v / 255)

@@ -1,4 +1,4 @@
-"""The page of a matrix run in a real browser: nothing sticks out, all can be reached and read, in any light."""
+"""The page of a matrix run in a real browser: nothing overflows, all can be reached and read, in any light."""
 
 from collections.abc import Callable
 from pathlib import Path

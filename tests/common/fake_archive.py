@@ -1,7 +1,7 @@
 """An archive of kernels that fits into a folder, and an apt-get and a dpkg-deb that know it.
 
-The fake apt-get writes each of its calls to `calls`. Files that a test puts into the folder decide: `update` is what
-`apt-get update` says, `refuse` what `apt-get download` says before it fails, `hang` lets it wait for ever.
+The fake apt-get logs each of its calls to `calls`. Files that a test puts into the folder control it: `update` is the
+output of `apt-get update`, `refuse` that of `apt-get download` before it fails, and `hang` makes it wait forever.
 """
 
 import hashlib

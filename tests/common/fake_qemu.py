@@ -1,16 +1,16 @@
-"""A program in place of QEMU: it says over the port what a model of the kernel says, and comes to grief as it is told.
+"""A program in place of QEMU: it answers over the port from a model of the kernel, and fails on demand.
 
 The file behind `-kernel` is JSON: `version` (whose traits the model has), and `boots`, what happens at each boot, in
-turns; the last holds for all that follow.
+order; the last one holds for all that follow.
 
     well           it answers
-    crash          it ends before it says anything, with a panic on its console
+    crash          it ends before it sends anything, with a panic on its console
     die N          it ends at request N, with a panic on its console
     hang N         it does not answer request N
-    nonsense N     what it answers to request N is no message
-    close N        it closes its port at request N, and does not end
-    flood [N]      it says 3 MB on its console, and answers; at request N it ends, with a panic behind all that
-    wrong N        from request N on all is lost
+    nonsense N     its answer to request N is not a message
+    close N        it closes its port at request N, but does not end
+    flood [N]      it prints 3 MB on its console, and answers; at request N it ends, with a panic after all that
+    wrong N        from request N on everything is lost
 """
 
 import json

@@ -1,5 +1,5 @@
 """A corpus of a few small cases, one or two for each operation and outcome, written by hand: tests do not depend on
-what the golden one holds today."""
+the contents of the golden one."""
 
 from collections.abc import Iterable
 from itertools import groupby

@@ -1,4 +1,4 @@
-"""Results of kernels as a run of the matrix leaves them, made of what is known of releases; no kernel is asked."""
+"""Results of kernels as a run of the matrix leaves them, made from what is known of releases; no kernel runs."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Streams of results for tests of the reports: subjects of this process, asked and judged, as a runner would do it."""
+"""Streams of results for tests of the reports: subjects in this process, run and judged as a runner would."""
 
 import functools
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
 """What several tests need: packets that scapy built, sums added up word by word, threads that cannot hang.
 
-Nothing in here uses the code under test to say what is right.
+Nothing here uses the code under test to decide what is correct.
 """
 
 import contextlib
@@ -45,7 +45,7 @@ def udp(**fields: object) -> Packet:
 
 EXTENSIONS = IPv6ExtHdrHopByHop() / IPv6ExtHdrRouting(segleft=0, addresses=["2001:db8::9"]) / IPv6ExtHdrDestOpt()
 
-# Every kind of header stack that can be cut, without its payload.
+# Every kind of header stack that can be segmented, without its payload.
 STACKS: dict[str, Packet] = {
     "tcp4": ip4() / tcp(),
     "tcp4-df": ip4(flags="DF") / tcp(),

@@ -1,4 +1,4 @@
-"""Wrong implementations, each modelled on a documented bug, and a second right one that they are made of."""
+"""Wrong implementations, each modelled on a documented bug, and a second correct one that they are made from."""
 
 from fakes.base import Fake
 from fakes.batches import BATCHERS

@@ -1,4 +1,4 @@
-"""The numbers and headers of the second implementation: sums, and where the parts of a packet stand.
+"""The numbers and headers of the second implementation: sums, and where the parts of a packet are.
 
 Straightforward and independent of the reference: nothing here imports `tio`. Each method is one decision that a fake
 can take wrongly.

@@ -1,4 +1,4 @@
-"""What every fake says of itself."""
+"""What every fake states about itself."""
 
 import re
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""Wrong readers, continued: those that cut at the wrong places, or give segments the wrong headers."""
+"""Wrong readers, continued: those that segment at the wrong places, or give segments the wrong headers."""
 
 from fakes.arithmetic import FIN, MOST, PSH, TCP, UDP, Shape, Vnet, put, turn_down, word
 from fakes.base import Fake, fakes_in

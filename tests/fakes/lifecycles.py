@@ -1,4 +1,4 @@
-"""Wrong containers and queues. Those whose bug is that something waits for ever are not here."""
+"""Wrong containers and queues. Those whose bug is an endless wait are not here."""
 
 import os
 import select
@@ -66,7 +66,7 @@ class EventfdLeaks(OwnLifecycle, Fake):
     class Queue(OwnQueue):
         def release(self) -> None:
             os.close(self.fd)
-            weakref.finalize(self, os.close, self.wake)  # when nobody counts any more
+            weakref.finalize(self, os.close, self.wake)  # when nothing counts any more
 
 
 class TakesFdsAfterClose(OwnLifecycle, Fake):

@@ -1,6 +1,6 @@
 """Writing batches in the second implementation, in the shape of wireguard-go's and tun-rs's GRO.
 
-Each packet stands in a buffer of its own with room for the vnet header before it. A table by flow says to which buffer
+Each packet has its own buffer with room for the vnet header before it. A table by flow says to which buffer
 the next packet of the flow may be appended; buffers are written in the order of their first packets.
 """
 

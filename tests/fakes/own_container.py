@@ -1,7 +1,7 @@
 """Containers and queues of the second implementation, on wires.
 
-A queue waits in poll(2) for its fd and for an eventfd that `close` writes to. `close` waits until nobody is inside any
-more, and only then closes both. Scripts that need a device are unsupported: this container asks no fd what it is.
+A queue waits in poll(2) for its fd and for an eventfd that `close` writes to. `close` waits until no call is inside,
+and only then closes both. Scripts that need a device are unsupported: this container does not query its fds.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""Reading in the second implementation: one frame in a reused buffer, cut into packets."""
+"""Reading in the second implementation: one frame in a reused buffer, segmented into packets."""
 
 import contextlib
 from collections.abc import Sequence
@@ -89,7 +89,7 @@ class OwnReader(Arithmetic, Subject):
         """Whether there is anything to cut."""
         return len(packet) - shape.payload_at > vnet.gso_size
 
-    # What is turned down.
+    # What is rejected.
 
     def check(self, vnet: Vnet, packet: bytes, version: int) -> Shape:
         """Return the shape of a packet that has a type."""

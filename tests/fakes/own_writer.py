@@ -1,4 +1,4 @@
-"""Writing in the second implementation: one packet, or the pieces of a superpacket, behind a vnet header."""
+"""Writing in the second implementation: one packet, or the pieces of a superpacket, after a vnet header."""
 
 import contextlib
 from collections.abc import Sequence

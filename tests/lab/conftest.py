@@ -1,4 +1,4 @@
-"""What every lab test needs: a machine that can have a lab. Without one it is skipped, and the reason is printed."""
+"""What every lab test needs: a machine that allows a lab. Otherwise it is skipped, and the reason is printed."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Kernel and model: no difference, generators that go everywhere, and no rule that could be wrong unnoticed."""
+"""Kernel and model: no difference, generators that reach everything, and no rule that could be wrong unnoticed."""
 
 from collections import defaultdict
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""An outcome is decided, not waited for: refused, lost, delivered, and what is none of the three."""
+"""An outcome is decided, not waited for: refused, lost, delivered, or none of the three."""
 
 import errno
 import os

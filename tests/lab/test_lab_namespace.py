@@ -1,7 +1,7 @@
-"""Namespaces, privileges and processes: what is asked for, what is left behind (nothing), and who may do it.
+"""Namespaces, privileges and processes: what is requested, what is left behind (nothing), and what is permitted.
 
-What needs a process of its own runs in a forked child, without exec: everything is imported by then, so a child that
-has given up its privileges need not be able to read the interpreter or the checkout.
+Tests that need their own process run in a forked child, without exec: everything has been imported, so a child that has
+given up its privileges need not be able to read the interpreter or the checkout.
 """
 
 import contextlib
@@ -297,7 +297,7 @@ def test_a_refused_user_namespace_changes_nothing_and_names_the_sysctl() -> None
     def child() -> None:
         with_own_limit(10)
         Path("/proc/sys/user/max_user_namespaces").write_text("0")
-        # The keys are given up for good: root of this user namespace is now as poor as anybody.
+        # The keys are given up for good: root of this user namespace is now as unprivileged as anyone.
         drop_capabilities()
         with pytest.raises(EnvironmentProblem, match=r"user\.max_user_namespaces is 0") as problem:
             lab.ensure()
@@ -358,7 +358,7 @@ def become_ordinary(directory: Path, *, mode: int) -> None:
     os.setgroups([])
     os.setresgid(ORDINARY, ORDINARY, ORDINARY)
     os.setresuid(ORDINARY, ORDINARY, ORDINARY)
-    # A changed uid makes /proc/self root's; exec, which an ordinary user's process has behind it, gives it back.
+    # A changed uid makes /proc/self root's; exec, which an ordinary user's process has been through, gives it back.
     assert LIBC.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0
 
 

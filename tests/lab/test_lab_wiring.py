@@ -1,4 +1,4 @@
-"""Each wiring stands, is quiet, and shows the kernel's own work; scapy is the independent check on what came out."""
+"""Each wiring works, is quiet, and shows the kernel's own work; scapy independently checks the output."""
 
 import os
 import select
@@ -117,7 +117,7 @@ def test_a_superpacket_of_the_most_segments_fits_the_ring(redirect: lab.Pair) ->
     frame = superpacket(ip4(), segments=65495, size=1)
     packets = delivered(redirect, frame, 1)
     assert b"".join(packet[40:] for packet in packets) == frame[50:]
-    assert len(packets) in {65495, 8187}  # since Linux 7.2 and its stable siblings nothing is cut below 8 bytes
+    assert len(packets) in {65495, 8187}  # since Linux 7.2 and its stable siblings no segment is below 8 bytes
 
 
 def test_the_counters_name_the_stage(redirect: lab.Pair) -> None:

@@ -1,4 +1,4 @@
-"""Kernels in guests: one old and one new, asked what the running one is asked."""
+"""Kernels in guests: one old and one new, tested like the running one."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Code made of findings is recorded: by the running kernel, the reference and scapy, as `corpus build` does it."""
+"""Code made from findings is recorded with the running kernel, the reference and scapy, as `corpus build` does."""
 
 import errno
 from collections.abc import Iterator
@@ -127,6 +127,6 @@ def test_a_write_gso_is_recorded(made: GsoPieces, tmp_path: Path, recorder: Reco
 
 
 def test_a_kernel_that_did_something_else_is_not_recorded(tmp_path: Path, recorder: Recorder, corpus: Corpus) -> None:
-    finding = finding_of("read", {"frame": TCP4.hex()}, {"outcome": "lost"})  # this kernel cuts it
+    finding = finding_of("read", {"frame": TCP4.hex()}, {"outcome": "lost"})  # this kernel segments it
     with pytest.raises(DisagreementError, match="says that kernel and reference differ, but they agree"):
         recorded(finding, tmp_path, recorder, corpus)

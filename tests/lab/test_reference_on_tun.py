@@ -199,7 +199,7 @@ def test_a_uso_superpacket_reaches_a_socket_as_its_datagrams() -> None:
 def test_frames_that_the_kernel_refuses_are_refused_with_their_geometry() -> None:
     """A frame that breaks no rule of ours, turned down by the kernel: a header length that the device does not have."""
     with lab.redirect(header_size=24) as made, queue_on(made.writer) as queue:
-        # Behind the queue's back the device's headers become longer: the kernel now reads packet bytes as header.
+        # Unknown to the queue, the device's headers become longer: the kernel now reads packet bytes as header.
         tio.tuntap.set_vnet_header_size(made.writer, 60)
         with pytest.raises(tio.KernelRefused) as caught:
             queue.write(packet_bytes(ip4() / UDP() / payload(8)))

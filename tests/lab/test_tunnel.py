@@ -1,4 +1,4 @@
-"""The real thing: real TCP connections of the kernel through the reference."""
+"""The kernel's real TCP connections, through the reference."""
 
 import os
 import socket

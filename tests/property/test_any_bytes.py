@@ -1,4 +1,4 @@
-"""No bytes bring the reference to its knees."""
+"""No bytes crash the reference."""
 
 from hypothesis import given, settings
 

@@ -1,4 +1,4 @@
-"""Cutting and joining are each other's inverse: what the reference promises without a kernel."""
+"""Segmenting and joining are inverses: what the reference promises without a kernel."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""The running kernel is the judge: what the reference says of a canonical frame is what comes out of a real lab."""
+"""The running kernel is the judge: a real lab delivers what the reference says about a canonical frame."""
 
 from collections.abc import Iterator
 

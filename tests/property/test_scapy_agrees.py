@@ -1,4 +1,4 @@
-"""Scapy, which shares no code with the reference, finds nothing wrong with what it cuts."""
+"""Scapy, which shares no code with the reference, finds nothing wrong with its segments."""
 
 import pytest
 from hypothesis import given, settings

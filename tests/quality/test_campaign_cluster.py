@@ -79,7 +79,7 @@ def test_a_killed_worker_of_a_cluster_loses_nothing_and_repeats_nothing_finished
     assert {first: times for first, times in runs.times("start").items() if first in finished} == dict.fromkeys(
         finished, 1
     )
-    (folder,) = map(Path, summary["findings"])  # it has travelled: the runner wrote it to the worker's own folder
+    (folder,) = map(Path, summary["findings"])  # it was transferred: the runner wrote it to the worker's own folder
     assert folder.parent == runs.out
     assert {file.name for file in folder.iterdir()} >= {"finding.json", "repro.txt"}
     cluster.close()

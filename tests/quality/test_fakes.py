@@ -1,8 +1,8 @@
-"""Does the corpus notice wrong implementations? Each fake has one documented bug, and a flag that explains it.
+"""Does the corpus detect wrong implementations? Each fake has one documented bug, and a flag that explains it.
 
-Two things must hold for each: a case that carries its flag catches it, and most other cases do not mind, so that what
-is said about it points at the bug. The right implementation that the fakes are made of passes everything; it shares no
-code with the reference.
+Two things must hold for each: a case that carries its flag catches it, and most other cases pass, so that the diagnosis
+points at the bug. The correct implementation that the fakes are made from passes everything; it shares no code with the
+reference.
 
 Fakes that hang are not here: a judge in the same process cannot end them.
 """
@@ -23,7 +23,7 @@ from tunproof.subjects.asker import judge
 from tunproof.subjects.subject import Subject, UnsupportedError
 
 _CAUGHT = {Kind.FAIL, Kind.ERROR}
-# A fake is asked the cases with its flag and a sample of all others: every third of operations that have many cases,
+# A fake runs the cases with its flag and a sample of all others: every third for operations that have many cases,
 # and none of the bulky ones (bytes of JSON).
 _STRIDE = {"read": 3, "write_gso": 3, "write_batch": 3}
 _BULKY = 8000

@@ -1,4 +1,4 @@
-"""Do random lifecycles notice wrong containers and queues? Each fake has one documented bug."""
+"""Do random lifecycles detect wrong containers and queues? Each fake has one documented bug."""
 
 import contextlib
 
@@ -18,9 +18,7 @@ _OUT_OF_REACH = {SelectForAThousand, RoomInTheNextPacket}
 )
 def test_a_wrong_implementation_is_found(fake: type[Fake]) -> None:
     def is_wrong(lifecycle: Lifecycle) -> bool:
-        with contextlib.suppress(
-            AssertionError, RuntimeError, OSError
-        ):  # some fakes crash, as what they are modelled on did
+        with contextlib.suppress(AssertionError, RuntimeError, OSError):  # some fakes crash, like their models
             invariants.check_answers(lifecycle, fake().lifecycle(lifecycle.script))
             return False
         return True

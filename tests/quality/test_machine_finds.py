@@ -1,4 +1,4 @@
-"""Does the stateful machine notice wrong queues? Bugs are planted into the reference, and found by their rules."""
+"""Does the stateful machine detect wrong queues? Bugs are planted in the reference, and found by their rules."""
 
 import contextlib
 import os

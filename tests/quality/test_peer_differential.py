@@ -1,7 +1,7 @@
-"""Does the peer differential find wrong implementations, and say nothing about right ones?
+"""Does the peer differential find wrong implementations, and accept correct ones?
 
-The right ones are the reference and the second implementation, which shares no code with it. Each wrong one has one
-documented bug: it must be found, made small, and named with the flag that explains it.
+The correct ones are the reference and the second implementation, which shares no code with it. Each wrong one has one
+documented bug: it must be found, minimised, and named with the flag that explains it.
 """
 
 import functools
@@ -47,7 +47,7 @@ def fuzzed(kind: type[Subject], out: Path, *, cases: int, select: str | None = N
     return run(Request(connector=connector, seed=seed, cases=cases, out=out, select=select), corpus())
 
 
-# Right ones --------------------------------------------------------------------------------------------------------
+# Correct ones ------------------------------------------------------------------------------------------------------
 
 
 def test_the_reference_differs_from_itself_in_nothing(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_the_reference_differs_from_itself_in_nothing(tmp_path: Path) -> None:
     assert summary.waived == {}
     assert summary.exit_code == 0
     assert set(summary.operations) == set(OPERATIONS)
-    for operation in ("read", "write_gso"):  # much is taken, and much is refused
+    for operation in ("read", "write_gso"):  # much is accepted, and much is refused
         assert 0.25 < summary.refused[operation] / summary.operations[operation] < 0.75
 
 
@@ -123,7 +123,7 @@ def test_what_an_earlier_input_leaves_behind_is_found_with_the_input_that_leaves
     assert any(findings.load(Path(kept.folder)).input.get("before") for kept in summary.findings)
 
 
-# The same again ----------------------------------------------------------------------------------------------------
+# Reproducing -------------------------------------------------------------------------------------------------------
 
 
 def test_the_same_seed_gives_the_same_inputs_and_another_one_others() -> None:
@@ -156,7 +156,7 @@ def test_what_is_loaded_besides_changes_no_input() -> None:
     assert said[0] == said[1]
 
 
-# By right ----------------------------------------------------------------------------------------------------------
+# Latitude ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

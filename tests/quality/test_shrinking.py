@@ -1,4 +1,4 @@
-"""What hypothesis shrinks to is what a person reads: the plainest packets that still show the problem."""
+"""What hypothesis shrinks to is what a person reads: the simplest packets that still show the problem."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -63,14 +63,14 @@ from tunproof.corpus.script import (
 
 T = TypeVar("T")
 
-# What the plainest packets are made of: written out, so that a change of the strategies shows here.
+# What the simplest packets are made of: written out, so that a change of the strategies shows here.
 HERE_IPV4 = bytes.fromhex("0a0000010a000002")
 HERE_IPV6 = bytes.fromhex("fd000000000000000000000000000001fd000000000000000000000000000002")
 TCP_HEADER = bytes.fromhex("04000050 00000000 00000000 5010ffff 00000000")
 UDP_HEADER = bytes.fromhex("04000050 00000000")
 PLAINEST = assemble(ipv4_stem(HERE_IPV4, 6), TCP_HEADER, bytes(9), partial=True)
 
-pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")  # of what is not yet small
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")  # before shrinking
 
 
 def minimal(strategy: SearchStrategy[T], condition: Callable[[T], Any] | None = None) -> T:
@@ -176,7 +176,7 @@ def cuts(frame: bytes) -> int:
 def test_a_batch_is_empty_or_what_is_needed() -> None:
     assert minimal(batches()) == []
     joined = minimal(batches(), superpackets_of)
-    # The second payload is not zero: two equal ones could be swapped, and nobody would see it.
+    # The second payload is not zero: two equal ones could be swapped unnoticed.
     assert joined == tio.segment(tio.Superpacket(*pieces(bytes(8), b"\xff" * 8)).frame())
 
 
@@ -303,7 +303,7 @@ def test_a_runt_is_empty() -> None:
     assert minimal(runts(), lambda frame: len(frame) > 10) == bytes(10) + b"\x45"
 
 
-# Lifecycles: steps nobody needs are gone.
+# Lifecycles: unneeded steps are gone.
 
 
 def steps(lifecycle: Lifecycle) -> tuple[Step, ...]:

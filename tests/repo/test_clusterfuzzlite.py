@@ -24,7 +24,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for each in (bin_, out, source, temporary):
         each.mkdir()
     (source / "tunproof").symlink_to(ROOT)
-    python = f'exec "{sys.executable}" "$@"\n'  # no link: that would lose the virtual environment
+    python = f'exec "{sys.executable}" "$@"\n'  # not a link: that would lose the virtual environment
     for name, text in (("pip3", ""), ("python3", python), ("compile_python_fuzzer", COMPILE)):
         (bin_ / name).write_text(f"#!/bin/sh\n{text}")
         (bin_ / name).chmod(0o755)

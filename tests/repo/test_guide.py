@@ -1,4 +1,4 @@
-"""The guide for implementers: its commands run, its examples are real, and what is generated is up to date."""
+"""The guide for implementers: its commands run, its examples are real, and its generated parts are up to date."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Imports point one way: tio knows nobody, tunproof knows tio, tunfuzz knows both; inside tunproof they point down."""
+"""Imports point one way: from tunfuzz to tunproof to tio, never back; inside tunproof they point down."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""The corpus's manual: its loaders run as they stand there, and its tables name everything there is."""
+"""The corpus's manual: its loaders run as printed, and its tables are complete."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The distribution: what a wheel holds, and that it works when it is installed and no checkout is near."""
+"""The distribution: what a wheel contains, and that it works when installed without a checkout."""
 
 import os
 import subprocess
@@ -37,7 +37,7 @@ def test_a_wheel_has_the_three_packages_and_the_corpus_once(wheel: Path) -> None
 
 
 def test_an_installed_wheel_checks_the_reference_and_knows_that_it_is_no_checkout(wheel: Path, tmp_path: Path) -> None:
-    zipfile.ZipFile(wheel).extractall(tmp_path)  # what pip does with a pure wheel, without asking a registry
+    zipfile.ZipFile(wheel).extractall(tmp_path)  # what pip does with a pure wheel, without a registry
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""What is mutated, how, and how much must be noticed."""
+"""What is mutated, how, and how much must be detected."""
 
 from typing import Final
 
@@ -34,7 +34,7 @@ _ARITHMETIC = ("Add", "Sub", "Mul", "FloorDiv", "Mod", "RShift", "LShift", "BitO
 _ORDER = ("Eq", "NotEq", "Lt", "LtE", "Gt", "GtE")
 
 
-# Flags and fields are put together of bits that are apart: there | + and ^ are the same.
+# Flags and fields are combined from disjoint bits: there | + and ^ are the same.
 _SAME = {("BitOr", "Add"), ("BitOr", "BitXor")}
 
 
@@ -44,10 +44,10 @@ def _pairs(kind: str, names: tuple[str, ...]) -> list[str]:
 
 OPERATORS: Final = (
     # Not to Div: a float where an integer belongs raises TypeError at once, which proves nothing about the corpus.
-    # Not to Pow: the same for what it makes of bytes, and of integers it makes numbers that only cost time.
+    # Not to Pow: the same for bytes, and with integers it makes numbers that only cost time.
     *_pairs("ReplaceBinaryOperator", _ARITHMETIC),
     *_pairs("ReplaceComparisonOperator", _ORDER),
-    # `is` for `==` and the other way round says how CPython keeps numbers and enum members, nothing about packets.
+    # `is` for `==` and vice versa tests how CPython keeps numbers and enum members, nothing about packets.
     "ReplaceComparisonOperator_Is_IsNot",
     "ReplaceComparisonOperator_IsNot_Is",
     "ReplaceUnaryOperator_USub_UAdd",

@@ -1,4 +1,4 @@
-"""Arguments why a survivor is equivalent: kept by hand, found again by what is changed and not by line number."""
+"""Arguments why a survivor is equivalent: kept by hand, matched by the change and not by line number."""
 
 import tomllib
 from dataclasses import dataclass, fields

@@ -1,4 +1,4 @@
-"""Where in a source there is behaviour that a mutation can change; by `ast` alone, the tool is not needed."""
+"""Where in a source there is behaviour that a mutation can change; with `ast` only, the tool is not needed."""
 
 import ast
 import builtins

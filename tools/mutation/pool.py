@@ -1,4 +1,4 @@
-"""The workers, seen from the driver: who is idle gets the next mutant."""
+"""The workers, seen from the driver: an idle one gets the next mutant."""
 
 import contextlib
 import itertools
@@ -35,7 +35,7 @@ class Worker:
     """A process that judges one mutant after the other (`worker`)."""
 
     def __init__(self, checkout: Path = CHECKOUT) -> None:
-        # A session of its own: Ctrl-C is the driver's to handle. -P: no module in this folder can hide a real one.
+        # Its own session: Ctrl-C is the driver's to handle. -P: no module in this folder can hide a real one.
         command = [sys.executable, "-P", str(Path(__file__).parent / "worker.py"), str(checkout), str(os.getpid())]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
@@ -107,7 +107,7 @@ def judge_all(tasks: Iterable[tuple[Task, str, str]], jobs: int) -> Iterator[tup
         for worker in workers:
             selector.register(worker, selectors.EVENT_READ)
             give(worker)
-            give(worker)  # one in stock, so that nobody is idle while the next mutant is made
+            give(worker)  # one in stock, so that no worker is idle while the next mutant is made
         while any(under_way.values()):
             for key, _ in selector.select():
                 worker = key.fileobj

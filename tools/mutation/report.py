@@ -1,4 +1,4 @@
-"""What a run says: a summary for people, one object for machines, and Markdown to keep."""
+"""The report of a run: a summary for people, one object for machines, and Markdown to keep."""
 
 from collections import Counter
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The command: mutate the reference, ask the corpus, say what it did not notice (see the package's docstring)."""
+"""The command: mutate the reference, run the corpus, report what it missed (see the package's docstring)."""
 
 import argparse
 import fnmatch

@@ -1,8 +1,8 @@
-"""One process that puts mutants to the corpus: `worker.py CHECKOUT PARENT_PID`, started by `pool`.
+"""One process that runs the corpus against mutants: `worker.py CHECKOUT PARENT_PID`, started by `pool`.
 
-It reads a JSON object a line (`module`, `source`) and answers with one (`outcome`, `seconds`); the first answer,
-unasked, is about the unmutated reference. Everything that no mutant can change is loaded once, here: third-party and
-standard modules, and the decoded corpus. `tio` is not: each mutant is imported and judged in a forked child of its own.
+It reads one JSON object per line (`module`, `source`) and answers with one (`outcome`, `seconds`); the first answer,
+unrequested, is about the unmutated reference. Everything that no mutant can change is loaded once, here: third-party
+and standard modules, and the decoded corpus. `tio` is not: each mutant is imported and judged in its own forked child.
 
 Nothing is left behind: the child dies with this process and this process with its parent, even by SIGKILL, and it
 removes its copies on the way out.
@@ -133,7 +133,7 @@ def _child(work: Callable[[], int]) -> Iterator[int]:
     pid = os.fork()
     if pid == 0:
         _be_child(work, parent)
-    with contextlib.suppress(OSError):  # both sides ask for it, so neither has to wait for the other
+    with contextlib.suppress(OSError):  # both sides do it, so neither has to wait for the other
         os.setpgid(pid, pid)
     try:
         yield pid

@@ -101,7 +101,7 @@ def _not_rejected(frame: _Frame, rule: str) -> str:
     return ""
 
 
-# Packets that a frame gives: anything goes if its sender made no sense. -------------------------------------------
+# Packets that a frame gives: anything goes if its sender made no sense. ------------------------------------------
 
 
 def _unreadable(frame: _Frame) -> str:
@@ -149,7 +149,7 @@ _Rule = Callable[[_Frame], str]
 _ANYTHING: tuple[_Rule, ...] = (_unreadable, _odd_single, _typed_fragment)
 
 
-# Rejections of frames that the reference turns into packets. ------------------------------------------------------
+# Rejections of frames that the reference turns into packets. -----------------------------------------------------
 
 
 def _hdr_len(frame: _Frame) -> str:

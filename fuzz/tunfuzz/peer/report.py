@@ -98,13 +98,13 @@ def _got(one: Judged) -> dict[str, Any]:
     what = "packets" if one.case.id.startswith("read/") else "frames"
     match one.asked.outcome:
         case Answered(value=list() as packets) if all(isinstance(packet, bytes) for packet in packets):
-            return {"outcome": "answered", what: list(packets), "detail": said}
+            return {"outcome": "answered", what: list(map(bytes.hex, packets)), "detail": said}
         case Answered(value=value):
             return {"outcome": "answered", "detail": f"{said}: {value.hex() if isinstance(value, bytes) else value}"}
         case Cut(packets=packets):
-            return {"outcome": "delivered", "packets": list(packets), "detail": said}
+            return {"outcome": "delivered", "packets": list(map(bytes.hex, packets)), "detail": said}
         case TurnedDown(reason=reason, frames=frames):
-            return {"outcome": "turned down", what: list(frames), "detail": reason}
+            return {"outcome": "rejected", what: list(map(bytes.hex, frames)), "detail": reason}
     return {"outcome": str(one.verdict.kind), "detail": said}
 
 

@@ -115,7 +115,7 @@ def _without_a_field(packet: bytes) -> Iterator[bytes]:
             yield packet[: field.start] + bytes(field.end - field.start) + packet[field.end :]
 
 
-# Steps: each yields something slightly smaller. --------------------------------------------------------------------
+# Steps: each yields something slightly smaller. ------------------------------------------------------------------
 
 
 def _less_before(given: Any) -> Iterator[Any]:

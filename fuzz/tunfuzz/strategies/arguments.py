@@ -43,7 +43,7 @@ def _legal() -> SearchStrategy[GsoArguments]:
     return st.one_of(several, partial_packets(least=1).map(_single))
 
 
-# Faults: each gets legal arguments and a change, of which it uses what it needs. ------------------------------------
+# Faults: each gets legal arguments and a change, of which it uses what it needs. --------------------------------
 
 
 def _in_hdr(arguments: GsoArguments, what: str, where: int, number: int) -> GsoArguments:
@@ -145,7 +145,7 @@ def gso_arguments(*, valid: bool = False) -> SearchStrategy[GsoArguments]:
 
     The latter have one or two faults: a byte of a header, a length, the border between the headers, fragments missing,
     empty, too many or of unequal size. Or they are a superpacket in fragments of 1 to 9 bytes, or one whose transport
-    header goes on too far. Or the IP header is that of a fragment, of another protocol, or of more than 65535 bytes.
+    header extends too far. Or the IP header is that of a fragment, of another protocol, or of more than 65535 bytes.
     """
     legal = _legal()
     if valid:

@@ -95,7 +95,7 @@ def differing(files: dict[Path, bytes], root: Path, topics: str = "*") -> list[P
 def write(files: dict[Path, bytes], root: Path, topics: str = "*") -> None:
     """Put all files of these topics in place at once.
 
-    The whole folder is made anew beside the old one, and the two are exchanged in one step: a killed process, or a full
+    The whole folder is rebuilt beside the old one, and the two are exchanged in one step: a killed process, or a full
     disk, leaves the old corpus whole. The schemas go first.
     """
     golden = root / GOLDEN

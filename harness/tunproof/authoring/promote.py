@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from tio.virtio import HEADER_SIZE, GsoType, VnetFlag
-from tio.wire import VnetLayout
+from tio.wire import UdpLayout, VnetLayout
 from tunproof.authoring.flags import FLAGS
 from tunproof.authoring.oracle import rebuilt, right_but_for_zero
 from tunproof.authoring.spelling import (
@@ -68,7 +68,7 @@ _INPUTS: dict[str, Any] = {
 }
 _BY_HAND = {
     "write_batch": "which packets a good coalescer joins is for an author to say",
-    "lifecycle": "which answers are right is for an author to say",
+    "lifecycle": "which answers are correct is for an author to say",
 }
 _Input = ReadInput | WriteInput | GsoInput | ChecksumInput | ParseInput | EmitInput
 
@@ -202,7 +202,7 @@ def _requires(given: _Input) -> tuple[str, ...]:
         case ReadInput(frame=frame):
             return _of_frame(frame)
         case GsoInput():
-            version, udp = given.hdr[:1].hex()[:1], len(given.transport_hdr) == 8
+            version, udp = given.hdr[:1].hex()[:1], len(given.transport_hdr) == UdpLayout.size
             return (f"gso.{'udp' if udp else 'tcp'}{version if version in {'4', '6'} else '4'}",)
         case ParseInput(size=size, byte_order=order) | EmitInput(size=size, byte_order=order):
             direction = "header.parse" if isinstance(given, ParseInput) else "header.emit"

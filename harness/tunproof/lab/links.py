@@ -64,7 +64,7 @@ _FORWARD_PRIORITY = 10
 @contextmanager
 def netlink() -> Iterator["IPRoute"]:
     """Open a netlink socket of this thread's namespace."""
-    from pyroute2 import IPRoute  # takes half a second, which commands without a lab should not pay
+    from pyroute2 import IPRoute  # takes half a second, which commands without a lab should not spend
 
     with IPRoute() as ip:
         yield ip

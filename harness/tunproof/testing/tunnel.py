@@ -1,7 +1,7 @@
 """The real thing: a tunnel between two kernels' TCP, with the reference in the middle, used as a VPN would.
 
-    sockets | TUN  --read, cut-->  packets  --carry-->  packets  --coalesce, write_gso-->  TUN | sockets
-      near namespace                                                          far namespace
+    sockets | TUN  --read, segment-->  packets  --carry-->  packets  --coalesce, write_gso-->  TUN | sockets
+      near namespace                                                              far namespace
 
 Both directions run at once, each in a thread. "Carrying" is a copy: what a VPN would encrypt, send and decrypt. A
 superpacket that the kernel refuses is resent as single packets, so a broken kernel makes the tunnel slow but loses

@@ -27,7 +27,7 @@ def _always(_: Way) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule. `source` is the kernel's function; `errno` stands in refusals, and None in all others."""
+    """One rule. `source` is the kernel's function; `errno` is set for refusals, and None for all others."""
 
     name: str
     module: str

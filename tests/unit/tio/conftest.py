@@ -1,4 +1,4 @@
-"""Queues over a wire: a SOCK_SEQPACKET socket pair in the place of a TUN fd."""
+"""Queues over a wire: a SOCK_SEQPACKET socket pair in place of a TUN fd."""
 
 import os
 from collections.abc import Callable, Iterator

@@ -62,7 +62,7 @@ def test_segment_gives_packets_or_a_frame_error() -> None:
             cut += 1
             assert packets
             assert all(type(packet) is bytes and packet for packet in packets)
-    assert min(cut, refused) > ROUNDS // 20  # or this test tries nothing
+    assert min(cut, refused) > ROUNDS // 20  # or this test tests nothing
 
 
 def test_vnet_header_gives_numbers_or_a_frame_error() -> None:

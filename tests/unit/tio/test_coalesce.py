@@ -1,4 +1,4 @@
-"""Joining: C1 to C10, and always that cutting the output gives the input back."""
+"""Joining: C1 to C10, and always that segmenting the output gives the input back."""
 
 import functools
 import itertools
@@ -193,7 +193,7 @@ def with_udp_length(packet: bytes, length: int) -> bytes:
     return bytes(parsed)
 
 
-# What is not: each pair would be joined but for one fault, in its first or in its second packet.
+# What is not: each pair would be joined except for one fault, in its first or in its second packet.
 
 STRANGERS: dict[str, tuple[Packet, Callable[[bytes], bytes]]] = {
     "C1 bytes behind the packet": (TCP4, lambda packet: packet + b"\0"),
@@ -337,7 +337,7 @@ def test_c10_udp_stays_within_128_fragments() -> None:
     assert joined(train(UDP4, *[8] * 129)) == [128, 1]
 
 
-# Nothing overtakes anything.
+# No packet overtakes another.
 
 
 def test_an_unreadable_packet_closes_every_flow_between_its_addresses() -> None:
@@ -345,8 +345,8 @@ def test_an_unreadable_packet_closes_every_flow_between_its_addresses() -> None:
     for stranger in (
         patched(build(ip4() / udp(), text(9)), 6, word(0x2001)),  # a fragment
         build(ip4() / ICMP(), b"ping"),
-        build(ip4() / tcp())[:30],  # a header cut off
-        bytes([0x4F]) + build(ip4() / tcp())[1:],  # options that are not there
+        build(ip4() / tcp())[:30],  # a truncated header
+        bytes([0x4F]) + build(ip4() / tcp())[1:],  # missing options
     ):
         assert [type(one) for one in coalesce([data[0], stranger, data[1]])] == [Plain] * 3
     elsewhere = build(ip4(dst="198.51.100.3") / ICMP(), b"ping")

@@ -1,4 +1,4 @@
-"""Taking fds (A1 to A7), and closing everything; devices are imitated where there is none."""
+"""Adopting fds (A1 to A7), and closing everything; devices are faked."""
 
 import contextlib
 import errno

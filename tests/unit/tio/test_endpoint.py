@@ -229,7 +229,7 @@ def test_i1_the_fd_is_not_closed_while_an_operation_is_inside(no_leak: None, mon
     assert os.fstat(fd)
     peer.send(PACKET)
     go_on.set()
-    assert reader.result() == len(PACKET)  # the system call was under way before
+    assert reader.result() == len(PACKET)  # the system call was already under way
     closer.result()
     with pytest.raises(OSError, match="Bad file"):
         os.fstat(fd)

@@ -89,7 +89,7 @@ def icmp() -> Pieces:
     return packet[:20], packet[20:28], [MORE]
 
 
-# name: rule, field, offset, pieces. One fault each, in pieces that are right but for it.
+# name: rule, field, offset, pieces. One fault each, in otherwise correct pieces.
 FAULTS: dict[str, tuple[str, str, int, Callable[[], Pieces]]] = {
     "G1 empty hdr": ("G1", "hdr", 0, lambda: (b"", *whole(TCP4)[1:])),
     "G2 empty transport_hdr": ("G2", "transport_hdr", 20, lambda: (whole(TCP4)[0], b"", whole(TCP4)[2])),

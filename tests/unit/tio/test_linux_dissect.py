@@ -1,4 +1,4 @@
-"""Flow dissection: scapy says what stands where, kernels 7.2.13 and 7.3.4 said where it ends."""
+"""Flow dissection: scapy says what is where, kernels 7.2.13 and 7.3.4 said where it ends."""
 
 import pytest
 from hypothesis import given

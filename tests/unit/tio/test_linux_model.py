@@ -1,4 +1,4 @@
-"""The model of Linux by itself: its rules are listed, traits change what they name, and no bytes make it fall over."""
+"""The model of Linux by itself: its rules are listed, traits change what they name, and no bytes crash it."""
 
 import errno
 import os

@@ -514,7 +514,7 @@ def test_w9_what_else_is_in_a_packet_is_its_own_affair(wire: Wire, packet: bytes
     assert wire.packets() == [packet]
 
 
-# KernelRefused, and the way round it.
+# KernelRefused, and the way around it.
 
 REFUSALS = [errno.EINVAL, errno.EMSGSIZE, errno.ENOBUFS, errno.ENOMEM]
 

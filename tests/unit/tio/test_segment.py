@@ -1,4 +1,4 @@
-"""Cutting: R1 to R13, and every segment byte for byte as scapy builds it."""
+"""Segmenting: R1 to R13, and every segment byte for byte as scapy builds it."""
 
 import struct
 from collections.abc import Callable
@@ -205,7 +205,7 @@ def test_r2_a_frame_without_type_and_needs_csum_is_its_packet_untouched(packet: 
 @pytest.mark.parametrize("name", STACKS)
 def test_r2_needs_csum_completes_the_checksum_of_one_packet(name: str) -> None:
     stack = STACKS[name]
-    for size in (0, 10):  # a left-over gso_size means nothing
+    for size in (0, 10):  # a stale gso_size means nothing
         assert segment(superframe(stack, text(25), size, gso_type=0)) == [build(stack, text(25))]
 
 
@@ -225,7 +225,7 @@ def test_r3_the_checksum_field_lies_inside_the_packet(start: int, offset: int) -
     assert len(segment(Vnet(flags=1, csum_start=20, csum_offset=26).pack() + packet)) == 1
 
 
-# R4 to R13: one fault each, in a superpacket that is right but for it.
+# R4 to R13: one fault each, in an otherwise correct superpacket.
 
 
 def fault(stack: Packet, patch: tuple[int, bytes] | None = None, length: int = 25, **vnet: int) -> bytes:

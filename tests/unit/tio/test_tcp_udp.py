@@ -1,4 +1,4 @@
-"""TCP and UDP headers against scapy's: P5, P6, and what becomes of them in a segment."""
+"""TCP and UDP headers against scapy's: P5, P6, and how segmentation changes them."""
 
 import pytest
 from scapy.compat import raw

@@ -71,7 +71,7 @@ def test_attach_passes_name_and_flags(ioctls: Ioctls) -> None:
     ((fd, number, ifreq),) = ioctls.calls
     assert (fd, number) == (7, tuntap._TUNSETIFF)
     assert ifreq == struct.pack("16sH22x", b"tun3", 0xD001)
-    assert len(ifreq) == 40  # sizeof(struct ifreq) where pointers have 8 bytes
+    assert len(ifreq) == 40  # sizeof(struct ifreq) with 8-byte pointers
 
 
 def test_get_interface_reads_name_and_flags(ioctls: Ioctls) -> None:
@@ -147,7 +147,7 @@ def test_open_tun_attaches_what_it_opened(ioctls: Ioctls, monkeypatch: pytest.Mo
 
 
 def test_open_tun_leaves_nothing_open_when_attaching_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuntap, "DEVICE", os.devnull)  # which knows no ioctls
+    monkeypatch.setattr(tuntap, "DEVICE", os.devnull)  # which has no ioctls
     before = open_fds()
     with pytest.raises(OSError, match=os.strerror(errno.ENOTTY)):
         tuntap.open_tun("tun0", Iff.TUN)

@@ -1,4 +1,4 @@
-"""V1 to V14: one fault each, in frames that are right but for it; and what the reference writes is right."""
+"""V1 to V14: one fault each, in otherwise correct frames; and what the reference writes is correct."""
 
 from collections.abc import Callable
 

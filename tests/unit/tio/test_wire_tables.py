@@ -24,6 +24,7 @@ from tio.wire import (
     VnetFlag,
     VnetLayout,
 )
+from tunproof.corpus.cases import EmitInput, ParseInput, VnetFields
 
 LAYOUTS = (VnetLayout, IPv4Layout, IPv6Layout, TcpLayout, UdpLayout)
 SHARED = [field for layout in LAYOUTS[1:] for field in layout.fields if field.bits]
@@ -159,6 +160,11 @@ def test_vnet_headers_end_behind_whole_fields() -> None:
     assert HEADER_SIZES == (Vnet.num_buffers.offset, Vnet.hash_value.offset, ctypes.sizeof(Vnet)) == (10, 12, 24)
     assert HEADER_SIZE == 10
     assert all(VnetLayout.within(size)[-1].end == size for size in HEADER_SIZES)
+
+
+def test_a_case_about_a_vnet_header_has_the_usual_size_unless_it_says_another() -> None:
+    fields = VnetFields(**{field.name: 0 for field in VnetLayout.within(HEADER_SIZE)})
+    assert ParseInput(bytes=b"").size == EmitInput(fields=fields).size == HEADER_SIZE
 
 
 def test_a_parsed_vnet_header_has_the_fields_of_the_table() -> None:

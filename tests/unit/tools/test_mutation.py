@@ -1,4 +1,4 @@
-"""Mutation testing itself: what it leaves alone, which argument fits which survivor, and that a fault is noticed."""
+"""Mutation testing itself: what it leaves alone, which argument fits which survivor, and that a fault is detected."""
 
 import importlib.util
 import itertools

@@ -1,4 +1,4 @@
-"""Campaigns without processes: how they are cut, what is kept, how they go on, and what they end with."""
+"""Campaigns without processes: how they are split, what is kept, how they continue, and their exit codes."""
 
 import errno
 import os
@@ -167,7 +167,7 @@ def test_a_folder_that_cannot_be_made_is_an_environment_problem(tmp_path: Path) 
         write(tmp_path / "file" / STATE, HEADING)
 
 
-# Beginning and going on.
+# Beginning and continuing.
 
 
 def test_a_campaign_is_on_disk_shard_by_shard(tmp_path: Path, inline: Inline) -> None:

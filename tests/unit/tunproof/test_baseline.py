@@ -1,4 +1,4 @@
-"""The baseline of known failures: what is refused, what is in force, what it makes of a verdict, and a new one."""
+"""The baseline of known failures: what is rejected, what is in force, how it changes a verdict, and a new one."""
 
 import tempfile
 import time
@@ -147,7 +147,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
         Baseline.load(tmp_path)
 
 
-# Which kernels it speaks of.
+# Which kernels it applies to.
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_a_second_check_forgets_the_first() -> None:
     assert baseline.judge(READ, Kind.FAIL)[0] is Kind.FAIL
 
 
-# What it makes of a verdict.
+# How it changes a verdict.
 
 
 @pytest.mark.parametrize("kind", HAPPENED)

@@ -1,4 +1,4 @@
-"""The judge of batches and the two freedoms: wrong outputs made by hand, one for each finding, and right ones."""
+"""The judge of batches and the two freedoms: wrong outputs made by hand, one for each finding, and correct ones."""
 
 from collections.abc import Sequence
 
@@ -59,7 +59,7 @@ def only(findings: Sequence[str]) -> str:
     return finding
 
 
-# What is right.
+# What is correct.
 
 
 @pytest.mark.parametrize("stack", [TCP4, TCP6, UDP4, UDP6, ID_MATTERS], ids=["tcp4", "tcp6", "udp4", "udp6", "id"])
@@ -161,7 +161,7 @@ def test_an_optional_packet_may_come_out_or_not_but_once(odd: bytes) -> None:
     assert only(twice.failures) == "frame 2 stands for a packet that nobody put in"
 
 
-# Order, and what must stand apart.
+# Order, and what must stay apart.
 
 
 def test_a_packet_that_overtakes_its_flow() -> None:

@@ -1,4 +1,4 @@
-"""The golden corpus as files: what is in it, and what is refused when somebody edits it badly."""
+"""The golden corpus as files: its contents, and how bad edits are rejected."""
 
 import hashlib
 import json

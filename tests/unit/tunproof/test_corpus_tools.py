@@ -150,7 +150,7 @@ LOST = [{"outcome": "lost"}]
         ("read/cuts", invented_trait, "traits.magic", "not a trait"),
         ("read/cuts", setting(1, kernel=[{"outcome": "same"}]), "traits", "'uso' is explained"),
         ("read/cuts", setting(1, id="read/cuts/two"), "id", "is also in"),
-        # What the loader refuses is a finding as well.
+        # What the loader rejects is a finding too.
         ("read/cuts", setting(0, input={"frame": "ABCD"}), "$.cases[0].input.frame", "regex"),
         ("read/cuts", setting(0, level="maybe"), "$.cases[0].level", "maybe"),
         ("read/cuts", setting(0, flags=["Unknown"]), "flags", "not explained"),

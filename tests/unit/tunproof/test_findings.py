@@ -1,4 +1,4 @@
-"""Findings on disk: whole or not at all, once each, and never lost without a word."""
+"""Findings on disk: whole or not at all, once each, and never silently lost."""
 
 import errno
 import multiprocessing
@@ -205,7 +205,7 @@ def test_a_killed_writer_leaves_nothing_that_looks_like_a_finding(tmp_path: Path
     assert left.name.startswith(".tmp-")
     assert in_folder(tmp_path) == []
     folder = keep(tmp_path, found())
-    assert sorted(tmp_path.iterdir()) == sorted([left, folder])  # it may still be somebody's
+    assert sorted(tmp_path.iterdir()) == sorted([left, folder])  # it may still be in use
     os.utime(left, (0, 0))
     other = keep(tmp_path, found(rule="another"))
     assert sorted(tmp_path.iterdir()) == sorted([folder, other])

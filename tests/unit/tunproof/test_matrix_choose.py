@@ -1,4 +1,4 @@
-"""A word means one package, and a package's files are found in whatever shape Debian gave it."""
+"""A name means one package, and a package's files are found in any of Debian's layouts."""
 
 import itertools
 import struct

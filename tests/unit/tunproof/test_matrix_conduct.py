@@ -1,4 +1,4 @@
-"""Kernels that hang, panic, die, or say nonsense are results like others, and nothing of them is left behind."""
+"""Kernels that hang, panic, die, or send nonsense are results like others, and leave nothing behind."""
 
 import json
 import os

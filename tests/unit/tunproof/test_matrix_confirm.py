@@ -1,4 +1,4 @@
-"""What a matrix run says of the corpus: only kernels that were asked everything count, and only for the same bytes."""
+"""What a matrix run says about the corpus: only kernels with complete results count, and only for the same bytes."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Kernels come into the cache whole or not at all, by an apt that is told nothing but where its folders are."""
+"""Kernels enter the cache whole or not at all, through an apt that is given only its own folders."""
 
 import json
 import os
@@ -86,7 +86,7 @@ def test_lists_are_read_once_a_day_and_when_asked(archive: FakeArchive, cache: P
     os.utime(cache / "apt/offer.json", (yesterday, yesterday))
     one(cache, "6.99")
     assert len(archive.calls("update")) == 2
-    assert "--refresh" in one(cache, "6.98").cure  # lists of today are not read again for nothing
+    assert "--refresh" in one(cache, "6.98").cure  # today's lists are not reread needlessly
     assert len(archive.calls("update")) == 2
     archive.add_whole("trixie-security", "6.12.96+deb13-cloud-amd64", "6.12.96-1")
     assert one(cache, "6.12").kernel == in_cache(cache)[0]
@@ -102,7 +102,7 @@ def test_the_machine_s_apt_is_not_touched(archive: FakeArchive, cache: Path) -> 
     archive.say("machine", "bookworm|main|http://mirror.example/debian/|Debian\n")
     one(cache, "6.12")
     asked, *ours = (archive.folder / "calls").read_text().splitlines()
-    assert asked.startswith("indextargets ")  # the one question to the machine's own configuration
+    assert asked.startswith("indextargets ")  # the one query of the machine's own configuration
     assert all(call.startswith(f"-c {cache}/apt/apt.conf ") for call in ours)
     assert {call.split()[4] for call in ours} == {"update", "indextargets", "download"}
     configuration = dict(
@@ -246,7 +246,7 @@ def test_an_unpacking_that_stops_midway_leaves_nothing(archive: FakeArchive, cac
     archive.say("unpack", "dpkg-deb: error: write: No space left on device")
     assert "no space" in one(cache, "7.3").problem
     assert in_cache(cache) == []
-    assert not (cache / "apt/downloads").exists()  # the space is worth more than going on from there
+    assert not (cache / "apt/downloads").exists()  # the space is worth more than resuming
     (archive.folder / "unpack").unlink()
     assert one(cache, "7.3").kernel is not None
 

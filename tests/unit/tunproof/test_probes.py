@@ -1,4 +1,4 @@
-"""The probes, tried on models of kernels: what a model was told to do is what the probes must find."""
+"""The probes, tried on models of kernels: the probes must find exactly the model's traits."""
 
 import pytest
 

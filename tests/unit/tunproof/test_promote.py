@@ -1,4 +1,4 @@
-"""Author code made of findings: it loads, and says exactly the bytes that were found."""
+"""Author code made from findings: it loads, and gives exactly the bytes that were found."""
 
 import random
 import subprocess
@@ -156,7 +156,7 @@ def test_what_is_known_is_stated_and_what_is_not_is_left_to_do(corpus: Corpus) -
     )
     assert draft.requires == ("gso.udp6",)
     assert draft.flags == ("OddLength",)
-    assert draft.differs is not None  # the reference cuts it
+    assert draft.differs is not None  # the reference segments it
     assert dict(draft.kernels[0].when) == {"uso": True}
     refused = promote(found(input={"frame": patched(TCP4, 4, b"\0\0").hex()}, flags=("NoSuchFlag",)), corpus)
     assert loaded(refused.code).sibling == "read/vnet-faults/valid-tcp4"

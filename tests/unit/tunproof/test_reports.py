@@ -1,4 +1,4 @@
-"""Reports are views: every one says what the stream says, and nothing that a subject said is more than text in them."""
+"""Reports are views: every one says what the stream says, and a subject's output is only ever text in them."""
 
 import html
 import json
@@ -68,7 +68,7 @@ def of_each_kind(**more: object) -> Results:
     )
 
 
-# Text of others.
+# Foreign text.
 
 
 def test_what_cannot_be_shown_becomes_something_that_can() -> None:

@@ -1,7 +1,7 @@
 """A real TUN: the kernel delivers what is read, and segments what is written. Its namespace is new at every start.
 
 What the kernel does itself is not the subject's responsibility. A frame that no kernel delivers in this way, and one
-that it turns into something else whoever writes it, is not applicable.
+that it turns into something else from any writer, is not applicable.
 """
 
 import contextlib
@@ -81,7 +81,7 @@ class DeviceWay(Way):
             return self._read(case)
         answer = case.answer_of(self._traits)
         if answer is not None and not isinstance(answer, KernelSame):
-            return Inapplicable("this kernel does something else with such a frame, whoever writes it")
+            return Inapplicable("this kernel does something else with such a frame from any writer")
         for run in question.before:
             self.client.run(run)
         self._device.cut()
