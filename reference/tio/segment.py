@@ -40,7 +40,7 @@ from tio.transport import Layers, parse_layers
 from tio.virtio import HEADER_SIZE, ByteOrder, GsoType, VnetHeader
 from tio.wire import UdpLayout, VnetLayout
 
-__all__ = ["MAX_UDP_SEGMENTS", "cut", "segment"]
+__all__ = ["MAX_UDP_SEGMENTS", "segment", "segment_packet"]
 
 MAX_UDP_SEGMENTS = 128
 
@@ -61,10 +61,10 @@ def segment(frame: Buffer, *, header_size: int = HEADER_SIZE, byte_order: str = 
     Raises `HeaderError` or `PacketError` (R1 to R13, P1 to P6, H1).
     """
     header = VnetHeader.parse(frame, size=header_size, byte_order=byte_order)
-    return cut(header, frame[header_size:])
+    return segment_packet(header, frame[header_size:])
 
 
-def cut(header: VnetHeader, packet: Buffer) -> list[bytes]:
+def segment_packet(header: VnetHeader, packet: Buffer) -> list[bytes]:
     """Return the packets that a vnet header and the packet after it stand for. Raises as `segment` does."""
     version = version_of(packet)
     if len(packet) > MAX_PACKET:

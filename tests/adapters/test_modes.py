@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tunproof import lab
-from tunproof.corpus.cases import Rejected
+from tunproof.corpus.cases import MustReject
 from tunproof.corpus.load import load
 from tunproof.judge.verdict import Kind
 from tunproof.protocol.messages import MODES
@@ -78,5 +78,5 @@ def test_who_drops_silently_says_so(mode):
     assert wrong == {
         case_id
         for case_id, result in told.results.items()
-        if result.verdict is Kind.PASS and isinstance(CORPUS.cases[case_id].expect, Rejected)
+        if result.verdict is Kind.PASS and isinstance(CORPUS.cases[case_id].expect, MustReject)
     }

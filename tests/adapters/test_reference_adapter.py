@@ -16,7 +16,7 @@ from tio import tuntap
 from tio.tuntap import Iff
 from tunproof import lab
 from tunproof.corpus.capabilities import CAPABILITIES
-from tunproof.corpus.cases import OPERATIONS, Case, LifecycleCase, Rejected
+from tunproof.corpus.cases import OPERATIONS, Case, LifecycleCase, MustReject
 from tunproof.corpus.load import load
 from tunproof.corpus.script import (
     Add,
@@ -39,7 +39,7 @@ from tunproof.judge.outcome import Answered, Outcome, TurnedDown, Unable
 from tunproof.lab import links
 from tunproof.protocol.messages import MODES, OPS, SENTINEL, OkReply, RejectedReply, Reply, UnsupportedReply
 from tunproof.subjects.adapters.lifecycle import RemoteLifecycle, StepBrokenError
-from tunproof.subjects.asker import ask
+from tunproof.subjects.connection import observe
 from tunproof.subjects.reference import Reference
 from tunproof.subjects.subject import TurnedDownError, UnsupportedError
 
@@ -114,7 +114,9 @@ def _on_wire(talk: Talk, far: socket.socket, op: str, given: dict[str, Any]) -> 
 
 
 def test_a_frame_that_is_turned_down_on_a_wire_is_rejected_alone(log: Path) -> None:
-    bad = next(case for case in CORPUS if case.id.startswith("read/vnet-faults/") and isinstance(case.expect, Rejected))
+    bad = next(
+        case for case in CORPUS if case.id.startswith("read/vnet-faults/") and isinstance(case.expect, MustReject)
+    )
     with wire() as (near, far), talking(COMMAND, log, pass_fds=[near.fileno()]) as talk:
         talk.hello({"mode": "wire", "fd": near.fileno()})
         for _ in range(2):
@@ -212,7 +214,7 @@ def player(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Player]:
 @pytest.mark.parametrize("case", LIVES, ids=lambda case: case.id)
 def test_a_life_over_the_protocol_is_the_life_in_this_process(case: LifecycleCase, player: Player) -> None:
     with Reference() as subject:
-        here = decide(case, ask(case, subject), exact=True)
+        here = decide(case, observe(case, subject), exact=True)
     there = decide(case, player.play(case.input), exact=True)
     assert here == there
     assert there.kind in ("pass", "unsupported")

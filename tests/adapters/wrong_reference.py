@@ -5,7 +5,7 @@ import sys
 import tio
 from tunproof.protocol.kits.adapter import Rejected
 from tunproof.subjects import reference_adapter
-from tunproof.subjects.reference import Line, Reference
+from tunproof.subjects.reference import Reference, ReferenceQueue
 
 
 def push_on_every_segment(packets):
@@ -46,7 +46,7 @@ if sys.argv[1].startswith("silent"):
     if sys.argv[1] == "silent-and-says-so":
         reference_adapter._ABOUT["rejectStyle"] = "silent"
 elif sys.argv[1] == "read":
-    wrap(Line, "read_some", push_on_every_segment)
+    wrap(ReferenceQueue, "read_some", push_on_every_segment)
     wrap(Reference, "read", push_on_every_segment)
 elif sys.argv[1] == "write":
     tio.VnetHeader.emit = larger_segments(tio.VnetHeader.emit)

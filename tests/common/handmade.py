@@ -24,13 +24,13 @@ from tunproof.corpus.cases import (
     HeaderCase,
     Joined,
     LifecycleCase,
+    MustRefuse,
+    MustReject,
     Nothing,
     Packets,
     ParseInput,
     ReadCase,
     ReadInput,
-    Refused,
-    Rejected,
     Sum,
     VnetFields,
     WriteBatchCase,
@@ -121,12 +121,12 @@ def _cases() -> list[Case]:
         case_of(HeaderCase, "fields/parse", parsed, Fields(fields=fields)),
         case_of(HeaderCase, "fields/emit", EmitInput(fields=_HEADER), emitted),
         case_of(
-            HeaderCase, "fields/short", ParseInput(bytes=b"\1"), Rejected(fault=_FAULT), sibling="header/fields/parse"
+            HeaderCase, "fields/short", ParseInput(bytes=b"\1"), MustReject(fault=_FAULT), sibling="header/fields/parse"
         ),
         case_of(ReadCase, "cuts/two", ReadInput(frame=_FRAME), Packets(packets=_segments(_FRAME)), _SAME),
         case_of(ReadCase, "cuts/udp", ReadInput(frame=_UDP), Packets(packets=_segments(_UDP)), by_trait, **udp),
         case_of(
-            ReadCase, "cuts/zero", faulty, Rejected(fault=_FAULT), (KernelRefuses(errno="EINVAL"),),
+            ReadCase, "cuts/zero", faulty, MustReject(fault=_FAULT), (KernelRefuses(errno="EINVAL"),),
             sibling="read/cuts/two",
         ),
         case_of(ReadCase, "cuts/other", ReadInput(frame=_FRAME), Packets(packets=_segments(_FRAME)), (other,)),
@@ -141,7 +141,7 @@ def _cases() -> list[Case]:
             (KernelLoses(because="kernels lose it"),),
         ),
         case_of(
-            WriteGsoCase, "joins/nothing", GsoInput(**gso, pays=()), Refused(fault=_FAULT),
+            WriteGsoCase, "joins/nothing", GsoInput(**gso, pays=()), MustRefuse(fault=_FAULT),
             sibling="write_gso/joins/three",
         ),
         case_of(WriteBatchCase, "batches/three", batch, _joined(), _SAME),

@@ -14,7 +14,7 @@ from tunproof.judge.verdict import Kind
 from tunproof.protocol.messages import Implementation
 from tunproof.reports.failure import Explanations
 from tunproof.runs.results import FORMAT, Got, Result, Results, Run
-from tunproof.subjects.asker import ask
+from tunproof.subjects.connection import observe
 from tunproof.subjects.subject import Subject
 
 EXPECTED = {Kind.PASS, Kind.XFAIL, Kind.UNSUPPORTED, Kind.NOT_APPLICABLE}
@@ -70,7 +70,7 @@ def stream(subject: Subject, cases: Iterable[Case], /, **more: Any) -> Results:
 
 
 def _asked(subject: Subject, case: Case) -> Result:
-    outcome = ask(case, subject)
+    outcome = observe(case, subject)
     verdict = decide(case, outcome)
     right = verdict.kind in EXPECTED
     return result(

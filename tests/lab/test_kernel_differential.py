@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tio.linux import RULES, Delivered, Model, NotModelled, Outcome, Refused, Traits, Way
+from tio.linux import RULES, Delivered, KernelOutcome, Model, NotModelled, Refused, Traits, Way
 from tio.linux.dissect import dissect
 from tunfuzz.differential.cases import BLOCK, block, way_of
 from tunfuzz.differential.experiment import experiment
@@ -28,7 +28,7 @@ class Seen:
 
     frame: bytes
     way: Way
-    got: Outcome
+    got: KernelOutcome
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from tunproof.corpus.script import (
     Waiting,
     WriteStep,
 )
-from tunproof.subjects.asker import judge
+from tunproof.subjects.connection import judge
 from tunproof.subjects.lifecycle.player import play
 from tunproof.subjects.reference import Reference
 from tunproof.subjects.subject import UnsupportedError

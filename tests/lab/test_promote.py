@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from scapy.layers.inet import TCP, UDP
 
-from tio.linux import Delivered, Outcome, Refused
+from tio.linux import Delivered, KernelOutcome, Refused
 from tunproof import lab
 from tunproof.authoring.draft import Draft
 from tunproof.authoring.lint import CASE_RULES, Looked
@@ -42,7 +42,7 @@ def recorder() -> Iterator[Recorder]:
         yield Recorder(exchange, running_traits(), reference)
 
 
-def as_json(outcome: Outcome) -> dict[str, object]:
+def as_json(outcome: KernelOutcome) -> dict[str, object]:
     match outcome:
         case Refused(errno=number):
             return {"outcome": "refused", "errno": errno.errorcode[number]}

@@ -19,7 +19,7 @@ from tunproof.corpus.cases import Case
 from tunproof.corpus.codec import encode
 from tunproof.corpus.load import Corpus, load
 from tunproof.judge.verdict import Kind, Verdict
-from tunproof.subjects.asker import judge
+from tunproof.subjects.connection import judge
 from tunproof.subjects.subject import Subject, UnsupportedError
 
 _CAUGHT = {Kind.FAIL, Kind.ERROR}

@@ -27,8 +27,8 @@ from tunproof.corpus.cases import BatchInput, ReadInput, WriteBatchCase
 from tunproof.corpus.load import Corpus, load
 from tunproof.judge.outcome import Answered, TurnedDown
 from tunproof.runs import findings
-from tunproof.subjects.asker import Asked, Direct
 from tunproof.subjects.connect import Connector
+from tunproof.subjects.connection import Direct, Observation
 from tunproof.subjects.reference import Reference
 from tunproof.subjects.subject import Subject
 
@@ -219,4 +219,4 @@ def test_batches_that_are_joined_otherwise_are_no_difference() -> None:
         for case in corpus().select("write_batch/flows/*"):
             given = BatchInput(packets=case.input.packets)  # type: ignore[union-attr]
             alone = [bytes(10) + packet for packet in given.packets if packet]
-            assert judged(Asked(case_of(given, reference), Answered(alone)), claims=True).rule == "", case.id
+            assert judged(Observation(case_of(given, reference), Answered(alone)), claims=True).rule == "", case.id

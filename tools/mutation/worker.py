@@ -48,7 +48,7 @@ def load_cases() -> list[object]:
 def agrees(cases: Sequence[object]) -> bool:
     """Whether the reference, as it can be imported now, gets every case right."""
     from tunproof.judge.verdict import Kind  # noqa: PLC0415
-    from tunproof.subjects.asker import judge  # noqa: PLC0415
+    from tunproof.subjects.connection import judge  # noqa: PLC0415
     from tunproof.subjects.reference import Reference  # noqa: PLC0415
 
     # In batches, each with some of every topic: one failure is enough, and most mutants show in the first batch.

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tio.linux import RULES, Delivered, Lost, Model, NotModelled, Outcome, Refused, Traits, Way
+from tio.linux import RULES, Delivered, KernelOutcome, Lost, Model, NotModelled, Refused, Traits, Way
 from tunfuzz.differential import report
 from tunfuzz.differential.cases import BLOCK, WAYS, block, way_of, within
 from tunfuzz.differential.masks import NOT_MODELLED, hidden_by
@@ -35,7 +35,7 @@ _KEPT_A_RULE = 3
 _AT_ONCE = 100
 """Frames that are predicted before they are sent: few enough that huge ones need little memory."""
 
-Predicted = tuple[int, bytes, Outcome, list[str]]
+Predicted = tuple[int, bytes, KernelOutcome, list[str]]
 """A case's number, its frame, its predicted outcome, and the rules that it meets."""
 
 _LONGEST = 2000  # bytes
@@ -123,7 +123,7 @@ class Run:
             if not self.agrees(one, way, got):
                 send = self.kernel.sender(way)
 
-    def agrees(self, one: Predicted, way: Way, got: Outcome) -> bool:
+    def agrees(self, one: Predicted, way: Way, got: KernelOutcome) -> bool:
         """Count a case's outcome. Return whether it was predicted; if not, it is kept, and labs are remade."""
         _, _, prediction, trail = one
         self._outcomes[type(got)] += 1
@@ -178,7 +178,7 @@ class Run:
 
     # Differences -----------------------------------------------------------------------------------------------------
 
-    def differs(self, one: Predicted, way: Way, got: Outcome | str) -> None:
+    def differs(self, one: Predicted, way: Way, got: KernelOutcome | str) -> None:
         """Count a difference; keep it, minimised, unless enough are kept of its rule."""
         case, frame, prediction, trail = one
         difference = Difference(frame=frame, way=way, predicted=prediction, trail=trail, got=got)
@@ -229,7 +229,7 @@ def look(kernel: KernelDevice, model: Model, frame: bytes) -> Difference:
     Raises `NotModelled`.
     """
     way = model.way
-    got: Outcome | str
+    got: KernelOutcome | str
     predicted, trail = model.explain(frame)
     try:
         got = kernel.send(frame, way)

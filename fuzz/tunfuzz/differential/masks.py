@@ -5,7 +5,7 @@ A mask hides differences, so there are as few as possible.
 
 from collections.abc import Sequence
 
-from tio.linux import Delivered, Outcome
+from tio.linux import Delivered, KernelOutcome
 from tio.wire import IPv6Layout
 
 __all__ = ["FRAGMENT_ID", "NOT_MODELLED", "hidden_by"]
@@ -23,7 +23,7 @@ _EXTENSIONS = (0, 43, 60)
 _MAKES_UP_AN_ID = "unfragmentable_part"
 
 
-def hidden_by(predicted: Outcome, got: Outcome, *, trail: Sequence[str], header_size: int) -> str | None:
+def hidden_by(predicted: KernelOutcome, got: KernelOutcome, *, trail: Sequence[str], header_size: int) -> str | None:
     """Return the mask under which two different outcomes are equal; None if there is none.
 
     `trail` has the rules that the model applied, `header_size` is that of the reader.

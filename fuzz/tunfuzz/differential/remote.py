@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Callable
 
-from tio.linux import Delivered, Outcome, Traits, Way
+from tio.linux import Delivered, KernelOutcome, Traits, Way
 from tunfuzz.differential.cases import BLOCK
 from tunfuzz.differential.kernel import Differential, Predicted, Run
 from tunfuzz.shard import Shard, Tally
@@ -61,7 +61,7 @@ class _RemoteRun(Run):
                 raise GuestGone(f"{gone} (running the random frames {some[0][0]} to {some[-1][0]})") from gone
             some = some[self._taken(some, answers, way) :]
 
-    def _taken(self, some: list[Predicted], answers: list[Outcome | str], way: Way) -> int:
+    def _taken(self, some: list[Predicted], answers: list[KernelOutcome | str], way: Way) -> int:
         """Take answers until one requires new labs; return how many were taken."""
         for at, (one, got) in enumerate(zip(some, answers, strict=True)):
             if isinstance(got, str):

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from tio.linux import Delivered, Outcome, Refused, Traits, Way
+from tio.linux import Delivered, KernelOutcome, Refused, Traits, Way
 from tunproof.errors import UsageError
 from tunproof.judge.kernel import describe
 from tunproof.lab.way_json import ToldWay, way_of
@@ -26,9 +26,9 @@ class Difference:
 
     frame: bytes
     way: Way
-    predicted: Outcome
+    predicted: KernelOutcome
     trail: list[str]
-    got: Outcome | str
+    got: KernelOutcome | str
     details: str = ""
 
     @property
@@ -48,7 +48,7 @@ class Difference:
         return f"{self.rule}: the model says {describe(self.predicted)}, the kernel {got}"
 
 
-def rule_of(predicted: Outcome, trail: list[str], got: Outcome | str) -> str:
+def rule_of(predicted: KernelOutcome, trail: list[str], got: KernelOutcome | str) -> str:
     """Return the name under which differences count as the same."""
     if isinstance(got, str):
         return "the kernel cannot be used"
@@ -118,7 +118,7 @@ def frame_from(finding: Finding) -> bytes:
         raise UsageError("the finding's input has no frame in hex") from error
 
 
-def _told(outcome: Outcome | str) -> dict[str, Any]:
+def _told(outcome: KernelOutcome | str) -> dict[str, Any]:
     if isinstance(outcome, str):
         return {"outcome": "unknown", "detail": outcome}
     if isinstance(outcome, Refused):

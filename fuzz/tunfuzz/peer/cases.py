@@ -24,13 +24,13 @@ from tunproof.corpus.cases import (
     HeaderBytes,
     HeaderCase,
     Joined,
+    MustRefuse,
+    MustReject,
     Nothing,
     Packets,
     ParseInput,
     ReadCase,
     ReadInput,
-    Refused,
-    Rejected,
     Sum,
     VnetFields,
     WriteBatchCase,
@@ -42,8 +42,8 @@ from tunproof.corpus.cases import (
 from tunproof.corpus.codec import convert
 from tunproof.corpus.model import Basis
 from tunproof.judge.outcome import Answered, Outcome, TurnedDown
-from tunproof.packets.frame import cut
-from tunproof.subjects.asker import ask
+from tunproof.packets.frame import segments_of
+from tunproof.subjects.connection import observe
 from tunproof.subjects.subject import Subject
 
 __all__ = ["OPERATIONS", "Input", "ReferenceBrokenError", "case_of", "complete", "input_of", "operation_of"]
@@ -104,7 +104,7 @@ def case_of(given: Input, reference: Subject) -> Case:
     """Return the case of an input. Raises `ReferenceBrokenError`."""
     kind = _CASES[type(given)]
     stated = {"id": f"{kind.__struct_config__.tag}/fuzz/case", "input": given, "requires": _required(given), **_STATED}
-    expect = _expected(given, ask(kind(expect=_NOT_YET, **stated), reference))
+    expect = _expected(given, observe(kind(expect=_NOT_YET, **stated), reference))
     case: Case = kind(expect=expect, **stated)
     return case
 
@@ -119,7 +119,9 @@ def _expected(given: Input, outcome: Outcome) -> Expectation:
     match outcome:
         case TurnedDown(fault=fault) if fault is not None:
             return (
-                Rejected(fault=fault) if isinstance(given, ReadInput | ParseInput | EmitInput) else Refused(fault=fault)
+                MustReject(fault=fault)
+                if isinstance(given, ReadInput | ParseInput | EmitInput)
+                else MustRefuse(fault=fault)
             )
         case Answered(value=value):
             return _answered(given, value)
@@ -138,7 +140,7 @@ def _answered(given: Input, value: Any) -> Expectation:
             return Packets(packets=tuple(value))
         case BatchInput():
             return msgspec.structs.replace(_NO_BATCH, example=tuple(value))
-    return Written(header=value[0][:HEADER_SIZE], segments=tuple(cut(value[0]))) if value else Nothing()
+    return Written(header=value[0][:HEADER_SIZE], segments=tuple(segments_of(value[0]))) if value else Nothing()
 
 
 def _required(given: Input) -> tuple[str, ...]:

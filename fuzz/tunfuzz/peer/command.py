@@ -80,8 +80,8 @@ def _replay(connector: "Connector", finding: Path, *, as_json: bool) -> int:
     from tunproof.subjects.reference import Reference
 
     given = input_from(findings.load(finding))
-    with connector.open(load_for_good()) as asker, Reference() as reference:
-        one = look(given, asker, reference)
+    with connector.open(load_for_good()) as connection, Reference() as reference:
+        one = look(given, connection, reference)
     if as_json:
         print_json({"differs": bool(one.rule), "verdict": one.verdict.kind, "what": one.verdict.difference})
     else:

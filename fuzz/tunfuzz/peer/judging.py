@@ -13,15 +13,15 @@ from tunproof.corpus.cases import (
     Fields,
     HeaderBytes,
     HeaderCase,
-    Refused,
-    Rejected,
+    MustRefuse,
+    MustReject,
     WriteBatchCase,
     WriteCase,
 )
 from tunproof.judge.decide import decide
-from tunproof.judge.outcome import Answered, Cut, Outcome, TurnedDown
+from tunproof.judge.outcome import Answered, Outcome, Transmitted, TurnedDown
 from tunproof.judge.verdict import Kind, Verdict
-from tunproof.subjects.asker import Asked
+from tunproof.subjects.connection import Observation
 
 __all__ = ["Judged", "is_wrong", "judged", "rule_of"]
 
@@ -41,14 +41,14 @@ _ENDS = {field.name: field.end for field in VnetLayout.fields} | {"length": 1 <<
 class Judged:
     """A case, its outcome, the verdict, and the rule of `latitude` that excuses it ("": none does)."""
 
-    asked: Asked
+    observed: Observation
     verdict: Verdict
     waiver: str = ""
 
     @property
     def case(self) -> Case:
         """The case."""
-        return self.asked.case
+        return self.observed.case
 
     @property
     def given(self) -> Input:
@@ -71,35 +71,35 @@ def is_wrong(verdict: Verdict) -> bool:
     return verdict.kind not in _RIGHT
 
 
-def judged(asked: Asked, *, claims: bool) -> Judged:
+def judged(observed: Observation, *, claims: bool) -> Judged:
     """Return the verdict on an outcome. `claims`: the subject claims what the case requires."""
-    case = asked.case
-    if isinstance(case, WriteBatchCase) and not _is_example(case, asked):
-        asked = Asked(complete(case), asked.outcome, asked.stderr)
-    verdict = decide(asked.case, asked.outcome)
+    case = observed.case
+    if isinstance(case, WriteBatchCase) and not _is_example(case, observed):
+        observed = Observation(complete(case), observed.outcome, observed.stderr)
+    verdict = decide(observed.case, observed.outcome)
     if verdict.kind is Kind.UNSUPPORTED and claims:
         what = ", ".join(case.requires) or case.id.partition("/")[0]
         verdict = Verdict(Kind.FAIL, f"claims {what}, and calls this input unsupported: {verdict.difference}")
-    excused = waived(asked.case, asked.outcome) if verdict.kind is Kind.FAIL else ""
-    return Judged(asked, verdict, excused)
+    excused = waived(observed.case, observed.outcome) if verdict.kind is Kind.FAIL else ""
+    return Judged(observed, verdict, excused)
 
 
-def _is_example(case: WriteBatchCase, asked: Asked) -> bool:
+def _is_example(case: WriteBatchCase, observed: Observation) -> bool:
     """Whether the frames are those of the reference, or there is no output to which constraints apply."""
-    match asked.outcome:
+    match observed.outcome:
         case Answered(value=frames):
             return bool(frames == case.expect.example)
-        case TurnedDown() | Cut():
+        case TurnedDown() | Transmitted():
             return False
     return True
 
 
 def rule_of(case: Case, one: Judged) -> str:
     """Return the rule of the missing refusal, the field that differs, or else the message."""
-    said, outcome = one.verdict.difference, one.asked.outcome
+    said, outcome = one.verdict.difference, one.observed.outcome
     if one.verdict.kind is not Kind.FAIL:
         return f"{one.verdict.kind} {_words(said)}"
-    if isinstance(case.expect, Rejected | Refused) and not isinstance(outcome, TurnedDown):
+    if isinstance(case.expect, MustReject | MustRefuse) and not isinstance(outcome, TurnedDown):
         return case.expect.fault.rule
     if isinstance(outcome, Answered) and isinstance(case, ChecksumCase | HeaderCase):
         return "sum" if isinstance(case, ChecksumCase) else _vnet_field(case, outcome.value)

@@ -10,13 +10,13 @@ from typing import Final
 
 from tio import FrameError, HeaderError, PacketError, VnetHeader
 from tio.ip import IPv4, IPv6, Protocol, parse_ip
-from tio.segment import cut
+from tio.segment import segment_packet
 from tio.tcp import Tcp
 from tio.transport import Layers
 from tio.virtio import HEADER_SIZE
 from tio.wire import IPv4Layout, IPv6Layout
 from tunfuzz.peer.repair import layers_of
-from tunproof.corpus.cases import Case, Packets, ReadCase, Refused, Rejected
+from tunproof.corpus.cases import Case, MustRefuse, MustReject, Packets, ReadCase
 from tunproof.judge.outcome import Answered, Outcome, TurnedDown
 from tunproof.packets.equality import same_packets
 
@@ -51,7 +51,7 @@ def waived(case: Case, outcome: Outcome) -> str:
     """Return the name of the rule that excuses an outcome that the judge fails; "" if none does."""
     if isinstance(case, ReadCase):
         return _read(case, outcome)
-    if isinstance(case.expect, Refused):
+    if isinstance(case.expect, MustRefuse):
         return _write(case.expect.fault.rule, case.expect.fault.found, _version(case))
     return ""
 
@@ -78,7 +78,7 @@ def _read(case: ReadCase, outcome: Outcome) -> str:
         frame = _Frame(VnetHeader.parse(data, byte_order="little"), data[HEADER_SIZE:])
     except HeaderError:
         return ""
-    if isinstance(case.expect, Rejected):
+    if isinstance(case.expect, MustReject):
         return _not_rejected(frame, case.expect.fault.rule)
     for rule in _ANYTHING:
         if name := rule(frame):
@@ -214,6 +214,6 @@ def _without_checksum(packet: bytes) -> bytes:
 def _cut_at_eight(frame: _Frame, got: list[bytes]) -> bool:
     """Whether these are the segments of a kernel that raises gso_size."""
     try:
-        return same_packets(cut(frame.header.with_(gso_size=_LEAST), frame.packet), got)
+        return same_packets(segment_packet(frame.header.with_(gso_size=_LEAST), frame.packet), got)
     except FrameError:
         return False

@@ -18,7 +18,7 @@ from tunfuzz.uninterrupted import uninterrupted
 from tunproof.corpus.cases import BatchInput, GsoArguments, GsoInput, ReadInput, WriteInput
 from tunproof.corpus.load import Corpus
 from tunproof.judge.verdict import Kind
-from tunproof.subjects.asker import Asker
+from tunproof.subjects.connection import Connection
 from tunproof.subjects.reference import Reference
 
 __all__ = ["Finder", "look"]
@@ -35,25 +35,25 @@ _FRESH: Final = 12  # tests that restart the subject
 _SECONDS: Final = 4.0
 
 
-def look(given: Input, asker: Asker, reference: Reference) -> Judged:
+def look(given: Input, connection: Connection, reference: Reference) -> Judged:
     """Run one input against both."""
     case = case_of(given, reference)
-    (asked,) = asker.ask([case])
-    return judged(asked, claims=asker.capabilities is not None)
+    (observed,) = connection.observe([case])
+    return judged(observed, claims=connection.capabilities is not None)
 
 
 class Finder:
     """Turns differences into findings, and reports them in `findings`."""
 
     def __init__(
-        self, asker: Asker, reference: Reference, corpus: Corpus, request: Request, findings: list[Kept]
+        self, connection: Connection, reference: Reference, corpus: Corpus, request: Request, findings: list[Kept]
     ) -> None:
-        self._asker = asker
+        self._connection = connection
         self._reference = reference
         self._corpus = corpus
         self._request = request
         self._findings = findings
-        self._resemblance = Resemblance(asker, corpus)
+        self._resemblance = Resemblance(connection, corpus)
 
     def keep(self, one: Judged, number: int, earlier: Sequence[Input]) -> None:
         """Keep a difference. `earlier` are the inputs before it, of its operation.
@@ -85,7 +85,7 @@ class Finder:
         kept = report.keep(
             self._request.out,
             one,
-            subject=self._asker.name,
+            subject=self._connection.name,
             words=self._request.connector.command[2:],
             seed=self._request.seed,
             number=number,
@@ -121,12 +121,12 @@ class Finder:
 
     def look(self, given: Input) -> Judged:
         """Run one input against both."""
-        return look(given, self._asker, self._reference)
+        return look(given, self._connection, self._reference)
 
     def _look_afresh(self, given: Input) -> Judged:
         """Run one input against the reference and a freshly started subject."""
-        with self._request.connector.open(self._corpus) as asker:
-            return look(given, asker, self._reference)
+        with self._request.connector.open(self._corpus) as connection:
+            return look(given, connection, self._reference)
 
     def _afresh(self, one: Judged) -> "_Tries":
         return _Tries(self._look_afresh, one)

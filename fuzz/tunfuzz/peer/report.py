@@ -11,7 +11,7 @@ from tunfuzz.peer.cases import Input, input_of
 from tunfuzz.peer.judging import Judged
 from tunproof.corpus.codec import builtins_of
 from tunproof.errors import UsageError
-from tunproof.judge.outcome import Answered, Broken, Cut, TurnedDown
+from tunproof.judge.outcome import Answered, Broken, Transmitted, TurnedDown
 from tunproof.runs import findings
 from tunproof.runs.findings import Finding
 
@@ -72,7 +72,7 @@ def keep(  # noqa: PLR0913 (what is known of a finding)
         seed=seed,
         case_number=number,
         repro="",
-        details="\n\n".join(filter(None, (details, one.verdict.difference, _trace(one), one.asked.stderr.strip()))),
+        details="\n\n".join(filter(None, (details, one.verdict.difference, _trace(one), one.observed.stderr.strip()))),
     )
     replay = ["tunproof", "fuzz", "adapter", "--replay", str(out / finding.folder), *words]
     finding = msgspec.structs.replace(finding, repro=shlex.join(replay))
@@ -96,12 +96,12 @@ def _title(operation: str, one: Judged) -> str:
 def _got(one: Judged) -> dict[str, Any]:
     said = one.verdict.difference.partition("\n")[0]
     what = "packets" if one.case.id.startswith("read/") else "frames"
-    match one.asked.outcome:
+    match one.observed.outcome:
         case Answered(value=list() as packets) if all(isinstance(packet, bytes) for packet in packets):
             return {"outcome": "answered", what: list(map(bytes.hex, packets)), "detail": said}
         case Answered(value=value):
             return {"outcome": "answered", "detail": f"{said}: {value.hex() if isinstance(value, bytes) else value}"}
-        case Cut(packets=packets):
+        case Transmitted(packets=packets):
             return {"outcome": "delivered", "packets": list(map(bytes.hex, packets)), "detail": said}
         case TurnedDown(reason=reason, frames=frames):
             return {"outcome": "rejected", what: list(map(bytes.hex, frames)), "detail": reason}
@@ -109,4 +109,4 @@ def _got(one: Judged) -> dict[str, Any]:
 
 
 def _trace(one: Judged) -> str:
-    return one.asked.outcome.trace if isinstance(one.asked.outcome, Broken) else ""
+    return one.observed.outcome.trace if isinstance(one.observed.outcome, Broken) else ""

@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Iterable
 
 from tunfuzz.peer.judging import judged
-from tunproof.corpus.cases import Case, Refused, Rejected
+from tunproof.corpus.cases import Case, MustRefuse, MustReject
 from tunproof.corpus.load import Corpus
-from tunproof.subjects.asker import Asker
+from tunproof.subjects.connection import Connection
 
 __all__ = ["Resemblance"]
 
@@ -25,8 +25,8 @@ _PATIENCE = 5.0  # seconds for the golden cases of an operation: a subject that 
 class Resemblance:
     """Knows how a subject fails golden cases."""
 
-    def __init__(self, asker: Asker, corpus: Corpus) -> None:
-        self._asker = asker
+    def __init__(self, connection: Connection, corpus: Corpus) -> None:
+        self._connection = connection
         self._corpus = corpus
         self._known: dict[str, dict[str, list[Case]]] = {}
 
@@ -56,7 +56,7 @@ class Resemblance:
         return [
             case
             for case in self._of(operation)
-            if isinstance(case.expect, Rejected | Refused) and case.expect.fault.rule == rule
+            if isinstance(case.expect, MustReject | MustRefuse) and case.expect.fault.rule == rule
         ]
 
     def _failing(self, operation: str) -> dict[str, list[Case]]:
@@ -69,14 +69,14 @@ class Resemblance:
             for at in range(0, len(cases), _AT_A_TIME):
                 if time.monotonic() - started > _PATIENCE:
                     break
-                for asked in self._asker.ask(cases[at : at + _AT_A_TIME]):
-                    rule = judged(asked, claims=False).rule
+                for observed in self._connection.observe(cases[at : at + _AT_A_TIME]):
+                    rule = judged(observed, claims=False).rule
                     if rule:
-                        found.setdefault(rule, []).append(asked.case)
+                        found.setdefault(rule, []).append(observed.case)
         return self._known[operation]
 
     def _claims(self, case: Case) -> bool:
-        return self._asker.capabilities is None or self._asker.capabilities.issuperset(case.requires)
+        return self._connection.capabilities is None or self._connection.capabilities.issuperset(case.requires)
 
 
 def _flags(cases: Iterable[Case]) -> Counter[str]:

@@ -12,12 +12,12 @@ from tunfuzz.peer.inputs import Inputs
 from tunfuzz.peer.judging import Judged, judged
 from tunfuzz.peer.met import Finder
 from tunfuzz.peer.request import Request, Summary
-from tunproof.corpus.cases import Case, Refused, Rejected
+from tunproof.corpus.cases import Case, MustRefuse, MustReject
 from tunproof.corpus.load import Corpus
 from tunproof.errors import UsageError
 from tunproof.judge.outcome import Broken
 from tunproof.judge.verdict import Kind
-from tunproof.subjects.asker import Asker
+from tunproof.subjects.connection import Connection
 from tunproof.subjects.reference import Reference
 
 __all__ = ["run"]
@@ -50,8 +50,8 @@ def run(request: Request, corpus: Corpus, *, progress: Callable[[int, int], None
         from tunproof import lab  # noqa: PLC0415 (takes time, and few runs need it)
 
         lab.ensure()
-    with request.connector.open(corpus) as asker, Reference() as reference:
-        loop = _Loop(request, corpus, asker, reference, progress)
+    with request.connector.open(corpus) as connection, Reference() as reference:
+        loop = _Loop(request, corpus, connection, reference, progress)
         try:
             loop.run()
         except KeyboardInterrupt:
@@ -66,17 +66,17 @@ class _Loop:
         self,
         request: Request,
         corpus: Corpus,
-        asker: Asker,
+        connection: Connection,
         reference: Reference,
         progress: Callable[[int, int], None],
     ) -> None:
         self._request = request
-        self._asker = asker
+        self._connection = connection
         self._reference = reference
         self._progress = progress
         self._known: dict[tuple[str, str], int] = {}
-        self.summary = Summary(asker.name, asker.mode, request.seed)
-        self._finder = Finder(asker, reference, corpus, request, self.summary.findings)
+        self.summary = Summary(connection.name, connection.mode, request.seed)
+        self._finder = Finder(connection, reference, corpus, request, self.summary.findings)
         self._inputs = {op: Inputs(op, request.seed, corpus).blocks() for op in self._operations()}
 
     def run(self) -> None:
@@ -90,7 +90,7 @@ class _Loop:
                 break
         if not self.summary.cases:
             raise UsageError(f"there is nothing that can be run against it: {'; '.join(self.summary.skipped)}")
-        self._asker.finish()
+        self._connection.finish()
         self._look_for_troubles()
 
     def _operations(self) -> list[str]:
@@ -98,7 +98,7 @@ class _Loop:
         wanted = self._request.select
         if wanted is not None and wanted not in OPERATIONS:
             raise UsageError(f"there is no operation {wanted!r} to run; there are {', '.join(OPERATIONS)}")
-        claimed = [op for op in OPERATIONS if self._asker.ops is None or op in self._asker.ops]
+        claimed = [op for op in OPERATIONS if self._connection.ops is None or op in self._connection.ops]
         for op in OPERATIONS:
             if op not in claimed:
                 self.summary.skipped[f"{op}: the subject does not claim it"] = 0
@@ -108,7 +108,7 @@ class _Loop:
     def _blocks(self, started: float) -> Iterator[tuple[str, list[Input]]]:
         """Yield blocks, cut to what is still needed."""
         most, seconds = self._request.cases, self._request.seconds
-        asked = 0
+        done = 0
         for operation in itertools.cycle(_ROUND):
             if not self._inputs:
                 return
@@ -117,22 +117,24 @@ class _Loop:
             if seconds is not None and time.monotonic() - started >= seconds:
                 return
             block = next(self._inputs[operation])
-            block = block if most is None else block[: most - asked]
+            block = block if most is None else block[: most - done]
             if not block:
                 return
-            asked += len(block)
+            done += len(block)
             yield operation, block
 
     def _ask(self, operation: str, block: Sequence[Input]) -> None:
         cases = [case for case in (case_of(given, self._reference) for given in block) if self._is_claimed(case)]
         first = self.summary.cases
-        found = [judged(one, claims=self._asker.capabilities is not None) for one in self._asker.ask(cases)]
+        found = [
+            judged(one, claims=self._connection.capabilities is not None) for one in self._connection.observe(cases)
+        ]
         if self._lacks(operation, found):
             self.summary.skipped[f"{operation}: the subject does not have it"] = 0
             del self._inputs[operation]
             return
         self.summary.operations[operation] += len(cases)
-        self.summary.refused[operation] += sum(isinstance(case.expect, Refused | Rejected) for case in cases)
+        self.summary.refused[operation] += sum(isinstance(case.expect, MustRefuse | MustReject) for case in cases)
         self._take(operation, found, first)
         self._look_for_troubles()
 
@@ -148,13 +150,13 @@ class _Loop:
             self._count(one)
             if one.rule:
                 self._met(operation, one, first + at, [earlier.given for earlier in found[:at]])
-            outcome = one.asked.outcome
+            outcome = one.observed.outcome
             if isinstance(outcome, Broken) and outcome.how == "blocked":
                 self.summary.stopped = outcome.detail
                 return
 
     def _is_claimed(self, case: Case) -> bool:
-        capabilities = self._asker.capabilities
+        capabilities = self._connection.capabilities
         if capabilities is None or capabilities.issuperset(case.requires):
             return True
         self.summary.skipped[f"not claimed: {', '.join(sorted(set(case.requires) - capabilities))}"] += 1
@@ -183,8 +185,8 @@ class _Loop:
             self.summary.stopped = f"{_MOST_FINDINGS} findings are enough"
 
     def _look_for_troubles(self) -> None:
-        self.summary.troubles += self._asker.troubles()
-        self.summary.restarts = self._asker.restarts
+        self.summary.troubles += self._connection.troubles()
+        self.summary.restarts = self._connection.restarts
 
     def _progressed(self, started: float) -> tuple[int, int]:
         """Return the progress and the total."""

@@ -7,9 +7,9 @@ that comes back.
 from typing import TYPE_CHECKING
 
 from tunproof.protocol import messages as protocol
-from tunproof.subjects.adapters.client import AdapterBrokenError, Asked, Client
+from tunproof.subjects.adapters.client import AdapterBrokenError, Client, EncodedRun
+from tunproof.subjects.adapters.dialogue import outcome_of, reads_on
 from tunproof.subjects.adapters.process import BrokenError, Limits, Process
-from tunproof.subjects.adapters.questions import outcome_of, reads_on
 
 if TYPE_CHECKING:
     from tunproof.subjects.adapters.process import Watch
@@ -30,7 +30,7 @@ class _Script(Process):
     def __init__(self, *lines: bytes) -> None:
         self._lines = iter(lines)
 
-    unasked = b""
+    unrequested = b""
 
     def ask(self, line: bytes, patience: float, watch: "Watch | None" = None) -> bytes:
         assert line.endswith(b"\n")
@@ -71,7 +71,7 @@ def _check_hello(line: bytes) -> None:
 
 def _check_runs(line: bytes, op: str, *, batch: bool) -> None:
     client = Client(_Script(HELLO, line), _LIMITS)
-    asked = Asked(op, b"{}")
+    asked = EncodedRun(op, b"{}")
     try:
         replies = client.batch([asked, asked]) if batch else (client.run(asked),)
     except BrokenError as error:

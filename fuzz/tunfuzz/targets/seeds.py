@@ -23,10 +23,10 @@ from tunproof.corpus.cases import (
     ChecksumCase,
     CorpusFile,
     HeaderCase,
+    MustReject,
     Packets,
     ParseInput,
     ReadCase,
-    Rejected,
     Sum,
     WriteBatchCase,
 )
@@ -152,7 +152,7 @@ def _replies(files: list[CorpusFile]) -> Iterator[bytes]:
                 answer: protocol.Reply = protocol.OkReply(id=1, sum=value)
             case Packets(packets=packets):
                 answer = protocol.OkReply(id=1, packets=packets)
-            case Rejected(fault=fault):
+            case MustReject(fault=fault):
                 answer = protocol.RejectedReply(id=1, detail=str(fault))
             case _:
                 answer = protocol.UnsupportedReply(id=1, what=op)

@@ -20,8 +20,8 @@ from tunproof.corpus.cases import (
     Case,
     CorpusFile,
     LifecycleCase,
-    Refused,
-    Rejected,
+    MustRefuse,
+    MustReject,
     WriteBatchCase,
     differs,
 )
@@ -323,4 +323,4 @@ CORPUS_RULES: tuple[CorpusRule, ...] = (_unique_ids, _one_explanation, _flags_in
 
 
 def _is_fault(case: Case) -> bool:
-    return isinstance(case.expect, Rejected | Refused)
+    return isinstance(case.expect, MustReject | MustRefuse)

@@ -42,7 +42,7 @@ __all__ = [
     "NOTHING_OPEN",
     "REFUSED",
     "WAITING",
-    "Line",
+    "ScriptLine",
     "add_life",
     "does",
     "feed",
@@ -66,7 +66,7 @@ __all__ = [
 
 DONE, REFUSED, CLOSED, WAITING = Done(), RefusedStep(), Closed(), Waiting()
 
-Line = tuple[Step, Sequence[Answer]]
+ScriptLine = tuple[Step, Sequence[Answer]]
 """A step, and its correct answers."""
 
 CONCURRENT = "lifecycle.concurrent"
@@ -83,74 +83,74 @@ def packets(*those: bytes) -> ReadPackets:
     return ReadPackets(packets=those)
 
 
-def does(step: Step, *right: Answer) -> Line:
+def does(step: Step, *right: Answer) -> ScriptLine:
     """Return a line: a step that succeeds, unless other answers are correct."""
     return step, right or (DONE,)
 
 
-NOTHING_OPEN: Line = does(Descriptors(), Count(count=0))
+NOTHING_OPEN: ScriptLine = does(Descriptors(), Count(count=0))
 """Finds no fd left open."""
 
-CLOSED_FOR_GOOD: tuple[Line, Line] = (does(Close()), NOTHING_OPEN)
+CLOSED_FOR_GOOD: tuple[ScriptLine, ScriptLine] = (does(Close()), NOTHING_OPEN)
 """Close the container, which leaves no fd open."""
 
 
-def opened(fd: str) -> tuple[Line, Line]:
+def opened(fd: str) -> tuple[ScriptLine, ScriptLine]:
     """Return the lines that make a wire and add it."""
     return does(OpenWire(fd=fd)), does(Add(fd=fd))
 
 
-def refused(fd: str) -> tuple[Line, Line]:
+def refused(fd: str) -> tuple[ScriptLine, ScriptLine]:
     """Return the lines that add a fd in vain: it stays the caller's."""
     return does(Add(fd=fd), REFUSED), does(LetGo(fd=fd))
 
 
-def feed_frame(fd: str, data: bytes) -> Line:
+def feed_frame(fd: str, data: bytes) -> ScriptLine:
     """Return the line that lets a queue read these bytes."""
     return does(Feed(fd=fd, frame=data))
 
 
-def feed(fd: str, packet: bytes) -> Line:
+def feed(fd: str, packet: bytes) -> ScriptLine:
     """Return the line that lets a queue with vnet headers read a plain packet."""
     return feed_frame(fd, frame(packet))
 
 
-def read_gives(fd: str, *those: bytes) -> Line:
+def read_gives(fd: str, *those: bytes) -> ScriptLine:
     """Return the line that reads, and gets these packets."""
     return does(Read(fd=fd), packets(*those))
 
 
-def reads(fd: str, packet: bytes) -> tuple[Line, Line]:
+def reads(fd: str, packet: bytes) -> tuple[ScriptLine, ScriptLine]:
     """Return the lines by which a plain packet goes through a queue with vnet headers, to the reader."""
     return feed(fd, packet), read_gives(fd, packet)
 
 
-def reader_waits(fd: str) -> Line:
+def reader_waits(fd: str) -> ScriptLine:
     """Return the line that begins a read while there is nothing to read."""
     return does(StartRead(fd=fd), WAITING)
 
 
-def reader_gets(fd: str, *those: bytes) -> Line:
+def reader_gets(fd: str, *those: bytes) -> ScriptLine:
     """Return the line that ends the read that waited, with these packets."""
     return does(FinishRead(fd=fd), packets(*those))
 
 
-def reader_is_woken(fd: str) -> Line:
+def reader_is_woken(fd: str) -> ScriptLine:
     """Return the line that ends the read that waited, because the queue is closed."""
     return does(FinishRead(fd=fd), CLOSED)
 
 
-def write(fd: str, packet: bytes, *right: Answer) -> Line:
+def write(fd: str, packet: bytes, *right: Answer) -> ScriptLine:
     """Return the line that writes a packet."""
     return does(WriteStep(fd=fd, packet=packet), *right)
 
 
-def writes(fd: str, packet: bytes) -> tuple[Line, Line]:
+def writes(fd: str, packet: bytes) -> tuple[ScriptLine, ScriptLine]:
     """Return the lines by which a packet goes through a queue, from the writer."""
     return write(fd, packet), taken(fd, packet)
 
 
-def writer_waits(fd: str) -> Line:
+def writer_waits(fd: str) -> ScriptLine:
     """Return the line that begins a write for which there is no room: 64 times the first packet."""
     return does(StartWrite(fd=fd, packet=packet(1), count=64), WAITING)
 
@@ -160,7 +160,7 @@ def gso_step(fd: str, built: GsoPieces) -> WriteGsoStep:
     return WriteGsoStep(fd=fd, hdr=built.hdr, transport_hdr=built.transport_hdr, pays=built.pays)
 
 
-def taken(fd: str, *those: bytes) -> Line:
+def taken(fd: str, *those: bytes) -> ScriptLine:
     """Return the line that takes what was written: these packets."""
     return does(Take(fd=fd), Frames(packets=those))
 
@@ -170,7 +170,7 @@ def whole(built: GsoPieces) -> bytes:
     return built.hdr + built.transport_hdr + b"".join(built.pays)
 
 
-def add_life(topic: Topic, name: str, about: str, *lines: Line, backend: str = "offload", **options: Any) -> None:
+def add_life(topic: Topic, name: str, about: str, *lines: ScriptLine, backend: str = "offload", **options: Any) -> None:
     """Add a case whose steps and answers are side by side."""
     script = Script(backend=backend, steps=tuple(step for step, _ in lines))  # type: ignore[arg-type]
     topic.add(name, about, Life(script, [list(right) for _, right in lines]), **options)

@@ -42,7 +42,7 @@ from tunproof.corpus.codec import builtins_of, convert
 from tunproof.corpus.load import Corpus
 from tunproof.errors import EnvironmentProblem, UsageError
 from tunproof.packets.builder import GsoPieces
-from tunproof.packets.frame import cut
+from tunproof.packets.frame import segments_of
 from tunproof.runs.findings import Finding, outcome_words, slug_of
 from tunproof.subjects.reference import Reference
 from tunproof.subjects.subject import TurnedDownError
@@ -275,10 +275,10 @@ def _answer(reference: Reference, given: _Input) -> list[bytes]:
         case ReadInput(frame=frame, before=before):
             return reference.read(frame, before)
         case GsoInput(before=earlier):
-            return [packet for frame in reference.write_gso(given, earlier) for packet in cut(frame)]
+            return [packet for frame in reference.write_gso(given, earlier) for packet in segments_of(frame)]
         case WriteInput(packet=packet, before=before):
             frames = reference.write(packet, before, None)
-            return [piece for frame in frames for piece in cut(frame)]
+            return [piece for frame in frames for piece in segments_of(frame)]
         case ParseInput():
             reference.parse_header(given.bytes, given.size, given.byte_order)
         case EmitInput():

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tio.linux import Delivered, Lost, Outcome
-from tio.linux import Refused as WriteRefused
+from tio.linux import Delivered, KernelOutcome, Lost, Refused
 from tio.virtio import HEADER_SIZE
 from tunproof.authoring import oracle
 from tunproof.authoring.draft import (
@@ -40,13 +39,13 @@ from tunproof.corpus.cases import (
     HeaderCase,
     Joined,
     LifecycleCase,
+    MustRefuse,
+    MustReject,
     Nothing,
     Packets,
     ParseInput,
     ReadCase,
     ReadInput,
-    Refused,
-    Rejected,
     Sum,
     WriteBatchCase,
     WriteCase,
@@ -63,8 +62,8 @@ from tunproof.lab import Exchange
 from tunproof.packets import summing
 from tunproof.packets.builder import GsoPieces
 from tunproof.packets.difference import describe_packets, first_difference
-from tunproof.packets.frame import cut, rules_broken
-from tunproof.subjects.asker import judge
+from tunproof.packets.frame import rules_broken, segments_of
+from tunproof.subjects.connection import judge
 from tunproof.subjects.reference import Reference
 from tunproof.subjects.subject import TurnedDownError
 
@@ -129,7 +128,7 @@ class Recorder:
         return ChecksumCase(input=given, expect=expect, **_stated(draft, given, expect, answers))
 
     def _header(self, draft: Draft, given: ParseInput | EmitInput) -> Case:
-        expect: Fields | HeaderBytes | Rejected
+        expect: Fields | HeaderBytes | MustReject
         try:
             if isinstance(given, ParseInput):
                 fields = self.reference.parse_header(given.bytes, given.size, given.byte_order)
@@ -138,7 +137,7 @@ class Recorder:
                 emitted = self.reference.emit_header(given.fields, given.size, given.byte_order)
                 expect = HeaderBytes(bytes=emitted)
         except TurnedDownError as error:
-            expect = Rejected(fault=_fault(draft, error))
+            expect = MustReject(fault=_fault(draft, error))
         else:
             right = oracle.header_of(given)
             if right not in {expect.fields if isinstance(expect, Fields) else expect.bytes}:
@@ -147,13 +146,13 @@ class Recorder:
 
     def _read(self, draft: Draft, given: ReadInput, old: Case | None) -> Case:
         frame = given.frame
-        expect: Packets | Rejected
+        expect: Packets | MustReject
         packets: tuple[bytes, ...] | None
         try:
             read = tuple(self.reference.read(frame, given.before))
             packets, expect = read, Packets(packets=tuple(read))
         except TurnedDownError as error:
-            packets, expect = None, Rejected(fault=_fault(draft, error))
+            packets, expect = None, MustReject(fault=_fault(draft, error))
         if draft.sound:
             _check_with_scapy(draft, packets or ())
         answers = self._kernel_answers(draft, [(frame, packets)], old)
@@ -161,12 +160,12 @@ class Recorder:
 
     def _write(self, draft: Draft, given: WriteInput, old: Case | None) -> Case:
         packet = given.packet
-        expect: Written | Nothing | Refused
+        expect: Written | Nothing | MustRefuse
         answers: tuple[KernelAnswer, ...] = ()
         try:
             frames = self.reference.write(packet, given.before, None)
         except TurnedDownError as error:
-            expect = Refused(fault=_fault(draft, error))
+            expect = MustRefuse(fault=_fault(draft, error))
         else:
             if frames:
                 expect = Written(header=frames[0][:HEADER_SIZE], segments=(given.packet,))
@@ -176,19 +175,19 @@ class Recorder:
         return WriteCase(input=given, expect=expect, **_stated(draft, given, expect, answers))
 
     def _write_gso(self, draft: Draft, given: GsoInput, old: Case | None) -> Case:
-        expect: Written | Refused
+        expect: Written | MustRefuse
         answers: tuple[KernelAnswer, ...] = ()
         try:
             (frame,) = self.reference.write_gso(given, given.before)
         except TurnedDownError as error:
-            expect = Refused(fault=_fault(draft, error))
+            expect = MustRefuse(fault=_fault(draft, error))
         else:
             broken = rules_broken(frame)
             if broken:
                 raise DisagreementError(
                     f"{draft.id}: the reference wrote an illegal header\n{'; '.join(map(str, broken))}"
                 )
-            segments = tuple(cut(frame))
+            segments = tuple(segments_of(frame))
             if draft.sound:
                 _check_with_scapy(draft, segments)
             expect = Written(header=frame[:HEADER_SIZE], segments=tuple(segments))
@@ -210,7 +209,7 @@ class Recorder:
             ideal=tuple(tuple(group) for group in batch.ideal),
             example=tuple(frames),
         )
-        cuts = [(frame, tuple(cut(frame))) for frame in frames]
+        cuts = [(frame, tuple(segments_of(frame))) for frame in frames]
         answers = self._kernel_answers(draft, cuts, old)
         return WriteBatchCase(input=batch.input, expect=expect, **_stated(draft, batch.input, expect, answers))
 
@@ -265,10 +264,10 @@ class Recorder:
             raise DisagreementError(f"{draft.id}: record it first on a kernel with {what}, or state what it does")
         return _answer(rule, self._said(rule), frames[0][1] if frames else None, draft.differs)
 
-    def _said(self, rule: KernelRule) -> Outcome:
+    def _said(self, rule: KernelRule) -> KernelOutcome:
         match rule.does:
             case Refuses(errno=name):
-                return WriteRefused(getattr(errno, name))
+                return Refused(getattr(errno, name))
             case Delivers(packets=packets):
                 return Delivered(packets)
             case Like(frame=frame):
@@ -276,7 +275,7 @@ class Recorder:
             case Loses() | Recorded():
                 return Lost()
 
-    def _demand(self, draft: Draft, rule: KernelRule, outcome: Outcome) -> None:
+    def _demand(self, draft: Draft, rule: KernelRule, outcome: KernelOutcome) -> None:
         said = self._said(rule)
         if said != outcome:
             what = f"  author: {describe(said)}\n  kernel: {describe(outcome)}"
@@ -290,7 +289,9 @@ def _as_input(built: Built) -> Input:
     return gso(built) if isinstance(built, GsoPieces) else built
 
 
-def _answer(rule: KernelRule, outcome: Outcome, packets: tuple[bytes, ...] | None, because: str | None) -> KernelAnswer:
+def _answer(
+    rule: KernelRule, outcome: KernelOutcome, packets: tuple[bytes, ...] | None, because: str | None
+) -> KernelAnswer:
     when = dict(rule.when)
     if packets is None and not isinstance(outcome, Delivered):
         because = None  # both reject it, each in its own way
@@ -299,7 +300,7 @@ def _answer(rule: KernelRule, outcome: Outcome, packets: tuple[bytes, ...] | Non
             return KernelSame(when=when)
         case Delivered(packets=delivered):
             return KernelDelivers(when=when, packets=tuple(delivered), because=because)
-        case WriteRefused(errno=number):
+        case Refused(errno=number):
             return KernelRefuses(when=when, errno=errno.errorcode[number], because=because)
         case Lost():
             return KernelLoses(when=when, because=because)
@@ -331,7 +332,7 @@ def _fault(draft: Draft, error: TurnedDownError) -> Fault:
     return error.fault
 
 
-def _both_sides(mine: Sequence[bytes] | None, theirs: Outcome) -> str:
+def _both_sides(mine: Sequence[bytes] | None, theirs: KernelOutcome) -> str:
     says = "rejects the frame" if mine is None else describe_packets(mine)
     text = f"  reference: {says}\n  kernel: {describe(theirs)}"
     if mine is not None and isinstance(theirs, Delivered):

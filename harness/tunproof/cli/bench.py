@@ -29,10 +29,10 @@ from tunproof.corpus.cases import (
     HeaderBytes,
     Joined,
     LifecycleCase,
+    MustRefuse,
+    MustReject,
     Nothing,
     Packets,
-    Refused,
-    Rejected,
     Sum,
     Written,
 )
@@ -42,7 +42,7 @@ from tunproof.judge import kernel as judge_kernel
 from tunproof.judge.decide import decide
 from tunproof.judge.outcome import Answered, TurnedDown
 from tunproof.judge.verdict import Kind
-from tunproof.kernel.replay import Question, prepare, replay
+from tunproof.kernel.replay import Trial, prepare, replay
 from tunproof.lab import Exchange, Pair
 from tunproof.protocol.kits import adapter as kit
 from tunproof.runs import runner
@@ -50,7 +50,7 @@ from tunproof.runs.results import Results
 from tunproof.runs.runner import Plan
 from tunproof.subjects.adapters.adapter import Adapter
 from tunproof.subjects.adapters.process import Limits
-from tunproof.subjects.asker import Direct, ask
+from tunproof.subjects.connection import Direct, observe
 from tunproof.subjects.reference import Reference
 from tunproof.testing.tunnel import Tunnel, carry
 
@@ -104,11 +104,11 @@ class Rates:
 def measure(*, progress: Callable[[int, int, str], None] = lambda *_: None) -> Rates:
     """Measure everything; takes seconds. `progress` is called with what comes next. Raises `EnvironmentProblem`."""
     corpus = load_for_good()
-    questions, _ = prepare([corpus.cases[CASE]], frozenset())
-    (question,) = questions
+    trials, _ = prepare([corpus.cases[CASE]], frozenset())
+    (trial,) = trials
     progress(0, 4, "bare, replay, segment")
     with lab.redirect() as pair:
-        bare, replayed, cut = _interleaved(pair, question)
+        bare, replayed, cut = _interleaved(pair, trial)
     progress(1, 4, "check")
     direct = _check_ratio(corpus)
     lockstep, batched = _adapter_rate(corpus, batch=1), _adapter_rate(corpus, batch=None)
@@ -118,11 +118,11 @@ def measure(*, progress: Callable[[int, int, str], None] = lambda *_: None) -> R
     return Rates(bare, replayed, cut, direct, lockstep, batched, gso, _tunnel(offload=False))
 
 
-def _interleaved(pair: Pair, question: Question) -> list[float]:
+def _interleaved(pair: Pair, trial: Trial) -> list[float]:
     """Return the median rates of the floor, of `replay` and of the reference's segmentation, measured in turns."""
     exchange = Exchange(pair)
-    many = [question] * _TURNS
-    contestants = (lambda: _bare(pair, question), lambda: _replay(exchange, many), lambda: _cut(question.frame))
+    many = [trial] * _TURNS
+    contestants = (lambda: _bare(pair, trial), lambda: _replay(exchange, many), lambda: _cut(trial.frame))
     rounds = [[_rate(work) for work in contestants] for _ in range(_ROUNDS)]
     return [statistics.median(rates) for rates in zip(*rounds, strict=True)]
 
@@ -135,15 +135,15 @@ def _rate(work: Callable[[], None]) -> float:
 
 def bare_rate(pair: Pair) -> float:
     """Return how many superpackets of three segments a second a `redirect` lab carries with nothing else to do."""
-    (question,), _ = prepare([load_for_good().cases[CASE]], frozenset())
-    return _rate(lambda: _bare(pair, question))
+    (trial,), _ = prepare([load_for_good().cases[CASE]], frozenset())
+    return _rate(lambda: _bare(pair, trial))
 
 
-def _bare(pair: Pair, question: Question) -> None:
+def _bare(pair: Pair, trial: Trial) -> None:
     """Do the minimum for a loop in Python: one writev, and one readv per segment."""
     writev, readv = os.writev, os.readv
     writer, reader = pair.writer, pair.reader
-    frame, buffer = (question.frame,), (bytearray(1 << 16),)
+    frame, buffer = (trial.frame,), (bytearray(1 << 16),)
     for _ in range(_TURNS):
         writev(writer, frame)
         readv(reader, buffer)
@@ -151,8 +151,8 @@ def _bare(pair: Pair, question: Question) -> None:
         readv(reader, buffer)
 
 
-def _replay(exchange: Exchange, questions: list[Question]) -> None:
-    for disagreement in replay(exchange, questions):
+def _replay(exchange: Exchange, trials: list[Trial]) -> None:
+    for disagreement in replay(exchange, trials):
         verdict = judge_kernel.decide(disagreement.expected, disagreement.got)
         raise EnvironmentProblem(
             f"the kernel got {disagreement.case.id} wrong: {verdict.difference}",
@@ -170,10 +170,10 @@ def _check_ratio(corpus: Corpus) -> float:
     """Return how much longer a checked run takes than plain calls, for all cases that do not block."""
     cases = [case for case in corpus.cases.values() if not isinstance(case, LifecycleCase)]
     ratios = []
-    with Direct(Reference()) as asker, Reference() as reference:
-        heading = runner.heading(asker, corpus, Plan(cases=cases), ())
+    with Direct(Reference()) as connection, Reference() as reference:
+        heading = runner.heading(connection, corpus, Plan(cases=cases), ())
         for _ in range(_CHECKS):
-            checked = _seconds(lambda: runner.perform(Plan(cases=cases, exact=True), asker, Results(heading)))
+            checked = _seconds(lambda: runner.perform(Plan(cases=cases, exact=True), connection, Results(heading)))
             ratios.append(checked / _seconds(lambda: _call_all(cases, reference)))
     return statistics.median(ratios)
 
@@ -192,11 +192,11 @@ _SAME: dict[type, Callable[[Any, Any], bool]] = {
 def _call_all(cases: Sequence[Case], reference: Reference) -> None:
     """Call the reference and compare, the simple way, without a judge."""
     for case in cases:
-        outcome, right = ask(case, reference), case.expect
+        outcome, right = observe(case, reference), case.expect
         if isinstance(outcome, Answered):
             same = _SAME[type(right)](outcome.value, right)
         else:
-            same = isinstance(outcome, TurnedDown) and isinstance(right, Rejected | Refused)
+            same = isinstance(outcome, TurnedDown) and isinstance(right, MustReject | MustRefuse)
         if not same:
             raise AssertionError(f"the reference got {case.id} wrong")
 
@@ -208,9 +208,9 @@ def _adapter_rate(corpus: Corpus, *, batch: int | None) -> float:
     command = (sys.executable, kit.__file__)
     with Adapter(command, corpus, mode="memory", limits=Limits(), batch=batch) as adapter:
         started = time.perf_counter()
-        for asked in adapter.ask(cases):
-            if decide(asked.case, asked.outcome).kind is not Kind.PASS:
-                raise EnvironmentProblem(f"the kit got {asked.case.id} wrong", cure="run `make test`; this is a bug")
+        for observed in adapter.observe(cases):
+            if decide(observed.case, observed.outcome).kind is not Kind.PASS:
+                raise EnvironmentProblem(f"the kit got {observed.case.id} wrong", cure="run `make test`; this is a bug")
         return len(cases) / (time.perf_counter() - started)
 
 

@@ -74,14 +74,14 @@ def kernel(*, select: Select = "*", report: Report = None, as_json: AsJson = Fal
     from tunproof.kernel import describe
     from tunproof.runs.kernel import verify
     from tunproof.runs.results import keep
-    from tunproof.runs.runner import why_nothing_was_asked
+    from tunproof.runs.runner import why_nothing_ran
 
     lab.ensure()
     corpus = load_for_good()
     terminal = Terminal()
     with terminal.progress("cases") as tick:
         results, probed = verify(corpus, select, progress=tick)
-    if reasons := why_nothing_was_asked(results.results.values()):
+    if reasons := why_nothing_ran(results.results.values()):
         raise UsageError(f"{select!r} selects no case that can be run on this kernel: {reasons}")
     if report is not None:
         from tunproof.reports.write import write_reports
@@ -148,7 +148,7 @@ def check(  # noqa: PLR0913 (each option is one of the command's)
         from tunproof.reports.write import write_reports
 
         write_reports(report, results, corpus)
-    checking.demand_something_asked(results, select)
+    checking.require_a_case_that_ran(results, select)
     if write_baseline:
         from tunproof.runs.baseline import Baseline, dump
 

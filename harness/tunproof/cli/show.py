@@ -100,7 +100,7 @@ def _rows(page: Page, block: Rows) -> None:
 
 
 def _drawing(page: Page, block: Drawing) -> None:
-    page.draw(picture.cut(block.packet, block.segments, width=page.width - 2), 0)
+    page.draw(picture.drawn_cut(block.packet, block.segments, width=page.width - 2), 0)
 
 
 def _changes(page: Page, block: Changes) -> None:

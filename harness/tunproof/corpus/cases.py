@@ -38,13 +38,13 @@ __all__ = [
     "HeaderCase",
     "Joined",
     "LifecycleCase",
+    "MustRefuse",
+    "MustReject",
     "Nothing",
     "Packets",
     "ParseInput",
     "ReadCase",
     "ReadInput",
-    "Refused",
-    "Rejected",
     "Sum",
     "VnetFields",
     "WriteBatchCase",
@@ -154,7 +154,7 @@ class Fault(Strict, frozen=True, kw_only=True):
         return f"{self.rule}: {self.field} at {self.offset} is {self.found}"
 
 
-class Rejected(Strict, frozen=True, kw_only=True, tag_field="outcome", tag="rejected"):
+class MustReject(Strict, frozen=True, kw_only=True, tag_field="outcome", tag="rejected"):
     """The input is rejected, with an error or silently."""
 
     fault: Fault
@@ -206,7 +206,7 @@ class Nothing(Strict, frozen=True, kw_only=True, tag_field="outcome", tag="nothi
     """The call succeeds, but nothing is written."""
 
 
-class Refused(Strict, frozen=True, kw_only=True, tag_field="outcome", tag="refused"):
+class MustRefuse(Strict, frozen=True, kw_only=True, tag_field="outcome", tag="refused"):
     """The call fails, and nothing is written."""
 
     fault: Fault
@@ -263,28 +263,28 @@ class HeaderCase(CaseBase, frozen=True, kw_only=True, tag_field="op", tag="heade
     """A vnet header by itself."""
 
     input: ParseInput | EmitInput
-    expect: Fields | HeaderBytes | Rejected
+    expect: Fields | HeaderBytes | MustReject
 
 
 class ReadCase(CaseBase, frozen=True, kw_only=True, tag_field="op", tag="read"):
     """A frame to read."""
 
     input: ReadInput
-    expect: Packets | Rejected
+    expect: Packets | MustReject
 
 
 class WriteCase(CaseBase, frozen=True, kw_only=True, tag_field="op", tag="write"):
     """A packet to write unchanged."""
 
     input: WriteInput
-    expect: Written | Nothing | Refused
+    expect: Written | Nothing | MustRefuse
 
 
 class WriteGsoCase(CaseBase, frozen=True, kw_only=True, tag_field="op", tag="write_gso"):
     """A superpacket to write."""
 
     input: GsoInput
-    expect: Written | Refused
+    expect: Written | MustRefuse
 
 
 class WriteBatchCase(CaseBase, frozen=True, kw_only=True, tag_field="op", tag="write_batch"):
@@ -302,12 +302,12 @@ class LifecycleCase(CaseBase, frozen=True, kw_only=True, tag_field="op", tag="li
 
 
 Case = ChecksumCase | HeaderCase | ReadCase | WriteCase | WriteGsoCase | WriteBatchCase | LifecycleCase
-Expectation = Sum | Fields | HeaderBytes | Packets | Rejected | Written | Nothing | Refused | Joined | Answers
+Expectation = Sum | Fields | HeaderBytes | Packets | MustReject | Written | Nothing | MustRefuse | Joined | Answers
 
 
 def differs(case: Case, answer: KernelAnswer) -> bool:
     """Whether a kernel does something other than implementations must; each rejects faulty input in its own way."""
-    if isinstance(case.expect, Rejected):
+    if isinstance(case.expect, MustReject):
         return isinstance(answer, KernelDelivers)
     return not isinstance(answer, KernelSame)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tunproof.corpus.cases import Case, ChecksumCase, Joined, Packets, WriteCase, WriteGsoCase, Written
 from tunproof.corpus.model import KernelDelivers, KernelSame
-from tunproof.packets.frame import cut
+from tunproof.packets.frame import segments_of
 from tunproof.packets.summing import completed_frame
 
 __all__ = ["delivered_by", "frames_of", "packets_of"]
@@ -16,7 +16,7 @@ def packets_of(case: Case) -> Sequence[bytes]:
         case Packets(packets=packets) | Written(segments=packets):
             return packets
         case Joined(example=example):
-            return [packet for frame in example for packet in cut(frame)]
+            return [packet for frame in example for packet in segments_of(frame)]
     return ()
 
 

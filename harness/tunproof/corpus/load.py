@@ -16,10 +16,10 @@ from tunproof.corpus.cases import (
     CorpusFile,
     Joined,
     LifecycleCase,
+    MustRefuse,
+    MustReject,
     Nothing,
     Packets,
-    Refused,
-    Rejected,
     Sum,
     Written,
 )
@@ -153,9 +153,9 @@ def _contradictions(case: Case) -> Iterator[tuple[str, str]]:
     for answer in case.kernel:
         if isinstance(answer, KernelRefuses) and answer.errno not in errno.errorcode.values():
             yield "kernel", f"{answer.errno!r} is not an errno"
-        if isinstance(answer, KernelSame) and isinstance(case.expect, Rejected):
+        if isinstance(answer, KernelSame) and isinstance(case.expect, MustReject):
             yield "kernel", "is the same as an outcome without packets"
-    if case.kernel and isinstance(case.expect, Refused | Nothing):
+    if case.kernel and isinstance(case.expect, MustRefuse | Nothing):
         yield "kernel", "has answers, but nothing is written"
     if not case.kernel and isinstance(case.expect, Packets | Sum | Written | Joined):
         yield "kernel", "has no answers, but could be sent a frame"

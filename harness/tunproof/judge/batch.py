@@ -15,7 +15,7 @@ from tio.transport import parse_layers
 from tunproof.corpus.cases import Joined
 from tunproof.packets.difference import first_difference
 from tunproof.packets.equality import RESTAMPS, has_other_identification, normalized
-from tunproof.packets.frame import cut, rules_broken
+from tunproof.packets.frame import rules_broken, segments_of
 
 __all__ = ["BatchReport", "inspect_batch", "inspect_cut_batch"]
 
@@ -90,7 +90,7 @@ def _cut(frame: bytes, number: int, report: BatchReport) -> list[bytes]:
     for violation in rules_broken(frame):
         (report.failures if violation.is_must else report.advice).append(f"frame {number}: {violation}")
     try:
-        return cut(frame)
+        return segments_of(frame)
     except tio.FrameError as error:
         report.failures.append(f"frame {number} cannot be cut: {error}")
         return []

@@ -13,11 +13,11 @@ from tunproof.corpus.cases import (
     HeaderBytes,
     HeaderCase,
     LifecycleCase,
+    MustRefuse,
+    MustReject,
     Nothing,
     Packets,
     ReadCase,
-    Refused,
-    Rejected,
     WriteBatchCase,
     WriteCase,
     WriteGsoCase,
@@ -27,11 +27,11 @@ from tunproof.corpus.codec import shown
 from tunproof.corpus.script import Answer, Frames
 from tunproof.judge.batch import BatchReport, inspect_batch, inspect_cut_batch
 from tunproof.judge.mismatch import Found, beside, frames_beside, mismatch, packets_beside
-from tunproof.judge.outcome import Answered, Broken, Cut, Inapplicable, Outcome, TurnedDown, Unable
+from tunproof.judge.outcome import Answered, Broken, Inapplicable, Outcome, Transmitted, TurnedDown, Unable
 from tunproof.judge.verdict import Kind, Verdict
 from tunproof.packets.difference import describe_packets, first_difference
 from tunproof.packets.equality import RESTAMPS, has_other_identification, same_packets
-from tunproof.packets.frame import cut, rules_broken
+from tunproof.packets.frame import rules_broken, segments_of
 
 __all__ = ["decide"]
 
@@ -44,7 +44,7 @@ def decide(case: Case, outcome: Outcome, *, exact: bool = False) -> Verdict:
     match outcome:
         case Answered(value=value):
             return _answered(case, value, exact=exact)
-        case Cut(packets=packets):
+        case Transmitted(packets=packets):
             return _decide_cut(case, packets)
         case TurnedDown():
             return _turned_down(case, outcome, exact=exact)
@@ -83,7 +83,7 @@ def _header_mismatch(right: object, got: object) -> Found:
 
 
 def _read(case: ReadCase, got: Sequence[bytes], exact: bool) -> Verdict:
-    if isinstance(case.expect, Rejected):
+    if isinstance(case.expect, MustReject):
         text = f"expected a frame that is turned down ({case.expect.fault}), got {describe_packets(got)}"
         return _fail(text, packets_beside((), got, exact=True))
     return _packets(case.expect.packets, got, exact=exact or case.level != "must")
@@ -114,7 +114,7 @@ def _decide_cut(case: Case, packets: Sequence[bytes]) -> Verdict:
             return _batch(case, inspect_cut_batch(given.packets, packets, expect))
         case WriteCase() | WriteGsoCase() if isinstance(case.expect, Written):
             return _packets(case.expect.segments, packets, exact=case.level != "must")
-        case WriteCase() | WriteGsoCase() if isinstance(case.expect, Refused):
+        case WriteCase() | WriteGsoCase() if isinstance(case.expect, MustRefuse):
             text = f"expected a write that is refused ({case.expect.fault}), got {describe_packets(packets)}"
             return _fail(text, packets_beside((), packets, exact=True))
         case WriteCase():
@@ -158,7 +158,7 @@ def _frame(case: WriteCase | WriteGsoCase, frames: Sequence[bytes], exact: bool)
     expect = case.expect
     if isinstance(expect, Nothing):
         return _nothing(f"{len(frames)} frames", frames_beside((), frames)) if frames else _PASS
-    if isinstance(expect, Refused):
+    if isinstance(expect, MustRefuse):
         text = f"expected a write that is refused ({expect.fault}), got {len(frames)} frames"
         return _fail(text, frames_beside((), frames))
     right = expect.header + case.input.whole
@@ -191,7 +191,7 @@ def _wrong_frames(case: WriteCase | WriteGsoCase, expect: Written, frames: Seque
 
 def _written(case: WriteCase | WriteGsoCase, expect: Written, frame: bytes, *, exact: bool) -> Verdict:
     """Judge what a frame stands for, which is a right one otherwise."""
-    verdict = _packets(expect.segments, cut(frame), exact=exact or case.level != "must")
+    verdict = _packets(expect.segments, segments_of(frame), exact=exact or case.level != "must")
     if verdict.difference:
         return verdict
     return replace(verdict, advice=tuple(map(str, rules_broken(frame))))
@@ -218,7 +218,7 @@ def _wrong_refusal(case: Case, outcome: TurnedDown, *, exact: bool) -> str:
     expect = case.expect
     if isinstance(case, WriteBatchCase):
         return f"expected every packet to be written, but one was turned down ({outcome.reason})"
-    if not isinstance(expect, Rejected | Refused):
+    if not isinstance(expect, MustReject | MustRefuse):
         return f"expected {type(expect).__name__.lower()}, but it was turned down ({outcome.reason})"
     if exact and outcome.fault != expect.fault:
         return f"expected {expect.fault}, got {outcome.fault}"

@@ -1,6 +1,6 @@
 """The judge's word on a kernel: what it did with a frame, held against what a kernel with its traits does."""
 
-from tio.linux import Delivered, Lost, Outcome, Refused
+from tio.linux import Delivered, KernelOutcome, Lost, Refused
 from tunproof.corpus.wording import errno_name
 from tunproof.judge.mismatch import packets_beside
 from tunproof.judge.verdict import Kind, Verdict
@@ -9,7 +9,7 @@ from tunproof.packets.difference import describe_packets, first_difference
 __all__ = ["decide", "describe"]
 
 
-def decide(expected: Outcome, got: Outcome) -> Verdict:
+def decide(expected: KernelOutcome, got: KernelOutcome) -> Verdict:
     """Return the verdict on one frame. A kernel has none of the freedoms: it does the same every time."""
     if expected == got:
         return Verdict(Kind.PASS)
@@ -24,7 +24,7 @@ def decide(expected: Outcome, got: Outcome) -> Verdict:
     return Verdict(Kind.FAIL, text, mismatches=mismatches, mismatched=mismatched)
 
 
-def describe(outcome: Outcome) -> str:
+def describe(outcome: KernelOutcome) -> str:
     """Return an outcome in a few words."""
     match outcome:
         case Refused(errno=number):

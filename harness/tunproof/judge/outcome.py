@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from tunproof.corpus.cases import Fault
 
-__all__ = ["Answered", "Broken", "Cut", "HowBroken", "Inapplicable", "Outcome", "TurnedDown", "Unable"]
+__all__ = ["Answered", "Broken", "HowBroken", "Inapplicable", "Outcome", "Transmitted", "TurnedDown", "Unable"]
 
 HowBroken = Literal["error", "crash", "hang", "oom", "protocol-error", "flaky", "blocked"]
 
@@ -34,7 +34,7 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class Transmitted:
     """The packets that the kernel made of the frames that were written to a TUN, in order."""
 
     packets: Sequence[bytes]
@@ -75,4 +75,4 @@ class Inapplicable:
     reason: str
 
 
-Outcome = Answered | Cut | TurnedDown | Unable | Broken | Inapplicable
+Outcome = Answered | Transmitted | TurnedDown | Unable | Broken | Inapplicable

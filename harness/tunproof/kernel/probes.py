@@ -25,7 +25,7 @@ from scapy.layers.inet6 import IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, Jumbo
 from scapy.packet import Packet, Raw
 
 from tio.checksum import checksum, pseudo_header_sum
-from tio.linux import ABOUT, FORWARD, REDIRECT, Delivered, Outcome, Refused, Trait, Traits, Way
+from tio.linux import ABOUT, FORWARD, REDIRECT, Delivered, KernelOutcome, Refused, Trait, Traits, Way
 from tio.tuntap import Offload
 from tio.virtio import HEADER_SIZE, VnetFlag
 from tio.wire import IPv4Layout, IPv6Layout, TcpLayout, TunnelLayout, VnetLayout
@@ -377,7 +377,7 @@ def _is_invalid(device: Device, asked: bytes, way: Way = REDIRECT) -> bool:
 
 def _packets(device: Device, asked: bytes, way: Way = REDIRECT) -> tuple[bytes, ...]:
     """Return what came out. Raises `EnvironmentProblem` if nothing did, though every kernel delivers such a frame."""
-    outcome: Outcome = device.send(asked, way)
+    outcome: KernelOutcome = device.send(asked, way)
     if isinstance(outcome, Delivered):
         return outcome.packets
     raise EnvironmentProblem(

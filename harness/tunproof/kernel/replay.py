@@ -8,7 +8,7 @@ import errno
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tio.linux import Delivered, Lost, Outcome, Refused
+from tio.linux import Delivered, KernelOutcome, Lost, Refused
 from tio.virtio import HEADER_SIZE
 from tunproof.corpus.cases import (
     Case,
@@ -24,12 +24,12 @@ from tunproof.corpus.cases import (
 )
 from tunproof.corpus.model import KernelAnswer, KernelDelivers, KernelLoses, KernelRefuses, KernelSame
 from tunproof.lab import Exchange
-from tunproof.packets.frame import cut
+from tunproof.packets.frame import segments_of
 from tunproof.packets.summing import completed_frame
 
 __all__ = [
     "Disagreement",
-    "Question",
+    "Trial",
     "expected_outcome",
     "frames_of",
     "prepare",
@@ -38,12 +38,12 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Trial:
     """A case as a kernel runs it: the frame, and the correct outcome. `hint` is how many packets that has."""
 
     case: Case
     frame: bytes
-    expected: Outcome
+    expected: KernelOutcome
     hint: int
 
 
@@ -52,13 +52,13 @@ class Disagreement:
     """A kernel's outcome that differs from the correct one."""
 
     case: Case
-    expected: Outcome
-    got: Outcome
+    expected: KernelOutcome
+    got: KernelOutcome
 
 
-def prepare(cases: Iterable[Case], traits: frozenset[str]) -> tuple[list[Question], dict[str, str]]:
-    """Return the questions for a kernel with these traits, and why each remaining case was skipped."""
-    questions: list[Question] = []
+def prepare(cases: Iterable[Case], traits: frozenset[str]) -> tuple[list[Trial], dict[str, str]]:
+    """Return the trials for a kernel with these traits, and why each remaining case was skipped."""
+    trials: list[Trial] = []
     not_applicable: dict[str, str] = {}
     for case in cases:
         answer = case.answer_of(traits)
@@ -69,8 +69,8 @@ def prepare(cases: Iterable[Case], traits: frozenset[str]) -> tuple[list[Questio
         for frame, packets in frames:
             expected = expected_outcome(case, answer, frame, packets)
             hint = len(expected.packets) if isinstance(expected, Delivered) else 0
-            questions.append(Question(case, frame, expected, hint))
-    return questions, not_applicable
+            trials.append(Trial(case, frame, expected, hint))
+    return trials, not_applicable
 
 
 _WRITER_REFUSES = "the writer must refuse, or has nothing to write, so nothing reaches a kernel (see `tunproof check`)"
@@ -96,11 +96,11 @@ def frames_of(case: Case) -> list[tuple[bytes, tuple[bytes, ...]]]:
         case WriteGsoCase(input=given, expect=Written(header=header, segments=segments)):
             return [(header + given.whole, tuple(segments))]
         case WriteBatchCase(expect=expect):
-            return [(frame, tuple(cut(frame))) for frame in expect.example]
+            return [(frame, tuple(segments_of(frame))) for frame in expect.example]
     return []
 
 
-def expected_outcome(case: Case, answer: KernelAnswer, frame: bytes, packets: tuple[bytes, ...]) -> Outcome:
+def expected_outcome(case: Case, answer: KernelAnswer, frame: bytes, packets: tuple[bytes, ...]) -> KernelOutcome:
     """Return what a kernel with this answer must do with a frame. `packets` are what "same" stands for.
 
     For a batch, an answer other than "same" is about the superpackets; a plain packet passes through every kernel.
@@ -118,10 +118,10 @@ def expected_outcome(case: Case, answer: KernelAnswer, frame: bytes, packets: tu
             return Lost()
 
 
-def replay(exchange: Exchange, questions: Sequence[Question]) -> Iterator[Disagreement]:
+def replay(exchange: Exchange, trials: Sequence[Trial]) -> Iterator[Disagreement]:
     """Send every frame to the kernel, and yield where it disagrees. Raises `EnvironmentProblem`."""
     send = exchange.send
-    for question in questions:
-        got = send(question.frame, question.hint)
-        if got != question.expected:
-            yield Disagreement(question.case, question.expected, got)
+    for trial in trials:
+        got = send(trial.frame, trial.hint)
+        if got != trial.expected:
+            yield Disagreement(trial.case, trial.expected, got)

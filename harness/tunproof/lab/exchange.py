@@ -21,7 +21,7 @@ import select
 from collections.abc import Callable, Iterator
 
 from tio.checksum import checksum, finish
-from tio.linux import Delivered, Lost, Outcome, Refused
+from tio.linux import Delivered, KernelOutcome, Lost, Refused
 from tio.wire import IPv4Layout
 from tunproof.errors import EnvironmentProblem
 from tunproof.lab.wiring import IN, OUT, Pair
@@ -76,7 +76,7 @@ class Exchange:
         self._write = writing
         self._writer = lab.writer
 
-    def send(self, frame: bytes, hint: int) -> Outcome:
+    def send(self, frame: bytes, hint: int) -> KernelOutcome:
         """Write `frame` (vnet header and packet) and return its outcome.
 
         `hint` is how many packets are expected: a wrong one costs time and changes nothing, 0 means "none, or unknown".
@@ -102,11 +102,11 @@ class Exchange:
             return self._decide(packets, size)
         return Delivered(tuple(packets))
 
-    def settle(self) -> Outcome:
+    def settle(self) -> KernelOutcome:
         """Return what a lab delivers when nothing is sent: `Lost()`, if it works and is quiet."""
         return self._decide([], 1 << 16)
 
-    def _decide(self, packets: list[bytes], size: int) -> Outcome:
+    def _decide(self, packets: list[bytes], size: int) -> KernelOutcome:
         """Read the rest, prove by a sentinel that it was all, and tell lost from delivered."""
         self._drain(packets, size)
         sentinel, arrival = next(self._sentinels)

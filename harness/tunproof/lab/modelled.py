@@ -1,6 +1,6 @@
 """The model of a kernel as a device: kernels that are not at hand, and kernels that should not exist."""
 
-from tio.linux import Model, Outcome, Traits, Way
+from tio.linux import KernelOutcome, Model, Traits, Way
 
 __all__ = ["ModelDevice"]
 
@@ -12,7 +12,7 @@ class ModelDevice:
         self.traits = traits
         self._models: dict[Way, Model] = {}
 
-    def send(self, frame: bytes, way: Way) -> Outcome:
+    def send(self, frame: bytes, way: Way) -> KernelOutcome:
         """Return the outcome of `frame` on `way`. Raises `NotModelled`."""
         if way not in self._models:
             self._models[way] = Model(self.traits, way)

@@ -82,7 +82,7 @@ class ProgramLab(Closeable):
             raise ValueError("not connected")
         send(self._egress, IN, frame)
 
-    def cut(self) -> list[bytes]:
+    def segments(self) -> list[bytes]:
         """Return the packets that the kernel made of what was written since the last call."""
         packets = []
         try:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from tio import tuntap
-from tio.linux import Lost, Outcome, Refused
+from tio.linux import KernelOutcome, Lost, Refused
 from tio.linux.way import REDIRECT, Way
 from tio.tuntap import Offload
 from tunproof.lab import links, wiring
@@ -23,14 +23,14 @@ from tunproof.lab.wiring import IN, OUT, Pair
 
 __all__ = ["Device", "KernelDevice", "RunningKernel", "Sender"]
 
-Sender = Callable[[bytes, int], Outcome]
+Sender = Callable[[bytes, int], KernelOutcome]
 """Write a frame and return its outcome; the number is how many packets are expected, a hint."""
 
 
 class Device(Protocol):
     """Something that does what a kernel does: the running one, or a model of another."""
 
-    def send(self, frame: bytes, way: Way) -> Outcome:
+    def send(self, frame: bytes, way: Way) -> KernelOutcome:
         """Return the outcome of `frame` on `way`."""
         ...
 
@@ -53,7 +53,7 @@ class RunningKernel(Closeable):
     def __init__(self) -> None:
         self._labs: dict[Way, tuple[Pair, Exchange]] = {}
 
-    def send(self, frame: bytes, way: Way) -> Outcome:
+    def send(self, frame: bytes, way: Way) -> KernelOutcome:
         """Return the outcome of `frame` on `way`. Raises `EnvironmentProblem`."""
         return self.sender(way)(frame, 0)
 
@@ -122,7 +122,7 @@ def _reading(way: Way) -> Callable[[int, int], bytes]:
 def _attempt(fd: int) -> Sender:
     """Return a sender whose writes are expected to fail: nothing can be read after them."""
 
-    def send(frame: bytes, _: int) -> Outcome:
+    def send(frame: bytes, _: int) -> KernelOutcome:
         try:
             os.write(fd, frame)
         except OSError as error:
@@ -132,7 +132,7 @@ def _attempt(fd: int) -> Sender:
     return send
 
 
-def _unattached(frame: bytes, _: int) -> Outcome:
+def _unattached(frame: bytes, _: int) -> KernelOutcome:
     """Write to an fd of /dev/net/tun that was never attached to a device."""
     fd = os.open(tuntap.DEVICE, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
@@ -175,7 +175,7 @@ def _half_readable(readable: int) -> Callable[[int, bytes], int]:
 def _faulting(exchange: Exchange, reader: int) -> Sender:
     """Return a sender for readers whose reads may all fail with EFAULT and lose the packet."""
 
-    def send(frame: bytes, hint: int) -> Outcome:
+    def send(frame: bytes, hint: int) -> KernelOutcome:
         try:
             return exchange.send(frame, hint)
         except OSError as error:

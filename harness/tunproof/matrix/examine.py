@@ -9,10 +9,10 @@ from typing import Protocol
 
 import msgspec
 
-from tio.linux import REDIRECT, Outcome, Traits
+from tio.linux import REDIRECT, KernelOutcome, Traits
 from tunproof.corpus.cases import Case
 from tunproof.errors import EnvironmentProblem
-from tunproof.kernel.replay import Disagreement, Question
+from tunproof.kernel.replay import Disagreement, Trial
 from tunproof.matrix.machine import GuestGone
 from tunproof.matrix.remote import LACKING, RemoteKernel
 from tunproof.runs.kernel import leave_out, run_kernel
@@ -65,21 +65,21 @@ def verify(kernel: RemoteKernel, run: Run, cases: Sequence[Case], progress: Tick
     ended = ""
     left: dict[str, str] = {}
 
-    def ask(questions: Sequence[Question]) -> Iterator[Disagreement]:
+    def ask(trials: Sequence[Trial]) -> Iterator[Disagreement]:
         nonlocal ended
-        answers: list[Outcome | str] = []
+        answers: list[KernelOutcome | str] = []
         if not ended:
             try:
-                answers = kernel.ask(REDIRECT, [(question.frame, question.hint) for question in questions])
+                answers = kernel.ask(REDIRECT, [(trial.frame, trial.hint) for trial in trials])
             except GuestGone as gone:
-                ended = f"{gone} (running the cases from {questions[0].case.id} to {questions[-1].case.id})"
-        for question, got in zip_longest(questions, answers):
+                ended = f"{gone} (running the cases from {trials[0].case.id} to {trials[-1].case.id})"
+        for trial, got in zip_longest(trials, answers):
             if isinstance(got, str):
-                ended = f"{question.case.id}: {got}\n  cure: {LACKING}"
+                ended = f"{trial.case.id}: {got}\n  cure: {LACKING}"
             if got is None or isinstance(got, str):
-                left[question.case.id] = f"not run: {ended}"
-            elif got != question.expected:
-                yield Disagreement(question.case, question.expected, got)
+                left[trial.case.id] = f"not run: {ended}"
+            elif got != trial.expected:
+                yield Disagreement(trial.case, trial.expected, got)
 
     results = run_kernel(run, cases, ask, progress)
     wrong = {case for case, result in results.results.items() if result.unexpected}

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from tio.linux import Outcome, Way
+from tio.linux import KernelOutcome, Way
 from tunproof.errors import EnvironmentProblem
 from tunproof.lab.running import Sender
 from tunproof.lab.way_json import told_way
@@ -32,14 +32,14 @@ class RemoteKernel:
         """The kernel that runs in the guest."""
         return self._machine.kernel
 
-    def send(self, frame: bytes, way: Way) -> Outcome:
+    def send(self, frame: bytes, way: Way) -> KernelOutcome:
         """Return the outcome of `frame` on `way`. Raises `EnvironmentProblem`."""
         return self.sender(way)(frame, 0)
 
     def sender(self, way: Way) -> Sender:
         """Return the function that sends on `way`, one frame after the other."""
 
-        def send(frame: bytes, hint: int) -> Outcome:
+        def send(frame: bytes, hint: int) -> KernelOutcome:
             [outcome] = self.ask(way, [(frame, hint)])
             if isinstance(outcome, str):
                 raise EnvironmentProblem(outcome, cure=LACKING)
@@ -52,7 +52,7 @@ class RemoteKernel:
         """Whether the next frame will be sent in new labs."""
         return self._fresh
 
-    def ask(self, way: Way, frames: Sequence[tuple[bytes, int]]) -> list[Outcome | str]:
+    def ask(self, way: Way, frames: Sequence[tuple[bytes, int]]) -> list[KernelOutcome | str]:
         """Return the outcomes of frames, each with the number of packets expected; or why one could not be sent."""
         request = Request(way=told_way(way), frames=list(frames), fresh=self._fresh)
         self._fresh = False

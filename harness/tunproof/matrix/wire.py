@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from tio.linux import Delivered, Lost, Outcome, Refused
+from tio.linux import Delivered, KernelOutcome, Lost, Refused
 from tunproof.lab.way_json import ToldWay
 
 __all__ = ["PORT", "Answer", "Hello", "Request", "Told", "Wire", "outcome_of", "told"]
@@ -82,7 +82,7 @@ class Wire:
         return bytes(parts)
 
 
-def told(outcome: Outcome) -> Told:
+def told(outcome: KernelOutcome) -> Told:
     """Return an outcome in the form that is sent."""
     match outcome:
         case Refused(errno=number):
@@ -92,7 +92,7 @@ def told(outcome: Outcome) -> Told:
     return None
 
 
-def outcome_of(told: int | list[bytes] | None) -> Outcome:
+def outcome_of(told: int | list[bytes] | None) -> KernelOutcome:
     """Return the outcome from its sent form."""
     if told is None:
         return Lost()

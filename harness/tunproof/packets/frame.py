@@ -8,7 +8,7 @@ import tio
 from tio.virtio import HEADER_SIZE, VnetFlag
 from tio.wire import VnetLayout
 
-__all__ = ["cut", "rules_broken", "travels_alone"]
+__all__ = ["rules_broken", "segments_of", "travels_alone"]
 
 _FLAGS, _GSO_TYPE = VnetLayout.FLAGS.offset, VnetLayout.GSO_TYPE.offset
 _NEEDS_CSUM = int(VnetFlag.NEEDS_CSUM)
@@ -26,7 +26,7 @@ def rules_broken(frame: bytes) -> list[tio.Violation]:
     return [violation for violation in found if violation.rule not in waived]
 
 
-def cut(frame: bytes) -> list[bytes]:
+def segments_of(frame: bytes) -> list[bytes]:
     """Return the packets that a frame stands for. Raises `tio.FrameError`."""
     if travels_alone(frame):
         return [frame[HEADER_SIZE:]]

@@ -19,7 +19,7 @@ __all__ = [
     "Change",
     "HeaderRow",
     "changes",
-    "cut",
+    "drawn_cut",
     "flag_names",
     "header_length",
     "header_rows",
@@ -107,7 +107,7 @@ def header_rows(fields: object) -> Iterator[HeaderRow]:
             yield HeaderRow(field.name, field.offset, field.end, said, meaning)
 
 
-def cut(packet: bytes, segments: Sequence[bytes], *, width: int = 78) -> str:
+def drawn_cut(packet: bytes, segments: Sequence[bytes], *, width: int = 78) -> str:
     """Return the drawing of a packet and of the segments it was cut into, at most `width` columns wide."""
     headers = header_length(packet)
     total = max(len(packet) - headers, 1)

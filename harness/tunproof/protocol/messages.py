@@ -127,7 +127,7 @@ class Hello(Message, frozen=True, kw_only=True, tag_field="cmd", tag="hello"):
     descriptors: int | None
 
 
-class ChecksumAsked(Message, frozen=True, kw_only=True):
+class ChecksumRequest(Message, frozen=True, kw_only=True):
     """Sum the bytes as big-endian 16-bit words (an odd last byte is the upper half of a word), starting from `initial`.
 
     The sum is folded to 16 bits and not inverted. 0x0000 and 0xFFFF are distinct: the sum is zero only if all input is.
@@ -137,7 +137,7 @@ class ChecksumAsked(Message, frozen=True, kw_only=True):
     initial: Word
 
 
-class HeaderAsked(Message, frozen=True, kw_only=True):
+class HeaderRequest(Message, frozen=True, kw_only=True):
     """Parse a vnet header (`parse`, with `bytes`), or build one (`emit`, with `fields`)."""
 
     direction: Literal["parse", "emit"]
@@ -147,7 +147,7 @@ class HeaderAsked(Message, frozen=True, kw_only=True):
     fields: VnetFields | None
 
 
-class ReadAsked(Message, frozen=True, kw_only=True):
+class ReadRequest(Message, frozen=True, kw_only=True):
     """Turn a frame into packets. A frame is 10 bytes of little-endian vnet header, then an IP packet.
 
     In mode `memory` the frame is in the message. Otherwise it is null: the frame is waiting at the fd, followed by the
@@ -157,7 +157,7 @@ class ReadAsked(Message, frozen=True, kw_only=True):
     frame: Hex | None
 
 
-class WriteAsked(Message, frozen=True, kw_only=True):
+class WriteRequest(Message, frozen=True, kw_only=True):
     """Write one IP packet.
 
     `poison` is null or a byte. If it is a byte, first fill the memory that the writer owns around the packet with it.
@@ -167,7 +167,7 @@ class WriteAsked(Message, frozen=True, kw_only=True):
     poison: HexByte | None
 
 
-class WriteGsoAsked(Message, frozen=True, kw_only=True):
+class WriteGsoRequest(Message, frozen=True, kw_only=True):
     """Write one superpacket: IP header, transport header, and the payloads of its segments."""
 
     hdr: Hex
@@ -175,20 +175,20 @@ class WriteGsoAsked(Message, frozen=True, kw_only=True):
     pays: tuple[Hex, ...]
 
 
-class WriteBatchAsked(Message, frozen=True, kw_only=True):
+class WriteBatchRequest(Message, frozen=True, kw_only=True):
     """Write packets in the order in which they arrived. `poison` is as in `write`."""
 
     packets: tuple[Hex, ...]
     poison: HexByte | None
 
 
-class LifecycleAsked(Message, frozen=True, kw_only=True):
+class LifecycleRequest(Message, frozen=True, kw_only=True):
     """Discard what earlier steps created, and start with a new container. `plain` fds have no vnet header."""
 
     backend: Literal["offload", "plain"]
 
 
-class StepAsked(Message, frozen=True, kw_only=True):
+class StepRequest(Message, frozen=True, kw_only=True):
     """Perform one step of a lifecycle. Of the runner's own steps, an adapter gets those that create or close an fd.
 
     `open-wire`, `open-tun` and `unattached-tun` come with an fd over the socket in `hello`: keep it under its name, at
@@ -200,14 +200,14 @@ class StepAsked(Message, frozen=True, kw_only=True):
 
 
 INPUTS: dict[str, type[Message]] = {
-    "checksum": ChecksumAsked,
-    "header": HeaderAsked,
-    "read": ReadAsked,
-    "write": WriteAsked,
-    "write_gso": WriteGsoAsked,
-    "write_batch": WriteBatchAsked,
-    "lifecycle": LifecycleAsked,
-    "step": StepAsked,
+    "checksum": ChecksumRequest,
+    "header": HeaderRequest,
+    "read": ReadRequest,
+    "write": WriteRequest,
+    "write_gso": WriteGsoRequest,
+    "write_batch": WriteBatchRequest,
+    "lifecycle": LifecycleRequest,
+    "step": StepRequest,
 }
 
 

@@ -13,11 +13,11 @@ from tunproof.corpus.load import Corpus
 from tunproof.errors import EnvironmentProblem, UsageError
 from tunproof.runs import results, runner
 from tunproof.runs.results import STREAM, Record, Results, Run
-from tunproof.runs.runner import Plan, planned, why_nothing_was_asked
-from tunproof.subjects.asker import Asker
+from tunproof.runs.runner import Plan, planned, why_nothing_ran
 from tunproof.subjects.connect import Connector
+from tunproof.subjects.connection import Connection
 
-__all__ = ["Request", "check", "demand_something_asked", "run"]
+__all__ = ["Request", "check", "require_a_case_that_ran", "run"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,20 +48,20 @@ def check(request: Request, corpus: Corpus, *, progress: Callable[[int, int], No
     _prepare(plan.cases, request.connector.mode)
     if request.resume and request.report is None:
         raise UsageError("--resume continues from the stream in a folder: name it with --report")
-    with request.connector.open(corpus) as asker:
-        heading = runner.heading(asker, corpus, plan, request.connector.command)
-        return run(plan, asker, corpus, heading, folder=request.report, resume=request.resume, progress=progress)
+    with request.connector.open(corpus) as connection:
+        heading = runner.heading(connection, corpus, plan, request.connector.command)
+        return run(plan, connection, corpus, heading, folder=request.report, resume=request.resume, progress=progress)
 
 
-def demand_something_asked(found: Results, select: str) -> None:
+def require_a_case_that_ran(found: Results, select: str) -> None:
     """Raise `UsageError` if not a single case was run against the subject."""
-    if reasons := why_nothing_was_asked(found.results.values()):
+    if reasons := why_nothing_ran(found.results.values()):
         raise UsageError(f"{select!r} selects no case that can be run against it here: {reasons}")
 
 
 def run(  # noqa: PLR0913 (two give the destination, one the progress)
     plan: Plan,
-    asker: Asker,
+    connection: Connection,
     corpus: Corpus,
     heading: Run,
     *,
@@ -83,7 +83,7 @@ def run(  # noqa: PLR0913 (two give the destination, one the progress)
         found.problems += new
         record(new if resume else [heading, *new])
         if found.end is None:
-            runner.perform(plan, asker, found, record=record, progress=progress)
+            runner.perform(plan, connection, found, record=record, progress=progress)
     return found
 
 

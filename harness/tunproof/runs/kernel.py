@@ -7,14 +7,14 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from tio.linux import Delivered, Outcome
+from tio.linux import Delivered, KernelOutcome
 from tunproof import lab
 from tunproof.corpus.cases import Case
 from tunproof.corpus.load import Corpus
 from tunproof.judge.kernel import decide
 from tunproof.judge.verdict import Kind, Verdict
 from tunproof.kernel.probes import Probed, running_kernel
-from tunproof.kernel.replay import Disagreement, Question, prepare, replay
+from tunproof.kernel.replay import Disagreement, Trial, prepare, replay
 from tunproof.lab import Exchange
 from tunproof.runs.results import Got, Result, Results, Run
 from tunproof.runs.runner import today
@@ -23,7 +23,7 @@ __all__ = ["Ask", "heading", "leave_out", "run_kernel", "verify"]
 
 _AT_A_TIME = 256  # frames between two looks at the progress
 
-Ask = Callable[[Sequence[Question]], Iterable[Disagreement]]
+Ask = Callable[[Sequence[Trial]], Iterable[Disagreement]]
 """Send frames to a kernel, and yield where it disagrees."""
 
 
@@ -65,11 +65,11 @@ def run_kernel(run: Run, cases: Sequence[Case], ask: Ask, progress: Callable[[in
     """Send the frames of cases to a kernel with the traits of `run`, some at a time. Raises what `ask` does."""
     started = time.perf_counter()
     wrong: dict[str, Disagreement] = {}
-    questions, not_applicable = prepare(cases, frozenset(run.traits))
-    for start in range(0, len(questions), _AT_A_TIME):
-        for one in ask(questions[start : start + _AT_A_TIME]):
+    trials, not_applicable = prepare(cases, frozenset(run.traits))
+    for start in range(0, len(trials), _AT_A_TIME):
+        for one in ask(trials[start : start + _AT_A_TIME]):
             wrong.setdefault(one.case.id, one)
-        progress(min(start + _AT_A_TIME, len(questions)), len(questions))
+        progress(min(start + _AT_A_TIME, len(trials)), len(trials))
     results = Results(run)
     for case in cases:
         results.add(_result(case, wrong.get(case.id), not_applicable))
@@ -87,7 +87,7 @@ def leave_out(results: Results, cases: Iterable[Case], reasons: Mapping[str, str
 
 
 def _result(case: Case, wrong: Disagreement | None, not_applicable: Mapping[str, str]) -> Result:
-    got: Outcome | None = None
+    got: KernelOutcome | None = None
     if case.id in not_applicable:
         verdict = Verdict(Kind.NOT_APPLICABLE, not_applicable[case.id])
     elif wrong is None:

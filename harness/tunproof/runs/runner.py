@@ -1,12 +1,12 @@
-"""A run: every case is asked, judged, held against the baseline and recorded, before the next ones are.
+"""A run: every case is run, judged, compared with the baseline and recorded, before the next ones start.
 
-What the verdict alone cannot say is added here:
+What one verdict cannot know is added here:
 
 1. A case that requires what the subject does not claim is unsupported, and is not sent. A subject that claims it and
    calls it unsupported fails.
-2. What was not passed is asked again, alone, and so is a sample of what was; if the verdict is another, it is flaky.
-3. A refusal is worth something only if the valid sibling of the case was passed; otherwise it is blocked. So siblings
-   are asked first.
+2. A failed case is run again, alone, and so is a sample of the passed ones; if the second verdict differs, the case is
+   flaky.
+3. A refusal counts only if the valid sibling of the case passed; otherwise it is blocked. So siblings run first.
 """
 
 import hashlib
@@ -18,19 +18,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tunproof.corpus.cases import Case, Refused, Rejected
+from tunproof.corpus.cases import Case, MustRefuse, MustReject
 from tunproof.corpus.codec import shown
 from tunproof.corpus.load import Corpus
 from tunproof.judge.decide import decide
-from tunproof.judge.outcome import Answered, Broken, Cut, Outcome, TurnedDown, Unable
+from tunproof.judge.outcome import Answered, Broken, Outcome, Transmitted, TurnedDown, Unable
 from tunproof.judge.verdict import Kind, Verdict
 from tunproof.runs.baseline import Baseline
 from tunproof.runs.results import FORMAT, Got, Problem, Record, Result, Results, Run
-from tunproof.subjects.asker import Asked, Asker
+from tunproof.subjects.connection import Connection, Observation
 from tunproof.version import __version__
 
 __all__ = [
-    "NOT_ASKED",
+    "NOT_RUN",
     "OneByOne",
     "Plan",
     "corpus_digest",
@@ -39,17 +39,17 @@ __all__ = [
     "planned",
     "today",
     "troubles_of",
-    "why_nothing_was_asked",
+    "why_nothing_ran",
 ]
 
 _AT_A_TIME = 128  # cases between two looks at the progress
 _MOST = 1 << 16  # characters of what a subject says
-_SAMPLE = 16  # one passed case in so many is asked again
+_SAMPLE = 16  # one passed case in so many runs again
 _SETTLED = frozenset({Kind.PASS, Kind.UNSUPPORTED, Kind.NOT_APPLICABLE})
-_ASKED_AGAIN = frozenset({Kind.FAIL, Kind.ERROR})
+_REPEATED = frozenset({Kind.FAIL, Kind.ERROR})
 
-NOT_ASKED = frozenset({Kind.UNSUPPORTED, Kind.NOT_APPLICABLE})
-"""Verdicts of cases that were not put to the subject: who has no others was not tested."""
+NOT_RUN = frozenset({Kind.UNSUPPORTED, Kind.NOT_APPLICABLE})
+"""Verdicts of cases that did not run: a subject with only these verdicts was not tested."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +57,13 @@ class Plan:
     """What a run consists of.
 
     Attributes:
-        cases: what is asked, in any order.
-        siblings: valid cases that are not selected, and are asked because faults among `cases` name them.
+        cases: what is run, in any order.
+        siblings: valid cases that are not selected, and run because faults among `cases` name them.
         select: the glob that selected them.
         baseline: what is known to fail.
         known: the file that says so.
         exact: no freedoms: for the reference.
-        repeat: how often every case is asked; 1 asks again only what was not passed, and a sample.
+        repeat: how often every case runs; with 1, only failed cases and a sample run again.
     """
 
     cases: Sequence[Case]
@@ -90,21 +90,21 @@ def planned(corpus: Corpus, select: str, *, known: str | None = None, exact: boo
     )
 
 
-def why_nothing_was_asked(results: Iterable[Result]) -> str:
-    """Return the reasons, where not one case was put to the subject; nothing where one was."""
+def why_nothing_ran(results: Iterable[Result]) -> str:
+    """Return the reasons if not a single case ran, else an empty string."""
     found = list(results)
-    if any(result.verdict not in NOT_ASKED for result in found):
+    if any(result.verdict not in NOT_RUN for result in found):
         return ""
     return "; ".join(sorted({result.difference for result in found}))
 
 
-def heading(asker: Asker, corpus: Corpus, plan: Plan, command: Sequence[str]) -> Run:
+def heading(connection: Connection, corpus: Corpus, plan: Plan, command: Sequence[str]) -> Run:
     """Return the first record of a run. `command` are the words that repeat it, without selection and reports."""
     return Run(
-        subject=asker.name,
-        implementation=asker.implementation,
+        subject=connection.name,
+        implementation=connection.implementation,
         command=tuple(command),
-        mode=asker.mode,
+        mode=connection.mode,
         cases=len(plan.cases),
         select=plan.select,
         kernel=os.uname().release,
@@ -132,18 +132,18 @@ def corpus_digest(corpus: Corpus) -> str:
 
 def perform(
     plan: Plan,
-    asker: Asker,
+    connection: Connection,
     results: Results,
     *,
     record: Callable[[Iterable[Record]], None] = lambda _: None,
     progress: Callable[[int, int], None] = lambda *_: None,
 ) -> None:
-    """Ask every case that `results` does not have yet, and end the results. `record` is given each record at once.
+    """Run every case that `results` does not have yet, and end the results. `record` gets each record at once.
 
-    Raises `EnvironmentProblem` where the subject cannot be asked any more; what was recorded stays.
+    Raises `EnvironmentProblem` if the subject is lost; what was recorded stays.
     """
     started = time.perf_counter()
-    judge = _Judge(plan, asker, results)
+    judge = _Judge(plan, connection, results)
     wanted = {case.id for case in plan.cases}
 
     def take(records: Iterable[Result | Problem]) -> None:
@@ -155,17 +155,17 @@ def perform(
     cases = [case for case in _siblings_first((*plan.cases, *plan.siblings)) if case.id not in results.results]
     for start in range(0, len(cases), _AT_A_TIME):
         take(judge.judge(cases[start : start + _AT_A_TIME]))
-        take(troubles_of(asker))
+        take(troubles_of(connection))
         progress(len(results.results), len(plan.cases))
-    asker.finish()
-    take(troubles_of(asker))
-    results.end = results.ended(time.perf_counter() - started, asker.restarts)
+    connection.finish()
+    take(troubles_of(connection))
+    results.end = results.ended(time.perf_counter() - started, connection.restarts)
     record([results.end])
 
 
-def troubles_of(asker: Asker) -> list[Problem]:
-    """Return what went wrong and is about no single case, as records."""
-    return [Problem(id=asker.name, what="trouble", text=text) for text in asker.troubles()]
+def troubles_of(connection: Connection) -> list[Problem]:
+    """Return what went wrong outside any single case, as records."""
+    return [Problem(id=connection.name, what="trouble", text=text) for text in connection.troubles()]
 
 
 def _siblings_first(cases: Sequence[Case]) -> Iterator[Case]:
@@ -186,19 +186,19 @@ def _behind_siblings(case: Case, waiting: Mapping[str, Case]) -> list[Case]:
 
 
 class OneByOne:
-    """A run in which somebody else, such as pytest, says which case is next.
+    """A run in which the caller, such as pytest, chooses the next case.
 
-    The results go into `results`, and those that are there are not asked again: when a subject had to be given up in
-    the middle of a case, another `OneByOne` goes on with the next one.
+    The results go into `results`, and those already there are not run again: if a subject is given up in the middle of
+    a case, another `OneByOne` continues with the next one.
     """
 
-    def __init__(self, plan: Plan, asker: Asker, results: Results) -> None:
-        self._judge = _Judge(plan, asker, results)
+    def __init__(self, plan: Plan, connection: Connection, results: Results) -> None:
+        self._judge = _Judge(plan, connection, results)
         self._results = results
         self._waiting = {case.id: case for case in plan.cases if case.id not in results.results}
 
     def result(self, case: Case) -> Result:
-        """Return the result of a case of the plan. Raises `EnvironmentProblem` where nobody can be asked any more."""
+        """Return the result of a case of the plan. Raises `EnvironmentProblem` if the subject is lost."""
         if case.id in self._waiting:
             for one in _behind_siblings(case, self._waiting):
                 del self._waiting[one.id]
@@ -210,42 +210,44 @@ class OneByOne:
 class _Judge:
     """Verdicts for a subject, in a run."""
 
-    def __init__(self, plan: Plan, asker: Asker, results: Results) -> None:
+    def __init__(self, plan: Plan, connection: Connection, results: Results) -> None:
         self._plan = plan
-        self._asker = asker
+        self._connection = connection
         self._beside = {case.id for case in plan.siblings}
         self._kinds = {case_id: result.verdict for case_id, result in results.results.items()}
 
     def judge(self, cases: Sequence[Case]) -> list[Result]:
         """Return the results of some cases. Their siblings are among them, or were judged before."""
         claimed = {case.id: self._unclaimed(case) for case in cases}
-        asked = {one.case.id: one for one in self._asker.ask([case for case in cases if claimed[case.id] is None])}
-        judged: dict[str, tuple[Verdict, Asked]] = {}
+        observed = {
+            one.case.id: one for one in self._connection.observe([case for case in cases if claimed[case.id] is None])
+        }
+        judged: dict[str, tuple[Verdict, Observation]] = {}
         for case in cases:
             reason = claimed[case.id]
-            one = asked[case.id] if reason is None else Asked(case, Unable(reason))
+            one = observed[case.id] if reason is None else Observation(case, Unable(reason))
             judged[case.id] = (self._decide(one, claimed=reason is None), one)
-        self._ask_again(judged)
+        self._repeat(judged)
         return [self._result(verdict, one) for verdict, one in judged.values()]
 
     def _unclaimed(self, case: Case) -> str | None:
         """Return what a case requires and the subject does not claim, or None."""
         op = case.id.partition("/")[0]
-        if self._asker.ops is not None and op not in self._asker.ops:
+        if self._connection.ops is not None and op not in self._connection.ops:
             return f"the subject does not claim the operation {op}"
-        if self._asker.capabilities is None or self._asker.capabilities.issuperset(case.requires):
+        if self._connection.capabilities is None or self._connection.capabilities.issuperset(case.requires):
             return None
-        return f"the subject does not claim {', '.join(sorted(set(case.requires) - self._asker.capabilities))}"
+        return f"the subject does not claim {', '.join(sorted(set(case.requires) - self._connection.capabilities))}"
 
-    def _decide(self, asked: Asked, *, claimed: bool) -> Verdict:
-        verdict = decide(asked.case, asked.outcome, exact=self._plan.exact)
-        if verdict.kind is Kind.UNSUPPORTED and claimed and self._asker.capabilities is not None:
-            what = ", ".join(asked.case.requires) or asked.case.id.partition("/")[0]
+    def _decide(self, observed: Observation, *, claimed: bool) -> Verdict:
+        verdict = decide(observed.case, observed.outcome, exact=self._plan.exact)
+        if verdict.kind is Kind.UNSUPPORTED and claimed and self._connection.capabilities is not None:
+            what = ", ".join(observed.case.requires) or observed.case.id.partition("/")[0]
             return Verdict(Kind.FAIL, f"claims {what}, and calls this case unsupported: {verdict.difference}")
         return verdict
 
-    def _ask_again(self, judged: dict[str, tuple[Verdict, Asked]]) -> None:
-        """Replace what does not hold when it is asked again by "flaky"."""
+    def _repeat(self, judged: dict[str, tuple[Verdict, Observation]]) -> None:
+        """Replace each verdict that does not hold a second time by "flaky"."""
         for one in self._once_more(judged):
             verdict, first = judged[one.case.id]
             if verdict.kind is not Kind.FLAKY:
@@ -253,24 +255,24 @@ class _Judge:
                 second = verdict if same else self._decide(one, claimed=True)
                 judged[one.case.id] = _agreed(verdict, first, second, one)
 
-    def _once_more(self, judged: Mapping[str, tuple[Verdict, Asked]]) -> list[Asked]:
-        """Ask again what failed, alone; and of what passed all, or a sample."""
-        wrong = [one.case for verdict, one in judged.values() if verdict.kind in _ASKED_AGAIN]
+    def _once_more(self, judged: Mapping[str, tuple[Verdict, Observation]]) -> list[Observation]:
+        """Run the failed cases again, one by one, and all of the passed ones or a sample."""
+        wrong = [one.case for verdict, one in judged.values() if verdict.kind in _REPEATED]
         right = [one.case for verdict, one in judged.values() if verdict.kind is Kind.PASS]
-        again = [self._asker.ask([case])[0] for case in wrong]
+        again = [self._connection.observe([case])[0] for case in wrong]
         if self._plan.repeat == 1:
-            return again + self._asker.ask([case for case in right if _is_sample(case)])
+            return again + self._connection.observe([case for case in right if _is_sample(case)])
         for _ in range(self._plan.repeat - 1):
-            again += self._asker.ask(right)
+            again += self._connection.observe(right)
         return again
 
-    def _result(self, verdict: Verdict, asked: Asked) -> Result:
-        case = asked.case
+    def _result(self, verdict: Verdict, observed: Observation) -> Result:
+        case = observed.case
         verdict = self._blocked(case, verdict)
         self._kinds[case.id] = verdict.kind
         kind, unexpected, known, note = self._plan.baseline.judge(case.id, verdict.kind)
-        left_out = isinstance(asked.outcome, Broken) and asked.outcome.how == "blocked"
-        unseen = case.sibling in self._beside  # what it is blocked by stands nowhere in the results
+        left_out = isinstance(observed.outcome, Broken) and observed.outcome.how == "blocked"
+        unseen = case.sibling in self._beside  # the results do not show what blocks it
         wrong = verdict.kind is not Kind.PASS
         return Result(
             id=case.id,
@@ -278,9 +280,9 @@ class _Judge:
             verdict=kind,
             unexpected=unexpected or (kind is Kind.BLOCKED and (left_out or unseen)),
             difference="\n".join(filter(None, (_shortened(verdict.difference), note))),
-            got=_got(case, asked.outcome) if wrong else None,
-            trace=_shortened(asked.outcome.trace) if isinstance(asked.outcome, Broken) else "",
-            stderr=asked.stderr if wrong else "",
+            got=_got(case, observed.outcome) if wrong else None,
+            trace=_shortened(observed.outcome.trace) if isinstance(observed.outcome, Broken) else "",
+            stderr=observed.stderr if wrong else "",
             advice=verdict.advice,
             policies=tuple(sorted(verdict.policies)),
             quality=None if verdict.quality is None else round(verdict.quality, 3),
@@ -291,44 +293,47 @@ class _Judge:
         )
 
     def _blocked(self, case: Case, verdict: Verdict) -> Verdict:
-        if verdict.kind is not Kind.PASS or not isinstance(case.expect, Rejected | Refused) or case.sibling is None:
+        if (
+            verdict.kind is not Kind.PASS
+            or not isinstance(case.expect, MustReject | MustRefuse)
+            or case.sibling is None
+        ):
             return verdict
         kind = self._kinds.get(case.sibling, Kind.PASS)
         if kind in _SETTLED or kind is Kind.XPASS:
             return verdict
-        return Verdict(
-            Kind.BLOCKED, f"was turned down, but so may be anything: {case.sibling}, which is valid, is {kind}"
-        )
+        difference = f"rejected, which proves nothing: its valid sibling {case.sibling} is {kind}"
+        return Verdict(Kind.BLOCKED, difference)
 
 
-def _agreed(verdict: Verdict, first: Asked, second: Verdict, again: Asked) -> tuple[Verdict, Asked]:
-    """Return what holds of two verdicts on one case."""
+def _agreed(verdict: Verdict, first: Observation, second: Verdict, again: Observation) -> tuple[Verdict, Observation]:
+    """Return what two verdicts on one case amount to."""
     if second.kind is not verdict.kind:
-        what = f"{verdict.kind} when it was asked first, {second.kind} when it was asked again"
+        what = f"{verdict.kind} in the first run, {second.kind} in the second"
         wrong = second if verdict.kind is Kind.PASS else verdict
         difference = f"{what}: {second.difference or verdict.difference}"
         flaky = replace(wrong, kind=Kind.FLAKY, difference=difference, advice=(), policies=frozenset(), quality=None)
         return flaky, again if verdict.kind is Kind.PASS else first
     if verdict.kind is Kind.PASS:
         return verdict, first
-    return second, again  # asked alone: what is on stderr is about this case
+    return second, again  # run alone: what is on stderr is about this case
 
 
 def _shortened(text: str) -> str:
-    """Return the beginning of what a subject says, which may be anything."""
+    """Return the beginning of a text from the subject, whose length is not limited."""
     return text if len(text) <= _MOST else f"{text[:_MOST]} [{len(text) - _MOST} characters more]"
 
 
 def _is_sample(case: Case) -> bool:
-    """Whether a passed case is asked again: the same ones in every run."""
+    """Whether a passed case runs again: the same ones in every run."""
     return int(case.digest[-2:], 16) % _SAMPLE == 0
 
 
 def _got(case: Case, outcome: Outcome) -> Got | None:
     """Return what came out, as results have it."""
-    what: str = "packets" if case.id.startswith("read/") or isinstance(outcome, Cut) else "frames"
+    what: str = "packets" if case.id.startswith("read/") or isinstance(outcome, Transmitted) else "frames"
     match outcome:
-        case Cut(packets=packets) | TurnedDown(frames=packets):
+        case Transmitted(packets=packets) | TurnedDown(frames=packets):
             return Got(what=what, packets=tuple(packets)) if packets else None  # type: ignore[arg-type]
         case Answered(value=list() as packets) if all(isinstance(packet, bytes) for packet in packets):
             return Got(what=what, packets=tuple(packets))  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from tunproof.corpus.load import Corpus
 from tunproof.errors import EnvironmentProblem, UsageError
 from tunproof.protocol.messages import MODES
 from tunproof.subjects.adapters.process import Limits
-from tunproof.subjects.asker import Asker, Direct
+from tunproof.subjects.connection import Connection, Direct
 from tunproof.subjects.subject import Subject
 
 __all__ = ["Connector", "connector_of", "mode_of"]
@@ -61,7 +61,7 @@ class Connector:
         mode = () if self.mode is None else ("--mode", self.mode)
         return ("tunproof", "check", *mode, "--", *self.words)
 
-    def open(self, corpus: Corpus) -> Asker:
+    def open(self, corpus: Corpus) -> Connection:
         """Return the subject, ready for cases. Raises `UsageError`, `EnvironmentProblem`."""
         if self.is_program:
             from tunproof.subjects.adapters.adapter import Adapter  # noqa: PLC0415 (most runs need none of it)

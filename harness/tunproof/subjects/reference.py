@@ -17,7 +17,7 @@ from tunproof.corpus.script import Answer, Script
 from tunproof.subjects.lifecycle.player import play
 from tunproof.subjects.subject import Subject, TurnedDownError, UnsupportedError
 
-__all__ = ["Line", "Reference"]
+__all__ = ["Reference", "ReferenceQueue"]
 
 _LARGEST_FRAME = HEADER_SIZE + MAX_PACKET
 # A whole IPv4 packet, of protocol 253 and without data.
@@ -25,7 +25,7 @@ _SENTINEL = bytes(HEADER_SIZE) + bytes.fromhex("45000014 00000000 40fd0000 c0000
 _LITTLE = tio.ByteOrder.LITTLE
 
 
-class Line:
+class ReferenceQueue:
     """The reference's offload queue on an fd, which it owns; raises `tio.AddRefused` for an unsuitable fd."""
 
     def __init__(self, fd: int) -> None:
@@ -51,7 +51,7 @@ class Line:
         self._container.close()
 
 
-class Wire(Line):
+class Wire(ReferenceQueue):
     """A socket pair that stands in for a TUN, with both its ends."""
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class Wire(Line):
         return packets
 
     def written(self) -> list[bytes]:
-        """See `Line.written`."""
+        """See `ReferenceQueue.written`."""
         frames = []
         with contextlib.suppress(BlockingIOError):
             while True:
@@ -98,7 +98,7 @@ class Reference(Subject):
     name = "reference"
     capabilities = frozenset(CAPABILITIES)
 
-    def __init__(self, line: Line | None = None) -> None:
+    def __init__(self, line: ReferenceQueue | None = None) -> None:
         self._line = Wire() if line is None else line
 
     def checksum(self, data: bytes, initial: int) -> int:
@@ -138,7 +138,7 @@ class Reference(Subject):
             return header.emit(**_size(size), byte_order=byte_order)
 
     def read(self, frame: bytes, before: Sequence[bytes]) -> list[bytes]:
-        """See `Subject.read`. It can send a frame only on its own wire; elsewhere `Line.read_some` reads."""
+        """See `Subject.read`. It can send a frame only on its own wire; elsewhere `ReferenceQueue.read_some` reads."""
         if not isinstance(self._line, Wire):
             raise UnsupportedError("read: no frame can be sent here")
         for earlier in before:
@@ -217,7 +217,7 @@ def _size(size: int) -> dict[str, int]:
 
 
 @contextlib.contextmanager
-def _turned_down(line: Line) -> Iterator[None]:
+def _turned_down(line: ReferenceQueue) -> Iterator[None]:
     """Turn the reference's refusal into a subject's, with what was written nonetheless."""
     try:
         yield

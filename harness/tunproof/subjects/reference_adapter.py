@@ -15,7 +15,7 @@ from tunproof.corpus.codec import builtins_of
 from tunproof.protocol.kits.adapter import Rejected, Unsupported, serve
 from tunproof.protocol.messages import MODES
 from tunproof.subjects.lifecycle.adapter import LifecycleAdapter
-from tunproof.subjects.reference import Line, Reference
+from tunproof.subjects.reference import Reference, ReferenceQueue
 from tunproof.subjects.subject import TurnedDownError, UnsupportedError
 from tunproof.version import __version__
 
@@ -34,52 +34,52 @@ class _Adapter:
     """The functions that the kit calls. Mode `memory` has its own wire, the others have a line."""
 
     def __init__(self) -> None:
-        self._line: Line | None = None
+        self._queue: ReferenceQueue | None = None
         self._reference = Reference()
 
     def attach(self, _: str, fd: int | None, name: str | None) -> None:
         """Adopt the fd, or open the device. One container has it from now on."""
-        self._line = Line(open_tun(name or "", Iff.TUN | Iff.NO_PI | Iff.VNET_HDR) if fd is None else fd)
+        self._queue = ReferenceQueue(open_tun(name or "", Iff.TUN | Iff.NO_PI | Iff.VNET_HDR) if fd is None else fd)
         self._reference.close()
-        self._reference = Reference(self._line)
+        self._reference = Reference(self._queue)
 
     def parse_header(self, data: bytes, size: int, byte_order: str) -> dict[str, Any]:
         """Return the fields of a vnet header."""
-        fields: dict[str, Any] = builtins_of(_asked(self._reference.parse_header, data, size, byte_order))
+        fields: dict[str, Any] = builtins_of(_called(self._reference.parse_header, data, size, byte_order))
         return fields
 
     def emit_header(self, fields: dict[str, Any], size: int, byte_order: str) -> bytes:
         """Return a vnet header."""
-        return _asked(self._reference.emit_header, VnetFields(**fields), size, byte_order)
+        return _called(self._reference.emit_header, VnetFields(**fields), size, byte_order)
 
     def read(self, frame: bytes) -> list[bytes]:
         """Return the packets of a frame, sent on the own wire."""
-        return _asked(self._reference.read, frame, ())
+        return _called(self._reference.read, frame, ())
 
     def read_some(self) -> list[bytes]:
         """Return the packets of the next frame on the line."""
-        if self._line is None:
+        if self._queue is None:
             raise Unsupported("nothing was attached")
-        return _asked(self._line.read_some)
+        return _called(self._queue.read_some)
 
     def write(self, packet: bytes, poison: int | None) -> list[bytes] | None:
         """Write a packet."""
-        return self._seen(_asked(self._reference.write, packet, (), poison))
+        return self._seen(_called(self._reference.write, packet, (), poison))
 
     def write_gso(self, hdr: bytes, transport_hdr: bytes, pays: Sequence[bytes]) -> list[bytes] | None:
         """Write a superpacket."""
         arguments = GsoArguments(hdr=hdr, transport_hdr=transport_hdr, pays=tuple(pays))
-        return self._seen(_asked(self._reference.write_gso, arguments, ()))
+        return self._seen(_called(self._reference.write_gso, arguments, ()))
 
     def write_batch(self, packets: Sequence[bytes], poison: int | None) -> list[bytes] | None:
         """Write packets, coalesced where that is transparent."""
-        return self._seen(_asked(self._reference.write_batch, packets, (), poison))
+        return self._seen(_called(self._reference.write_batch, packets, (), poison))
 
     def _seen(self, frames: list[bytes]) -> list[bytes] | None:
-        return frames if self._line is None else None
+        return frames if self._queue is None else None
 
 
-def _asked(call: Callable[..., T], *arguments: object) -> T:
+def _called(call: Callable[..., T], *arguments: object) -> T:
     """Make a call; what it refuses, or cannot do, is expressed in the kit's terms."""
     try:
         return call(*arguments)
@@ -102,7 +102,7 @@ def main() -> None:
         "write": adapter.write,
         "write_gso": adapter.write_gso,
         "write_batch": adapter.write_batch,
-        "lifecycle": (lives.begin, lambda step: _asked(lives.step, step)),
+        "lifecycle": (lives.begin, lambda step: _called(lives.step, step)),
     }
     serve(_ABOUT, functions, attach=adapter.attach, read_some=adapter.read_some)
 

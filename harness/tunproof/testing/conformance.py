@@ -33,8 +33,8 @@ from tunproof.reports.failure import explain
 from tunproof.reports.write import write_reports
 from tunproof.runs import check, runner
 from tunproof.runs.results import Problem, Result, Results, Run
-from tunproof.runs.runner import planned, why_nothing_was_asked
-from tunproof.subjects.asker import Direct
+from tunproof.runs.runner import planned, why_nothing_ran
+from tunproof.subjects.connection import Direct
 from tunproof.subjects.subject import Subject
 from tunproof.text import legible
 
@@ -76,15 +76,15 @@ def run_conformance(
     __tracebackhide__ = True  # pytest shows the caller's line, not the inside of this function
     corpus = load()
     plan = planned(corpus, select, known=None if baseline is None else os.fspath(baseline), exact=exact)
-    asker = Direct(subject)
-    heading = runner.heading(asker, corpus, plan, ("run_conformance",))
+    connection = Direct(subject)
+    heading = runner.heading(connection, corpus, plan, ("run_conformance",))
     folder = None if report is None else Path(report)
-    results = check.run(plan, asker, corpus, heading, folder=folder)
+    results = check.run(plan, connection, corpus, heading, folder=folder)
     if folder is not None:
         write_reports(folder, results, corpus)
     if unexpected := results.unexpected():
         raise ConformanceError("\n\n".join(_told(unexpected, results.run, corpus)), results)
-    if reasons := why_nothing_was_asked(results.results.values()):
+    if reasons := why_nothing_ran(results.results.values()):
         raise UsageError(f"{select!r} selects no case that can be run against {subject.name}: {reasons}")
     return results
 

@@ -29,15 +29,15 @@ from tunproof.judge.verdict import Kind
 from tunproof.reports.failure import explain, headline
 from tunproof.runs import runner
 from tunproof.runs.results import Problem, Result, Results, Run
-from tunproof.runs.runner import NOT_ASKED, OneByOne, Plan, planned, why_nothing_was_asked
-from tunproof.subjects.asker import Asker
+from tunproof.runs.runner import NOT_RUN, OneByOne, Plan, planned, why_nothing_ran
 from tunproof.subjects.connect import Connector, connector_of, mode_of
+from tunproof.subjects.connection import Connection
 from tunproof.text import legible
 
 __all__ = ["CaseItem", "Plugin"]
 
 _ROOT = "tunproof"
-_SKIPPED = NOT_ASKED | {Kind.BLOCKED}
+_SKIPPED = NOT_RUN | {Kind.BLOCKED}
 
 
 class Plugin:
@@ -104,7 +104,7 @@ class _Conversation:
         self.problems = plan.baseline.check(digests, {case.id for case in plan.cases}, os.uname().release)
         self._connector = connector
         self._results: Results | None = None
-        self._asker: Asker | None = None
+        self._connection: Connection | None = None
         self._cases: OneByOne | None = None
 
     def begin(self, cases: Sequence[Case]) -> None:
@@ -126,31 +126,31 @@ class _Conversation:
 
     def finish(self) -> str:
         """End the conversation. Return what was wrong with it as a whole, in words. Raises `EnvironmentProblem`."""
-        if self._asker is None or self._results is None:
+        if self._connection is None or self._results is None:
             return ""
         try:
-            self._asker.finish()
-            words = "\n".join(self._asker.troubles())
+            self._connection.finish()
+            words = "\n".join(self._connection.troubles())
         finally:
             self.abandon()
         found = self._results.results.values()
-        if len(found) == len(self.plan.cases) and (reasons := why_nothing_was_asked(found)):
+        if len(found) == len(self.plan.cases) and (reasons := why_nothing_ran(found)):
             words = words or f"no case could be run against the subject: {reasons}"
         return words
 
     def abandon(self) -> None:
         """End the subject, in any state."""
-        asker, self._asker, self._cases = self._asker, None, None
-        if asker is not None:
-            asker.close()
+        connection, self._connection, self._cases = self._connection, None, None
+        if connection is not None:
+            connection.close()
 
     def _opened(self) -> tuple[Results, OneByOne]:
-        if self._asker is None:
-            self._asker = self._connector.open(self.corpus)
+        if self._connection is None:
+            self._connection = self._connector.open(self.corpus)
         if self._results is None:
-            self._results = Results(runner.heading(self._asker, self.corpus, self.plan, self._connector.command))
+            self._results = Results(runner.heading(self._connection, self.corpus, self.plan, self._connector.command))
         if self._cases is None:
-            self._cases = OneByOne(self.plan, self._asker, self._results)
+            self._cases = OneByOne(self.plan, self._connection, self._results)
         return self._results, self._cases
 
 

@@ -5,7 +5,7 @@ Delivered(packets=(...))
 """
 
 from tio.linux.model import Model, predict
-from tio.linux.outcome import Delivered, Lost, NotModelled, Outcome, Refused
+from tio.linux.outcome import Delivered, KernelOutcome, Lost, NotModelled, Refused
 from tio.linux.rules import RULES, Rule
 from tio.linux.traits import ABOUT, About, Trait, Traits, observable, traits_of
 from tio.linux.way import FORWARD, REDIRECT, Way, readback
@@ -17,10 +17,10 @@ __all__ = [
     "RULES",
     "About",
     "Delivered",
+    "KernelOutcome",
     "Lost",
     "Model",
     "NotModelled",
-    "Outcome",
     "Refused",
     "Rule",
     "Trait",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from tio.linux import write
 from tio.linux.forward import Router
-from tio.linux.outcome import Delivered, Lost, Outcome, Refused
+from tio.linux.outcome import Delivered, KernelOutcome, Lost, Refused
 from tio.linux.rules import rules_of
 from tio.linux.skb import PROTOCOLS, TUNNEL, UFO, Skb
 from tio.linux.traits import Trait, Traits
@@ -40,11 +40,11 @@ class Model:
         self._router = Router(traits, way) if way.forwarded else None
         self._transmission = Transmission(traits, way)
 
-    def predict(self, frame: bytes) -> Outcome:
+    def predict(self, frame: bytes) -> KernelOutcome:
         """Return what the kernel does with `frame`."""
         return self.explain(frame)[0]
 
-    def explain(self, frame: bytes) -> tuple[Outcome, list[str]]:
+    def explain(self, frame: bytes) -> tuple[KernelOutcome, list[str]]:
         """Return what the kernel does with `frame`, and the names of the rules that it met."""
         trail: list[str] = []
         skb = Skb(frame, self.way.header_size, self._type_mask)
@@ -104,6 +104,6 @@ def _refusals(traits: Traits, way: Way, kind: int) -> Iterator[_Refusal]:
             yield rule.name, Refused(rule.errno or 0), rule.function
 
 
-def predict(frame: bytes, traits: Traits, way: Way = REDIRECT) -> Outcome:
+def predict(frame: bytes, traits: Traits, way: Way = REDIRECT) -> KernelOutcome:
     """Return what a kernel with these traits does with a frame. For many frames, make a `Model` once."""
     return Model(traits, way).predict(frame)

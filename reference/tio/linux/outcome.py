@@ -5,7 +5,7 @@ Plain values that compare by content, so an expected outcome and an observed one
 
 from dataclasses import dataclass
 
-__all__ = ["Delivered", "Lost", "NotModelled", "Outcome", "Refused"]
+__all__ = ["Delivered", "KernelOutcome", "Lost", "NotModelled", "Refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Delivered:
     packets: tuple[bytes, ...]
 
 
-Outcome = Refused | Lost | Delivered
+KernelOutcome = Refused | Lost | Delivered
 
 
 class NotModelled(Exception):

@@ -81,8 +81,8 @@ def test_a_position_is_named_by_the_definition_around_it() -> None:
 
 def test_an_argument_belongs_to_what_is_changed_and_is_stale_without_it() -> None:
     other = Argument(Key("checksum", "adjust", "NumberReplacer", "old", "new"), "gone")
-    unasked = Argument(Key("tcp", "Tcp", "NumberReplacer", "old", "new"), "not run")
-    reasons, stale = match([Argument(SURVIVOR, "nobody asks"), other, unasked], [SURVIVOR], {"checksum"})
+    unrequested = Argument(Key("tcp", "Tcp", "NumberReplacer", "old", "new"), "not run")
+    reasons, stale = match([Argument(SURVIVOR, "nobody asks"), other, unrequested], [SURVIVOR], {"checksum"})
     assert reasons == {SURVIVOR: "nobody asks"}
     assert stale == [other]
 

@@ -52,14 +52,14 @@ class Inline:
             yield self.answer(shard)
 
     @contextmanager
-    def asker(self, *_: object, **__: object) -> Iterator[object]:
+    def connection(self, *_: object, **__: object) -> Iterator[object]:
         yield self.ask
 
 
 @pytest.fixture
 def inline(monkeypatch: pytest.MonkeyPatch) -> Inline:
     made = Inline()
-    monkeypatch.setattr(conduct, "_asker", made.asker)
+    monkeypatch.setattr(conduct, "_asker", made.connection)
     return made
 
 

@@ -14,13 +14,13 @@ from scapy.layers.inet6 import IPv6
 
 import tio
 from tunproof.authoring.authors import drafts
-from tunproof.corpus.cases import OPERATIONS, Case, Packets, ReadCase, Refused, Rejected, WriteGsoCase, Written
+from tunproof.corpus.cases import OPERATIONS, Case, MustRefuse, MustReject, Packets, ReadCase, WriteGsoCase, Written
 from tunproof.corpus.load import CORPORA, load, load_file
 from tunproof.corpus.traits import TRAITS
 from tunproof.errors import CorpusError, UsageError
 from tunproof.judge.verdict import Kind
 from tunproof.kernel.replay import frames_of
-from tunproof.subjects.asker import judge
+from tunproof.subjects.connection import judge
 from tunproof.subjects.reference import Reference
 
 CORPUS = load()
@@ -43,9 +43,9 @@ def test_every_operation_has_cases_and_reading_and_writing_have_both_ip_versions
 
 def test_every_fault_names_a_valid_sibling() -> None:
     for case in CASES:
-        if isinstance(case.expect, Rejected | Refused):
+        if isinstance(case.expect, MustReject | MustRefuse):
             assert case.sibling is not None, case.id
-            assert not isinstance(CORPUS.cases[case.sibling].expect, Rejected | Refused), case.id
+            assert not isinstance(CORPUS.cases[case.sibling].expect, MustReject | MustRefuse), case.id
 
 
 def test_no_verdict_rests_on_the_reference_alone() -> None:

@@ -11,11 +11,11 @@ from tunproof.corpus.cases import (
     ChecksumCase,
     HeaderCase,
     LifecycleCase,
+    MustRefuse,
+    MustReject,
     Nothing,
     Packets,
     ReadCase,
-    Refused,
-    Rejected,
     WriteBatchCase,
     WriteCase,
     WriteGsoCase,
@@ -26,7 +26,7 @@ from tunproof.corpus.load import load
 from tunproof.corpus.script import Frames
 from tunproof.judge.batch import REPAIRS
 from tunproof.judge.decide import decide
-from tunproof.judge.outcome import Answered, Broken, Cut, HowBroken, Inapplicable, TurnedDown, Unable
+from tunproof.judge.outcome import Answered, Broken, HowBroken, Inapplicable, Transmitted, TurnedDown, Unable
 from tunproof.judge.verdict import MOST_MISMATCHES, Kind
 
 CORPUS = load()
@@ -140,7 +140,8 @@ def test_what_a_batch_lost_stands_beside_what_came_instead() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "expect"), [(ReadCase, Rejected), (HeaderCase, Rejected), (WriteCase, Refused), (WriteGsoCase, Refused)]
+    ("kind", "expect"),
+    [(ReadCase, MustReject), (HeaderCase, MustReject), (WriteCase, MustRefuse), (WriteGsoCase, MustRefuse)],
 )
 def test_a_refusal_passes_where_there_must_be_one_and_fails_elsewhere(kind: type[Case], expect: type) -> None:
     one = first(kind, expect)
@@ -150,14 +151,14 @@ def test_a_refusal_passes_where_there_must_be_one_and_fails_elsewhere(kind: type
 
 
 def test_a_refusal_of_which_something_came_out_fails_and_shows_it() -> None:
-    one = first(ReadCase, Rejected)
+    one = first(ReadCase, MustReject)
     verdict = decide(one, TurnedDown("no", (b"E" * 20,)))
     assert (verdict.kind, [found.got for found in verdict.mismatches]) == (Kind.FAIL, [b"E" * 20])
 
 
 def test_an_exact_refusal_names_the_same_fault() -> None:
-    one = first(ReadCase, Rejected)
-    assert isinstance(one.expect, Rejected)
+    one = first(ReadCase, MustReject)
+    assert isinstance(one.expect, MustReject)
     other = msgspec.structs.replace(one.expect.fault, rule="R0")
     assert decide(one, TurnedDown("no", fault=one.expect.fault), exact=True).kind is Kind.PASS
     assert decide(one, TurnedDown("no", fault=other), exact=True).kind is Kind.FAIL
@@ -167,14 +168,14 @@ def test_nothing_is_written_means_nothing() -> None:
     one = first(WriteCase, Nothing)
     assert decide(one, Answered([])).kind is Kind.PASS
     assert decide(one, Answered([bytes(10)])).mismatches[0].got == bytes(10)
-    assert decide(one, Cut([b"E"])).mismatches[0].got == b"E"
+    assert decide(one, Transmitted([b"E"])).mismatches[0].got == b"E"
 
 
 def test_what_a_kernel_made_of_it_is_judged_by_its_packets() -> None:
     one = first(WriteGsoCase, Written)
     right = packets_of(one)
-    assert decide(one, Cut(right)).kind is Kind.PASS
-    assert decide(one, Cut(right[:-1])).mismatches[0].expected == right[-1]
+    assert decide(one, Transmitted(right)).kind is Kind.PASS
+    assert decide(one, Transmitted(right[:-1])).mismatches[0].expected == right[-1]
 
 
 def test_a_lifecycle_names_the_step() -> None:

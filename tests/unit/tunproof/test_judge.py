@@ -9,7 +9,7 @@ from tunproof.corpus.cases import VnetFields
 from tunproof.packets.builder import ip4, ip6, packet_bytes, payload
 from tunproof.packets.difference import describe_packets, first_difference, hexdump
 from tunproof.packets.fields import field_at, packet_fields
-from tunproof.packets.picture import changes, cut, header_rows, packet_rows, vnet_summary
+from tunproof.packets.picture import changes, drawn_cut, header_rows, packet_rows, vnet_summary
 
 TCP4 = packet_bytes(ip4() / TCP(flags="A", options=[("NOP", None)] * 4) / payload(20))
 UDP6 = packet_bytes(ip6() / IPv6ExtHdrDestOpt() / UDP() / payload(20))
@@ -92,7 +92,7 @@ def test_packets_are_described_by_number_and_length() -> None:
 
 def test_a_cut_is_drawn_with_a_bar_for_every_segment() -> None:
     segments = [packet_bytes(ip4() / TCP() / payload(size)) for size in (10, 10, 5)]
-    drawing = cut(packet_bytes(ip4() / TCP() / payload(25)), segments, width=78)
+    drawing = drawn_cut(packet_bytes(ip4() / TCP() / payload(25)), segments, width=78)
     assert [line.split()[:2] for line in drawing.splitlines() if "segment " in line] == [
         ["segment", "0"],
         ["segment", "1"],
@@ -103,7 +103,7 @@ def test_a_cut_is_drawn_with_a_bar_for_every_segment() -> None:
 
 def test_many_segments_are_drawn_in_part_and_counted() -> None:
     segments = [packet_bytes(ip4() / TCP() / payload(8))] * 100
-    drawing = cut(packet_bytes(ip4() / TCP() / payload(800)), segments)
+    drawing = drawn_cut(packet_bytes(ip4() / TCP() / payload(800)), segments)
     assert "88 more" in drawing
     assert "segment 99" in drawing
 

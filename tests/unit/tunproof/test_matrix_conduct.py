@@ -16,7 +16,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from common import fake_qemu
-from tio.linux import Outcome, Trait, Way, traits_of
+from tio.linux import KernelOutcome, Trait, Way, traits_of
 from tunproof.cli.commands import app
 from tunproof.corpus.load import load
 from tunproof.errors import EnvironmentProblem
@@ -40,7 +40,7 @@ class Counting(ModelDevice):
 
     asked = 0
 
-    def send(self, frame: bytes, way: Way) -> Outcome:
+    def send(self, frame: bytes, way: Way) -> KernelOutcome:
         self.asked += 1
         return super().send(frame, way)
 

@@ -10,7 +10,7 @@ from tio.linux import Lost, observable, traits_of
 from tunproof.corpus.load import load
 from tunproof.errors import UsageError
 from tunproof.kernel.probes import Probed
-from tunproof.kernel.replay import Disagreement, Question
+from tunproof.kernel.replay import Disagreement, Trial
 from tunproof.matrix.conduct import KernelResult, answers_digest
 from tunproof.matrix.confirm import seen_in
 from tunproof.matrix.publish import MATRIX
@@ -25,8 +25,8 @@ def asked(folder: Path, release: str, *, wrong: str = "", problem: str = "") -> 
     """Put down what a kernel said that does what its version says, but for one case; return the result."""
     traits = observable(traits_of(release))
 
-    def ask(questions: Sequence[Question]) -> list[Disagreement]:
-        return [Disagreement(one.case, one.expected, Lost()) for one in questions if one.case.id == wrong]
+    def ask(trials: Sequence[Trial]) -> list[Disagreement]:
+        return [Disagreement(one.case, one.expected, Lost()) for one in trials if one.case.id == wrong]
 
     run = heading(release, Probed(traits, {}), CASES, CORPUS, "read/udp4/*")
     if not problem:

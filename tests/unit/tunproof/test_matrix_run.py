@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from common.made_kernels import CORPUS, kernel
-from tio.linux import FORWARD, Delivered, Lost, Outcome, Refused, Way, readback
+from tio.linux import FORWARD, Delivered, KernelOutcome, Lost, Refused, Way, readback
 from tio.tuntap import Offload
 from tunproof.corpus.load import Corpus
 from tunproof.corpus.model import KernelDelivers
@@ -66,7 +66,7 @@ def test_a_module_is_loaded_behind_those_that_it_needs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("outcome", [Refused(22), Lost(), Delivered((b"a", b"")), Delivered(())])
-def test_an_outcome_travels(outcome: Outcome) -> None:
+def test_an_outcome_travels(outcome: KernelOutcome) -> None:
     receiving, sending = os.pipe()
     try:
         Wire(sending).send(Answer(outcomes=[told(outcome)]))

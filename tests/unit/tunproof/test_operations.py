@@ -8,7 +8,7 @@ import pytest
 from common.handmade import CASES
 from tio.virtio import HEADER_SIZE
 from tunproof.cli import show
-from tunproof.corpus.cases import Case, ChecksumInput, ReadCase, ReadInput, Rejected, Sum
+from tunproof.corpus.cases import Case, ChecksumInput, MustReject, ReadCase, ReadInput, Sum
 from tunproof.corpus.load import load
 from tunproof.corpus.model import CaseBase
 from tunproof.reports import blocks
@@ -121,7 +121,7 @@ def test_a_frame_that_is_cut_off_has_no_fields_but_a_line() -> None:
     short = ReadCase(
         **{name: getattr(case, name) for name in ("id", "digest", "about", "flags", "level", "importance", "basis")},
         input=ReadInput(frame=b"\1\2"),
-        expect=Rejected(fault=case.expect.fault),
+        expect=MustReject(fault=case.expect.fault),
     )
     shown = presentation_of(short)
     assert shown.vnet() == ("vnet header", [])

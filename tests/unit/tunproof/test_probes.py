@@ -2,7 +2,7 @@
 
 import pytest
 
-from tio.linux import ABOUT, REDIRECT, Lost, Outcome, Trait, Traits, Way, observable, traits_of
+from tio.linux import ABOUT, REDIRECT, KernelOutcome, Lost, Trait, Traits, Way, observable, traits_of
 from tunproof.corpus.traits import TRAITS
 from tunproof.errors import EnvironmentProblem
 from tunproof.kernel.describe import as_json, departures, describe, regressions, tell
@@ -67,11 +67,11 @@ def test_what_shows_from_outside(traits: Traits, shows: Traits) -> None:
 class Faulty(ModelDevice):
     """A device on some of whose ways nothing can be asked."""
 
-    def __init__(self, traits: Traits, faults: dict[str, Exception | Outcome]) -> None:
+    def __init__(self, traits: Traits, faults: dict[str, Exception | KernelOutcome]) -> None:
         super().__init__(traits)
         self.faults = faults
 
-    def send(self, frame: bytes, way: Way) -> Outcome:
+    def send(self, frame: bytes, way: Way) -> KernelOutcome:
         fault = self.faults.get(_kind(frame, way))
         if isinstance(fault, Exception):
             raise fault
@@ -98,7 +98,9 @@ def _kind(frame: bytes, way: Way) -> str:
         ),
     ],
 )
-def test_what_cannot_be_asked_is_unknown_and_says_why(fault: dict[str, Exception | Outcome], unknown: set[str]) -> None:
+def test_what_cannot_be_asked_is_unknown_and_says_why(
+    fault: dict[str, Exception | KernelOutcome], unknown: set[str]
+) -> None:
     traits = traits_of("6.18.44")
     probed = probe(Faulty(traits, fault))
     assert set(probed.unknown) == unknown

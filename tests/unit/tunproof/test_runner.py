@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tunproof.corpus.cases import Case, Packets, ReadCase, Rejected
+from tunproof.corpus.cases import Case, MustReject, Packets, ReadCase
 from tunproof.corpus.expected import packets_of
 from tunproof.corpus.load import load
 from tunproof.errors import UsageError
@@ -13,17 +13,19 @@ from tunproof.judge.outcome import Answered, Broken, Outcome, TurnedDown, Unable
 from tunproof.judge.verdict import Kind
 from tunproof.runs.baseline import Baseline
 from tunproof.runs.results import End, Record, Result, Results, Run
-from tunproof.runs.runner import OneByOne, Plan, heading, perform, planned, why_nothing_was_asked
-from tunproof.subjects.asker import Asked, Asker
+from tunproof.runs.runner import OneByOne, Plan, heading, perform, planned, why_nothing_ran
+from tunproof.subjects.connection import Connection, Observation
 
 CORPUS = load()
 READS = [case for case in CORPUS.select("read/tcp4/*") if isinstance(case.expect, Packets)][:6]
-FAULT = next(case for case in CORPUS.cases.values() if isinstance(case, ReadCase) and isinstance(case.expect, Rejected))
+FAULT = next(
+    case for case in CORPUS.cases.values() if isinstance(case, ReadCase) and isinstance(case.expect, MustReject)
+)
 assert FAULT.sibling is not None
 SIBLING = CORPUS.cases[FAULT.sibling]
 
 
-class Told(Asker):
+class Told(Connection):
     """Does as it is told, and remembers what it was given: a list for each call."""
 
     name = "told"
@@ -34,9 +36,9 @@ class Told(Asker):
         self.calls: list[list[str]] = []
         self._does = does
 
-    def ask(self, cases: Sequence[Case]) -> list[Asked]:
+    def observe(self, cases: Sequence[Case]) -> list[Observation]:
         self.calls += [[case.id for case in cases]] * bool(cases)
-        return [Asked(case, self._does(case, self.times(case.id)), stderr="said") for case in cases]
+        return [Observation(case, self._does(case, self.times(case.id)), stderr="said") for case in cases]
 
     def times(self, case_id: str) -> int:
         """Return how often a case was run, this time included."""
@@ -44,17 +46,17 @@ class Told(Asker):
 
 
 def right(case: Case, _: int = 1) -> Outcome:
-    return TurnedDown("no") if isinstance(case.expect, Rejected) else Answered(list(packets_of(case)))
+    return TurnedDown("no") if isinstance(case.expect, MustReject) else Answered(list(packets_of(case)))
 
 
 def wrong(_: Case, __: int = 1) -> Outcome:
     return Answered([b"E" * 20])
 
 
-def ran(plan: Plan, asker: Asker) -> tuple[Results, list[Record]]:
-    results = Results(heading(asker, CORPUS, plan, ("tunproof", "check", "told")))
+def ran(plan: Plan, connection: Connection) -> tuple[Results, list[Record]]:
+    results = Results(heading(connection, CORPUS, plan, ("tunproof", "check", "told")))
     records: list[Record] = []
-    perform(plan, asker, results, record=records.extend)
+    perform(plan, connection, results, record=records.extend)
     return results, records
 
 
@@ -79,15 +81,15 @@ def test_the_heading_says_whether_the_run_is_exact() -> None:
 
 
 def test_a_failure_is_run_again_alone_and_holds_what_differs() -> None:
-    asker = Told(lambda case, _: wrong(case) if case is READS[1] else right(case))
-    results, _ = ran(Plan(cases=READS), asker)
+    connection = Told(lambda case, _: wrong(case) if case is READS[1] else right(case))
+    results, _ = ran(Plan(cases=READS), connection)
     one = results.results[READS[1].id]
     assert (one.verdict, one.unexpected, one.stderr) == (Kind.FAIL, True, "said")
     assert one.got is not None
     assert one.got.packets == (b"E" * 20,)
     assert one.mismatches[0].expected == packets_of(READS[1])[0]
     assert one.mismatched == len(packets_of(READS[1]))
-    assert [READS[1].id] in asker.calls
+    assert [READS[1].id] in connection.calls
 
 
 def test_a_pass_keeps_nothing_of_what_was_said() -> None:
@@ -97,26 +99,26 @@ def test_a_pass_keeps_nothing_of_what_was_said() -> None:
 
 @pytest.mark.parametrize("fails_at", [1, 2])
 def test_another_verdict_the_second_time_is_flaky(fails_at: int) -> None:
-    asker = Told(lambda case, times: wrong(case) if times == fails_at else right(case))
-    results, _ = ran(Plan(cases=READS, repeat=2), asker)
+    connection = Told(lambda case, times: wrong(case) if times == fails_at else right(case))
+    results, _ = ran(Plan(cases=READS, repeat=2), connection)
     assert set(kinds(results).values()) == {Kind.FLAKY}
     one = results.results[READS[0].id]
-    assert ("fail when it" in one.difference, bool(one.mismatches)) == (True, True)
+    assert ("fail in the" in one.difference, bool(one.mismatches)) == (True, True)
 
 
 def test_repeat_runs_what_passed_so_often() -> None:
-    asker = Told(right)
-    ran(Plan(cases=READS, repeat=4), asker)
-    assert {asker.times(case.id) for case in READS} == {4}
+    connection = Told(right)
+    ran(Plan(cases=READS, repeat=4), connection)
+    assert {connection.times(case.id) for case in READS} == {4}
 
 
 def test_a_case_that_requires_what_is_not_claimed_is_not_sent() -> None:
-    asker = Told(right, capabilities=frozenset())
-    results, _ = ran(Plan(cases=READS), asker)
+    connection = Told(right, capabilities=frozenset())
+    results, _ = ran(Plan(cases=READS), connection)
     needy = {case.id for case in READS if case.requires}
     assert needy
     assert {case_id for case_id, kind in kinds(results).items() if kind is Kind.UNSUPPORTED} == needy
-    assert not needy & {case_id for call in asker.calls for case_id in call}
+    assert not needy & {case_id for call in connection.calls for case_id in call}
 
 
 def test_a_claim_that_is_not_kept_fails() -> None:
@@ -127,16 +129,16 @@ def test_a_claim_that_is_not_kept_fails() -> None:
 
 
 def test_a_refusal_proves_nothing_where_the_sibling_fails() -> None:
-    asker = Told(lambda case, _: right(case) if case is FAULT else wrong(case))
-    results, _ = ran(Plan(cases=[FAULT], siblings=[SIBLING]), asker)
+    connection = Told(lambda case, _: right(case) if case is FAULT else wrong(case))
+    results, _ = ran(Plan(cases=[FAULT], siblings=[SIBLING]), connection)
     assert kinds(results) == {FAULT.id: Kind.BLOCKED}
     assert results.results[FAULT.id].unexpected, "the sibling stands nowhere in these results"
 
 
 def test_siblings_run_first_and_count_only_where_they_are_selected() -> None:
-    asker = Told(right)
-    results, records = ran(Plan(cases=[FAULT], siblings=[SIBLING]), asker)
-    assert asker.calls[0] == [SIBLING.id, FAULT.id]
+    connection = Told(right)
+    results, records = ran(Plan(cases=[FAULT], siblings=[SIBLING]), connection)
+    assert connection.calls[0] == [SIBLING.id, FAULT.id]
     assert kinds(results) == {FAULT.id: Kind.PASS}
     assert [one.id for one in records if isinstance(one, Result)] == [FAULT.id]
 
@@ -149,12 +151,12 @@ def test_a_plan_names_the_siblings_of_what_is_selected() -> None:
 
 
 def test_what_has_a_result_is_not_run_again() -> None:
-    asker = Told(right)
+    connection = Told(right)
     plan = Plan(cases=READS)
-    results = Results(heading(asker, CORPUS, plan, ()))
+    results = Results(heading(connection, CORPUS, plan, ()))
     results.add(Result(id=READS[0].id, digest=READS[0].digest, verdict=Kind.PASS))
-    perform(plan, asker, results)
-    assert asker.times(READS[0].id) == 0
+    perform(plan, connection, results)
+    assert connection.times(READS[0].id) == 0
     assert len(results.results) == len(READS)
 
 
@@ -174,20 +176,20 @@ def test_trouble_is_a_problem_and_makes_the_run_fail() -> None:
 
 
 def test_somebody_else_may_say_which_case_is_next() -> None:
-    asker = Told(right)
+    connection = Told(right)
     plan = Plan(cases=[FAULT, SIBLING, *READS])
-    results = Results(heading(asker, CORPUS, plan, ()))
-    cases = OneByOne(plan, asker, results)
+    results = Results(heading(connection, CORPUS, plan, ()))
+    cases = OneByOne(plan, connection, results)
     assert cases.result(FAULT).verdict is Kind.PASS
-    assert asker.calls[:2] == [[SIBLING.id], [FAULT.id]]
+    assert connection.calls[:2] == [[SIBLING.id], [FAULT.id]]
     cases.result(SIBLING)
-    assert asker.times(SIBLING.id) == 1
+    assert connection.times(SIBLING.id) == 1
 
 
 def reasons(outcomes: Iterable[Outcome]) -> str:
     them = list(outcomes)
-    asker = Told(lambda case, _: them[READS.index(case)])
-    return why_nothing_was_asked(ran(Plan(cases=READS[: len(them)]), asker)[0].results.values())
+    connection = Told(lambda case, _: them[READS.index(case)])
+    return why_nothing_ran(ran(Plan(cases=READS[: len(them)]), connection)[0].results.values())
 
 
 def test_the_reasons_are_given_where_no_case_could_be_run() -> None:

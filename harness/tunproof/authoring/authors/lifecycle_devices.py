@@ -17,7 +17,7 @@ from tunproof.authoring.lives import (
     CONCURRENT,
     NOTHING_OPEN,
     REFUSED,
-    Line,
+    ScriptLine,
     add_life,
     does,
     feed,
@@ -75,19 +75,19 @@ _BARE: tuple[TunFlag, ...] = ("TUN", "NO_PI")
 _ONE_TUN = "lifecycle/links/down-and-up-offload"  # one TUN and plain packets: it requires no superpackets
 
 
-def _open(fd: str, *flags: TunFlag, **options: Any) -> Line:
+def _open(fd: str, *flags: TunFlag, **options: Any) -> ScriptLine:
     return does(OpenTun(fd=fd, device="tun0", flags=flags, **options))
 
 
-def _added(fd: str, *flags: TunFlag, **options: Any) -> tuple[Line, Line]:
+def _added(fd: str, *flags: TunFlag, **options: Any) -> tuple[ScriptLine, ScriptLine]:
     return _open(fd, *flags, **options), does(Add(fd=fd))
 
 
-def _link(state: str) -> Line:
+def _link(state: str) -> ScriptLine:
     return does(Link(device="tun0", state=state))  # type: ignore[arg-type]
 
 
-def _offloads(*right: Names) -> Line:
+def _offloads(*right: Names) -> ScriptLine:
     return does(Offloads(device="tun0"), *right)
 
 

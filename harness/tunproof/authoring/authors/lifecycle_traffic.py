@@ -9,7 +9,7 @@ from tunproof.authoring.lives import (
     DONE,
     LENT,
     REFUSED,
-    Line,
+    ScriptLine,
     add_life,
     does,
     feed,
@@ -67,7 +67,7 @@ def _segments(count: int, seed: int) -> tuple[bytes, ...]:
     )
 
 
-def _super(count: int, seed: int) -> Line:
+def _super(count: int, seed: int) -> ScriptLine:
     """Return the line that lets a queue read a superpacket of some segments of 8 bytes."""
     headers = ip4(id=seed) / TCP(flags="A", seq=1000)
     return feed_frame("a", superpacket(headers, payload(8 * count, seed=seed), gso_size=8))

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from tunproof.corpus import wording
-from tunproof.corpus.cases import Case, Fault, Refused, Rejected, differs
+from tunproof.corpus.cases import Case, Fault, MustRefuse, MustReject, differs
 from tunproof.corpus.model import KernelAnswer, KernelDelivers, KernelSame
 from tunproof.reports.blocks import Block, Prose
 from tunproof.reports.vnet import VnetRow
@@ -44,7 +44,7 @@ class Presentation(ABC, Generic[CaseT]):
 
     def rule(self) -> Fault | None:
         """Return what is wrong with the input, or None if nothing is."""
-        return self.case.expect.fault if isinstance(self.case.expect, Rejected | Refused) else None
+        return self.case.expect.fault if isinstance(self.case.expect, MustReject | MustRefuse) else None
 
     def cut(self) -> dict[str, Any] | None:
         """Return the sizes, in bytes, of which the page draws its picture; None if there is nothing to draw.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tunproof.corpus.cases import EmitInput, Fields, HeaderBytes, HeaderCase, ParseInput, Rejected, VnetFields
+from tunproof.corpus.cases import EmitInput, Fields, HeaderBytes, HeaderCase, MustReject, ParseInput, VnetFields
 from tunproof.packets import picture
 from tunproof.reports.blocks import Block, Dump, Prose, Rows
 from tunproof.reports.operations.base import Presentation, VnetTable
@@ -27,7 +27,7 @@ class HeaderPresentation(Presentation[HeaderCase]):
                 return f"the fields {_fields_line(fields)}"
             case HeaderBytes(bytes=data):
                 return f"the bytes {data.hex()}"
-            case Rejected(fault=fault):
+            case MustReject(fault=fault):
                 return rejected(fault)
 
     def vnet(self) -> VnetTable | None:
@@ -53,7 +53,7 @@ class HeaderPresentation(Presentation[HeaderCase]):
                 yield Dump(data)
                 if isinstance(given, EmitInput):
                     yield _layout(given.fields, data)
-            case Rejected(fault=fault):
+            case MustReject(fault=fault):
                 yield from rejected_blocks(fault)
 
     def _task(self) -> str:

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from tio.virtio import HEADER_SIZE
-from tunproof.corpus.cases import Packets, ReadCase, Rejected
+from tunproof.corpus.cases import MustReject, Packets, ReadCase
 from tunproof.packets.difference import describe_packets, first_difference
 from tunproof.packets.picture import vnet_words
 from tunproof.reports.blocks import Block, Dump, Prose
@@ -49,7 +49,7 @@ class ReadPresentation(Presentation[ReadCase]):
         match self.case.expect:
             case Packets(packets=packets):
                 return describe_packets(packets)
-            case Rejected(fault=fault):
+            case MustReject(fault=fault):
                 return rejected(fault)
 
     def cut(self) -> dict[str, Any] | None:
@@ -79,7 +79,7 @@ class ReadPresentation(Presentation[ReadCase]):
         match self.case.expect:
             case Packets(packets=packets):
                 yield from cut_blocks(self._packet, packets)
-            case Rejected(fault=fault):
+            case MustReject(fault=fault):
                 yield from rejected_blocks(fault)
 
     def departure_blocks(self, delivered: Sequence[bytes]) -> Iterator[Block]:

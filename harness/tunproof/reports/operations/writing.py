@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, TypeVar
 
-from tunproof.corpus.cases import Nothing, Refused, WriteCase, WriteGsoCase, Written
+from tunproof.corpus.cases import MustRefuse, Nothing, WriteCase, WriteGsoCase, Written
 from tunproof.packets.difference import describe_packets
 from tunproof.reports.blocks import Block, Prose
 from tunproof.reports.operations.base import Presentation, VnetTable
@@ -34,7 +34,7 @@ class WritingPresentation(Presentation[WritingCase]):
                 return f"one frame that stands for {describe_packets(segments)}"
             case Nothing():
                 return _NOTHING
-            case Refused(fault=fault):
+            case MustRefuse(fault=fault):
                 return f"the call fails, and nothing is written ({fault})"
 
     def cut(self) -> dict[str, Any] | None:
@@ -57,6 +57,6 @@ class WritingPresentation(Presentation[WritingCase]):
                 yield from cut_blocks(self.packet, segments)
             case Nothing():
                 yield Prose(_NOTHING)
-            case Refused(fault=fault):
+            case MustRefuse(fault=fault):
                 yield Prose("it must be refused: the call fails, and nothing is written")
                 yield Prose(f"rule {fault}")

@@ -18,11 +18,11 @@ from tunproof.judge.outcome import Broken, Outcome
 from tunproof.protocol.messages import Implementation
 from tunproof.subjects.adapters import honesty
 from tunproof.subjects.adapters.client import AdapterBrokenError
+from tunproof.subjects.adapters.dialogue import Dialogue, dialogue_of
 from tunproof.subjects.adapters.process import BrokenError, Limits
-from tunproof.subjects.adapters.questions import Question, question_of
-from tunproof.subjects.adapters.transport import MemoryWay, Way
-from tunproof.subjects.adapters.wire import WireWay
-from tunproof.subjects.asker import Asked, Asker
+from tunproof.subjects.adapters.transport import MemoryTransport, Transport
+from tunproof.subjects.adapters.wire import WireTransport
+from tunproof.subjects.connection import Connection, Observation
 
 __all__ = ["Adapter"]
 
@@ -34,18 +34,18 @@ class _Item(msgspec.Struct, frozen=True):
     """A case as it is sent: its runs, unless it is a lifecycle, and whether they may share a message with others."""
 
     case: Case
-    question: Question | None
+    dialogue: Dialogue | None
     batches: bool
 
     @property
     def extent(self) -> tuple[int, int]:
         """How many runs it takes, and roughly how many bytes of JSON."""
-        if self.question is None:
+        if self.dialogue is None:
             return 1, 0
-        return len(self.question.runs), sum([len(run.input) for run in self.question.runs])
+        return len(self.dialogue.runs), sum([len(run.input) for run in self.dialogue.runs])
 
 
-class Adapter(Asker):
+class Adapter(Connection):
     """A program that speaks the protocol, started and found honest. Raises `EnvironmentProblem`, `UsageError`.
 
     `mode` None: the adapter's first. `batch` is the most runs in a message.
@@ -55,9 +55,9 @@ class Adapter(Asker):
         self, command: Sequence[str], corpus: Corpus, *, mode: str | None, limits: Limits, batch: int | None = None
     ) -> None:
         self._limits = limits
-        self._way = self._started(command, mode)
-        hello = self._way.client.hello
-        self.mode = self._way.mode
+        self._transport = self._started(command, mode)
+        hello = self._transport.client.hello
+        self.mode = self._transport.mode
         self.ops = frozenset(hello.ops)
         self.capabilities: frozenset[str] | None = frozenset(hello.capabilities)
         self.implementation: Implementation | None = hello.implementation
@@ -67,9 +67,9 @@ class Adapter(Asker):
         self._batch = min(hello.max_batch, batch or hello.max_batch)
         self._probes = honesty.probes_of(corpus, hello.ops, self.capabilities)
         try:
-            honesty.examine(self._way, self._probes)
+            honesty.examine(self._transport, self._probes)
         except BrokenError as error:
-            said = _on_stderr(self._way.stderr())
+            said = _on_stderr(self._transport.stderr())
             self.close()
             raise AdapterBrokenError(
                 f"the adapter {error.detail} on the simplest requests{said}",
@@ -82,52 +82,53 @@ class Adapter(Asker):
     @property
     def restarts(self) -> int:
         """How often it had to be restarted."""
-        return self._restarts + self._way.refreshed
+        return self._restarts + self._transport.refreshed
 
-    def ask(self, cases: Sequence[Case]) -> list[Asked]:
-        """See `Asker.ask`."""
-        asked: list[Asked] = []
+    def observe(self, cases: Sequence[Case]) -> list[Observation]:
+        """See `Connection.observe`."""
+        observed: list[Observation] = []
         for chunk in self._chunks([self._item(case) for case in cases]):
-            asked += self._exhausted(chunk) if self.restarts > self._limits.restarts else self._ask(chunk)
-        return asked
+            observed += self._exhausted(chunk) if self.restarts > self._limits.restarts else self._observe(chunk)
+        return observed
 
     def troubles(self) -> list[str]:
-        """See `Asker.troubles`."""
+        """See `Connection.troubles`."""
         found, self._troubles = self._troubles, []
         return found
 
     def finish(self) -> None:
-        """See `Asker.finish`."""
+        """See `Connection.finish`."""
         if self.restarts > self._limits.restarts:
             return
         try:
-            honesty.examine(self._way, self._probes)
-            self._way.client.bye()
+            honesty.examine(self._transport, self._probes)
+            self._transport.client.bye()
         except BrokenError as error:
-            said = _on_stderr(self._way.stderr())
+            said = _on_stderr(self._transport.stderr())
             self._troubles.append(f"{error.how} after the last case: {error.detail}{said}")
 
     def close(self) -> None:
-        """See `Asker.close`."""
-        self._way.close()
+        """See `Connection.close`."""
+        self._transport.close()
 
-    def _started(self, command: Sequence[str], mode: str | None) -> Way:
-        """Return the way in which the adapter was started. Only the adapter knows its modes, so it is queried first."""
-        way = _way_of("memory", command, self._limits)
-        way.start()
-        modes = way.client.hello.modes
+    def _started(self, command: Sequence[str], mode: str | None) -> Transport:
+        """Start the adapter, and return its transport. Only the adapter knows its modes, so it is queried first."""
+        transport = _transport_of("memory", command, self._limits)
+        transport.start()
+        modes = transport.client.hello.modes
         wanted = mode or modes[0]
-        if wanted == way.mode and wanted in modes:
-            return way
-        way.close()
+        if wanted == transport.mode and wanted in modes:
+            return transport
+        transport.close()
         if wanted not in modes:
             raise UsageError(f"the adapter has no mode {wanted!r}; it has {', '.join(modes)}")
-        way = _way_of(wanted, command, self._limits)
-        way.start()
-        return way
+        transport = _transport_of(wanted, command, self._limits)
+        transport.start()
+        return transport
 
     def _item(self, case: Case) -> _Item:
-        return _Item(case, None if isinstance(case, LifecycleCase) else question_of(case), self._way.batches(case))
+        dialogue = None if isinstance(case, LifecycleCase) else dialogue_of(case)
+        return _Item(case, dialogue, self._transport.batches(case))
 
     def _chunks(self, items: Sequence[_Item]) -> Iterator[list[_Item]]:
         """Yield cases in chunks that are sent in the same manner, in one message if possible."""
@@ -146,7 +147,7 @@ class Adapter(Asker):
         if chunk:
             yield chunk
 
-    def _ask(self, chunk: list[_Item]) -> list[Asked]:
+    def _observe(self, chunk: list[_Item]) -> list[Observation]:
         try:
             return self._quickly(chunk)
         except BrokenError as error:
@@ -161,7 +162,7 @@ class Adapter(Asker):
             return alone
         return self._in_company(chunk, alone, first)
 
-    def _in_company(self, chunk: list[_Item], alone: list[Asked], first: BrokenError) -> list[Asked]:
+    def _in_company(self, chunk: list[_Item], alone: list[Observation], first: BrokenError) -> list[Observation]:
         """Charge a failure that needs earlier cases to the case where it occurs; one that never recurs, to the run."""
         found = self._shortest(chunk)
         if found is None:
@@ -171,7 +172,7 @@ class Adapter(Asker):
         length, error, stderr = found
         case = chunk[length - 1].case
         what = f"{error.detail}; only after the {length - 1} cases before it, and not alone"
-        alone[length - 1] = Asked(case, Broken(error.how, what), stderr)
+        alone[length - 1] = Observation(case, Broken(error.how, what), stderr)
         return alone
 
     def _shortest(self, chunk: list[_Item]) -> tuple[int, BrokenError, str] | None:
@@ -195,72 +196,72 @@ class Adapter(Asker):
     def _batches(self, chunk: list[_Item]) -> bool:
         return self._batch > 1 and len(chunk) > 1 and chunk[0].batches
 
-    def _quickly(self, chunk: list[_Item]) -> list[Asked]:
+    def _quickly(self, chunk: list[_Item]) -> list[Observation]:
         """Run without checks in between. Raises `BrokenError`."""
-        questions = [item.question for item in chunk if item.question is not None]
+        dialogues = [item.dialogue for item in chunk if item.dialogue is not None]
         if self._batches(chunk):
-            replies = iter(self._way.client.batch([run for question in questions for run in question.runs]))
-            outcomes = [self._way.replied(question, [next(replies) for _ in question.runs]) for question in questions]
+            replies = iter(self._transport.client.batch([run for dialogue in dialogues for run in dialogue.runs]))
+            outcomes = [self._transport.replied(one, [next(replies) for _ in one.runs]) for one in dialogues]
         else:
             outcomes = [self._put(item) for item in chunk]
         self._settle()
-        stderr = self._way.stderr()
-        return [Asked(item.case, outcome, stderr) for item, outcome in zip(chunk, outcomes, strict=True)]
+        stderr = self._transport.stderr()
+        return [Observation(item.case, outcome, stderr) for item, outcome in zip(chunk, outcomes, strict=True)]
 
     def _put(self, item: _Item) -> Outcome:
-        if item.question is not None:
-            return self._way.ask(item.question)
+        if item.dialogue is not None:
+            return self._transport.run(item.dialogue)
         assert isinstance(item.case, LifecycleCase)  # noqa: S101 (what `_item` made)
-        return self._way.play(item.case)
+        return self._transport.play(item.case)
 
-    def _one_by_one(self, chunk: list[_Item]) -> list[Asked]:
+    def _one_by_one(self, chunk: list[_Item]) -> list[Observation]:
         """Run each alone, and check that it left the adapter in order."""
-        asked: list[Asked] = []
+        observed: list[Observation] = []
         for number, item in enumerate(chunk):
             if self.restarts > self._limits.restarts:
-                return asked + self._exhausted(chunk[number:])
+                return observed + self._exhausted(chunk[number:])
             try:
                 outcome = self._put(item)
                 self._settle()
-                asked.append(Asked(item.case, outcome, self._way.stderr()))
+                observed.append(Observation(item.case, outcome, self._transport.stderr()))
             except BrokenError as error:
-                asked.append(Asked(item.case, Broken(error.how, error.detail), self._restart()))
-        return asked
+                observed.append(Observation(item.case, Broken(error.how, error.detail), self._restart()))
+        return observed
 
     def _settle(self) -> None:
         """Check that nothing is left over from the runs so far. Raises `BrokenError`."""
-        self._way.client.settle()
-        self._way.check_nothing_left()
+        self._transport.client.settle()
+        self._transport.check_nothing_left()
 
     def _restart(self) -> str:
         """Restart, within the limit, and return what was written to stderr before that."""
-        stderr = self._way.stderr()
+        stderr = self._transport.stderr()
         while True:
             self._restarts += 1
-            self._way.stop()
+            self._transport.stop()
             if self.restarts > self._limits.restarts:
                 return stderr
-            self._way.start()
+            self._transport.start()
             with contextlib.suppress(BrokenError):
-                honesty.examine(self._way, self._probes)
+                honesty.examine(self._transport, self._probes)
                 return stderr
 
-    def _exhausted(self, chunk: list[_Item]) -> list[Asked]:
+    def _exhausted(self, chunk: list[_Item]) -> list[Observation]:
         reason = f"was not run: the adapter had to be restarted {self._limits.restarts} times (--restarts)"
-        return [Asked(item.case, Broken("blocked", reason), "") for item in chunk]
+        return [Observation(item.case, Broken("blocked", reason), "") for item in chunk]
 
 
-def _way_of(mode: str, command: Sequence[str], limits: Limits) -> Way:
-    """Return the way of a mode."""
+def _transport_of(mode: str, command: Sequence[str], limits: Limits) -> Transport:
+    """Return the transport of a mode."""
     match mode:
         case "memory":
-            return MemoryWay(command, limits)
+            return MemoryTransport(command, limits)
         case "wire":
-            return WireWay(command, limits)
+            return WireTransport(command, limits)
         case "device-fd" | "device-create" | "device-attach":
-            from tunproof.subjects.adapters.device import DeviceWay  # noqa: PLC0415 (most runs need none of it)
+            from tunproof.subjects.adapters.device import DeviceTransport  # noqa: PLC0415 (most runs need none of it)
 
-            return DeviceWay(command, limits, mode)
+            return DeviceTransport(command, limits, mode)
     raise ValueError(f"there is no mode {mode!r}")
 
 

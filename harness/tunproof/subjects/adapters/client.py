@@ -12,7 +12,7 @@ from tunproof.protocol.messages import Attach, BatchReply, Bye, Hello, HelloRepl
 from tunproof.subjects.adapters.process import BrokenError, Limits, Process, Watch
 from tunproof.version import __version__
 
-__all__ = ["AdapterBrokenError", "Asked", "Client"]
+__all__ = ["AdapterBrokenError", "Client", "EncodedRun"]
 
 _PER_RUN = 0.01  # seconds more that a batch may take for each run in it
 _SHOWN = 120  # bytes of a line that is not a reply
@@ -29,7 +29,7 @@ class AdapterBrokenError(EnvironmentProblem):
     """The adapter violates the protocol, so nothing can be said about the implementation behind it."""
 
 
-class Asked(msgspec.Struct, frozen=True):  # faster to create than a dataclass, and there are many
+class EncodedRun(msgspec.Struct, frozen=True):  # faster to create than a dataclass, and there are many
     """A run: the op, and its input as JSON."""
 
     op: str
@@ -55,10 +55,10 @@ class Client:
         self._id = 0
         self.hello = self._say_hello(attach, descriptors)
 
-    def run(self, asked: Asked, watch: Watch | None = None, *, patience: float | None = None) -> Reply:
+    def run(self, run: EncodedRun, watch: Watch | None = None, *, patience: float | None = None) -> Reply:
         """Return the reply to one run, within `patience` seconds. Raises `BrokenError`."""
         self._id += 1
-        answer = self._ask(asked.message(self._id) + b"\n", patience or self._limits.answer, watch)
+        answer = self._ask(run.message(self._id) + b"\n", patience or self._limits.answer, watch)
         try:
             reply: Reply = _REPLY.decode(answer)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -66,7 +66,7 @@ class Client:
         self._check_id(reply.id, self._id)
         return reply
 
-    def batch(self, runs: Sequence[Asked]) -> tuple[Reply, ...]:
+    def batch(self, runs: Sequence[EncodedRun]) -> tuple[Reply, ...]:
         """Return the replies to several runs. Raises `BrokenError`."""
         first = self._id + 1
         self._id += len(runs)
@@ -88,7 +88,7 @@ class Client:
 
         Raises `BrokenError`, and `AdapterBrokenError` if the answer is not "unsupported".
         """
-        reply = self.run(Asked(_NO_OP, b"{}"))
+        reply = self.run(EncodedRun(_NO_OP, b"{}"))
         if not isinstance(reply, protocol.UnsupportedReply):
             raise AdapterBrokenError(
                 f"the adapter answers an op that does not exist with {type(reply).__struct_config__.tag!r}",
@@ -127,8 +127,8 @@ class Client:
         return f"\n  on stderr: {said}" if said else ""
 
     def _ask(self, line: bytes, patience: float, watch: Watch | None) -> bytes:
-        if self._process.unasked:
-            raise BrokenError("protocol-error", f"sent something unrequested: {_shown(self._process.unasked)}")
+        if self._process.unrequested:
+            raise BrokenError("protocol-error", f"sent something unrequested: {_shown(self._process.unrequested)}")
         return self._process.ask(line, patience, watch)
 
     def _check_id(self, got: int, right: int) -> None:

@@ -16,20 +16,20 @@ from tunproof import lab
 from tunproof.corpus.cases import Packets, ReadCase, WriteBatchCase
 from tunproof.corpus.model import KernelSame
 from tunproof.errors import EnvironmentProblem
-from tunproof.judge.outcome import Cut, Inapplicable, Outcome, TurnedDown
+from tunproof.judge.outcome import Inapplicable, Outcome, Transmitted, TurnedDown
 from tunproof.kernel.probes import running_traits
-from tunproof.packets.frame import cut
+from tunproof.packets.frame import segments_of
 from tunproof.protocol.messages import Attach, ErrorReply, OkReply, Reply, UnsupportedReply
+from tunproof.subjects.adapters.dialogue import FRAME_IS_THERE, SENTINEL_FRAME, Dialogue, outcome_of
 from tunproof.subjects.adapters.process import BrokenError, Limits
-from tunproof.subjects.adapters.questions import FRAME_IS_THERE, SENTINEL_FRAME, Question, outcome_of
-from tunproof.subjects.adapters.transport import Way
+from tunproof.subjects.adapters.transport import Transport
 
-__all__ = ["DeviceMode", "DeviceWay"]
+__all__ = ["DeviceMode", "DeviceTransport"]
 
 DeviceMode = Literal["device-fd", "device-create", "device-attach"]
 
 
-class DeviceWay(Way):
+class DeviceTransport(Transport):
     """A real TUN: the kernel delivers what is read, and segments what is written. Each start has a new namespace."""
 
     def __init__(self, command: Sequence[str], limits: Limits, mode: DeviceMode) -> None:
@@ -59,33 +59,33 @@ class DeviceWay(Way):
             ) from error
 
     def stop(self) -> None:
-        """See `Way.stop`."""
+        """See `Transport.stop`."""
         super().stop()
         if self._lab is not None:
             self._lab.close()
             self._lab = None
 
     def close(self) -> None:
-        """See `Way.close`."""
+        """See `Transport.close`."""
         super().close()
         self._delivery.close()
 
     def leftover(self) -> str:
-        """See `Way.leftover`."""
-        packets = self._device.cut()
+        """See `Transport.leftover`."""
+        packets = self._device.segments()
         return f"wrote {len(packets)} unrequested packets" if packets else ""
 
-    def _put(self, question: Question) -> Outcome:
-        case = question.case
+    def _put(self, dialogue: Dialogue) -> Outcome:
+        case = dialogue.case
         if isinstance(case, ReadCase):
             return self._read(case)
         answer = case.answer_of(self._traits)
         if answer is not None and not isinstance(answer, KernelSame):
             return Inapplicable("this kernel does something else with such a frame from any writer")
-        for run in question.before:
+        for run in dialogue.before:
             self.client.run(run)
-        self._device.cut()
-        return _cut(self.client.run(question.asked), self._device.cut(), batch=isinstance(case, WriteBatchCase))
+        self._device.segments()
+        return _cut(self.client.run(dialogue.judged), self._device.segments(), batch=isinstance(case, WriteBatchCase))
 
     def _read(self, case: ReadCase) -> Outcome:
         obstacle = self._delivery.obstacle(case)
@@ -137,7 +137,7 @@ class _Delivery:
         packets = []
         with contextlib.suppress(BlockingIOError, tio.FrameError):
             while True:
-                packets += cut(os.read(self._fd, 1 << 17))
+                packets += segments_of(os.read(self._fd, 1 << 17))
         if tuple(packets) != case.expect.packets:
             return "this kernel turns such a frame into something else before it is read"
         return None
@@ -150,8 +150,8 @@ class _Delivery:
 def _cut(reply: Reply, packets: list[bytes], *, batch: bool) -> Outcome:
     """Return the outcome of a write that the kernel turned into these packets."""
     if isinstance(reply, OkReply):
-        return Cut(packets)
+        return Transmitted(packets)
     outcome = outcome_of("write", reply, silent=False)
     if isinstance(outcome, TurnedDown):
-        return Cut(packets) if batch and packets else TurnedDown(outcome.reason, tuple(packets))
+        return Transmitted(packets) if batch and packets else TurnedDown(outcome.reason, tuple(packets))
     return outcome

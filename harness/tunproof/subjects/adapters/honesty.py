@@ -9,17 +9,17 @@ from dataclasses import dataclass
 
 from tunproof.corpus.cases import Case, LifecycleCase
 from tunproof.corpus.load import Corpus
-from tunproof.judge.outcome import Answered, Cut, Inapplicable, Outcome
+from tunproof.judge.outcome import Answered, Inapplicable, Outcome, Transmitted
 from tunproof.subjects.adapters.client import AdapterBrokenError
+from tunproof.subjects.adapters.dialogue import dialogue_of
 from tunproof.subjects.adapters.process import BrokenError
-from tunproof.subjects.adapters.questions import question_of
-from tunproof.subjects.adapters.transport import Way
+from tunproof.subjects.adapters.transport import Transport
 
-__all__ = ["Probe", "examine", "probes_of"]
+__all__ = ["HonestyCheck", "examine", "probes_of"]
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class HonestyCheck:
     """Two cases of one op, whose correct answers differ. The first must be answered."""
 
     plain: Case
@@ -40,49 +40,49 @@ _PROBES = {
 }
 
 
-def probes_of(corpus: Corpus, ops: tuple[str, ...], capabilities: frozenset[str]) -> list[Probe]:
+def probes_of(corpus: Corpus, ops: tuple[str, ...], capabilities: frozenset[str]) -> list[HonestyCheck]:
     """Return the probes for the ops that an adapter claims, from the cases whose capabilities it claims."""
     found = []
     for op in ops:
         for one, other in _PROBES.get(op, ()):
-            probe = Probe(corpus.cases[one], corpus.cases[other])
+            probe = HonestyCheck(corpus.cases[one], corpus.cases[other])
             if capabilities.issuperset(probe.plain.requires) and capabilities.issuperset(probe.other.requires):
                 found.append(probe)
     return found
 
 
-def examine(way: Way, probes: list[Probe]) -> None:
+def examine(transport: Transport, probes: list[HonestyCheck]) -> None:
     """Run every probe. Raises `AdapterBrokenError`, and `BrokenError` if the conversation breaks."""
-    way.client.settle()
+    transport.client.settle()
     for probe in probes:
         op = probe.plain.id.partition("/")[0]
-        plain = _ask(way, probe.plain)
+        plain = _ask(transport, probe.plain)
         if isinstance(plain, Inapplicable):
             continue
-        if not isinstance(plain, Answered | Cut):
+        if not isinstance(plain, Answered | Transmitted):
             raise AdapterBrokenError(
                 f"the adapter claims {op!r}, and does not answer its simplest input ({probe.plain.id}): {plain}",
                 cure=f"`tunproof show {probe.plain.id}` has the input; leave {op!r} out of `ops` until it exists",
             )
-        if plain == _other(way, probe.other):
+        if plain == _other(transport, probe.other):
             raise AdapterBrokenError(
                 f"the adapter gives the same answer to two inputs of {op!r} ({probe.plain.id}, {probe.other.id})",
                 cure="make sure that the input of each run reaches the implementation",
             )
-    way.client.settle()
+    transport.client.settle()
 
 
-def _other(way: Way, case: Case) -> Outcome | None:
+def _other(transport: Transport, case: Case) -> Outcome | None:
     """Return the outcome of the other input. An implementation that breaks on it has told the two apart."""
     try:
-        return _ask(way, case)
+        return _ask(transport, case)
     except BrokenError:
-        way.stop()
-        way.start()
+        transport.stop()
+        transport.start()
         return None
 
 
-def _ask(way: Way, case: Case) -> Outcome:
+def _ask(transport: Transport, case: Case) -> Outcome:
     if isinstance(case, LifecycleCase):
-        return way.play(case)
-    return way.ask(question_of(case))
+        return transport.play(case)
+    return transport.run(dialogue_of(case))

@@ -24,11 +24,11 @@ from tunproof.corpus.script import (
 )
 from tunproof.protocol.messages import (
     ErrorReply,
-    LifecycleAsked,
+    LifecycleRequest,
     OkReply,
     RejectedReply,
     Reply,
-    StepAsked,
+    StepRequest,
     UnsupportedReply,
 )
 from tunproof.subjects.lifecycle.scenery import FarSide
@@ -64,7 +64,7 @@ class RemoteLifecycle:
         answers: list[Answer] = []
         far_side = FarSide(script)
         try:
-            _check(ask("lifecycle", builtins_of(LifecycleAsked(backend=script.backend)), None))
+            _check(ask("lifecycle", builtins_of(LifecycleRequest(backend=script.backend)), None))
             for index, step in enumerate(script.steps):
                 try:
                     answer = _do(step, far_side, ask, send_fd)
@@ -92,7 +92,7 @@ def _do(step: Step, far_side: FarSide, ask: Ask, send_fd: Callable[[int], None])
         finally:
             os.close(fd)
     drain = functools.partial(far_side.drain, step.fd) if isinstance(step, FinishWrite) else None
-    reply = _check(ask("step", builtins_of(StepAsked(step=step)), drain))
+    reply = _check(ask("step", builtins_of(StepRequest(step=step)), drain))
     if reply.answer is None:
         raise ValueError("the reply has no answer")
     return reply.answer

@@ -122,7 +122,7 @@ class Process:
         self.exit_code: int | None = None
 
     @property
-    def unasked(self) -> bytes:
+    def unrequested(self) -> bytes:
         """What it sent unrequested."""
         return bytes(self._buffer)
 

@@ -1,7 +1,8 @@
-"""How frames reach the implementation behind an adapter. Here in messages; `wire` and `device` are the other ways.
+"""How frames reach the implementation behind an adapter. Here in messages; `wire` and `device` are the other kinds.
 
-A way starts the adapter, runs cases, and knows what their replies mean there. A start that fails leaves nothing behind.
-In every way `checksum` and `header` run in messages, and lifecycles bring their own fds.
+A transport starts the adapter, runs cases, and knows what their replies mean there. A start that fails leaves nothing
+behind.
+With every transport `checksum` and `header` run in messages, and lifecycles bring their own fds.
 """
 
 import abc
@@ -14,19 +15,19 @@ from tunproof.corpus.codec import encode
 from tunproof.corpus.script import PATIENCE
 from tunproof.judge.outcome import Answered, Broken, Inapplicable, Outcome, TurnedDown, Unable
 from tunproof.protocol.messages import Attach, Reply
-from tunproof.subjects.adapters.client import Asked, Client
+from tunproof.subjects.adapters.client import Client, EncodedRun
+from tunproof.subjects.adapters.dialogue import Dialogue, outcome_of, reads_on
 from tunproof.subjects.adapters.process import BrokenError, Limits, Process, Watch
-from tunproof.subjects.adapters.questions import Question, outcome_of, reads_on
 from tunproof.subjects.subject import InapplicableError, TurnedDownError, UnsupportedError
 
-__all__ = ["MemoryWay", "Way"]
+__all__ = ["MemoryTransport", "Transport"]
 
 _BLINK = 0.001  # seconds between two reads of a wire that must be drained
 _IN_MESSAGES = ("checksum", "header")  # operations that need no fd, whatever the mode
 
 
-class Way(abc.ABC):
-    """A way to an implementation. `start` comes first; it is called again after `stop`.
+class Transport(abc.ABC):
+    """How frames get to an implementation. `start` comes first; it is called again after `stop`.
 
     Attributes:
         mode: its name.
@@ -89,15 +90,15 @@ class Way(abc.ABC):
         """Whether a case may share a message with others."""
         return case.id.partition("/")[0] in _IN_MESSAGES
 
-    def ask(self, question: Question) -> Outcome:
+    def run(self, dialogue: Dialogue) -> Outcome:
         """Run a case. Raises `BrokenError`."""
-        if question.asked.op in _IN_MESSAGES:
-            return self.asked_in_messages(question)
+        if dialogue.judged.op in _IN_MESSAGES:
+            return self.run_in_messages(dialogue)
         self.check_nothing_left()
-        return self._put(question)
+        return self._put(dialogue)
 
     @abc.abstractmethod
-    def _put(self, question: Question) -> Outcome:
+    def _put(self, dialogue: Dialogue) -> Outcome:
         """Run a case about frames. Raises `BrokenError`."""
 
     def check_nothing_left(self) -> None:
@@ -106,14 +107,14 @@ class Way(abc.ABC):
         if leftover:
             raise BrokenError("protocol-error", leftover)
 
-    def asked_in_messages(self, question: Question) -> Outcome:
+    def run_in_messages(self, dialogue: Dialogue) -> Outcome:
         """Run a case that needs no fd. Raises `BrokenError`."""
-        return self.replied(question, [self.client.run(run) for run in question.runs])
+        return self.replied(dialogue, [self.client.run(run) for run in dialogue.runs])
 
-    def replied(self, question: Question, replies: Sequence[Reply]) -> Outcome:
+    def replied(self, dialogue: Dialogue, replies: Sequence[Reply]) -> Outcome:
         """Return the outcome of a case whose runs got these replies."""
-        outcome = self._outcome(question.asked.op, replies[len(question.before)])
-        return reads_on(outcome, replies[-1]) if question.is_followed else outcome
+        outcome = self._outcome(dialogue.judged.op, replies[len(dialogue.before)])
+        return reads_on(outcome, replies[-1]) if dialogue.is_followed else outcome
 
     def play(self, case: LifecycleCase) -> Outcome:
         """Play a lifecycle. Raises `BrokenError`.
@@ -143,7 +144,7 @@ class Way(abc.ABC):
 
     def _step(self, op: str, given: dict[str, object], while_waiting: Callable[[], None] | None) -> Reply:
         watch = None if while_waiting is None else Watch(act=lambda _: while_waiting(), every=_BLINK)
-        return self.client.run(Asked(op, encode(given)), watch, patience=self.limits.answer + PATIENCE)
+        return self.client.run(EncodedRun(op, encode(given)), watch, patience=self.limits.answer + PATIENCE)
 
     def _pass_on(self, fd: int) -> None:
         if self._descriptors is None:
@@ -171,7 +172,7 @@ class Way(abc.ABC):
         self.client = Client(self._process, self.limits, attach=attach, descriptors=number)
 
 
-class MemoryWay(Way):
+class MemoryTransport(Transport):
     """Frames and packets travel in the messages."""
 
     mode = "memory"
@@ -180,8 +181,8 @@ class MemoryWay(Way):
         self._begin(None)
 
     def batches(self, case: Case) -> bool:
-        """See `Way.batches`."""
+        """See `Transport.batches`."""
         return not isinstance(case, LifecycleCase)
 
-    def _put(self, question: Question) -> Outcome:
-        return self.asked_in_messages(question)
+    def _put(self, dialogue: Dialogue) -> Outcome:
+        return self.run_in_messages(dialogue)

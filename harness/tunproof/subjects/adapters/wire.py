@@ -17,17 +17,17 @@ from tio.virtio import HEADER_SIZE
 from tunproof.corpus.cases import ReadCase
 from tunproof.judge.outcome import Answered, Inapplicable, Outcome, TurnedDown
 from tunproof.protocol.messages import Attach, ErrorReply, OkReply, Reply, UnsupportedReply
+from tunproof.subjects.adapters.dialogue import FRAME_IS_THERE, SENTINEL_FRAME, Dialogue, outcome_of
 from tunproof.subjects.adapters.process import BrokenError, Watch
-from tunproof.subjects.adapters.questions import FRAME_IS_THERE, SENTINEL_FRAME, Question, outcome_of
-from tunproof.subjects.adapters.transport import Way
+from tunproof.subjects.adapters.transport import Transport
 
-__all__ = ["WireWay"]
+__all__ = ["WireTransport"]
 
 _LARGEST = HEADER_SIZE + MAX_PACKET
 _MOST_LEFT = 4  # reads after an error, until an adapter is given up
 
 
-class WireWay(Way):
+class WireTransport(Transport):
     """A socket pair in the TUN's place. Only a few of the largest frames fit in, so it is drained all the time."""
 
     mode = "wire"
@@ -41,26 +41,26 @@ class WireWay(Way):
             self._begin(Attach(mode="wire", fd=near.fileno()), [near.fileno()])
 
     def stop(self) -> None:
-        """See `Way.stop`."""
+        """See `Transport.stop`."""
         super().stop()
         if hasattr(self, "_wire"):
             self._wire.close()
 
     def leftover(self) -> str:
-        """See `Way.leftover`."""
+        """See `Transport.leftover`."""
         frames = self._wire.take()
         return f"wrote {len(frames)} unrequested frames" if frames else ""
 
-    def _put(self, question: Question) -> Outcome:
-        if isinstance(question.case, ReadCase):
-            return self._read(question.case)
-        for run in question.before:
+    def _put(self, dialogue: Dialogue) -> Outcome:
+        if isinstance(dialogue.case, ReadCase):
+            return self._read(dialogue.case)
+        for run in dialogue.before:
             self.client.run(run, self._wire.watch)
         self._wire.take()
-        reply = self.client.run(question.asked, self._wire.watch)
+        reply = self.client.run(dialogue.judged, self._wire.watch)
         frames = self._wire.take()
         self._wire.check_open()
-        return _written(question.asked.op, reply, frames)
+        return _written(dialogue.judged.op, reply, frames)
 
     def _read(self, case: ReadCase) -> Outcome:
         frames = (*case.input.before, case.input.frame)

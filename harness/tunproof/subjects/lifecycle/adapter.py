@@ -40,9 +40,9 @@ class LifecycleAdapter:
 
         Raises `ValueError` for a step about something that no step made, and `UnsupportedError`.
         """
-        asked: Step = convert(step, Step)
+        wanted: Step = convert(step, Step)
         try:
-            answer = self._steps[type(asked)](asked)
+            answer = self._steps[type(wanted)](wanted)
         except StuckError:
             answer = Waiting()
         said: dict[str, Any] = builtins_of(answer)

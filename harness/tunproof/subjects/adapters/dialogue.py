@@ -11,8 +11,8 @@ from tunproof.corpus.cases import (
     EmitInput,
     GsoArguments,
     HeaderCase,
+    MustReject,
     ReadCase,
-    Rejected,
     WriteBatchCase,
     WriteCase,
     WriteGsoCase,
@@ -22,42 +22,42 @@ from tunproof.judge.outcome import Answered, Broken, Outcome, TurnedDown, Unable
 from tunproof.protocol import messages as protocol
 from tunproof.protocol.messages import (
     SENTINEL,
-    ChecksumAsked,
+    ChecksumRequest,
     ErrorReply,
-    HeaderAsked,
+    HeaderRequest,
     OkReply,
-    ReadAsked,
+    ReadRequest,
     RejectedReply,
     Reply,
     UnsupportedReply,
-    WriteAsked,
-    WriteBatchAsked,
-    WriteGsoAsked,
+    WriteBatchRequest,
+    WriteGsoRequest,
+    WriteRequest,
 )
-from tunproof.subjects.adapters.client import Asked
+from tunproof.subjects.adapters.client import EncodedRun
 
-__all__ = ["FRAME_IS_THERE", "SENTINEL_FRAME", "Question", "outcome_of", "question_of", "reads_on"]
+__all__ = ["FRAME_IS_THERE", "SENTINEL_FRAME", "Dialogue", "dialogue_of", "outcome_of", "reads_on"]
 
 
 SENTINEL_FRAME = bytes(HEADER_SIZE) + SENTINEL
-FRAME_IS_THERE = Asked("read", encode(ReadAsked(frame=None)))
-_READ_SENTINEL = Asked("read", encode(ReadAsked(frame=SENTINEL_FRAME)))
+FRAME_IS_THERE = EncodedRun("read", encode(ReadRequest(frame=None)))
+_READ_SENTINEL = EncodedRun("read", encode(ReadRequest(frame=SENTINEL_FRAME)))
 
 
-class Question(msgspec.Struct, frozen=True):  # as `Asked`
+class Dialogue(msgspec.Struct, frozen=True):  # as `EncodedRun`
     """A case as it is sent to an adapter.
 
     Attributes:
         case: the case.
         before: runs whose replies are not judged.
-        asked: the run that is judged.
+        judged: the run that is judged.
         runs: all of them, in order; after a frame that may be rejected comes a plain packet to be read.
     """
 
     case: Case
-    before: tuple[Asked, ...]
-    asked: Asked
-    runs: tuple[Asked, ...]
+    before: tuple[EncodedRun, ...]
+    judged: EncodedRun
+    runs: tuple[EncodedRun, ...]
 
     @property
     def is_followed(self) -> bool:
@@ -65,15 +65,15 @@ class Question(msgspec.Struct, frozen=True):  # as `Asked`
         return self.runs[-1] is _READ_SENTINEL
 
 
-def question_of(case: Case) -> Question:
+def dialogue_of(case: Case) -> Dialogue:
     """Return the runs of a case in mode `memory`. A lifecycle has none: `remote_lifecycle` plays it."""
-    after: tuple[Asked, ...] = ()
+    after: tuple[EncodedRun, ...] = ()
     match case:
         case ChecksumCase(input=given):
-            inputs: list[Any] = [ChecksumAsked(data=given.data, initial=given.initial)]
+            inputs: list[Any] = [ChecksumRequest(data=given.data, initial=given.initial)]
         case HeaderCase(input=given):
             inputs = [
-                HeaderAsked(
+                HeaderRequest(
                     direction="emit" if isinstance(given, EmitInput) else "parse",
                     size=given.size,
                     byte_order=given.byte_order,
@@ -82,24 +82,24 @@ def question_of(case: Case) -> Question:
                 )
             ]
         case ReadCase(input=given, expect=expect):
-            inputs = [ReadAsked(frame=frame) for frame in (*given.before, given.frame)]
-            after = (_READ_SENTINEL,) if isinstance(expect, Rejected) else ()
+            inputs = [ReadRequest(frame=frame) for frame in (*given.before, given.frame)]
+            after = (_READ_SENTINEL,) if isinstance(expect, MustReject) else ()
         case WriteCase(input=given):
-            inputs = [WriteAsked(packet=packet, poison=given.poison) for packet in (*given.before, given.packet)]
+            inputs = [WriteRequest(packet=packet, poison=given.poison) for packet in (*given.before, given.packet)]
         case WriteGsoCase(input=given):
             inputs = [_gso(arguments) for arguments in (*given.before, given)]
         case WriteBatchCase(input=given):
             batches = (*given.before, given.packets)
-            inputs = [WriteBatchAsked(packets=packets, poison=given.poison) for packets in batches]
+            inputs = [WriteBatchRequest(packets=packets, poison=given.poison) for packets in batches]
         case _:
             raise TypeError(f"{case.id} has no single run")
     op = case.id.partition("/")[0]
-    *before, asked = (Asked(op, encode(given)) for given in inputs)
-    return Question(case, tuple(before), asked, (*before, asked, *after))
+    *before, judged = (EncodedRun(op, encode(given)) for given in inputs)
+    return Dialogue(case, tuple(before), judged, (*before, judged, *after))
 
 
-def _gso(arguments: GsoArguments) -> WriteGsoAsked:
-    return WriteGsoAsked(hdr=arguments.hdr, transport_hdr=arguments.transport_hdr, pays=arguments.pays)
+def _gso(arguments: GsoArguments) -> WriteGsoRequest:
+    return WriteGsoRequest(hdr=arguments.hdr, transport_hdr=arguments.transport_hdr, pays=arguments.pays)
 
 
 def outcome_of(op: str, reply: Reply, *, silent: bool) -> Outcome:

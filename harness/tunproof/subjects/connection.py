@@ -24,10 +24,10 @@ from tunproof.judge.verdict import Verdict
 from tunproof.protocol.messages import Implementation
 from tunproof.subjects.subject import InapplicableError, Subject, TurnedDownError, UnsupportedError
 
-__all__ = ["Asked", "Asker", "Direct", "ask", "judge"]
+__all__ = ["Connection", "Direct", "Observation", "judge", "observe"]
 
 
-class Asked(msgspec.Struct, frozen=True):  # faster to create than a dataclass, and there are many
+class Observation(msgspec.Struct, frozen=True):  # faster to create than a dataclass, and there are many
     """A case, what the subject did, and what it wrote to stderr meanwhile."""
 
     case: Case
@@ -35,7 +35,7 @@ class Asked(msgspec.Struct, frozen=True):  # faster to create than a dataclass, 
     stderr: str = ""
 
 
-class Asker(abc.ABC):
+class Connection(abc.ABC):
     """A context manager.
 
     Attributes:
@@ -58,7 +58,7 @@ class Asker(abc.ABC):
         return 0
 
     @abc.abstractmethod
-    def ask(self, cases: Sequence[Case]) -> list[Asked]:
+    def observe(self, cases: Sequence[Case]) -> list[Observation]:
         """Return the outcome of each case, in order. Raises `EnvironmentProblem` if the subject is lost."""
 
     def troubles(self) -> list[str]:
@@ -78,7 +78,7 @@ class Asker(abc.ABC):
         self.close()
 
 
-class Direct(Asker):
+class Direct(Connection):
     """A subject in this process. If it crashes or hangs, so does the whole run."""
 
     mode = "direct"
@@ -88,13 +88,13 @@ class Direct(Asker):
         self.name = subject.name
         self.capabilities = subject.capabilities
 
-    def ask(self, cases: Sequence[Case]) -> list[Asked]:
-        """See `Asker.ask`."""
+    def observe(self, cases: Sequence[Case]) -> list[Observation]:
+        """See `Connection.observe`."""
         subject = self._subject
-        return [Asked(case, ask(case, subject)) for case in cases]
+        return [Observation(case, observe(case, subject)) for case in cases]
 
     def close(self) -> None:
-        """See `Asker.close`."""
+        """See `Connection.close`."""
         self._subject.close()
 
 
@@ -103,13 +103,13 @@ def judge(case: Case, subject: Subject, *, exact: bool = False) -> Verdict:
 
     `exact` is for the reference: it has none of the `freedoms`, and must give exactly the header and rule of the case.
     """
-    return decide(case, ask(case, subject), exact=exact)
+    return decide(case, observe(case, subject), exact=exact)
 
 
-def ask(case: Case, subject: Subject) -> Outcome:
+def observe(case: Case, subject: Subject) -> Outcome:
     """Run a case against a subject in this process. Any exception is a result."""
     try:
-        return Answered(_ASK[type(case)](case, subject))
+        return Answered(_CALLS[type(case)](case, subject))
     except TurnedDownError as error:
         return TurnedDown(error.reason, error.frames, error.fault)
     except InapplicableError as error:
@@ -120,16 +120,16 @@ def ask(case: Case, subject: Subject) -> Outcome:
         return Broken("error", f"{type(error).__name__}: {error}", traceback.format_exc())
 
 
-def _ask_header(case: HeaderCase, subject: Subject) -> object:
+def _header(case: HeaderCase, subject: Subject) -> object:
     given = case.input
     if isinstance(given, EmitInput):
         return subject.emit_header(given.fields, given.size, given.byte_order)
     return subject.parse_header(given.bytes, given.size, given.byte_order)
 
 
-_ASK: dict[type, Callable[[Any, Subject], object]] = {
+_CALLS: dict[type, Callable[[Any, Subject], object]] = {
     ChecksumCase: lambda case, subject: subject.checksum(case.input.data, case.input.initial),
-    HeaderCase: _ask_header,
+    HeaderCase: _header,
     ReadCase: lambda case, subject: subject.read(case.input.frame, case.input.before),
     WriteCase: lambda case, subject: subject.write(case.input.packet, case.input.before, _poison(case)),
     WriteGsoCase: lambda case, subject: subject.write_gso(case.input, case.input.before),
