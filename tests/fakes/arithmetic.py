@@ -98,7 +98,7 @@ class Arithmetic:
         return number
 
     def shape(self, packet: bytes) -> Shape:
-        """Return where the parts of a TCP or UDP packet stand; anything else is turned down."""
+        """Return where the parts of a TCP or UDP packet stand; anything else is rejected."""
         version = self.version(packet)
         protocol, at = self.ipv4_header(packet) if version == 4 else self.ipv6_header(packet)
         if protocol == TCP:

@@ -197,7 +197,7 @@ def test_a_uso_superpacket_reaches_a_socket_as_its_datagrams() -> None:
 
 
 def test_frames_that_the_kernel_refuses_are_refused_with_their_geometry() -> None:
-    """A frame that breaks no rule of ours, turned down by the kernel: a header length that the device does not have."""
+    """A frame that breaks no rule of ours, refused by the kernel: a header length that the device does not have."""
     with lab.redirect(header_size=24) as made, queue_on(made.writer) as queue:
         # Unknown to the queue, the device's headers become longer: the kernel now reads packet bytes as header.
         tio.tuntap.set_vnet_header_size(made.writer, 60)

@@ -66,7 +66,7 @@ def _check(name: str, find: Callable[[], Finding]) -> Check:
         status, detail, cure = find()
     except EnvironmentProblem as problem:
         status, detail, cure = Status.MISSING, problem.what, problem.cure
-    except Exception as error:  # noqa: BLE001 - a doctor that crashes is no help: the error is the finding
+    except Exception as error:  # noqa: BLE001 - a crashing doctor helps nobody: the error is the finding
         status, detail = Status.MISSING, f"{type(error).__name__}: {error}"
         cure = "this is unexpected: please report it with the output of `tunproof doctor`"
     return Check(name=name, status=status, detail=detail, cure=cure)

@@ -1,6 +1,6 @@
 """One case for people: what goes in, what must come out, what kernels do, and why it matters.
 
-Everything is drawn from the case alone; no kernel is asked. Long inputs are cut off, and say how much more there is:
+Everything is drawn from the case alone; no kernel runs. Long inputs are truncated, with the remaining size:
 `--json` has every byte.
 """
 

@@ -49,7 +49,7 @@ class Terminal:
 
     def __init__(self) -> None:
         self.out = _Console(highlight=False)
-        if not self.out.is_terminal:  # nobody looks at a pipe, so no line is broken that a program may search
+        if not self.out.is_terminal:  # a pipe is for programs, which search whole lines
             self.out.soft_wrap = True
             self.out.width = _PIPE_WIDTH
         self.err = _Console(stderr=True, highlight=False)

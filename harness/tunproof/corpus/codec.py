@@ -56,7 +56,7 @@ def formatted(value: object, *, indent: int = 1) -> bytes:
 
 
 def shown(value: object) -> str:
-    """Return a value for people: bytes in hex, structs and lists of them as JSON, anything else as Python has it."""
+    """Return a value for people: bytes in hex, structs and lists of them as JSON, anything else as Python shows it."""
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, msgspec.Struct) or (

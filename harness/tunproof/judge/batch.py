@@ -25,14 +25,14 @@ SUMS = "joins datagrams without a checksum"
 
 @dataclass(slots=True)
 class BatchReport:
-    """What was found out about the frames of a batch.
+    """What is known about the frames of a batch.
 
     Attributes:
         failures: each broken constraint, in words.
         advice: the same for constraints that only should hold.
         policies: what the subject does that it may do or not.
         groups: for each frame the packets that it stands for, by index.
-        strange: the packets that came out and nobody put in.
+        strange: the packets that came out but are not in the batch.
         missing: the packets that were put in and never came out, by index.
         quality: how much of the ideal joining was reached: 1 is all of it, 0 none, None where there is nothing to join.
     """
@@ -47,7 +47,7 @@ class BatchReport:
 
 
 def inspect_batch(packets: Sequence[bytes], frames: Sequence[bytes], expect: Joined) -> BatchReport:
-    """Return what is to be said of the frames that a subject wrote for these packets."""
+    """Inspect the frames that a subject wrote for these packets."""
     report = BatchReport()
     waiting = _Waiting(packets, expect)
     for number, frame in enumerate(frames):
@@ -64,7 +64,7 @@ def inspect_batch(packets: Sequence[bytes], frames: Sequence[bytes], expect: Joi
 
 
 def inspect_cut_batch(packets: Sequence[bytes], came_out: Sequence[bytes], expect: Joined) -> BatchReport:
-    """Return what is to be said of the packets that a kernel made of the frames that a subject wrote for `packets`.
+    """Inspect the packets that a kernel made from the frames that a subject wrote for `packets`.
 
     Which packets were joined cannot be seen any more: headers, forbidden merges and merge quality are not judged, and a
     repaired checksum counts as repaired by joining.
@@ -127,7 +127,7 @@ class _Waiting:
         return sorted(self._waiting - self._optional)
 
     def packet(self, index: int) -> bytes:
-        """Return a packet as it was put in."""
+        """Return a packet as it was in the batch."""
         return self._packets[index]
 
     def nearest(self) -> bytes | None:
@@ -147,7 +147,7 @@ def _match(  # noqa: PLR0913 (two of them only say how)
         report.strange.append(packet)
         nearest = waiting.nearest()
         difference = f"\n{first_difference([nearest], [packet])}" if nearest is not None else ""
-        report.failures.append(f"{what} {number} stands for a packet that nobody put in{difference}")
+        report.failures.append(f"{what} {number} stands for a packet that was not in the batch{difference}")
     return index
 
 
@@ -164,11 +164,11 @@ def _check_order(report: BatchReport, expect: Joined) -> None:
 def _check_apart(report: BatchReport, expect: Joined) -> None:
     for one, other in expect.apart:
         if any(one in group and other in group for group in report.groups):
-            report.failures.append(f"packets {one} and {other} must not stand in one superpacket")
+            report.failures.append(f"packets {one} and {other} must not share a superpacket")
 
 
 def _check_verdict(report: BatchReport, expect: Joined) -> None:
-    """Who joins packets with wrong checksums, and none of those that could be joined, tests the wrong way round."""
+    """Fail a subject that joins only packets with wrong checksums: its test is the wrong way round."""
     joinable = [set(group) for group in expect.ideal if len(group) > 1]
     if REPAIRS not in report.policies or not joinable:
         return
@@ -177,7 +177,7 @@ def _check_verdict(report: BatchReport, expect: Joined) -> None:
 
 
 def _quality(groups: Sequence[Sequence[int]], expect: Joined) -> float | None:
-    """Return which part of the writes that joining could save was saved."""
+    """Return the fraction of the writes that joining could save and did."""
     counted = {index for group in expect.ideal for index in group}
     could = len(counted) - len(expect.ideal)
     if not could:

@@ -1,4 +1,4 @@
-"""The judge: what a subject did with the input of a case, held against what must come out."""
+"""The judge: compares what a subject did with the input of a case with what must come out."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ _PASS = Verdict(Kind.PASS)
 
 
 def decide(case: Case, outcome: Outcome, *, exact: bool = False) -> Verdict:
-    """Return the verdict on what a subject did. An answer of the wrong shape is an error of the subject."""
+    """Return the verdict on what a subject did. A result of the wrong type is an error of the subject."""
     match outcome:
         case Answered(value=value):
             return _answered(case, value, exact=exact)
@@ -61,7 +61,9 @@ def _answered(case: Case, value: object, *, exact: bool) -> Verdict:
     try:
         return _DECIDE[type(case)](case, value, exact)
     except (TypeError, ValueError, AttributeError) as error:
-        return Verdict(Kind.ERROR, f"{type(value).__name__} is no answer to {case.id.partition('/')[0]}: {error}")
+        return Verdict(
+            Kind.ERROR, f"{type(value).__name__} is not a valid result of {case.id.partition('/')[0]}: {error}"
+        )
 
 
 def _checksum(case: ChecksumCase, got: int, _: bool) -> Verdict:
@@ -73,7 +75,7 @@ def _header(case: HeaderCase, got: object, _: bool) -> Verdict:
         case HeaderBytes(bytes=right) | Fields(fields=right):
             text = f"expected {shown(right)}, got {shown(got)}"
             return _PASS if right == got else _fail(text, _header_mismatch(right, got))
-    return _fail(f"expected a refusal ({case.expect.fault}), got {shown(got)}")
+    return _fail(f"expected a rejection ({case.expect.fault}), got {shown(got)}")
 
 
 def _header_mismatch(right: object, got: object) -> Found:
@@ -84,7 +86,7 @@ def _header_mismatch(right: object, got: object) -> Found:
 
 def _read(case: ReadCase, got: Sequence[bytes], exact: bool) -> Verdict:
     if isinstance(case.expect, MustReject):
-        text = f"expected a frame that is turned down ({case.expect.fault}), got {describe_packets(got)}"
+        text = f"expected the frame to be rejected ({case.expect.fault}), got {describe_packets(got)}"
         return _fail(text, packets_beside((), got, exact=True))
     return _packets(case.expect.packets, got, exact=exact or case.level != "must")
 
@@ -108,14 +110,14 @@ def _lifecycle(case: LifecycleCase, got: Sequence[Answer], exact: bool) -> Verdi
 
 
 def _decide_cut(case: Case, packets: Sequence[bytes]) -> Verdict:
-    """Judge what a kernel made of what was written. The vnet headers are gone: only their effect can be seen."""
+    """Judge what a kernel made of what was written. The vnet headers are gone; only their effect shows."""
     match case:
         case WriteBatchCase(input=given, expect=expect):
             return _batch(case, inspect_cut_batch(given.packets, packets, expect))
         case WriteCase() | WriteGsoCase() if isinstance(case.expect, Written):
             return _packets(case.expect.segments, packets, exact=case.level != "must")
         case WriteCase() | WriteGsoCase() if isinstance(case.expect, MustRefuse):
-            text = f"expected a write that is refused ({case.expect.fault}), got {describe_packets(packets)}"
+            text = f"expected the write to be refused ({case.expect.fault}), got {describe_packets(packets)}"
             return _fail(text, packets_beside((), packets, exact=True))
         case WriteCase():
             return _nothing(describe_packets(packets), packets_beside((), packets, exact=True)) if packets else _PASS
@@ -127,7 +129,7 @@ def _batch(case: WriteBatchCase, report: BatchReport) -> Verdict:
     mismatches, mismatched = beside(
         (f"packet {index} that went in", case.input.packets[index], got)
         if index is not None
-        else ("a packet that nobody put in", None, got)
+        else ("a packet that was not in the batch", None, got)
         for index, got in strange
     )
     return Verdict(
@@ -143,7 +145,7 @@ def _batch(case: WriteBatchCase, report: BatchReport) -> Verdict:
 
 
 def _answers(right: Answer, said: Answer, *, header: bool, exact: bool) -> bool:
-    """Whether an answer is the right one; written frames are held against the header rules."""
+    """Whether an answer is the right one; written frames must obey the header rules."""
     if not isinstance(right, Frames) or not isinstance(said, Frames):
         return right == said
     if not header:
@@ -154,12 +156,12 @@ def _answers(right: Answer, said: Answer, *, header: bool, exact: bool) -> bool:
 
 
 def _frame(case: WriteCase | WriteGsoCase, frames: Sequence[bytes], exact: bool) -> Verdict:
-    """Judge what a writer wrote for one packet or superpacket. A case of level `should` asks for good manners, too."""
+    """Judge what a writer wrote for one packet or superpacket. At level `should`, the recommendations count, too."""
     expect = case.expect
     if isinstance(expect, Nothing):
         return _nothing(f"{len(frames)} frames", frames_beside((), frames)) if frames else _PASS
     if isinstance(expect, MustRefuse):
-        text = f"expected a write that is refused ({expect.fault}), got {len(frames)} frames"
+        text = f"expected the write to be refused ({expect.fault}), got {len(frames)} frames"
         return _fail(text, frames_beside((), frames))
     right = expect.header + case.input.whole
     if list(frames) == [right]:  # building judged it
@@ -177,7 +179,7 @@ def _nothing(got: str, found: Found) -> Verdict:
 
 
 def _wrong_frames(case: WriteCase | WriteGsoCase, expect: Written, frames: Sequence[bytes], *, exact: bool) -> str:
-    """Return what is wrong with the one frame that should be written, but for what it stands for."""
+    """Return what is wrong with the one frame that should be written, its segments aside."""
     if len(frames) != 1:
         return f"expected one frame, got {len(frames)}"
     (frame,), packet = frames, case.input.whole
@@ -190,7 +192,7 @@ def _wrong_frames(case: WriteCase | WriteGsoCase, expect: Written, frames: Seque
 
 
 def _written(case: WriteCase | WriteGsoCase, expect: Written, frame: bytes, *, exact: bool) -> Verdict:
-    """Judge what a frame stands for, which is a right one otherwise."""
+    """Judge the segments of a frame that is otherwise right."""
     verdict = _packets(expect.segments, segments_of(frame), exact=exact or case.level != "must")
     if verdict.difference:
         return verdict
@@ -210,25 +212,25 @@ def _turned_down(case: Case, outcome: TurnedDown, *, exact: bool) -> Verdict:
     if isinstance(case, WriteBatchCase) and case.expect.optional:
         return _write_batch(case, outcome.frames, exact)
     wrong = _wrong_refusal(case, outcome, exact=exact)
-    return _fail(wrong, _all_the_same(case, outcome.frames)) if wrong else _PASS
+    return _fail(wrong, _came_anyway(case, outcome.frames)) if wrong else _PASS
 
 
 def _wrong_refusal(case: Case, outcome: TurnedDown, *, exact: bool) -> str:
-    """Return what is wrong with the refusal of an input."""
+    """Return what is wrong with a rejection."""
     expect = case.expect
     if isinstance(case, WriteBatchCase):
-        return f"expected every packet to be written, but one was turned down ({outcome.reason})"
+        return f"expected every packet to be written, but one was rejected ({outcome.reason})"
     if not isinstance(expect, MustReject | MustRefuse):
-        return f"expected {type(expect).__name__.lower()}, but it was turned down ({outcome.reason})"
+        return f"expected {type(expect).__name__.lower()}, but it was rejected ({outcome.reason})"
     if exact and outcome.fault != expect.fault:
         return f"expected {expect.fault}, got {outcome.fault}"
     if outcome.frames:
-        return f"turned down ({outcome.reason}), but {len(outcome.frames)} frames came all the same"
+        return f"rejected ({outcome.reason}), but {len(outcome.frames)} frames came out anyway"
     return ""
 
 
-def _all_the_same(case: Case, came: Sequence[bytes]) -> Found:
-    """Return what came out of a refusal all the same, beside what should have."""
+def _came_anyway(case: Case, came: Sequence[bytes]) -> Found:
+    """Pair what came out of a rejected input anyway with what should have."""
     if not came:
         return (), 0
     match case:

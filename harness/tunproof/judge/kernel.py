@@ -1,4 +1,4 @@
-"""The judge's word on a kernel: what it did with a frame, held against what a kernel with its traits does."""
+"""The judge of kernels: compares what one did with a frame with what a kernel with its traits does."""
 
 from tio.linux import Delivered, KernelOutcome, Lost, Refused
 from tunproof.corpus.wording import errno_name

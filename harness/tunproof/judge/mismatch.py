@@ -1,4 +1,4 @@
-"""What differs: packets or frames that came out, each beside the one that should have."""
+"""What differs: packets or frames that came out, each paired with the one that should have."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -46,7 +46,7 @@ def mismatch(what: str, expected: bytes | None, got: bytes | None, *, framed: bo
 
 def _place(expected: bytes | None, got: bytes | None, head: int) -> tuple[int, str]:
     if expected is None:
-        return 0, "nobody asked for it"
+        return 0, "not expected"
     if got is None:
         return 0, "it never came out"
     places = (place for place, (right, found) in enumerate(zip(expected, got, strict=False)) if right != found)

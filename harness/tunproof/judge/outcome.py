@@ -1,13 +1,13 @@
-"""What a subject did with the input of a case. The judge (`verdict`) makes a verdict of it.
+"""What a subject did with the input of a case. The judge (`decide`) turns it into a verdict.
 
-    Answered     it gave something: a sum, fields, packets, frames, the answers of a lifecycle
-    Cut          it wrote to a real TUN, and this is what the kernel made of it
-    TurnedDown   its ordinary refusal
-    Unable       it says that it cannot do this
-    Broken       it gave nothing that could be judged: an exception, a crash, a hang, no answer in the protocol's terms
-    Inapplicable nobody could ask it here
+    Answered      it returned something: a sum, fields, packets, frames, the answers of a lifecycle
+    Transmitted   it wrote to a real TUN, and the kernel transmitted these packets
+    TurnedDown    it rejected the input in an ordinary way
+    Unable        it says that it cannot do this
+    Broken        it returned nothing to judge: an exception, a crash, a hang, or a reply outside the protocol
+    Inapplicable  the case cannot be run in this mode, or on this machine
 
-An outcome never says whether it is right.
+An outcome does not say whether it is right.
 """
 
 from collections.abc import Sequence
@@ -35,14 +35,14 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Transmitted:
-    """The packets that the kernel made of the frames that were written to a TUN, in order."""
+    """The packets that the kernel made from the frames written to a TUN, in order."""
 
     packets: Sequence[bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class TurnedDown:
-    """An ordinary refusal: why, in words; what came out all the same; what the reference found wrong."""
+    """An ordinary rejection: the reason in words, what came out anyway, and the fault that the reference found."""
 
     reason: str
     frames: tuple[bytes, ...] = ()
@@ -51,16 +51,16 @@ class TurnedDown:
 
 @dataclass(frozen=True, slots=True)
 class Unable:
-    """The subject lacks what is asked for, and says what."""
+    """The subject says that it lacks something that the case needs, and what."""
 
     what: str
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """No result and no refusal, or none that can be relied on. `detail` is for people, `trace` the subject's own words.
+    """Neither a result nor a rejection, or not a reliable one. `detail` is for people, `trace` the subject's own words.
 
-    `flaky`: it broke once and not again; `blocked`: nobody was left to ask.
+    `flaky`: it broke once and not again; `blocked`: no restarts were left.
     """
 
     how: HowBroken
@@ -70,7 +70,7 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Inapplicable:
-    """The question could not be put: to this subject in this mode, or on this machine."""
+    """The case cannot be run against this subject in this mode, or on this machine."""
 
     reason: str
 

@@ -1,4 +1,4 @@
-"""The judge's verdict on what a subject did with a case. Everything that reports need from the judge is here."""
+"""The verdict on what a subject did with a case: all that the reports need from the judge."""
 
 import enum
 from dataclasses import dataclass

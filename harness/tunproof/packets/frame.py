@@ -1,7 +1,8 @@
 """Frames that were written: whether they keep the header rules, and which packets they stand for.
 
-A packet *travels alone* if it has no type and no checksum to complete. What is in it is then its sender's affair:
-nobody cuts it or looks inside, so V1 (a whole IP packet) and V11 (right lengths) ask nothing of whoever passed it on.
+A packet *travels alone* if its vnet header has no type and no checksum to complete. Its contents are then the
+responsibility of its original sender: nothing segments it or looks inside, so V1 (a whole IP packet) and V11 (right
+lengths) do not bind a program that passes it on.
 """
 
 import tio

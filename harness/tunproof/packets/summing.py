@@ -1,4 +1,4 @@
-"""The Internet checksum in the plainest way, and how a kernel is asked for it: a second opinion on the reference's.
+"""The Internet checksum in its plainest form, and how to make a kernel compute it: a check on the reference's.
 
 It has the headers that it needs from their RFCs, not from `tio.wire`.
 """

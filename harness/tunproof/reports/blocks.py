@@ -1,4 +1,4 @@
-"""The pieces of what is shown of a case.
+"""The pieces from which the presentation of a case is built.
 
 A piece says what there is to see. Widths, colours and limits are up to the renderer (`cli/show.py` for a terminal).
 """

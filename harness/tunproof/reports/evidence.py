@@ -1,6 +1,6 @@
-"""Captures of what was not passed: what was sent, what should have come out and what did, for Wireshark and tshark.
+"""Captures of failed cases for Wireshark and tshark: what was sent, what should have come out, and what did.
 
-Each is an interface of its own. A vnet header is no part of a packet: it stands in the packet's comment, in words.
+Each is an interface of its own. A vnet header is not part of a packet; the packet's comment describes it.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ _LONGEST_NAME = 180
 
 
 def evidence(results: Results, corpus: Corpus) -> Iterator[tuple[str, bytes]]:
-    """Yield file name and content of a capture for each result that was not passed and has packets to show."""
+    """Yield file name and content of a capture for each result that did not pass and has packets to show."""
     for result in results.results.values():
         if result.verdict in FAULTY:
             packets = list(_packets(result, results.run, case_of(result, corpus)))
@@ -72,7 +72,7 @@ def _captured(data: bytes, comment: str, interface: int, *, framed: bool) -> Cap
 
 
 def _file_name(case_id: str) -> str:
-    """Return a name that any file system takes; ids that are no case's do not collide."""
+    """Return a name that any file system takes; ids outside the corpus do not collide."""
     name = re.sub(r"[^A-Za-z0-9._-]", "_", case_id.replace("/", "__"))
     if name == case_id.replace("/", "__") and len(name) <= _LONGEST_NAME and not name.startswith("."):
         return name + SUFFIX

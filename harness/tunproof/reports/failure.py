@@ -1,7 +1,7 @@
-"""What is said of one result: why it is wrong, why that matters, and how to see it again.
+"""The explanation of one result: what is wrong, why it matters, and how to repeat it.
 
-Terminal, JUnit, Markdown and page say the same, for all of them ask `Explanations`. Its texts are legible (`text`): no
-control character of a subject gets any further.
+Terminal, JUnit, Markdown and page agree because all of them use `Explanations`. Its texts are legible (`text`): control
+characters from a subject end here.
 """
 
 import functools
@@ -21,7 +21,7 @@ from tunproof.text import legible, shortened
 __all__ = ["FAULTY", "BugClass", "Explanation", "Explanations", "case_of", "command_around", "explain", "headline"]
 
 FAULTY = frozenset(Kind) - {Kind.PASS, Kind.XPASS, Kind.UNSUPPORTED, Kind.NOT_APPLICABLE, Kind.BLOCKED}
-"""Verdicts by which a subject was asked and did something wrong, known or not."""
+"""Verdicts of cases that ran and did not pass, known or not."""
 
 _MOST = 8000  # characters of anything that a subject said
 _MOST_HEADLINE = 300
@@ -40,7 +40,7 @@ class BugClass:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """What is said of one result.
+    """The explanation of one result.
 
     Attributes:
         id: of the case.
@@ -51,8 +51,8 @@ class Explanation:
         sent: what was sent, decoded, in one to six lines.
         expected: what must come out, in a few words.
         difference: what was wrong: the first difference as field, offset and bytes, where packets can be compared.
-        got: what came out where it is no packets, in words.
-        rule: what is wrong with the input, where it must be turned down.
+        got: what came out, in words, unless it is packets.
+        rule: what is wrong with the input, if it must be rejected.
         basis: why the verdict is believed.
         flags: the classes of bugs that the case guards against.
         advice: what should have been otherwise and is not failed.
@@ -110,7 +110,7 @@ class Explanation:
 
 
 class Explanations:
-    """What is said of the results of a run, each worked out once for all reports."""
+    """The explanations of a run, each made once for all reports."""
 
     def __init__(self, results: Results, corpus: Corpus) -> None:
         self.results = results
@@ -118,14 +118,14 @@ class Explanations:
         self._known: dict[str, Explanation] = {}
 
     def of(self, result: Result) -> Explanation:
-        """Return what is said of a result of this run."""
+        """Return the explanation of a result of this run."""
         if result.id not in self._known:
             self._known[result.id] = explain(result, self.results.run, self.corpus)
         return self._known[result.id]
 
 
 def explain(result: Result, run: Run, corpus: Corpus) -> Explanation:
-    """Return what is said of one result of a run."""
+    """Return the explanation of one result of a run."""
     case = case_of(result, corpus)
     fault = None if case is None else rule_of(case)
     before, chosen, after = command_around(run, result.id)
@@ -152,7 +152,7 @@ def explain(result: Result, run: Run, corpus: Corpus) -> Explanation:
 
 
 def case_of(result: Result, corpus: Corpus) -> Case | None:
-    """Return the case of a result, or None where this corpus has none of that id, or another by now."""
+    """Return the case of a result, or None if this corpus has no such case, or a different one under that id."""
     case = corpus.cases.get(result.id)
     return case if case is not None and case.digest == result.digest else None
 
@@ -168,7 +168,7 @@ def command_around(run: Run, case_id: str = "") -> tuple[str, str, str]:
 
 @functools.lru_cache(maxsize=64)
 def _around(words: tuple[str, ...]) -> tuple[str, str]:
-    """Return the words of a command line before and behind where a selection goes."""
+    """Return the words of a command line before and after the place of a selection."""
     end = words.index("--") if "--" in words else len(words)
     at = next((at + 1 for at, word in enumerate(words[:end]) if word in {"check", "kernel"}), end)
     return shlex.join(words[:at]), shlex.join(words[at:])

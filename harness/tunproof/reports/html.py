@@ -1,4 +1,4 @@
-"""What pages of one HTML file have in common: how templates are filled in, the style, and how a page names its own."""
+"""What all one-file HTML pages share: templates, the style, and the hashes for a Content-Security-Policy."""
 
 import base64
 import hashlib
@@ -13,7 +13,7 @@ STYLE = Path(__file__).parent / "page.css"
 
 
 def environment(folder: Path) -> Environment:
-    """Return what fills in the templates of a folder: all values are escaped, and unknown names are errors."""
+    """Return an environment for the templates of a folder: all values are escaped, and unknown names are errors."""
     return Environment(
         loader=FileSystemLoader(folder),
         autoescape=True,
@@ -24,5 +24,5 @@ def environment(folder: Path) -> Environment:
 
 
 def source_hash(text: str) -> str:
-    """Return the name of a style or script of the page's own in its Content-Security-Policy."""
+    """Return the source expression for an inline style or script in a Content-Security-Policy: its hash."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -1,4 +1,4 @@
-"""JUnit XML, for whoever counts tests: a suite for each operation and topic, a test for each case.
+"""JUnit XML, for tools that count tests: a suite for each operation and topic, a test for each case.
 
     fail, xpass, flaky                             failure
     error, crash, hang, oom, protocol-error        error

@@ -1,4 +1,4 @@
-"""A summary in GitHub's Markdown, for the page of a CI job: short, and nothing that a subject said is markup in it."""
+"""A short summary in GitHub's Markdown, for the page of a CI job. Nothing from a subject acts as markup."""
 
 import html
 import itertools

@@ -1,4 +1,4 @@
-"""What the judge found to differ, as people look at it: the fields that differ, and the bytes around the first."""
+"""The judge's mismatches for people: the fields that differ, and the bytes around the first difference."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -38,7 +38,7 @@ def window(mismatch: Mismatch) -> dict[str, Any]:
 
 
 def fields(mismatch: Mismatch) -> list[tuple[str, str, str]]:
-    """Return the fields that differ: name, what should stand there, what does. Payloads have none."""
+    """Return name, expected and actual value of each field that differs. Payloads have no fields."""
     head, expected, got = HEADER_SIZE if mismatch.framed else 0, mismatch.expected, mismatch.got
     if expected is None or got is None or len(got) < head:
         return []

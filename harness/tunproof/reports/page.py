@@ -1,4 +1,4 @@
-"""The page: one HTML file, which needs nothing else and opens without a server.
+"""The page: one self-contained HTML file that opens without a server.
 
 Everything that comes from outside is escaped by the template, or is JSON that the script turns into text nodes. Beyond
 that the page forbids itself whatever it does not need: no script or style but its own two, by their hashes, and no

@@ -1,8 +1,8 @@
 """What the page holds: the cases of several streams as plain JSON values, as little as the page needs.
 
-A case that everybody passed has its picture in numbers and no bytes. One that somebody did not pass has what was sent,
-and for each who did not, the difference: of each packet the bytes around its first difference. Every byte is in the
-stream and in the captures.
+A case that every subject passed has its picture in numbers and no bytes. A failed case has what was sent and, for each
+subject that failed, the difference: of each packet the bytes around the first one. Every byte is in the stream and in
+the captures.
 """
 
 import glob
@@ -44,7 +44,7 @@ LOOKS = {
     Kind.PROTOCOL_ERROR: ("?", "bad"),
     Kind.FLAKY: ("≈", "known"),
 }
-"""Glyph and tone of each verdict: no verdict is told by its colour alone."""
+"""Glyph and tone of each verdict: no verdict is shown by colour alone."""
 
 
 def page_data(runs: Sequence[Explanations]) -> Json:
@@ -63,7 +63,7 @@ def page_data(runs: Sequence[Explanations]) -> Json:
 
 
 class _Tables:
-    """What many cases share, each once; a case has the places."""
+    """Values that many cases share, each stored once; a case refers to them by index."""
 
     def __init__(self, corpus: Corpus) -> None:
         self.corpus = corpus
@@ -117,12 +117,12 @@ def _first_known(results: Iterable[Result], corpus: Corpus) -> Case | None:
 
 
 def _stated(values: Mapping[str, Any]) -> Json:
-    """Return the values that say something."""
+    """Return the values that are not empty."""
     return {key: value for key, value in values.items() if value not in (None, [], {}, (), "")}
 
 
 def _selection(case_id: str) -> str | None:
-    """Return how a command line names the case, where that is not by its bare id."""
+    """Return how a command line names the case, if not by its bare id."""
     quoted = shlex.quote(glob.escape(case_id))
     return legible(quoted) if quoted != legible(case_id) else None
 
@@ -159,7 +159,7 @@ def _sent(presentation: Presentation[Any]) -> Json:
 
 
 def _told(result: Result, run: Explanations, tables: _Tables) -> Json:
-    """Return what is said of one result; of one that was passed only what is worth saying."""
+    """Return the page's data of one result; for a pass, only what is worth showing."""
     passed = result.verdict is Kind.PASS
     if passed and not (result.advice or result.policies or result.known):
         return _stated({"quality": result.quality})
@@ -186,7 +186,7 @@ def _faulty(explanation: Explanation) -> Json:
 
 
 def _differing(result: Result, tables: _Tables) -> Json:
-    """Return the packets that differ and the frames that were written, or that there is no room left for them."""
+    """Return the packets that differ and the frames that were written, or a note that no room is left for them."""
     if not result.mismatches and not result.groups:
         return {}
     tables.details += 1

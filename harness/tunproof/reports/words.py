@@ -1,4 +1,4 @@
-"""What is said of a case in the report of a run: what was sent, and what must come out of that run."""
+"""The words of a case in the report of a run: what was sent, and what must come out in that run."""
 
 from tunproof.corpus import wording
 from tunproof.corpus.cases import Case, Fault

@@ -24,7 +24,7 @@ EVIDENCE = "evidence"
 
 
 def write_reports(folder: Path, results: Results, corpus: Corpus) -> list[Path]:
-    """Write the page, JUnit XML, the summary, and captures of what was not passed; return the files.
+    """Write the page, JUnit XML, the summary, and captures of failed cases; return the files.
 
     Each file is there whole or not at all, and captures of an earlier run are removed. The stream itself is left alone.
     Raises `UsageError` where `folder` is something else, `EnvironmentProblem` where it cannot be written.
@@ -51,7 +51,7 @@ def write_page(folder: Path, streams: Sequence[Results], corpus: Corpus) -> Path
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Make a folder, and say in the user's terms why something in it cannot be written.
+    """Make a folder; an error in writing to it is told in the user's terms.
 
     Raises `UsageError` where `folder` is something else, `EnvironmentProblem` where it cannot be written.
     """
@@ -59,7 +59,7 @@ def writing(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         yield
     except (FileExistsError, NotADirectoryError) as error:
-        raise UsageError(f"{error.filename} is no folder; name one that is, or is not there yet") from error
+        raise UsageError(f"{error.filename} is not a folder; name one, or a path that does not exist yet") from error
     except OSError as error:
         where = error.filename or folder
         raise EnvironmentProblem(
@@ -69,7 +69,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def _replace(folder: Path, files: Iterable[tuple[str, bytes]]) -> list[Path]:
-    """Put the captures in the place of those of an earlier run, all in one step; what else is there stays."""
+    """Replace the captures of an earlier run, all in one step; other files stay."""
     staging = folder.with_name(f".{folder.name}.{os.getpid()}")
     staging.mkdir()
     try:

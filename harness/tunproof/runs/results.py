@@ -44,7 +44,7 @@ STREAM = "results.jsonl"
 
 
 class Run(Strict, frozen=True, kw_only=True, tag_field="record", tag="run"):
-    """What was run, where, and how to do it again.
+    """What was run, where, and how to repeat it.
 
     Attributes:
         format: of this stream.
@@ -80,7 +80,7 @@ class Run(Strict, frozen=True, kw_only=True, tag_field="record", tag="run"):
 
 
 class Got(Strict, frozen=True, kw_only=True):
-    """What came out, where it was not right.
+    """The output, if it was not right.
 
     Attributes:
         what: `packets` (read, or cut by a kernel), `frames` (written: vnet header and packet), or `value`.
@@ -140,7 +140,7 @@ class Result(Strict, frozen=True, kw_only=True, tag_field="record", tag="result"
 
 
 class Problem(Strict, frozen=True, kw_only=True, tag_field="record", tag="problem"):
-    """Something that makes the run fail and is about no single case: a stale entry of the baseline.
+    """Something that makes the run fail but concerns no single case, such as a stale entry of the baseline.
 
     Attributes:
         id: what it is about: the id or glob of the entry.

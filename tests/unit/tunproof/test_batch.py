@@ -112,7 +112,7 @@ def test_a_lost_packet() -> None:
 def test_a_repeated_packet() -> None:
     packets = train(TCP4, 2)
     found = only(inspected(packets, [joined(TCP4, 2), PLAIN + packets[1]]).failures)
-    assert found == "frame 1 stands for a packet that nobody put in"
+    assert found == "frame 1 stands for a packet that was not in the batch"
 
 
 def test_the_same_packet_put_in_twice_must_come_out_twice() -> None:
@@ -125,7 +125,7 @@ def test_an_invented_packet_is_shown_beside_the_one_that_is_missing() -> None:
     (packet,) = train(TCP4, 1)
     changed = judged(patched(packet, 34, word(999)))  # another window
     invented, lost = inspected([packet], [PLAIN + changed]).failures
-    assert invented.startswith("frame 0 stands for a packet that nobody put in\npacket 0, tcp.window")
+    assert invented.startswith("frame 0 stands for a packet that was not in the batch\npacket 0, tcp.window")
     assert lost == "packet 0 (50 bytes) never came out"
 
 
@@ -134,7 +134,7 @@ def test_psh_that_nobody_sent() -> None:
     frame = superframe(ip4(flags="DF") / tcp(flags="PA"), text(20), LIMIT)
     findings = inspected(packets, [frame]).failures
     assert [finding.partition("\n")[0] for finding in findings] == [
-        "frame 0 stands for a packet that nobody put in",
+        "frame 0 stands for a packet that was not in the batch",
         "packet 1 (50 bytes) never came out",
     ]
 
@@ -158,7 +158,7 @@ def test_an_optional_packet_may_come_out_or_not_but_once(odd: bytes) -> None:
     assert not inspected(packets, [joined(TCP4, 2)], **expect).failures
     assert not inspected(packets, [joined(TCP4, 2), PLAIN + odd], **expect).failures
     twice = inspected(packets, [joined(TCP4, 2), PLAIN + odd, PLAIN + odd], **expect)
-    assert only(twice.failures) == "frame 2 stands for a packet that nobody put in"
+    assert only(twice.failures) == "frame 2 stands for a packet that was not in the batch"
 
 
 # Order, and what must stay apart.
@@ -222,7 +222,7 @@ def test_a_wrong_partial() -> None:
     frame = vnet_for(TCP4, LIMIT) + with_partial(TCP4, text(20), error=1)
     findings = inspected(train(TCP4, 2), [frame]).failures
     assert findings[0].startswith("frame 0: V7: ")
-    assert sum("nobody put in" in finding for finding in findings) == 2
+    assert sum("not in the batch" in finding for finding in findings) == 2
 
 
 def test_a_stale_header_is_no_plain_packet() -> None:
@@ -329,7 +329,7 @@ def test_a_packet_that_comes_out_wrong_and_repaired_was_repeated() -> None:
     packets = train(TCP6, 2)
     packets[0] = patched(packets[0], 56, b"\xab\xcd")
     report = inspected(packets, [PLAIN + packets[0], joined(TCP6, 2)], repairable=(0,))
-    assert only(report.failures).startswith("frame 1 stands for a packet that nobody put in\n")
+    assert only(report.failures).startswith("frame 1 stands for a packet that was not in the batch\n")
 
 
 def test_a_repaired_packet_is_told_from_its_repeat_by_its_place() -> None:
@@ -346,7 +346,7 @@ def test_a_damaged_packet_that_travels_alone_must_stay_damaged() -> None:
     bad = patched(first, 56, b"\xab\xcd")
     assert inspected([bad, second], [PLAIN + bad, PLAIN + second], repairable=(0,)).failures == []
     mended = inspected([bad, second], [PLAIN + first, PLAIN + second], repairable=(0,))
-    assert mended.failures[0].startswith("frame 0 stands for a packet that nobody put in\n")
+    assert mended.failures[0].startswith("frame 0 stands for a packet that was not in the batch\n")
     assert mended.policies == set()
 
 

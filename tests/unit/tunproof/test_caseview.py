@@ -38,7 +38,7 @@ def shown(case_id: str, *, width: int | None = None) -> str:
         ),
         ("header/fields/parse", ("vnet header of 12 bytes, little-endian", "num_buffers", "TCPV4|ECN", "0300")),
         ("header/fields/emit", ("to be made into a vnet header of 10 bytes", "NEEDS_CSUM", "none is asked")),
-        ("header/fields/short", ("must be turned down", "rule R5: vnet.gso_size at 4 is 0", "sibling: header/")),
+        ("header/fields/short", ("must be rejected", "rule R5: vnet.gso_size at 4 is 0", "sibling: header/")),
         (
             "read/cuts/two",
             ("a frame of 74 bytes", "gso_size 8", "4, 5", "DF, 0", "segment 2", "tcp.sequence", "makes the same"),

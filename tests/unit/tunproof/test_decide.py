@@ -71,7 +71,7 @@ def test_a_packet_too_few_or_too_many_has_no_counterpart(count: int) -> None:
     came = [*right, right[1]][:count]
     (one,) = decide(case(TWO), Answered(came)).mismatches
     assert (one.expected, one.got) == ((right[1], None) if count == 1 else (None, right[1]))
-    assert one.place == ("it never came out" if count == 1 else "nobody asked for it")
+    assert one.place == ("it never came out" if count == 1 else "not expected")
 
 
 def test_a_verdict_holds_the_first_mismatches_and_counts_the_rest() -> None:
@@ -126,7 +126,7 @@ def test_a_repair_that_is_excused_is_not_blamed_beside_a_stray_packet() -> None:
     assert verdict.policies == {REPAIRS}
     assert verdict.groups == ((0, 1, 2, 3), ())
     assert [(found.what, found.expected, found.got) for found in verdict.mismatches] == [
-        ("a packet that nobody put in", None, stray[10:])
+        ("a packet that was not in the batch", None, stray[10:])
     ]
 
 

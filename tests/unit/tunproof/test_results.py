@@ -88,7 +88,7 @@ def test_bytes_are_hex_in_the_stream_and_defaults_are_left_out(tmp_path: Path) -
     assert failed["got"] == {"what": "packets", "packets": ["4500", "ff"]}
     assert failed["mismatches"] == [
         {"what": "packet 0", "place": "bytes at byte 1", "at": 1, "expected": "4501", "got": "4500"},
-        {"what": "packet 1", "place": "nobody asked for it", "got": "ff"},
+        {"what": "packet 1", "place": "not expected", "got": "ff"},
     ]
     assert failed["groups"] == [[0, 1], []]
     assert "exact" not in run

@@ -23,13 +23,13 @@ class VnetTable(NamedTuple):
 
 
 class Presentation(ABC, Generic[CaseT]):
-    """How one case is presented. What two methods need is computed once, so keep the object for as long as the case.
+    """How one case is presented. What two methods need is computed once, so keep the object as long as the case.
 
     Texts and blocks are drawn from the case alone: no kernel runs, and nothing is judged.
     """
 
     same: ClassVar[str] = "makes the same packets of it"
-    """What a kernel does that does what the case expects: a predicate whose subject is the kernel."""
+    """The words for a kernel that does what the case expects: a predicate with the kernel as its subject."""
 
     def __init__(self, case: CaseT) -> None:
         self.case = case
@@ -73,7 +73,7 @@ class Presentation(ABC, Generic[CaseT]):
     def kernel_blocks(self) -> Iterator[Block]:
         """Yield what kernels do with the input, kind by kind."""
         if not self.case.kernel:
-            yield Prose("none is asked: nothing reaches a kernel")
+            yield Prose("not run: nothing reaches a kernel")
             return
         yield from self.kernel_input_blocks()
         for answer in self.case.kernel:

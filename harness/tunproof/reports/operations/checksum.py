@@ -38,7 +38,7 @@ class ChecksumPresentation(Presentation[ChecksumCase]):
         """Yield the packet by which a kernel is made to sum the bytes."""
         frame, packet = completed_frame(self.case.input.data, self.case.input.initial)
         yield Prose(
-            "a kernel is asked with a packet that carries the bytes behind a checksum to complete "
+            "kernels get a packet that carries the bytes behind a checksum to complete "
             f"({len(frame)} bytes with the vnet header); the checksum must become 0x{packet[20:22].hex()}"
         )
 

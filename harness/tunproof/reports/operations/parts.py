@@ -117,10 +117,10 @@ def vnet_block(frame: bytes) -> Block:
 
 def rejected(fault: Fault) -> str:
     """Return what must happen to an input with a fault, in a few words."""
-    return f"it is turned down, by an error or silently ({fault})"
+    return f"it is rejected, with an error or silently ({fault})"
 
 
 def rejected_blocks(fault: Fault) -> Iterator[Block]:
     """Yield the same as blocks."""
-    yield Prose("it must be turned down, by an error or silently, and what comes next is handled")
+    yield Prose("it must be rejected, with an error or silently, and the next input must be handled")
     yield Prose(f"rule {fault}")
