@@ -165,7 +165,7 @@ def test_a_refusal_is_rejected_with_what_came(talk: Talk) -> None:
     given = {"hdr": "01", "transport_hdr": "02", "pays": ["03", "0405"]}
     reply = talk.run("write_gso", given)
     assert isinstance(reply, RejectedReply)
-    assert reply.frames == ("0102030405",)
+    assert reply.frames == (b"\1\2\3\4\5",)
 
 
 def test_what_the_implementation_lacks_is_unsupported(talk: Talk) -> None:
@@ -173,20 +173,20 @@ def test_what_the_implementation_lacks_is_unsupported(talk: Talk) -> None:
 
 
 def test_poison_is_a_byte_or_nothing_and_no_frames_are_a_list(talk: Talk) -> None:
-    assert talk.run("write", {"packet": "ab", "poison": "fe"}) == OkReply(id=1, frames=("ab", "fe"))
+    assert talk.run("write", {"packet": "ab", "poison": "fe"}) == OkReply(id=1, frames=(b"\xab", b"\xfe"))
     assert talk.run("write", {"packet": "ab", "poison": None}) == OkReply(id=2, frames=())
 
 
 def test_a_batch_of_packets_comes_back_in_order(talk: Talk) -> None:
-    packets = ("aa", "", "bbbb", "cc")
+    packets = (b"\xaa", b"", b"\xbb\xbb", b"\xcc")
     assert talk.run("write_batch", {"packets": packets, "poison": None}) == OkReply(id=1, frames=packets)
 
 
 def test_a_reply_of_many_packets_and_a_long_line_go_through(talk: Talk) -> None:
-    packets = tuple(f"{number:082x}" for number in range(65495))
+    packets = tuple(number.to_bytes(41, "big") for number in range(65495))
     assert talk.run("write_batch", {"packets": packets, "poison": None}) == OkReply(id=1, frames=packets)
-    packet = "5a" * (3 << 20)
-    assert talk.run("write", {"packet": packet, "poison": "00"}) == OkReply(id=2, frames=(packet, "00"))
+    packet = b"\x5a" * (3 << 20)
+    assert talk.run("write", {"packet": packet, "poison": "00"}) == OkReply(id=2, frames=(packet, b"\0"))
 
 
 def test_requests_may_be_written_in_any_order_and_with_more_in_them(kit: list[str], log: Path) -> None:
@@ -264,7 +264,7 @@ def test_reading_goes_on_until_the_sentinel_comes_out(attached: tuple[Talk, Any]
     talk, far = attached
     for packet in (b"a", b"b", b"c", SENTINEL):
         far.send(packet)
-    assert talk.run("read", {"frame": None}) == OkReply(id=1, packets=("61", "62", "63"))
+    assert talk.run("read", {"frame": None}) == OkReply(id=1, packets=(b"a", b"b", b"c"))
     far.send(SENTINEL)
     assert talk.run("read", {"frame": None}) == OkReply(id=2, packets=())
 

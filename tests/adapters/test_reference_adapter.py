@@ -105,7 +105,7 @@ def test_on_a_wire_it_passes(op: str, log: Path) -> None:
 
 def _on_wire(talk: Talk, far: socket.socket, op: str, given: dict[str, Any]) -> Outcome:
     if op == "read":
-        far.send(bytes.fromhex(given["frame"]))
+        far.send(given["frame"])
         far.send(SENTINEL_FRAME)
         return outcome_of(talk.run(op, {"frame": None}))
     frames: list[bytes] = []
@@ -121,7 +121,7 @@ def test_a_frame_that_is_turned_down_on_a_wire_is_rejected_alone(log: Path) -> N
         talk.hello({"mode": "wire", "fd": near.fileno()})
         for _ in range(2):
             assert isinstance(_on_wire(talk, far, "read", {"frame": bad.input.frame}), TurnedDown)
-            assert _on_wire(talk, far, "read", {"frame": (bytes(10) + PACKET).hex()}) == Answered([PACKET])
+            assert _on_wire(talk, far, "read", {"frame": bytes(10) + PACKET}) == Answered([PACKET])
 
 
 # The modes with a device.

@@ -33,7 +33,7 @@ def nobody_is_left(monkeypatch):
 
 
 def run(way, *, select="checksum/*", repeat=1, batch=None, **limits):
-    words = (sys.executable, str(ROGUE), way, VICTIM.input.data)
+    words = (sys.executable, str(ROGUE), way, VICTIM.input.data.hex())
     limits = Limits(**{"answer": 0.4, "start": 20.0, "memory": 256 << 20, **limits})
     connector = Connector(words=words, limits=limits, batch=batch)
     return check.check(check.Request(connector=connector, select=select, repeat=repeat), CORPUS)
@@ -195,7 +195,7 @@ def test_an_adapter_that_is_not_there_cannot_be_started(tmp_path):
 
 
 def test_a_mode_that_the_adapter_lacks_is_refused():
-    words = (sys.executable, str(ROGUE), "none", VICTIM.input.data)
+    words = (sys.executable, str(ROGUE), "none", VICTIM.input.data.hex())
     with pytest.raises(UsageError, match="no mode 'wire'; it has memory"):
         check.check(check.Request(connector=Connector(words=words, mode="wire")), CORPUS)
 
@@ -203,7 +203,7 @@ def test_a_mode_that_the_adapter_lacks_is_refused():
 def test_a_known_crash_is_expected(tmp_path):
     known = tmp_path / "known.toml"
     known.write_text(f'[[known]]\ncase = "{VICTIM.id}"\noutcome = "crash"\nreason = "it is a rogue"\n')
-    words = (sys.executable, str(ROGUE), "crash", VICTIM.input.data)
+    words = (sys.executable, str(ROGUE), "crash", VICTIM.input.data.hex())
     request = check.Request(connector=Connector(words=words), select="checksum/*", baseline=known)
     results = check.check(request, CORPUS)
     assert results.results[VICTIM.id].verdict is Kind.XFAIL

@@ -11,7 +11,7 @@ import tio
 from tio.tuntap import Iff, open_tun
 from tunproof.corpus.capabilities import CAPABILITIES
 from tunproof.corpus.cases import GsoArguments, VnetFields
-from tunproof.corpus.codec import builtins_of
+from tunproof.corpus.codec import builtins_of, convert
 from tunproof.protocol.kits.adapter import Rejected, Unsupported, serve
 from tunproof.protocol.messages import MODES
 from tunproof.subjects.lifecycle.adapter import LifecycleAdapter
@@ -50,7 +50,7 @@ class _Adapter:
 
     def emit_header(self, fields: dict[str, Any], size: int, byte_order: str) -> bytes:
         """Return a vnet header."""
-        return _called(self._reference.emit_header, VnetFields(**fields), size, byte_order)
+        return _called(self._reference.emit_header, convert(fields, VnetFields), size, byte_order)
 
     def read(self, frame: bytes) -> list[bytes]:
         """Return the packets of a frame, sent on the own wire."""
