@@ -6,7 +6,8 @@ Packets begin with their IP header (LINKTYPE_RAW), and each may carry a comment.
 import functools
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from tunproof.version import __version__
 
@@ -22,8 +23,7 @@ _WORD, _OPTION, _PACKET_HEAD = struct.Struct("<I"), struct.Struct("<HH"), struct
 _FLAGS_IN, _FLAGS_OUT = ((_PACKET_FLAGS, _WORD.pack(way)) for way in (_IN, _OUT))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Captured:
+class Captured(msgspec.Struct, frozen=True, kw_only=True):  # faster to create than a dataclass, and there are many
     """A packet of a capture: its bytes, what is said of it, which way it went, and the index of its interface."""
 
     packet: bytes

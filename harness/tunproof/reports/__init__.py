@@ -3,7 +3,6 @@
     operations one object per operation: how its cases are presented, here and by `tunproof show`
     blocks     the pieces of which a case is shown in full
     vnet       vnet headers as rows
-    words      what was sent in a run, and what must come out of it
     failure    what is said of one result, as data and as text; all others use it
     mismatches what the judge found to differ, as people look at it
     figures    numbers and names of whole runs

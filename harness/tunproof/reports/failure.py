@@ -9,12 +9,14 @@ import glob
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
+from tunproof.corpus import wording
 from tunproof.corpus.cases import Case
 from tunproof.corpus.load import Corpus
-from tunproof.corpus.model import Basis
+from tunproof.corpus.model import Basis, Flag, KernelSame
 from tunproof.judge.verdict import Kind
-from tunproof.reports.words import must_come_out, rule_of, sent
+from tunproof.reports.operations import Presentation, presentation_of
 from tunproof.runs.results import Result, Results, Run
 from tunproof.text import legible, shortened
 
@@ -127,7 +129,8 @@ class Explanations:
 def explain(result: Result, run: Run, corpus: Corpus) -> Explanation:
     """Return the explanation of one result of a run."""
     case = case_of(result, corpus)
-    fault = None if case is None else rule_of(case)
+    presentation = None if case is None else presentation_of(case)
+    fault = None if presentation is None else presentation.rule()
     before, chosen, after = command_around(run, result.id)
     return Explanation(
         id=legible(result.id),
@@ -135,8 +138,8 @@ def explain(result: Result, run: Run, corpus: Corpus) -> Explanation:
         unexpected=result.unexpected,
         about=_no_case(result, corpus) if case is None else case.about,
         level="" if case is None else case.level,
-        sent=() if case is None else sent(case),
-        expected="" if case is None else must_come_out(case, run),
+        sent=() if presentation is None else presentation.sent(),
+        expected="" if presentation is None else _must_come_out(presentation, run),
         difference=_said(result.difference),
         got=_said(result.got.value) if result.got else "",
         rule=str(fault) if fault else "",
@@ -183,6 +186,14 @@ def headline(explanation: Explanation) -> str:
     return explanation.verdict
 
 
+def _must_come_out(presentation: Presentation[Any], run: Run) -> str:
+    """Return what must come out of this run, in a few words: of a kernel, what kernels with its traits do."""
+    answer = presentation.case.answer_of(frozenset(run.traits)) if run.mode == "kernel" else None
+    if answer is None or isinstance(answer, KernelSame):
+        return presentation.expected()
+    return f"this kernel {wording.what_it_does(answer)}"
+
+
 def _no_case(result: Result, corpus: Corpus) -> str:
     if result.id in corpus.cases:
         return "This corpus has another case of this id: the stream was made with another version of it."
@@ -190,10 +201,12 @@ def _no_case(result: Result, corpus: Corpus) -> str:
 
 
 def _flags(case: Case, corpus: Corpus) -> tuple[BugClass, ...]:
-    flags = ((name, corpus.flags[name]) for name in case.flags)
-    return tuple(
-        BugClass(name=name, description=flag.description, effect=flag.effect, links=flag.links) for name, flag in flags
-    )
+    return tuple([_bug_class(name, corpus.flags[name]) for name in case.flags])
+
+
+@functools.cache
+def _bug_class(name: str, flag: Flag) -> BugClass:
+    return BugClass(name=name, description=flag.description, effect=flag.effect, links=flag.links)
 
 
 def _known(result: Result) -> str:

@@ -25,7 +25,7 @@ __all__ = ["page"]
 
 _FOLDER = Path(__file__).parent
 _TONES = ("good", "bad", "known", "quiet")
-_IN_SCRIPT = {char: f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
+_IN_SCRIPT = {char.encode(): rb"\u%04x" % ord(char) for char in "<>&\u2028\u2029"}
 
 
 def page(runs: Sequence[Explanations]) -> bytes:
@@ -53,10 +53,10 @@ def page(runs: Sequence[Explanations]) -> bytes:
 
 def _json(value: object) -> Markup:
     """Return a value as JSON that may stand in a script element: nothing in it can end the element."""
-    text = msgspec.json.encode(value).decode()
+    text = msgspec.json.encode(value)
     for char, escaped in _IN_SCRIPT.items():
         text = text.replace(char, escaped)
-    return Markup(text)  # noqa: S704 (escaped just now)
+    return Markup(text.decode())  # noqa: S704 (escaped just now)
 
 
 def _flags(results: Results, corpus: Corpus) -> set[str]:

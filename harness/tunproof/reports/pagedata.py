@@ -6,6 +6,7 @@ the captures.
 """
 
 import glob
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -15,7 +16,7 @@ from tunproof.corpus.load import Corpus
 from tunproof.judge.verdict import Kind
 from tunproof.reports.failure import FAULTY, Explanation, Explanations, case_of, command_around
 from tunproof.reports.mismatches import frames_written, window
-from tunproof.reports.operations import Presentation, presentation_of
+from tunproof.reports.operations import presentation_of
 from tunproof.reports.vnet import VNET_LINE
 from tunproof.runs.results import Result, Results, Run
 from tunproof.text import legible, shortened
@@ -26,6 +27,7 @@ _MOST_PAIRS = 3
 _MOST_TEXT = 2000  # characters of anything that a subject said
 _MOST_DETAILS = 3000  # results with bytes; of more there are the words
 _KINDS = list(Kind)
+_PLAIN_ID = re.compile(r"[\w/.-]+", re.ASCII)  # a shell takes it as it is
 
 Json = dict[str, Any]
 
@@ -102,7 +104,8 @@ def _case(case_id: str, runs: Sequence[Explanations], tables: _Tables) -> Json:
         "select": _selection(case_id),
     }
     if case is not None:
-        made |= _known_case(case, found.values(), tables)
+        made |= _known_case(case, tables)
+        made |= _sent(case, [runs[at].of(result) for at, result in found.items() if result.verdict in FAULTY])
     made["of"] = _stated({str(at): _told(one, runs[at], tables) for at, one in found.items()})
     if case is None:
         at, result = next(iter(found.items()))
@@ -123,16 +126,18 @@ def _stated(values: Mapping[str, Any]) -> Json:
 
 def _selection(case_id: str) -> str | None:
     """Return how a command line names the case, if not by its bare id."""
+    if _PLAIN_ID.fullmatch(case_id):
+        return None
     quoted = shlex.quote(glob.escape(case_id))
     return legible(quoted) if quoted != legible(case_id) else None
 
 
-def _known_case(case: Case, results: Iterable[Result], tables: _Tables) -> Json:
-    """Return what the corpus says of a case, and what went in if a subject did not pass it."""
+def _known_case(case: Case, tables: _Tables) -> Json:
+    """Return what the corpus says of a case."""
     presentation = presentation_of(case)
     confirmed = ", ".join(case.confirmed)
     fault = presentation.rule()
-    known: Json = {
+    return {
         "about": case.about,
         "level": case.level,
         "importance": case.importance,
@@ -143,18 +148,19 @@ def _known_case(case: Case, results: Iterable[Result], tables: _Tables) -> Json:
         "rule": str(fault) if fault else None,
         "cut": presentation.cut(),
     }
-    if any(result.verdict in FAULTY for result in results):
-        known |= _sent(presentation)
-    return known
 
 
-# What was not passed.
+# Failed cases.
 
 
-def _sent(presentation: Presentation[Any]) -> Json:
-    """Return what went in; a vnet header that has a table needs no line."""
+def _sent(case: Case, faulty: Sequence[Explanation]) -> Json:
+    """Return what went in if a subject did not pass the case; a vnet header that has a table needs no line."""
+    if not faulty:
+        return {}
+    presentation = presentation_of(case)
     whose, rows = presentation.vnet() or (None, None)
-    lines = [line for line in presentation.sent() if not (rows and line.startswith(VNET_LINE))]
+    sent = next((one.sent for one in faulty if one.sent), ())
+    lines = [line for line in sent if not (rows and line.startswith(VNET_LINE))]
     return {"sent": lines, "vnet": rows, "vnetOf": whose, "steps": presentation.steps()}
 
 

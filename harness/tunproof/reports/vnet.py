@@ -1,5 +1,7 @@
 """Vnet headers as rows: the name of each field, its value, and what that value means."""
 
+import functools
+
 from tio import ByteOrder, VnetHeader
 from tio.virtio import HEADER_SIZE
 from tio.wire import VnetLayout
@@ -17,14 +19,17 @@ VnetRow = tuple[str, str, str]
 _FIELDS = tuple(field.name for field in VnetLayout.within(HEADER_SIZE))
 
 
-def vnet_rows(frame: bytes) -> list[VnetRow]:
+def vnet_rows(frame: bytes) -> tuple[VnetRow, ...]:
     """Return the fields of the vnet header (10 bytes, little-endian) of a frame; none if it is cut off."""
-    if len(frame) < HEADER_SIZE:
-        return []
-    header = VnetHeader.parse(frame, byte_order=ByteOrder.LITTLE)
+    return () if len(frame) < HEADER_SIZE else _header_rows(frame[:HEADER_SIZE])
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def _header_rows(data: bytes) -> tuple[VnetRow, ...]:
+    header = VnetHeader.parse(data, byte_order=ByteOrder.LITTLE)
     return field_rows(VnetFields(**{name: getattr(header, name) for name in _FIELDS}))
 
 
-def field_rows(fields: VnetFields) -> list[VnetRow]:
+def field_rows(fields: VnetFields) -> tuple[VnetRow, ...]:
     """Return the fields of a vnet header of any size."""
-    return [(row.name, row.value, row.means) for row in picture.header_rows(fields)]
+    return tuple((row.name, row.value, row.means) for row in picture.header_rows(fields))

@@ -124,7 +124,7 @@ def test_a_frame_that_is_cut_off_has_no_fields_but_a_line() -> None:
         expect=MustReject(fault=case.expect.fault),
     )
     shown = presentation_of(short)
-    assert shown.vnet() == ("vnet header", [])
+    assert shown.vnet() == ("vnet header", ())
     assert shown.sent()[-1] == f"{VNET_LINE}cut off in the vnet header (0102)"
     assert list(shown.input_blocks()) == [Prose("a frame of 2 bytes, cut off in the vnet header"), Dump(b"\1\2")]
 
@@ -160,5 +160,5 @@ def test_what_kernels_do_is_said_in_the_terms_of_the_operation() -> None:
     assert said["write_batch/batches/three"] == [
         "a kernel cuts the frames of that answer into the packets that went in"
     ]
-    assert said["lifecycle/life/reads"] == ["none is asked: nothing reaches a kernel"]
+    assert said["lifecycle/life/reads"] == ["not run: nothing reaches a kernel"]
     assert said["read/cuts/other"][1].startswith("first difference: packet 1")

@@ -34,9 +34,9 @@ from tunproof.reports.figures import labels, mean_quality, policies
 from tunproof.reports.junit import junit
 from tunproof.reports.markdown import markdown
 from tunproof.reports.mismatches import fields
+from tunproof.reports.operations import presentation_of
 from tunproof.reports.page import page
 from tunproof.reports.pagedata import page_data
-from tunproof.reports.words import sent
 from tunproof.reports.write import write_page, write_reports
 from tunproof.runs import results as results_module
 from tunproof.runs.results import Got, Known, Problem, Result, Results
@@ -113,7 +113,7 @@ def test_a_refusal_that_did_not_come_is_explained_by_its_rule() -> None:
 
 def test_every_case_says_in_one_to_six_lines_what_is_sent() -> None:
     for case in corpus().cases.values():
-        lines = sent(case)
+        lines = presentation_of(case).sent()
         assert 1 <= len(lines) <= 6, case.id
         assert not any("\n" in line for line in lines), case.id
 
@@ -511,7 +511,7 @@ def test_a_page_of_several_runs_is_written_alone(tmp_path: Path) -> None:
     path = write_page(tmp_path / "new", [cwr(), finished([], subject="other")], corpus())
     assert list((tmp_path / "new").iterdir()) == [path]
     assert b"2 runs side by side" in path.read_bytes()
-    with pytest.raises(UsageError, match="no folder"):
+    with pytest.raises(UsageError, match="not a folder"):
         write_page(path, [cwr()], corpus())
 
 

@@ -19,7 +19,7 @@ class VnetTable(NamedTuple):
     """A vnet header: what it is, as a heading, and its fields (none if it is cut off)."""
 
     whose: str
-    rows: list[VnetRow]
+    rows: tuple[VnetRow, ...]
 
 
 class Presentation(ABC, Generic[CaseT]):
