@@ -129,29 +129,36 @@ class Explanations:
 def explain(result: Result, run: Run, corpus: Corpus) -> Explanation:
     """Return the explanation of one result of a run."""
     case = case_of(result, corpus)
-    presentation = None if case is None else presentation_of(case)
-    fault = None if presentation is None else presentation.rule()
     before, chosen, after = command_around(run, result.id)
     return Explanation(
         id=legible(result.id),
         verdict=result.verdict.value,
         unexpected=result.unexpected,
-        about=_no_case(result, corpus) if case is None else case.about,
-        level="" if case is None else case.level,
-        sent=() if presentation is None else presentation.sent(),
-        expected="" if presentation is None else _must_come_out(presentation, run),
         difference=_said(result.difference),
         got=_said(result.got.value) if result.got else "",
-        rule=str(fault) if fault else "",
-        basis=() if case is None else case.basis,
-        flags=() if case is None else _flags(case, corpus),
         advice=tuple(map(_said, result.advice)),
         policies=tuple(map(_said, result.policies)),
         known=_known(result),
         trace=legible(shortened(result.trace, _MOST, end=True)).strip("\n"),
         stderr=legible(shortened(result.stderr, _MOST, end=True)).strip("\n"),
         command=legible(" ".join(filter(None, (before, chosen, after)))),
+        **({"about": _no_case(result, corpus)} if case is None else _known_case(case, run, corpus)),
     )
+
+
+def _known_case(case: Case, run: Run, corpus: Corpus) -> dict[str, Any]:
+    """Return what the corpus says of the case, by the names of an explanation."""
+    presentation = presentation_of(case)
+    fault = presentation.rule()
+    return {
+        "about": case.about,
+        "level": case.level,
+        "sent": presentation.sent(),
+        "expected": _must_come_out(presentation, run),
+        "rule": str(fault) if fault else "",
+        "basis": case.basis,
+        "flags": _flags(case, corpus),
+    }
 
 
 def case_of(result: Result, corpus: Corpus) -> Case | None:

@@ -95,7 +95,7 @@ def _around(run: Run) -> tuple[str, str]:
 
 
 def _case(case_id: str, runs: Sequence[Explanations], tables: _Tables) -> Json:
-    found = {at: result for at, run in enumerate(runs) if (result := run.results.results.get(case_id)) is not None}
+    found = _results_of(case_id, runs)
     case = _first_known(found.values(), tables.corpus)
     made: Json = {
         "id": legible(case_id),
@@ -103,14 +103,19 @@ def _case(case_id: str, runs: Sequence[Explanations], tables: _Tables) -> Json:
         "u": [at for at, result in found.items() if result.unexpected],
         "select": _selection(case_id),
     }
-    if case is not None:
-        made |= _known_case(case, tables)
-        made |= _sent(case, [runs[at].of(result) for at, result in found.items() if result.verdict in FAULTY])
-    made["of"] = _stated({str(at): _told(one, runs[at], tables) for at, one in found.items()})
     if case is None:
         at, result = next(iter(found.items()))
         made["about"] = runs[at].of(result).about
+    else:
+        made |= _known_case(case, tables)
+        made |= _sent(case, [runs[at].of(result) for at, result in found.items() if result.verdict in FAULTY])
+    made["of"] = _stated({str(at): _told(one, runs[at], tables) for at, one in found.items()})
     return _stated(made)
+
+
+def _results_of(case_id: str, runs: Sequence[Explanations]) -> dict[int, Result]:
+    """Return the results of a case, by the index of the run."""
+    return {at: result for at, run in enumerate(runs) if (result := run.results.results.get(case_id)) is not None}
 
 
 def _first_known(results: Iterable[Result], corpus: Corpus) -> Case | None:
