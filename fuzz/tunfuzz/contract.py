@@ -15,7 +15,7 @@ from pathlib import Path
 
 import tio
 from tio.container import BaseQueue
-from tunfuzz.calls import Call
+from tunproof.subjects.lifecycle.calls import Call
 
 __all__ = ["Lent", "Wire", "expect", "is_open", "must", "open_fds", "pick", "wire_pair"]
 

@@ -20,8 +20,8 @@ import tio
 from tio.container import BaseContainer
 from tio.virtio import HEADER_SIZE
 from tunfuzz import cargo
-from tunfuzz.calls import Call
 from tunfuzz.contract import Wire, expect, is_open, must, open_fds, pick, wire_pair
+from tunproof.subjects.lifecycle.calls import Call
 
 __all__ = ["OffloadMachine", "PollMachine", "QueueMachine"]
 

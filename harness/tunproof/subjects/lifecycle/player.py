@@ -7,7 +7,6 @@ thread waits is seen from outside: it is inside poll(2).
 
 import contextlib
 import functools
-import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable
@@ -44,14 +43,13 @@ from tunproof.corpus.script import (
     WriteGsoStep,
     WriteStep,
 )
+from tunproof.subjects.lifecycle.calls import Call
 from tunproof.subjects.lifecycle.nearside import NearSide, named
 from tunproof.subjects.lifecycle.scenery import Scenery
 
 __all__ = ["PATIENCE", "Player", "StuckError", "play"]
 
 _BLINK = 0.0002
-_POLL = {b"7", b"73", b"167", b"168"}  # poll on x86, powerpc, others; ppoll (73) where poll does not exist
-_GRACE = 0.02  # if /proc does not say what a thread does
 
 
 def play(script: Script) -> list[Answer]:
@@ -81,49 +79,28 @@ class StuckError(Exception):
 
 
 class _Job:
-    """A call in its own thread."""
+    """A call of the reference in its own thread."""
 
     def __init__(self, call: Callable[[], Answer]) -> None:
-        self._call = call
-        self._answer: Answer | None = None
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="tunproof-lifecycle", daemon=True)
-        self._thread.start()
+        self._call = Call(lambda: _outcome(call), PATIENCE)
 
     def ended(self, patience: float) -> bool:
         """Wait up to that many seconds, and return whether the call has returned."""
-        self._thread.join(patience)
-        return not self._thread.is_alive()
+        return self._call.ended(patience)
 
     def answer(self) -> Answer:
         """Return the call's result, or raise what it raised."""
-        if not self.ended(PATIENCE):
+        if not self._call.ended():
             raise StuckError
-        if self._answer is None:
-            raise self._error or RuntimeError("no answer")
-        return self._answer
+        return self._call.result()
 
     def waits(self) -> bool:
         """Return True as soon as the thread is inside poll(2), or False if it ends before."""
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            if self.ended(_BLINK):
-                return False
-            if self._is_in_poll():
-                return True
+        if self._call.waits():
+            return True
+        if self._call.ended(0):
+            return False
         raise TimeoutError(f"neither waits nor returns within {PATIENCE:g} s: it spins")
-
-    def _is_in_poll(self) -> bool:
-        try:
-            return Path(f"/proc/self/task/{self._thread.native_id}/syscall").read_bytes().split(b" ")[0] in _POLL
-        except OSError:
-            return not self.ended(_GRACE)
-
-    def _run(self) -> None:
-        try:
-            self._answer = _outcome(self._call)
-        except BaseException as error:  # noqa: BLE001 (raised again by `answer`)
-            self._error = error
 
 
 def _outcome(call: Callable[[], Answer]) -> Answer:

@@ -23,7 +23,7 @@ class Call(Generic[T]):
         self._patience = patience
         self._value: list[T] = []
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="tunfuzz-call", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="tunproof-call", daemon=True)
         self._thread.start()
 
     def ended(self, patience: float | None = None) -> bool:
