@@ -156,7 +156,7 @@ def _replay(exchange: Exchange, trials: list[Trial]) -> None:
         verdict = judge_kernel.decide(disagreement.expected, disagreement.got)
         raise EnvironmentProblem(
             f"the kernel got {disagreement.case.id} wrong: {verdict.difference}",
-            cure="run `tunproof kernel`; the rate of wrong results means nothing",
+            cure="run `tunproof kernel`; the rate of wrong results is meaningless",
         )
 
 
@@ -225,6 +225,7 @@ def _tunnel(*, offload: bool) -> float:
         carried = carry(tunnel.near, tunnel.far, os.urandom(_TUNNEL_BYTES), family=socket.AF_INET)
     if not carried.intact:
         raise EnvironmentProblem(
-            f"{carried.size} bytes went into the tunnel and others came out", cure="run `make test`; this is a bug"
+            f"{carried.size} bytes went into the tunnel, and different ones came out",
+            cure="run `make test`; this is a bug",
         )
     return carried.mbit_s

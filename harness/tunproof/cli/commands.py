@@ -116,9 +116,11 @@ def check(  # noqa: PLR0913 (each option is one of the command's)
     ] = None,
     repeat: Annotated[int, typer.Option("--repeat", min=1, help="How often to run each case, to find flaky ones.")] = 1,
     deadline: Annotated[float, typer.Option("--deadline", help="Seconds the adapter has to reply.")] = 2.0,
-    start_deadline: Annotated[float, typer.Option("--start-deadline", help="Seconds it has to say hello.")] = 30.0,
+    start_deadline: Annotated[
+        float, typer.Option("--start-deadline", help="Seconds the adapter has to say hello.")
+    ] = 30.0,
     memory: Annotated[int, typer.Option("--memory", help="MiB the adapter may use.")] = 1024,
-    restarts: Annotated[int, typer.Option("--restarts", min=0, help="How often it may be restarted.")] = 100,
+    restarts: Annotated[int, typer.Option("--restarts", min=0, help="How often the adapter may be restarted.")] = 100,
     batch: Annotated[int | None, typer.Option("--batch", min=1, help="The most runs in one message.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -251,7 +253,7 @@ def version() -> None:
 
 
 def _add_commands() -> None:
-    """Let other packages add their commands through entry points: this one does not know tunfuzz."""
+    """Let other packages add their commands through entry points: this one does not know about tunfuzz."""
     for point in entry_points(group="tunproof.commands"):
         point.load()(app)
 
@@ -306,7 +308,7 @@ def _tell(terminal: "Terminal", results: "Results", corpus: "Corpus", *, report:
 
 
 def _kernel_json(results: "Results") -> dict[str, object]:
-    """Return the figures of a kernel by the names that they have had from the beginning."""
+    """Return the figures of a kernel under their original names."""
     verdicts = results.verdicts()
     return {
         "kernel": results.run.kernel,

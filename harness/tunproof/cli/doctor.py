@@ -1,7 +1,7 @@
-"""What this machine can test, found out by trying, and what to do about the rest.
+"""What this machine can test, determined by trying, and what to do about the rest.
 
-Whatever can be tried is not concluded from a version number: a namespace is created, each wiring is set up and a packet
-sent through it, and each offload and header size is requested. Nothing is left behind.
+Whatever can be tried is tried, not inferred from a version number: a namespace is created, each wiring is set up and a
+packet sent through it, and each offload and header size is requested. Nothing is left behind.
 
 The only effect on the process is that of `lab.ensure`: without privileges it ends up in a new user namespace.
 """

@@ -28,10 +28,10 @@ def run_kernels(  # noqa: PLR0913 (each is an option of the command)
     ] = None,
     kernel: Annotated[Path | None, typer.Option("--kernel", metavar="PATH", help="A bzImage that you built.")] = None,
     modules: Annotated[
-        Path | None, typer.Option("--modules", metavar="DIR", help="Its modules: the folder with kernel/.")
+        Path | None, typer.Option("--modules", metavar="DIR", help="Its modules: the folder that contains kernel/.")
     ] = None,
     frames: Annotated[int, typer.Option("--frames", min=0, metavar="N", help="Random frames per kernel.")] = 20_000,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Determines the frames.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the random frames.")] = 1,
     jobs: Annotated[int, typer.Option("--jobs", min=1, metavar="J", help="Guests at a time.")] = 2,
     select: Select = "*",
     report: Annotated[
@@ -86,7 +86,7 @@ def _chosen(there: "Sequence[Kernel]", names: str | None) -> "list[Kernel]":
     there = list({one.release: one for one in there}.values())
     if names is None:
         if not there:
-            raise EnvironmentProblem("no kernel is in the cache", cure="run `tunproof matrix fetch`")
+            raise EnvironmentProblem("there is no kernel in the cache", cure="run `tunproof matrix fetch`")
         return there
     wanted = dict.fromkeys(names.replace(",", " ").split())
     if not wanted:
@@ -95,10 +95,10 @@ def _chosen(there: "Sequence[Kernel]", names: str | None) -> "list[Kernel]":
 
 
 def _newest(name: str, there: "Sequence[Kernel]") -> "Kernel":
-    """Return the newest kernel that a series, version or release fits. Raises `EnvironmentProblem`."""
+    """Return the newest kernel that matches a series, version or release. Raises `EnvironmentProblem`."""
     fits = [one for one in there if name in {one.release, one.version} or one.version.startswith(f"{name}.")]
     if not fits:
-        raise EnvironmentProblem(f"no kernel {name} is in the cache", cure=f"run `tunproof matrix fetch {name}`")
+        raise EnvironmentProblem(f"there is no kernel {name} in the cache", cure=f"run `tunproof matrix fetch {name}`")
     return fits[-1]
 
 

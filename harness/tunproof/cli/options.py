@@ -17,7 +17,7 @@ Select = Annotated[
 
 
 def print_text(text: str) -> None:
-    """Print text unchanged. A reader that closes the pipe does not change the verdict, nor the exit code."""
+    """Print text unchanged. A reader that closes the pipe changes neither the verdict nor the exit code."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()

@@ -57,7 +57,7 @@ def show(terminal: Terminal, case: Case, corpus: Corpus) -> None:
 
 
 def as_json(case: Case, corpus: Corpus) -> dict[str, Any]:
-    """Return the case as it stands in its file, and what explains its flags and traits."""
+    """Return the case as it is in its file, and the explanations of its flags and traits."""
     return {
         "case": builtins_of(case),
         "flags": {name: builtins_of(corpus.flags[name]) for name in case.flags},

@@ -37,7 +37,7 @@ _WRONG = {"fail", "xpass", "error", "crash", "hang", "oom", "protocol-error", "f
 
 
 class _Console(Console):
-    """A console that goes on in silence when its reader has gone away: the exit code is still wanted."""
+    """A console that falls silent when its reader goes away: the exit code still matters."""
 
     def on_broken_pipe(self) -> None:
         discard_output()
@@ -69,8 +69,8 @@ class Terminal:
         return table
 
     def kernel_report(self, results: "Results", probed: "Probed", corpus: "Corpus") -> None:
-        """Print what a kernel did, as for any other subject, and before the last line what it is by its traits."""
-        self.out.print(f"[bold]{escape(results.run.subject)}[/bold], cut by the kernel between two TUN devices\n")
+        """Print what a kernel did, as for any other subject, and its traits before the last line."""
+        self.out.print(f"[bold]{escape(results.run.subject)}[/bold], segmented by the kernel between two TUN devices\n")
         self._verdicts(results)
         self._traits(probed, results.run.kernel)
         self._unexpected(results, corpus)
@@ -80,7 +80,7 @@ class Terminal:
     def _traits(self, probed: "Probed", release: str) -> None:
         from tunproof.kernel import describe as kernel_traits
 
-        self.out.print("\n[bold]where kernels differ[/bold], this one, by frames that tell:")
+        self.out.print("\n[bold]where kernels differ[/bold], and what probes found in this one:")
         for word, text in kernel_traits.describe(probed):
             self.out.print(Text(f"{word:8} {text}", style="yellow" if word == "unknown" else ""))
         if departs := kernel_traits.departures(probed, release):
@@ -91,7 +91,7 @@ class Terminal:
             self.out.print(Text(f"{heading}: {kernel_traits.tell(trait)}", style="dim" if tunnels else "yellow"))
 
     def check_report(self, results: "Results", corpus: "Corpus") -> None:
-        """Print what a subject did: a line per topic, then what was unexpected, the first of it in full."""
+        """Print what a subject did: a line per topic, then the unexpected results, the first few in full."""
         from tunproof.reports.figures import mean_quality, policies, subject_line
 
         run = results.run
@@ -169,10 +169,10 @@ class Terminal:
         for name, rate, note in (
             ("bare", rates.bare_per_s, "superpackets/s: writev, three readv, nothing else"),
             ("replay", rates.replay_per_s, f"superpackets/s, every byte compared: {rates.replay_ratio:.2f} of bare"),
-            ("segment", rates.segment_per_s, "superpackets/s cut by the reference"),
+            ("segment", rates.segment_per_s, "superpackets/s segmented by the reference"),
             ("check, adapter", rates.check_lockstep_per_s, "small cases/s through the Python kit, one by one"),
             ("check, batches", rates.check_batch_per_s, "the same in batches"),
-            ("tunnel, offload", rates.tunnel_gso_mbit_s, "Mbit/s of TCP payload, cut and joined by the reference"),
+            ("tunnel, offload", rates.tunnel_gso_mbit_s, "Mbit/s of TCP payload, segmented and joined by tio"),
             ("tunnel, plain", rates.tunnel_plain_mbit_s, "Mbit/s of TCP payload, packet by packet"),
         ):
             table.add_row(name, f"{rate:,.0f}", note)
@@ -182,14 +182,14 @@ class Terminal:
             table.add_row(short, value, figure.says)
         self.out.print(table)
         ratio = f"{rates.check_direct_ratio:.2f}"
-        self.out.print(f"check on the reference takes {ratio} times what calling it and comparing takes")
+        self.out.print(f"a check of the reference takes {ratio} times as long as calling it and comparing")
 
     def say(self, text: str) -> None:
         """Print a line."""
         self.out.print(escape(text))
 
     def findings(self, findings: "Sequence[Finding]") -> None:
-        """Print what lint found, one a line, and how much it is."""
+        """Print what lint found, one finding per line, and the count."""
         for finding in findings:
             where = finding.file if finding.case == "-" else f"{finding.file}: {finding.case}"
             self.out.print(f"{escape(where)}: [red]{escape(finding.field)}[/red]: {escape(finding.reason)}")
@@ -229,7 +229,7 @@ class Terminal:
         self.out.print(table)
 
     def listing(self, cases: Iterable["Case"]) -> None:
-        """Print one line a case."""
+        """Print one line per case."""
         for case in cases:
             self.out.print(f"{case.id}  [dim]{escape(case.about)}[/dim]")
 
@@ -282,7 +282,7 @@ class Ticker:
         self._task = task
 
     def __call__(self, done: int, total: int, *, note: str = "") -> None:
-        """Say how much is done, and of how much."""
+        """Report how much is done, out of how much."""
         self._bar.update(self._task, completed=done, total=total, note=note)  # type: ignore[arg-type]
 
 

@@ -73,7 +73,7 @@ def schema_components(kinds: tuple[Any, ...]) -> tuple[tuple[dict[str, Any], ...
 
 
 def _decoded(kind: type[bytes], text: object) -> bytes:
-    """Return the bytes of a hex string; msgspec adds to the error where it stood."""
+    """Return the bytes of a hex string; msgspec adds the position to the error."""
     if not isinstance(text, str):
         raise TypeError(f"Expected `str`, got `{_JSON_NAMES.get(type(text), type(text).__name__)}`")
     try:

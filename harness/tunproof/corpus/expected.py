@@ -11,7 +11,7 @@ __all__ = ["delivered_by", "frames_of", "packets_of"]
 
 
 def packets_of(case: Case) -> Sequence[bytes]:
-    """Return the packets that must come out, be it by reading or behind what is written; none where there are none."""
+    """Return the packets that must come out of a read, or of what is written; may be empty."""
     match case.expect:
         case Packets(packets=packets) | Written(segments=packets):
             return packets
@@ -21,14 +21,14 @@ def packets_of(case: Case) -> Sequence[bytes]:
 
 
 def frames_of(case: Case) -> Sequence[bytes]:
-    """Return the frames of one right answer; none where nothing is written."""
+    """Return the frames of one correct answer; empty if nothing is written."""
     if isinstance(case, WriteCase | WriteGsoCase) and isinstance(case.expect, Written):
         return [case.expect.header + case.input.whole]
     return case.expect.example if isinstance(case.expect, Joined) else ()
 
 
 def delivered_by(case: Case, traits: frozenset[str]) -> Sequence[bytes]:
-    """Return the packets that a kernel with these traits delivers; none where it delivers nothing."""
+    """Return the packets that a kernel with these traits delivers; empty if it delivers nothing."""
     answer = case.answer_of(traits)
     if isinstance(answer, KernelDelivers):
         return answer.packets

@@ -1,6 +1,6 @@
 """The corpus for others: a folder to vendor without our runner, and a capture for Wireshark.
 
-Everything is written whole or not at all: it is made beside its place and renamed.
+Everything is written whole or not at all: it is created next to its destination and renamed.
 """
 
 import hashlib
@@ -180,7 +180,7 @@ def _license(root: Path) -> bytes:
 
 
 def _check_target(target: Path) -> None:
-    """Refuse a target where something else would be lost."""
+    """Refuse a target if anything else would be lost."""
     if not target.parent.is_dir():
         raise UsageError(f"there is no folder {target.parent}")
     if not target.exists():

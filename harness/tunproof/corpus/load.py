@@ -135,7 +135,7 @@ def _check_case(path: Path, file: CorpusFile, case: Case) -> None:
     """Check what the types cannot express."""
     digest = digest_of(case.input, case.expect)
     if case.digest != digest:
-        raise CorpusError(str(path), case.id, "digest", f"is {case.digest}, the bytes give {digest}")
+        raise CorpusError(str(path), case.id, "digest", f"is {case.digest}, but the bytes give {digest}")
     for field, reason in _contradictions(case):
         raise CorpusError(str(path), case.id, field, reason)
     for flag in case.flags:

@@ -98,7 +98,7 @@ def only(cases: Iterable[Case], *, op: str | None, flag: str | None, requires: s
     found = [case for case in cases if all(_FILTERS[name](case, value) for name, value in given.items())]
     if not found:
         named = " ".join(f"{name} {value}" for name, value in given.items())
-        raise UsageError(f"no selected case fits {named}; `tunproof corpus stats` counts what there is")
+        raise UsageError(f"no selected case fits {named}; `tunproof corpus stats` shows what exists")
     return found
 
 

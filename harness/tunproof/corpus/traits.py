@@ -1,6 +1,6 @@
 """The traits that a case may name: behaviours in which kernels differ. `tio.linux` explains, `probes` detects them.
 
-Behaviour follows the point release, the distribution's backports and the vendor's patches, so a version number decides
+Behaviour follows the point release, the distribution's backports and the vendor's patches, so a version number proves
 nothing. No case names a regression: a kernel that refuses legal superpackets disagrees with the corpus, and should.
 """
 

@@ -27,7 +27,7 @@ def tell(trait: Trait) -> str:
 
 
 def describe(probed: Probed) -> Iterator[tuple[str, str]]:
-    """Yield what is known of the traits of a kernel, each under a heading: has, lacks, unknown, unseen."""
+    """Yield what is known about the traits of a kernel, each under a heading: has, lacks, unknown, unseen."""
     told = [trait for trait in PROBES if not ABOUT[trait].regression]
     yield "has", ", ".join(trait for trait in told if trait in probed.traits)
     yield "lacks", ", ".join(trait for trait in told if trait not in probed.traits | probed.unknown.keys())

@@ -1,7 +1,7 @@
-"""How a kernel behaves where kernels differ, found out with frames that tell its traits apart, never by its version.
+"""How a kernel behaves where kernels differ, determined by frames that tell traits apart, never by its version.
 
 One function for each trait that shows from outside: it sends a frame or two and says whether the kernel has the trait.
-The probes use an abstract `Device`, so they can be tested on models of kernels that are not at hand.
+The probes use an abstract `Device`, so they can be tested on models of kernels that are not available.
 
 A regression must not look like another trait. Two rules keep the probes apart:
 

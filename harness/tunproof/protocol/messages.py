@@ -252,7 +252,7 @@ class HelloReply(Message, frozen=True, kw_only=True):
         protocol: the version that the adapter chose.
         implementation: the implementation under test; `source` and `issues` are links.
         ops: the operations that it supports.
-        capabilities: what it supports of these, from the closed list; cases that require anything else are not sent.
+        capabilities: what it supports, from the closed list; cases that require anything else are not sent.
         modes: how frames can reach the implementation, best first.
         reject_style: `rejectStyle`, how the implementation rejects a frame: with an `error`, or `silent`, in which case
             nothing comes out.

@@ -155,7 +155,7 @@ def _type(kind: msgspec.inspect.Type) -> str:  # noqa: PLR0911 (a table)
             return "boolean"
         case msgspec.inspect.DictType():
             return "object"
-    raise TypeError(f"{kind} has no words")
+    raise TypeError(f"{kind} has no description")
 
 
 def _integer(low: int | None, high: int | None) -> str:

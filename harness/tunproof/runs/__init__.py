@@ -1,9 +1,9 @@
-"""Runs: cases put to a subject, judged, held against a baseline, and recorded.
+"""Runs: cases run against a subject, judged, compared with a baseline, and recorded.
 
-results   the stream of results, the one thing that all reports are made of
-baseline  failures that are known
+results   the stream of results, from which all reports are made
+baseline  known failures
 runner    runs, judges and records every case
-check     a run of an implementation from its first word to its last record
-kernel    what a kernel said, as results
+check     a whole run of an implementation, from start to last record
+kernel    a run of the corpus on a kernel
 findings  what fuzzing found, on disk
 """

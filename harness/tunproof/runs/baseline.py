@@ -1,15 +1,15 @@
-"""The baseline: failures that are known, in a TOML file in the user's repository.
+"""The baseline: known failures, in a TOML file in the user's repository.
 
     [[known]]
     case = "read/tcp4/psh-on-last-segment-only"  # an id, or a glob
-    outcome = "fail"                             # a known fail that becomes a crash is news
+    outcome = "fail"                             # so a crash there still fails the run
     reason = "the flag is copied to every segment"
     link = "https://example.org/issues/1"        # optional
     digest = "sha256:..."                        # optional, for an id: lapses when the case changes
     kernel = ">=6.6.44,<6.6.45"                  # optional: holds only on such kernels
 
-An entry never hides more than it says: what passes now, fails otherwise, or no longer runs makes the run fail, and so
-does an entry that matches no case.
+An entry never hides more than it says: a case that now passes, fails differently, or no longer runs makes the run fail,
+and so does an entry that matches no case.
 """
 
 import difflib
@@ -32,7 +32,7 @@ from tunproof.runs.results import Known, Problem, Result, Results
 __all__ = ["FAILURES", "PLACEHOLDER", "Baseline", "Entry", "dump"]
 
 FAILURES = frozenset({Kind.FAIL, Kind.ERROR, Kind.CRASH, Kind.HANG, Kind.OOM, Kind.PROTOCOL_ERROR, Kind.FLAKY})
-"""Verdicts that make a run fail unless the baseline knows them."""
+"""Verdicts that make a run fail unless the baseline lists them."""
 
 PLACEHOLDER = "REPLACE THIS: why it fails, and what will be done about it"
 """The reason that `dump` writes if no one has given one."""
@@ -44,7 +44,7 @@ _FORMS = {
     "outcome": "one of " + ", ".join(_OUTCOMES),
     "reason": "a sentence that says why the failure is known",
     "link": 'a URL, such as "https://example.org/issues/1"',
-    "digest": '"sha256:" and 64 lower-case hex digits, as `tunproof show` prints it, beside the id of one case',
+    "digest": '"sha256:" and 64 lower-case hex digits, as `tunproof show` prints it, for the id of a single case',
     "kernel": 'comparisons (>= > <= < ==) that some release can satisfy, such as ">=6.6.44,<6.6.45"',
 }
 """The keys of an entry, and the form of each."""
@@ -136,7 +136,7 @@ def _can_be_met(comparisons: list[tuple[str, _Version]]) -> bool:
 
 @dataclass(slots=True)
 class Baseline:
-    """The entries of a file, in order; messages count them from 1. Without entries, nothing is known.
+    """The entries of a file, in order; messages count them from 1. Without entries, no failure is known.
 
     `check` decides which entries are in force; `judge` applies them.
     """
@@ -155,7 +155,7 @@ class Baseline:
 
         `all_ids` has the digests of the whole corpus by id, `kernel` is the running release. An entry about other
         kernels is neither in force nor a problem; an entry about existing cases that are not selected is not a problem.
-        A case with several entries goes by its id rather than by a glob, and by the first of those.
+        If several entries match a case, one with its id wins over a glob, and an earlier one over a later.
 
         Raises `EnvironmentProblem` if entries depend on a release that does not begin with a number.
         """
@@ -199,7 +199,7 @@ class Baseline:
             )
 
     def judge(self, case_id: str, kind: Kind) -> tuple[Kind, bool, Known | None, str]:
-        """Return the verdict, whether it is unexpected, what is known of the case, and a note for people.
+        """Return the verdict, whether it is unexpected, what is known about the case, and a note for people.
 
         `kind` is what happened, so neither xfail nor xpass (`ValueError`). Raises `RuntimeError` before `check`.
         """
@@ -228,7 +228,7 @@ def _otherwise(entry: Entry, kind: Kind) -> str:
         case Kind.UNSUPPORTED:
             return "but the case no longer runs: this is unsupported"
         case Kind.NOT_APPLICABLE | Kind.BLOCKED:
-            return f"this is {kind}, which shows neither that nor a pass"
+            return f"this is {kind}, which confirms neither that nor a pass"
     return f"this is {kind}"
 
 
@@ -240,7 +240,7 @@ def _matches_nothing(number: int, entry: Entry, ids: Iterable[str]) -> Problem:
 
 
 def _has_changed(number: int, entry: Entry) -> Problem:
-    text = f"entry {number} has lapsed, the case has changed: review it, then correct or remove the digest"
+    text = f"entry {number} has lapsed because the case has changed: review it, then correct or remove the digest"
     return Problem(id=entry.case, what="stale", text=text)
 
 
@@ -263,7 +263,7 @@ def _tables(path: Path) -> list[Any]:
         raise UsageError(f"{path} is not valid TOML: {reason}\n  cure: correct that line") from error
     for key in document:
         if key != "known":
-            raise UsageError(f"{path}: {key!r} is not known here\n  cure: each entry begins with [[known]]")
+            raise UsageError(f"{path}: {key!r} is not a known key\n  cure: each entry begins with [[known]]")
     tables = document.get("known", [])
     if not isinstance(tables, list):
         raise UsageError(f"{path}: `known` is not a list of entries\n  cure: begin each entry with [[known]]")
@@ -287,14 +287,14 @@ def _flaws(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield each key and what is wrong with it. After the first flaw, values may have the wrong type."""
     for key, value in table.items():
         if key not in _FORMS:
-            yield key, "is not known here"
+            yield key, "is not a known key"
         if not isinstance(value, str):
             yield key, f"{reprlib.repr(value)} is not a string"
         if not value.strip():
             yield key, "is empty"
     yield from ((key, "is missing") for key in _REQUIRED if key not in table)
     if table["outcome"] not in _OUTCOMES:
-        yield "outcome", f"{table['outcome']!r} is not one"
+        yield "outcome", f"{table['outcome']!r} is not an outcome"
     if "digest" in table:
         yield from _flaws_of_digest(table["digest"], table["case"])
     if "kernel" in table:
@@ -303,7 +303,7 @@ def _flaws(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _flaws_of_digest(text: str, case: str) -> Iterator[tuple[str, str]]:
     if not _DIGEST.fullmatch(text):
-        yield "digest", f"{text!r} is not one"
+        yield "digest", f"{text!r} is not a digest"
     if _MAGIC.search(case):
         yield "digest", f"{case!r} is a glob, and only a single case has a digest"
 

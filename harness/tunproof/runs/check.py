@@ -22,7 +22,7 @@ __all__ = ["Request", "check", "require_a_case_that_ran", "run"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What a run is to do.
+    """What a run should do.
 
     Attributes:
         connector: the subject.
@@ -88,7 +88,7 @@ def run(  # noqa: PLR0913 (two give the destination, one the progress)
 
 
 def _prepare(cases: Iterable[Case], mode: str | None) -> None:
-    """Acquire what the lab needs, before there are threads."""
+    """Acquire what the lab needs, before any threads start."""
     on_device = mode is not None and mode.startswith("device")
     if not on_device and not any("lifecycle.device" in case.requires for case in cases):
         return
@@ -117,5 +117,5 @@ def _resumed(folder: Path, heading: Run) -> Results:
         then, now = getattr(found.run, field), getattr(heading, field)
         if then != now:
             shown = tuple(msgspec.to_builtins(value) for value in (then, now))
-            raise UsageError(f"{folder} holds another run: its {field} is {shown[0]!r}, and now it is {shown[1]!r}")
+            raise UsageError(f"{folder} holds another run: its {field} is {shown[0]!r}, this one's {shown[1]!r}")
     return found

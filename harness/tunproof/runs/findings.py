@@ -137,9 +137,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def keep(out: Path, finding: Finding, *, instead_of: Path | None = None) -> Path:
-    """Put a finding into `out`, which is made if necessary, and return its folder, which then is on disk.
+    """Write a finding to `out`, which is created if necessary, and return its folder, by then safely on disk.
 
-    `instead_of` is the folder of what was known of it before: it is removed, but not before this one exists.
+    `instead_of` is the folder of an earlier version, which is removed once the new one exists.
     Raises `EnvironmentProblem` if it cannot be written; the message has what is needed to repeat it.
     """
     folder = out / finding.folder
@@ -158,7 +158,7 @@ def keep(out: Path, finding: Finding, *, instead_of: Path | None = None) -> Path
 
 
 def prepare(out: Path) -> None:
-    """Make sure, beforehand, that findings can be kept in `out`. Raises `EnvironmentProblem`."""
+    """Check in advance that findings can be kept in `out`. Raises `EnvironmentProblem`."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         Path(tempfile.mkdtemp(prefix=_STAGING, dir=out)).rmdir()
@@ -199,7 +199,7 @@ def slug_of(rule: str) -> str:
 
 
 def _put(folder: Path, files: dict[str, bytes]) -> None:
-    """Write a folder beside its place, and rename it there once all of it is on disk."""
+    """Write a folder next to its destination, and rename it once all of it is on disk."""
     try:
         with _staged(folder.parent, files) as staging:
             staging.chmod(folder.parent.stat().st_mode)  # mkdtemp's is for its owner only
@@ -212,7 +212,7 @@ def _put(folder: Path, files: dict[str, bytes]) -> None:
 
 
 def _rewrite(folder: Path, files: dict[str, bytes]) -> None:
-    """Replace what a folder says, file by file: each is the old one or the new one."""
+    """Replace a folder's contents, file by file: at any moment each file is either old or new."""
     with _staged(folder.parent, files) as staging:
         for name in files:
             (staging / name).replace(folder / name)
@@ -220,7 +220,7 @@ def _rewrite(folder: Path, files: dict[str, bytes]) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder so that nothing of it looks like a finding; if it cannot be removed, it stays one."""
+    """Remove a folder so that no remnant looks like a finding; if that fails, it is still a finding."""
     with suppress(OSError):
         aside = Path(tempfile.mkdtemp(prefix=_STAGING, dir=folder.parent))
         try:
@@ -231,7 +231,7 @@ def _remove(folder: Path) -> None:
 
 @contextmanager
 def _staged(out: Path, files: dict[str, bytes]) -> Iterator[Path]:
-    """Write files into a folder beside their place; what is left of it at the end is removed."""
+    """Write files into a temporary folder next to their destination; any leftovers are removed at the end."""
     staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=out))
     try:
         for name, content in files.items():
@@ -253,7 +253,7 @@ def _sync(folder: Path) -> None:
 
 
 def _sweep(out: Path) -> None:
-    """Remove what killed writers left."""
+    """Remove what killed writers left behind."""
     for left in out.glob(f"{_STAGING}*"):
         try:
             abandoned = time.time() - left.stat().st_mtime > _ABANDONED
@@ -318,7 +318,7 @@ def outcome_words(outcome: dict[str, Any]) -> str:
 
 
 def _case(finding: Finding) -> dict[str, Any]:
-    """Return a finding as a case of the corpus. `tunproof corpus promote` makes author code, which records the rest."""
+    """Return a finding as a case of the corpus, as far as known: `tunproof corpus promote` makes author code of it."""
     case = {
         "id": f"{finding.operation}/found/{slug_of(finding.rule)}",
         "digest": f"sha256:{'0' * 64}",

@@ -1,4 +1,4 @@
-"""Is this kernel right? A run of the corpus through a real TUN, recorded as any other run.
+"""Is this kernel right? A run of the corpus through a real TUN, recorded like any other run.
 
 A kernel that does something else fails; there is no baseline, and nothing is run twice.
 """
@@ -32,7 +32,7 @@ def verify(
 ) -> tuple[Results, Probed]:
     """Run the selected cases through the running kernel; return the results, and the kernel's traits.
 
-    `progress` is called now and then with how many frames were sent, and of how many. Raises `UsageError`,
+    `progress` is called now and then with the number of frames sent so far and in total. Raises `UsageError`,
     `EnvironmentProblem`.
     """
     cases = corpus.select(select)

@@ -1,8 +1,7 @@
 """The stream of results: JSON Lines, `run`, then a `result` for each case, then `end`.
 
-Everything that is reported is a view of one such stream, or of several side by side. A line is on its way to the disk
-as soon as the verdict is known, so that a run that was killed has lost nothing; but only one that has its `end` is
-whole, and readers refuse another.
+Everything that is reported is a view of one such stream, or of several side by side. Each line is written as soon as
+its verdict is known, so a killed run loses nothing. Only a stream with an `end` is complete; readers refuse any other.
 """
 
 import fcntl
@@ -48,9 +47,9 @@ class Run(Strict, frozen=True, kw_only=True, tag_field="record", tag="run"):
 
     Attributes:
         format: of this stream.
-        subject: how reports call what was tested.
-        implementation: what an adapter said of it.
-        command: the words of the command line that repeat this run, without a selection and without reports.
+        subject: the name that reports use for what was tested.
+        implementation: how the adapter described it.
+        command: the words of the command line that repeats this run, without selection and reports.
         mode: how frames reached it: `direct` (in the same process), `kernel`, or one of the protocol's.
         corpus: digest of all its cases.
         cases: how many were selected.
@@ -60,7 +59,7 @@ class Run(Strict, frozen=True, kw_only=True, tag_field="record", tag="run"):
         started: date and time, UTC, ISO 8601.
         traits: kernel traits, where a kernel was probed.
         baseline: the file of known failures, as it was named.
-        exact: whether the subject was allowed none of the freedoms: the reference is not.
+        exact: whether the subject was denied all freedoms, as the reference is.
     """
 
     format: Literal["tunproof-results/1"]
@@ -84,7 +83,7 @@ class Got(Strict, frozen=True, kw_only=True):
 
     Attributes:
         what: `packets` (read, or cut by a kernel), `frames` (written: vnet header and packet), or `value`.
-        packets: the packets or frames, also what came out of a refusal.
+        packets: the packets or frames, including any that came out in spite of a refusal.
         value: everything else, in words.
     """
 
@@ -94,7 +93,7 @@ class Got(Strict, frozen=True, kw_only=True):
 
 
 class Known(Strict, frozen=True, kw_only=True):
-    """What the baseline says of a case."""
+    """What the baseline says about a case."""
 
     outcome: str
     reason: str
@@ -111,12 +110,12 @@ class Result(Strict, frozen=True, kw_only=True, tag_field="record", tag="result"
         unexpected: whether it makes the run fail.
         difference: what was wrong, in words.
         got: what came out, unless it was right.
-        trace: what the subject's language says about an error.
-        stderr: what the adapter wrote to it during this case, its end.
-        advice: what should have been otherwise and is not failed.
-        policies: what the subject does that it may do or not.
+        trace: the stack trace of an error, as the subject's language prints it.
+        stderr: the end of what the adapter wrote to it during this case.
+        advice: what should have been different, but is not a failure.
+        policies: optional behaviour that the subject showed.
         quality: for batches, how much of the ideal joining was reached, from 0 to 1.
-        mismatches: the first packets or frames that differ, each beside the one that should have come out.
+        mismatches: the first packets or frames that differ, each with the one that should have come out.
         mismatched: how many differ.
         groups: for batches, the packets that each frame stands for, by index.
         known: what the baseline says.
@@ -178,7 +177,7 @@ _DECODER = decoder(Record)
 
 @dataclass(slots=True)
 class Results:
-    """A stream that was read, or is being made. `end` is None as long as it is incomplete."""
+    """A stream that was read, or is being written. `end` is None while it is incomplete."""
 
     run: Run
     results: dict[str, Result] = field(default_factory=dict)
@@ -195,7 +194,7 @@ class Results:
         return [*(result for result in self.results.values() if result.unexpected), *self.problems]
 
     def add(self, record: Result | Problem) -> None:
-        """Take a record in."""
+        """Add a record."""
         if isinstance(record, Result):
             self.results[record.id] = record
         else:
@@ -213,10 +212,10 @@ class Results:
 
 
 class Writer:
-    """A stream on its way to a file, unbuffered: whatever was written is safe from the death of this process.
+    """A stream that is written to a file, unbuffered: records survive the death of this process.
 
-    `keep` results that are there already (`--resume`): half a line at the end is cut off. Raises `OSError`,
-    `BlockingIOError` where another run writes to it.
+    `keep` retains existing results (`--resume`), except an incomplete last line. Raises `OSError`, and
+    `BlockingIOError` if another run is writing to the file.
     """
 
     def __init__(self, path: Path, *, keep: bool = False) -> None:
@@ -248,7 +247,7 @@ class Writer:
 
 
 def keep(folder: Path, results: Results) -> None:
-    """Write a stream that has its end into a folder, which is made. Raises `OSError`, `BlockingIOError`."""
+    """Write a complete stream into a folder, which is created. Raises `OSError`, `BlockingIOError`."""
     folder.mkdir(parents=True, exist_ok=True)
     with Writer(folder / STREAM) as writer:
         ends = [] if results.end is None else [results.end]
@@ -270,7 +269,7 @@ def read(path: Path, *, incomplete: bool = False) -> Results:
     if not incomplete and (results.end is None or half or results.end.cases != len(results.results)):
         raise UsageError(
             f"{path} is incomplete: {len(results.results)} of {results.run.cases} cases, and no end; "
-            "the run was killed, or goes on (check --resume goes on from it)"
+            "the run was killed, or is still going (`check --resume` continues it)"
         )
     return results
 

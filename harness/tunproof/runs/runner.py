@@ -2,8 +2,8 @@
 
 What one verdict cannot know is added here:
 
-1. A case that requires what the subject does not claim is unsupported, and is not sent. A subject that claims it and
-   calls it unsupported fails.
+1. A case that requires what the subject does not claim is unsupported, and is not sent. If the subject claims it but
+   replies unsupported, the case fails.
 2. A failed case is run again, alone, and so is a sample of the passed ones; if the second verdict differs, the case is
    flaky.
 3. A refusal counts only if the valid sibling of the case passed; otherwise it is blocked. So siblings run first.
@@ -99,7 +99,7 @@ def why_nothing_ran(results: Iterable[Result]) -> str:
 
 
 def heading(connection: Connection, corpus: Corpus, plan: Plan, command: Sequence[str]) -> Run:
-    """Return the first record of a run. `command` are the words that repeat it, without selection and reports."""
+    """Return the first record of a run. `command` is the command line that repeats it, less selection and reports."""
     return Run(
         subject=connection.name,
         implementation=connection.implementation,
@@ -115,7 +115,7 @@ def heading(connection: Connection, corpus: Corpus, plan: Plan, command: Sequenc
 
 
 def today(corpus: Corpus) -> dict[str, Any]:
-    """Return what the first record of every run says, whatever runs: format, corpus, version and time."""
+    """Return what the first record of any run has: format, corpus, version and time."""
     return {
         "format": FORMAT,
         "corpus": corpus_digest(corpus),
@@ -125,7 +125,7 @@ def today(corpus: Corpus) -> dict[str, Any]:
 
 
 def corpus_digest(corpus: Corpus) -> str:
-    """Return what tells one corpus from another: SHA-256 over ids and digests."""
+    """Return a fingerprint of a corpus: SHA-256 over ids and digests."""
     known = "".join(f"{case.id} {case.digest}\n" for case in corpus.cases.values())
     return "sha256:" + hashlib.sha256(known.encode()).hexdigest()
 
@@ -243,7 +243,7 @@ class _Judge:
         verdict = decide(observed.case, observed.outcome, exact=self._plan.exact)
         if verdict.kind is Kind.UNSUPPORTED and claimed and self._connection.capabilities is not None:
             what = ", ".join(observed.case.requires) or observed.case.id.partition("/")[0]
-            return Verdict(Kind.FAIL, f"claims {what}, and calls this case unsupported: {verdict.difference}")
+            return Verdict(Kind.FAIL, f"claims {what}, but calls this case unsupported: {verdict.difference}")
         return verdict
 
     def _repeat(self, judged: dict[str, tuple[Verdict, Observation]]) -> None:

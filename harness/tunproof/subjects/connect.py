@@ -89,16 +89,14 @@ def connector_of(words: Sequence[str], *, behind_dashes: bool) -> Connector:
     if behind_dashes and not connector.is_program:
         return Connector(words=(shutil.which(words[0]) or f"./{words[0]}",))
     if not behind_dashes and len(words) == 1 and connector.is_program and shutil.which(words[0]) is None:
-        raise UsageError(
-            f"there is no subject {words[0]!r}; there are 'reference', python:MODULE:FACTORY, and -- COMMAND..."
-        )
+        raise UsageError(f"there is no subject {words[0]!r}; name reference, python:MODULE:FACTORY, or -- COMMAND...")
     return connector
 
 
 def mode_of(name: str | None) -> str | None:
     """Return a mode by its name; `device` is short for `device-fd`. Raises `UsageError`."""
     if name is not None and name not in {*MODES, "device"}:
-        raise UsageError(f"there is no mode {name!r}; there are {', '.join(MODES)}, and device for device-fd")
+        raise UsageError(f"there is no mode {name!r}; use {', '.join(MODES)}, or device for device-fd")
     return "device-fd" if name == "device" else name
 
 

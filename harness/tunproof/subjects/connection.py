@@ -66,7 +66,7 @@ class Connection(abc.ABC):
         return []
 
     def finish(self) -> None:  # noqa: B027 (most just end)
-        """End the subject properly; problems at its end are among its troubles."""
+        """End the subject properly; problems in doing so become troubles."""
 
     def close(self) -> None:  # noqa: B027 (most hold nothing)
         """Release everything. Closing twice is harmless."""

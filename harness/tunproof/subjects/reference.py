@@ -35,7 +35,7 @@ class ReferenceQueue:
         (self.queue,) = self._container.queues()
 
     def read_some(self) -> list[bytes]:
-        """Return the packets of one frame. Raises `TurnedDownError`, with them, if an earlier one was rejected."""
+        """Return the packets of one frame. Raises `TurnedDownError` with them if an earlier frame was rejected."""
         self._rejected.clear()
         packets = [bytes(view) for view in self.queue.read()]
         if self._rejected:

@@ -42,7 +42,7 @@ class Subject(abc.ABC):
 
     Attributes:
         name: its name in reports.
-        capabilities: what it claims, of the closed list in `corpus.capabilities`: a subject that claims something and
+        capabilities: what it claims, from the closed list in `corpus.capabilities`: a subject that claims something but
             calls it unsupported fails. None: it says so case by case.
     """
 

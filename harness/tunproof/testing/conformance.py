@@ -18,7 +18,7 @@ A subject has the operations that it overrides; cases of the others are unsuppor
     def test_sums() -> None:
         run_conformance(Sums(), select="checksum/*")
 
-Its methods must return: nothing guards them. A subject that may crash or hang is better run behind an adapter.
+Its methods must return: nothing interrupts them. A subject that may crash or hang is better run behind an adapter.
 '''
 
 import glob
@@ -64,7 +64,9 @@ def run_conformance(
     report: str | os.PathLike[str] | None = None,
     exact: bool = False,
 ) -> Results:
-    """Run the cases whose id matches the glob `select` against a subject, and return the results. It is not closed.
+    """Run the cases whose id matches the glob `select` against a subject, and return the results.
+
+    The subject is not closed.
 
     `baseline` is a file of known failures. `report` is the folder for the stream of results and for all reports.
     `exact` permits none of the freedoms that an implementation normally has.

@@ -1,4 +1,4 @@
-"""Cases as pytest tests: one item each, in the order of the corpus, whose id is `tunproof::` and the case's.
+"""Cases as pytest tests: one item per case, in the order of the corpus, with the id `tunproof::` plus the case's id.
 
     pass                            passed
     xfail                           xfailed, with the reason of the baseline; failed under --runxfail

@@ -15,7 +15,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--tunproof-adapter",
         metavar="SUBJECT",
-        help="Run the corpus against this: an adapter's command line in one word, python:MODULE:FACTORY, or reference.",
+        help="Run the corpus against this: an adapter's command line as one argument, python:MODULE:FACTORY, or "
+        "reference.",
     )
     group.addoption(
         "--tunproof-select", metavar="GLOB", default="*", help="Only cases whose id matches, such as 'read/tcp4/*'."
@@ -24,8 +25,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--tunproof-mode",
         metavar="MODE",
-        help="How frames reach an adapter's implementation. device-* needs a lab, and without root makes all of pytest "
-        "root of its own user namespace.",
+        help="How frames reach an adapter's implementation. device-* needs a lab, and without root makes the "
+        "pytest process root of its own user namespace.",
     )
 
 

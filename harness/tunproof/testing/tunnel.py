@@ -1,4 +1,4 @@
-"""The real thing: a tunnel between two kernels' TCP, with the reference in the middle, used as a VPN would.
+"""The real thing: a tunnel between two kernels' TCP, with the reference in the middle, used the way a VPN would.
 
     sockets | TUN  --read, segment-->  packets  --carry-->  packets  --coalesce, write_gso-->  TUN | sockets
       near namespace                                                              far namespace
@@ -82,7 +82,7 @@ class Tunnel(Closeable):
 
 @contextlib.contextmanager
 def _queue(end: SocketLab, *, offload: bool) -> Iterator[BaseQueue]:
-    """Lend the reference on the program's end of a lab's TUN."""
+    """Yield a queue of the reference on the program's end of a lab's TUN."""
     with tio.OffloadContainer() if offload else tio.PollContainer() as container:
         fd = end.take()
         try:
@@ -138,7 +138,7 @@ def _deliver(target: BaseQueue, packets: Sequence[bytes], flow: Flow) -> None:
 def _write(target: BaseQueue, packet: tio.Buffer, flow: Flow) -> None:
     try:
         target.write(packet)
-    except (tio.KernelRefused, tio.LinkDown):  # as a router: what cannot be delivered is dropped and counted
+    except (tio.KernelRefused, tio.LinkDown):  # like a router: what cannot be delivered is dropped and counted
         flow.lost += 1
 
 
@@ -163,7 +163,7 @@ class Carried:
 
 
 def carry(sender: SocketLab, receiver: SocketLab, data: bytes, *, family: int) -> Carried:
-    """Send `data` over a real TCP connection of the kernel's, and return what arrived.
+    """Send `data` over a real TCP connection of the kernel, and return what arrived.
 
     Raises `TimeoutError` if the connection stalls for `PATIENCE` seconds, `OSError` if it breaks.
     """

@@ -94,11 +94,14 @@ GOOD = '[[known]]\ncase = "a/b/c"\noutcome = "fail"\nreason = "r"\n'
         ('[[known]]\ncase = "a\n', ("line 2", "cure")),
         ('[[known]]\n\ncase = ["a",', ("line 3", "cure")),
         ("x = " + "[" * 9999, ("not valid TOML",)),
-        ('case = "a"\n' + GOOD, ("'case' is not known here", "begins with [[known]]")),
-        ("[[knwon]]\n", ("'knwon' is not known here", "begins with [[known]]")),
+        ('case = "a"\n' + GOOD, ("'case' is not a known key", "begins with [[known]]")),
+        ("[[knwon]]\n", ("'knwon' is not a known key", "begins with [[known]]")),
         ('[known]\ncase = "a"\n', ("not a list", "[[known]]")),
         ("known = [1]\n", ("entry 1: known: 1 is not a table", "[[known]]")),
-        (GOOD + GOOD + 'until = "1"', ("entry 2: until: is not known", "case, outcome, reason, link, digest, kernel")),
+        (
+            GOOD + GOOD + 'until = "1"',
+            ("entry 2: until: is not a known key", "case, outcome, reason, link, digest, kernel"),
+        ),
         (GOOD + "link = 5", ("entry 1: link: 5 is not a string", "https://")),
         (GOOD + "kernel = 6.6", ("entry 1: kernel: 6.6 is not a string", ">=6.6.44,<6.6.45")),
         (GOOD + "digest = []", ("entry 1: digest: [] is not a string",)),
@@ -106,9 +109,9 @@ GOOD = '[[known]]\ncase = "a/b/c"\noutcome = "fail"\nreason = "r"\n'
         (GOOD.replace("reason", "link"), ("entry 1: reason: is missing", "why")),
         (GOOD.replace('"r"', '" "'), ("entry 1: reason: is empty",)),
         (GOOD.replace('"a/b/c"', '""'), ("entry 1: case: is empty",)),
-        (GOOD.replace('"fail"', '"Fail"'), ("entry 1: outcome: 'Fail' is not one", *OUTCOMES)),
+        (GOOD.replace('"fail"', '"Fail"'), ("entry 1: outcome: 'Fail' is not an outcome", *OUTCOMES)),
         *((GOOD.replace("fail", word), ("outcome:",)) for word in ("pass", "xfail", "xpass", "not-applicable")),
-        (GOOD + 'digest = "sha256:12"', ("entry 1: digest: 'sha256:12' is not one", "64")),
+        (GOOD + 'digest = "sha256:12"', ("entry 1: digest: 'sha256:12' is not a digest", "64")),
         (GOOD + f'digest = "{DIGESTS[READ]}\\n"', ("entry 1: digest:",)),
         *(
             (GOOD.replace("b", glob) + f'digest = "{DIGESTS[READ]}"', ("entry 1: digest:", "is a glob"))
@@ -225,7 +228,7 @@ def test_an_entry_whose_case_has_changed_is_stale_and_lapses() -> None:
     baseline = Baseline((known(READ, digest=DIGESTS[SMALL]), known(SMALL, digest=DIGESTS[SMALL])))
     (problem,) = baseline.check(DIGESTS, DIGESTS, KERNEL)
     assert (problem.id, problem.what) == (READ, "stale")
-    assert "entry 1 has lapsed, the case has changed: review it" in problem.text
+    assert "entry 1 has lapsed because the case has changed: review it" in problem.text
     assert baseline.judge(READ, Kind.FAIL) == (Kind.FAIL, True, None, "")
     assert baseline.judge(SMALL, Kind.FAIL)[0] is Kind.XFAIL
 

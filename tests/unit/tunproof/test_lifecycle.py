@@ -212,7 +212,7 @@ def test_a_number_that_no_process_may_have_is_unsupported() -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if hard == resource.RLIM_INFINITY:
         pytest.skip("there is no limit")
-    with pytest.raises(UnsupportedError, match=f"{hard} fds at most"):
+    with pytest.raises(UnsupportedError, match=f"at most {hard} fds"):
         answers(OpenWire(fd="a", least=hard))
 
 

@@ -73,7 +73,7 @@ class Adapter(Connection):
             self.close()
             raise AdapterBrokenError(
                 f"the adapter {error.detail} on the simplest requests{said}",
-                cure="`tunproof check --select ID` with one of `tunproof corpus list`, and its stderr, show more",
+                cure="run `tunproof check --select ID` with an id from `tunproof corpus list`, and read its stderr",
             ) from error
         except BaseException:
             self.close()
@@ -158,7 +158,7 @@ class Adapter(Connection):
         if any(isinstance(one.outcome, Broken) and one.outcome.how != "error" for one in alone):
             return alone
         if first.how == "hang" and self._batches(chunk) and time.monotonic() - started > self._limits.answer:
-            self._batch = 1  # each alone is answered in time, and this many together are not
+            self._batch = 1  # each alone is answered in time, but this many together are not
             return alone
         return self._in_company(chunk, alone, first)
 
@@ -167,11 +167,11 @@ class Adapter(Connection):
         found = self._shortest(chunk)
         if found is None:
             where = f"between {chunk[0].case.id} and {chunk[-1].case.id}"
-            self._troubles.append(f"{first.how}, once, {where}, and not when repeated: {first.detail}")
+            self._troubles.append(f"{first.how}, once, {where}, but not when repeated: {first.detail}")
             return alone
         length, error, stderr = found
         case = chunk[length - 1].case
-        what = f"{error.detail}; only after the {length - 1} cases before it, and not alone"
+        what = f"{error.detail}; only after the {length - 1} cases before it, not alone"
         alone[length - 1] = Observation(case, Broken(error.how, what), stderr)
         return alone
 

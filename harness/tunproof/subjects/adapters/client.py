@@ -41,7 +41,7 @@ class EncodedRun(msgspec.Struct, frozen=True):  # faster to create than a datacl
 
 
 class Client:
-    """Says hello at once. Raises `AdapterBrokenError` if no conversation results.
+    """Says hello at once. Raises `AdapterBrokenError` if that fails.
 
     Attributes:
         hello: what the adapter claims.
@@ -140,7 +140,7 @@ def _check_claims(hello: HelloReply) -> None:
     """Reject what is not in the closed lists: a misspelt claim would silently skip cases."""
     if hello.protocol != protocol.VERSION:
         raise AdapterBrokenError(
-            f"the adapter chose protocol {hello.protocol}", cure=f"it was offered {protocol.VERSION} only"
+            f"the adapter chose protocol {hello.protocol}", cure=f"only {protocol.VERSION} was offered"
         )
     for what, claimed, known in (
         ("op", hello.ops, protocol.OPS),
@@ -149,7 +149,7 @@ def _check_claims(hello: HelloReply) -> None:
     ):
         for name in claimed:
             if name not in known:
-                raise AdapterBrokenError(f"the adapter claims a {what} {name!r}", cure=f"known are {', '.join(known)}")
+                raise AdapterBrokenError(f"the adapter claims a {what} {name!r}", cure=f"use one of {', '.join(known)}")
     if not hello.ops or not hello.modes:
         raise AdapterBrokenError("the adapter claims no op, or no mode", cure="claim what it does: `ops`, `modes`")
 

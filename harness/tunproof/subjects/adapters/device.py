@@ -81,7 +81,7 @@ class DeviceTransport(Transport):
             return self._read(case)
         answer = case.answer_of(self._traits)
         if answer is not None and not isinstance(answer, KernelSame):
-            return Inapplicable("this kernel does something else with such a frame from any writer")
+            return Inapplicable("this kernel does something else with such a frame, whoever writes it")
         for run in dialogue.before:
             self.client.run(run)
         self._device.segments()
@@ -128,7 +128,7 @@ class _Delivery:
     def obstacle(self, case: ReadCase) -> str | None:
         """Return why a case cannot be read from a device, or None."""
         if not isinstance(case.expect, Packets):
-            return "no kernel delivers a frame that is to be rejected"
+            return "no kernel delivers a frame that must be rejected"
         frame = case.input.frame
         try:
             self._lab.send(frame)

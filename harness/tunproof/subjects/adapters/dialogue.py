@@ -66,7 +66,7 @@ class Dialogue(msgspec.Struct, frozen=True):  # as `EncodedRun`
 
 
 def dialogue_of(case: Case) -> Dialogue:
-    """Return the runs of a case in mode `memory`. A lifecycle has none: `remote_lifecycle` plays it."""
+    """Return the runs of a case in mode `memory`. A lifecycle has none: `RemoteLifecycle` plays it."""
     after: tuple[EncodedRun, ...] = ()
     match case:
         case ChecksumCase(input=given):

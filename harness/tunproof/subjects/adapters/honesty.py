@@ -61,7 +61,7 @@ def examine(transport: Transport, probes: list[HonestyCheck]) -> None:
             continue
         if not isinstance(plain, Answered | Transmitted):
             raise AdapterBrokenError(
-                f"the adapter claims {op!r}, and does not answer its simplest input ({probe.plain.id}): {plain}",
+                f"the adapter claims {op!r}, but does not answer its simplest input ({probe.plain.id}): {plain}",
                 cure=f"`tunproof show {probe.plain.id}` has the input; leave {op!r} out of `ops` until it exists",
             )
         if plain == _other(transport, probe.other):

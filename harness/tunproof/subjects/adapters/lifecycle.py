@@ -1,7 +1,7 @@
 """Playing a lifecycle script with a subject in another process: the runner's side.
 
-The far ends and the devices stay here. The subject gets each fd that a step makes, and does the steps that make or
-close fds and its own (`protocol.StepAsked`).
+The far ends and the devices stay here. The subject gets each fd that a step makes, and does its own steps and those
+that make or close fds (`protocol.StepRequest`).
 """
 
 import functools

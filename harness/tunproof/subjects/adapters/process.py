@@ -251,7 +251,7 @@ class Process:
         return len(data)
 
     def _ended(self) -> None:
-        """Raise how it ended, unless it had answered before that."""
+        """Raise an error that says how it ended, unless it had answered before."""
         with contextlib.suppress(BlockingIOError):
             while data := os.read(self._out, _CHUNK):
                 self._buffer += data

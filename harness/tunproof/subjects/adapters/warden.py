@@ -29,13 +29,13 @@ from typing import NoReturn
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _MEASURE_MS = 50
-_PATIENCE = 1.5  # seconds until a process that cannot be killed is given up
+_PATIENCE = 1.5  # seconds until a process that cannot be killed is abandoned
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _LIBC = ctypes.CDLL(None)
 
 
 def main() -> None:
-    """Run the command of the arguments to its end, or to the runner's."""
+    """Run the command in the arguments until it ends, or the runner does."""
     control, limit, command = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
     _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1)
     os.set_inheritable(control, False)
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def _become(command: list[str], failure: int) -> NoReturn:
-    """Turn into the adapter: its own process group, which dies with the warden."""
+    """Become the adapter: its own process group, which dies with the warden."""
     try:
         os.setpgid(0, 0)
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -99,7 +99,7 @@ def _watch(child: int, control: int, limit: int) -> str:
 def _end_all() -> None:
     """Kill every descendant, and wait until there is none: orphans become children of the warden.
 
-    A process that changed its user may not be killable; it is not waited for either.
+    A process that changed its user may not be killable; the warden does not wait for it.
     """
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:

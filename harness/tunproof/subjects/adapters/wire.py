@@ -65,7 +65,7 @@ class WireTransport(Transport):
     def _read(self, case: ReadCase) -> Outcome:
         frames = (*case.input.before, case.input.frame)
         if not all(frames):
-            return Inapplicable("on a wire an empty frame and the end of the file look the same")
+            return Inapplicable("on a wire an empty frame looks the same as end of file")
         for frame in frames:
             self._wire.feed(frame, SENTINEL_FRAME)
             reply = self.client.run(FRAME_IS_THERE, self._wire.watch)

@@ -36,7 +36,7 @@ class LifecycleAdapter:
         }
 
     def step(self, step: dict[str, Any]) -> dict[str, Any]:
-        """Return a step's answer: that it waits, if it does not return. Both are the JSON objects.
+        """Return a step's answer, which is `waiting` if it does not return. Both are JSON objects.
 
         Raises `ValueError` for a step about something that no step made, and `UnsupportedError`.
         """

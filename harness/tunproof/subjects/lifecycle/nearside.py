@@ -81,7 +81,7 @@ class NearSide:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if least >= soft:
             if least >= hard != resource.RLIM_INFINITY:
-                raise InapplicableError(f"this process may have {hard} fds at most")
+                raise InapplicableError(f"this process may have at most {hard} fds")
             self._limit = self._limit or (soft, hard)
             resource.setrlimit(resource.RLIMIT_NOFILE, (least + _OUT_OF_THE_WAY, hard))
         moved: int = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, least)

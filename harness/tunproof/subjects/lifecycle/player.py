@@ -1,8 +1,8 @@
 """Playing a lifecycle script with the reference.
 
 The player does the subject's steps, `Scenery` those of the runner; over the protocol the two are in different processes
-(`lifecycle_adapter`, `remote_lifecycle`). Whatever may wait runs in its own thread, for at most `PATIENCE`. That such a
-thread waits is seen from outside: it is inside poll(2).
+(`adapter` here, and `adapters/lifecycle.py`). Whatever may wait runs in its own thread, for at most `PATIENCE`. Whether
+such a thread is waiting is visible from outside: it is inside poll(2).
 """
 
 import contextlib
@@ -55,7 +55,7 @@ _BLINK = 0.0002
 def play(script: Script) -> list[Answer]:
     """Return each step's answer. Everything that the steps made is gone afterwards.
 
-    A step that does not return gets the answer that it waits, which is the last one.
+    A step that does not return is answered `waiting`, and is the last one.
 
     Raises `ValueError` for a step about something that no step made, and `UnsupportedError` if a step needs a device
     that this process may not make.
