@@ -13,6 +13,7 @@ from fakes.batches import TtlIgnored
 from fakes.own_reader import OwnReader
 from fakes.reading import CwrOnEverySegment
 from tunproof.corpus.load import Corpus, load
+from tunproof.judge.mismatch import frames_beside
 from tunproof.judge.verdict import Kind
 from tunproof.protocol.messages import Implementation
 from tunproof.reports.page import page
@@ -221,10 +222,12 @@ def test_a_written_frame_shows_its_vnet_header_apart(show: Show) -> None:
     case = next(case for case in corpus().select("write_gso/tcp4/*") if case.expect.__class__.__name__ == "Written")
     frame = case.expect.header + case.input.whole
     bad = frame[:4] + b"\x07\0" + frame[6:]
-    made = finished([result(case, difference="V5", got=Got(what="frames", packets=(bad,)))])
+    mismatches, mismatched = frames_beside([frame], [bad])
+    got = Got(what="frames", packets=(bad,))
+    made = finished([result(case, difference="V5", got=got, mismatches=mismatches, mismatched=mismatched)])
     browser = show(made, at=case.id)
     lines = browser.run("return document.querySelectorAll('.dump')[1].textContent").splitlines()
-    assert lines[0].split() == ["vnet", *(f"{byte:02x}" for byte in bytes.fromhex(bad)[:10])]
+    assert lines[0].split() == ["vnet", *(f"{byte:02x}" for byte in bad[:10])]
     assert lines[1].split()[:2] == ["0", "45"]
     assert "vnet.gso_size" in browser.run("return document.querySelector('.subject').textContent")
 

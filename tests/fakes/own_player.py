@@ -93,7 +93,7 @@ class Player:
             steps.FinishRead: lambda step: self.jobs[type(step), step.fd].popleft().answer(),
             steps.Look: self.look,
             steps.Grow: self.grow,
-            steps.WriteStep: lambda step: self.now(self.queues[step.fd].write, bytes.fromhex(step.packet)),
+            steps.WriteStep: lambda step: self.now(self.queues[step.fd].write, step.packet),
             steps.WriteGsoStep: self.write_gso,
             steps.StartWrite: self.start_write,
             steps.FinishWrite: self.finish_write,

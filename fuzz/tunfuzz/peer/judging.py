@@ -122,7 +122,7 @@ def _bytes_off(case: WriteCase, outcome: Outcome) -> int:
     """Return by how many bytes a packet that should be written unchanged was written too long."""
     match outcome:
         case Answered(value=[bytes(frame)]):
-            return len(frame) - HEADER_SIZE - len(case.input.packet) // 2
+            return len(frame) - HEADER_SIZE - len(case.input.packet)
     return 0
 
 
@@ -138,8 +138,8 @@ def _vnet_field(case: HeaderCase, got: object) -> str:
     match case.expect:
         case Fields(fields=right):
             pass
-        case HeaderBytes(bytes=text) if isinstance(got, bytes):
-            right, got = text, got.ljust(len(text) // 2, b"\0")
+        case HeaderBytes(bytes=right) if isinstance(got, bytes):
+            got = got.ljust(len(right), b"\0")
             at = next((at for at, (one, other) in enumerate(zip(right, got, strict=False)) if one != other), len(right))
             return f"vnet.{next(name for name, end in _ENDS.items() if at < end)}"
     names = (name for name in _ENDS if getattr(right, name, None) != getattr(got, name, None))

@@ -57,8 +57,8 @@ def waived(case: Case, outcome: Outcome) -> str:
 
 
 def _version(case: Case) -> int:
-    given = getattr(case.input, "hdr", "")
-    return int(given[0], 16) if given else 0
+    given = getattr(case.input, "hdr", b"")
+    return given[0] >> 4 if given else 0
 
 
 def _write(rule: str, found: str, version: int) -> str:

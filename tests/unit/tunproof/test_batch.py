@@ -192,10 +192,7 @@ def test_a_moved_ack_is_advice() -> None:
 def test_packets_that_must_stand_apart() -> None:
     packets = train(ip4() / tcp(flags="UA", urgptr=3), 3)
     frame = joined(ip4() / tcp(flags="UA", urgptr=3), 3)
-    assert (
-        only(inspected(packets, [frame], apart=((1, 2),)).failures)
-        == "packets 1 and 2 must not stand in one superpacket"
-    )
+    assert only(inspected(packets, [frame], apart=((1, 2),)).failures) == "packets 1 and 2 must not share a superpacket"
     assert not inspected(packets, [PLAIN + packet for packet in packets], apart=((1, 2),)).failures
 
 

@@ -37,7 +37,7 @@ def shown(case_id: str, *, width: int | None = None) -> str:
             ("3 bytes, to be summed from 0x0001", "0x0403, the folded sum", "0xfbfc", "a kernel comes to the same sum"),
         ),
         ("header/fields/parse", ("vnet header of 12 bytes, little-endian", "num_buffers", "TCPV4|ECN", "0300")),
-        ("header/fields/emit", ("to be made into a vnet header of 10 bytes", "NEEDS_CSUM", "none is asked")),
+        ("header/fields/emit", ("to be made into a vnet header of 10 bytes", "NEEDS_CSUM", "not run: nothing")),
         ("header/fields/short", ("must be rejected", "rule R5: vnet.gso_size at 4 is 0", "sibling: header/")),
         (
             "read/cuts/two",

@@ -215,7 +215,7 @@ def test_a_kernel_whose_results_cannot_be_written_keeps_no_other_from_its_turn(t
     (tmp_path / "out" / "6.18.15").write_text("a file where the folder should be")
     kernels = [fake(tmp_path, "6.18.15"), fake(tmp_path, "7.3.4")]
     bad, good = conduct.conduct(kernels, wanted(tmp_path), jobs=1).results
-    assert "is no folder" in bad.problem
+    assert "is not a folder" in bad.problem
     assert (good.problem, good.cases) == ("", len(CASES))
 
 

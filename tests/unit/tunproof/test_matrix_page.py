@@ -272,7 +272,7 @@ def test_a_folder_that_cannot_be_written_is_refused_with_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(tmp_path, "file")
-    with pytest.raises(UsageError, match="file is no folder"):
+    with pytest.raises(UsageError, match="file is not a folder"):
         publish(tmp_path / "file", [never_up("7.3.4")], CORPUS)
     publish(tmp_path, [never_up("7.3.4")], CORPUS)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
