@@ -193,10 +193,11 @@ def _smaller_arguments(given: GsoInput) -> Iterator[GsoInput]:
 
 
 def _less_payload(pays: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    """Yield fewer fragments, then shorter ones, then zeros, then one shorter fragment among the others."""
+    """Yield the first or last fragments, then shorter ones, then zeros, then one shorter fragment among the others."""
     for number in (0, 1, 2, 3, len(pays) // 2, len(pays) - 1):
         if 0 <= number < len(pays):
             yield pays[:number]
+            yield pays[len(pays) - number :]
     most = max(map(len, pays), default=0)
     for length in (8, 1, most // 2):
         if 0 < length < most:

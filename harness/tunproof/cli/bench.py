@@ -63,7 +63,7 @@ _ROUNDS = 41
 _TURNS = 800  # a round of some 40 ms for all three
 _TUNNEL_BYTES = 32 << 20
 _CHECKS = 5
-_SMALL = 400  # hex digits
+_SMALL = 200  # bytes
 _SMALL_CASES = 20_000
 
 
