@@ -30,7 +30,7 @@ def adapter(  # noqa: PLR0913 (each is an option of the command)
     ] = None,
     deadline: Annotated[float, typer.Option("--deadline", help="Seconds the adapter has to reply.")] = 2.0,
     memory: Annotated[int, typer.Option("--memory", help="MiB the adapter may use.")] = 1024,
-    restarts: Annotated[int, typer.Option("--restarts", min=0, help="How often it may be restarted.")] = 100,
+    restarts: Annotated[int, typer.Option("--restarts", min=0, help="How often the adapter may be restarted.")] = 100,
     replay: Replay = None,
     as_json: AsJson = False,
 ) -> None:

@@ -1,7 +1,9 @@
-"""The judge: what came of a case, held against what must come out. It speaks once; reports render what it said.
+"""The judge: compares the outcome of a case with what must come out. It judges once; reports only render its verdicts.
 
-outcome  what a subject did, without a word on whether it is right
-verdict  the judge's word
-decide   from an outcome to a verdict
-batch    the constraints on the frames of a batch
+outcome   what a subject did, whether right or not
+verdict   the types of a verdict: all that reports need
+mismatch  packets and frames that differ, paired
+decide    from an outcome to a verdict
+batch     the constraints on the frames of a batch
+kernel    the judge of kernels
 """
