@@ -97,6 +97,13 @@ def test_every_module_of_the_harness_has_a_room() -> None:
     assert set(rooms()) == set(RANK) | SHIMS | FACE
 
 
+@pytest.mark.parametrize("room", sorted(set(RANK) - RANKS[0]))
+def test_the_head_of_a_room_names_its_modules(room: str) -> None:
+    head = ast.get_docstring(ast.parse((HARNESS / room / "__init__.py").read_text())) or ""
+    modules = {path.stem for path in (HARNESS / room).glob("*.py")} - FACE
+    assert {name for name in modules if not re.search(rf"\b{name}\b", head)} == set()
+
+
 @pytest.mark.parametrize("room", RANK)
 def test_rooms_import_from_below_only(room: str) -> None:
     for path in rooms()[room]:
