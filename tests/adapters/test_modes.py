@@ -21,7 +21,7 @@ DEVICES = [mode for mode in MODES if mode.startswith("device")]
 FLOORS = {"memory": 1904, "wire": 1890, **dict.fromkeys(DEVICES, 1600)}
 REASONS = {
     "memory": (),
-    "wire": ("an empty frame and the end of the file",),
+    "wire": ("an empty frame looks the same as end of file",),
     **dict.fromkeys(
         DEVICES, ("no kernel delivers", "this kernel does not send", "this kernel turns such", "any writer")
     ),
