@@ -16,7 +16,7 @@ from tunproof.corpus.load import Corpus
 from tunproof.judge.verdict import Kind
 from tunproof.reports.failure import FAULTY, Explanation, Explanations, case_of, command_around
 from tunproof.reports.mismatches import frames_written, window
-from tunproof.reports.operations import presentation_of
+from tunproof.reports.operations import Presentation, presentation_of
 from tunproof.reports.vnet import VNET_LINE
 from tunproof.runs.results import Result, Results, Run
 from tunproof.text import legible, shortened
@@ -107,8 +107,9 @@ def _case(case_id: str, runs: Sequence[Explanations], tables: _Tables) -> Json:
         at, result = next(iter(found.items()))
         made["about"] = runs[at].of(result).about
     else:
-        made |= _known_case(case, tables)
-        made |= _sent(case, [runs[at].of(result) for at, result in found.items() if result.verdict in FAULTY])
+        presentation = presentation_of(case)
+        made |= _known_case(presentation, tables)
+        made |= _sent(presentation, [runs[at].of(result) for at, result in found.items() if result.verdict in FAULTY])
     made["of"] = _stated({str(at): _told(one, runs[at], tables) for at, one in found.items()})
     return _stated(made)
 
@@ -137,9 +138,9 @@ def _selection(case_id: str) -> str | None:
     return legible(quoted) if quoted != legible(case_id) else None
 
 
-def _known_case(case: Case, tables: _Tables) -> Json:
+def _known_case(presentation: Presentation[Any], tables: _Tables) -> Json:
     """Return what the corpus says of a case."""
-    presentation = presentation_of(case)
+    case = presentation.case
     confirmed = ", ".join(case.confirmed)
     fault = presentation.rule()
     return {
@@ -158,11 +159,10 @@ def _known_case(case: Case, tables: _Tables) -> Json:
 # Failed cases.
 
 
-def _sent(case: Case, faulty: Sequence[Explanation]) -> Json:
+def _sent(presentation: Presentation[Any], faulty: Sequence[Explanation]) -> Json:
     """Return what went in if a subject did not pass the case; a vnet header that has a table needs no line."""
     if not faulty:
         return {}
-    presentation = presentation_of(case)
     whose, rows = presentation.vnet() or (None, None)
     sent = next((one.sent for one in faulty if one.sent), ())
     lines = [line for line in sent if not (rows and line.startswith(VNET_LINE))]
