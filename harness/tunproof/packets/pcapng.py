@@ -20,7 +20,7 @@ _IN, _OUT = 1, 2
 _LONGEST = 0xFFFF  # bytes of an option
 
 _WORD, _OPTION, _PACKET_HEAD = struct.Struct("<I"), struct.Struct("<HH"), struct.Struct("<IIIII")
-_FLAGS_IN, _FLAGS_OUT = ((_PACKET_FLAGS, _WORD.pack(way)) for way in (_IN, _OUT))
+_BLOCK_HEAD, _PADDING = struct.Struct("<II"), (b"", b"\0\0\0", b"\0\0", b"\0")
 
 
 class Captured(msgspec.Struct, frozen=True, kw_only=True):  # faster to create than a dataclass, and there are many
@@ -34,13 +34,21 @@ class Captured(msgspec.Struct, frozen=True, kw_only=True):  # faster to create t
 
 def capture(interfaces: Sequence[str], packets: Iterable[Captured]) -> bytes:
     """Return a pcapng file of these packets, a microsecond apart, for the order's sake."""
-    blocks = [_head(tuple(interfaces))]
+    parts = [_head(tuple(interfaces))]
     for number, one in enumerate(packets, 1):
-        length = len(one.packet)
-        head = _PACKET_HEAD.pack(one.interface, 0, number, length, length)
-        flags = _FLAGS_IN if one.goes_in else _FLAGS_OUT
-        blocks.append(_block(_PACKET, head + _padded(one.packet), [(_COMMENT, _comment(one.comment)), flags]))
-    return b"".join(blocks)
+        length, comment = len(one.packet), _comment(one.comment)
+        body = (
+            _PACKET_HEAD.pack(one.interface, 0, number, length, length),
+            one.packet,
+            _PADDING[length % 4],
+            _OPTION.pack(_COMMENT, len(comment)),
+            comment,
+            _PADDING[len(comment) % 4],
+            _END_IN if one.goes_in else _END_OUT,
+        )
+        size = sum(map(len, body)) + _AROUND
+        parts += (_BLOCK_HEAD.pack(_PACKET, size), *body, _WORD.pack(size))
+    return b"".join(parts)
 
 
 @functools.cache
@@ -48,8 +56,8 @@ def _head(interfaces: tuple[str, ...]) -> bytes:
     """Return the section, and a block for each interface."""
     section = struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)
     interface = struct.pack("<HHI", _LINKTYPE_RAW, 0, 0)
-    return _block(_SECTION, section, [(_PROGRAM, f"tunproof {__version__}".encode())]) + b"".join(
-        _block(_INTERFACE, interface, [(_INTERFACE_NAME, name.encode())]) for name in interfaces
+    return _block(_SECTION, section, _option(_PROGRAM, f"tunproof {__version__}".encode())) + b"".join(
+        _block(_INTERFACE, interface, _option(_INTERFACE_NAME, name.encode())) for name in interfaces
     )
 
 
@@ -59,15 +67,15 @@ def _comment(text: str) -> bytes:
     return data if len(data) <= _LONGEST else data[:_LONGEST].decode(errors="ignore").encode()
 
 
-def _block(kind: int, body: bytes, options: Iterable[tuple[int, bytes]]) -> bytes:
-    parts = [body]
-    for code, value in options:
-        parts += (_OPTION.pack(code, len(value)), _padded(value))
-    parts.append(_OPTION.pack(0, 0))
-    body = b"".join(parts)
-    length = _WORD.pack(len(body) + 12)
-    return b"".join((_WORD.pack(kind), length, body, length))
+def _block(kind: int, body: bytes, option: bytes) -> bytes:
+    size = len(body) + len(option) + len(_END) + _AROUND
+    return _BLOCK_HEAD.pack(kind, size) + body + option + _END + _WORD.pack(size)
 
 
-def _padded(data: bytes) -> bytes:
-    return data + b"\0" * (-len(data) % 4)
+def _option(code: int, value: bytes) -> bytes:
+    return _OPTION.pack(code, len(value)) + value + _PADDING[len(value) % 4]
+
+
+_END = _OPTION.pack(0, 0)
+_AROUND = 12  # bytes of a block around its body
+_END_IN, _END_OUT = (_option(_PACKET_FLAGS, _WORD.pack(way)) + _END for way in (_IN, _OUT))

@@ -134,12 +134,13 @@ def changes(segments: Sequence[bytes]) -> list[Change]:
     """Return the fields that differ between segments, payload aside, in the order of the first segment's fields."""
     if not segments:
         return []
+    first, *others = segments
     result = []
-    for field in _fields(segments[0]):
-        span = slice(field.start, field.end)
-        if field.name == "payload" or all(segment[span] == segments[0][span] for segment in segments):
+    for field in _fields(first):
+        start, end = field.start, field.end
+        if field.name == "payload" or [one[start:end] for one in others].count(first[start:end]) == len(others):
             continue
-        values = tuple(_value(field, segment) for segment in segments)
+        values = tuple([_value(field, segment) for segment in segments])
         if len(set(values)) > 1:
             result.append(Change(field.name, values))
     return result

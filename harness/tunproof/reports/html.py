@@ -1,6 +1,7 @@
 """What all one-file HTML pages share: templates, the style, and the hashes for a Content-Security-Policy."""
 
 import base64
+import functools
 import hashlib
 from pathlib import Path
 
@@ -12,6 +13,7 @@ STYLE = Path(__file__).parent / "page.css"
 """The look of every page."""
 
 
+@functools.cache
 def environment(folder: Path) -> Environment:
     """Return an environment for the templates of a folder: all values are escaped, and unknown names are errors."""
     return Environment(

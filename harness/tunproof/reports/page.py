@@ -33,6 +33,7 @@ def page(runs: Sequence[Explanations]) -> bytes:
     streams, corpus = [one.results for one in runs], runs[0].corpus
     style, script = STYLE.read_text(), (_FOLDER / "page.js").read_text()
     names = labels([results.run for results in streams])
+    found = {kind for results in streams for kind in results.verdicts()}
     text = (
         environment(_FOLDER)
         .get_template("page.html.j2")
@@ -44,7 +45,7 @@ def page(runs: Sequence[Explanations]) -> bytes:
             style=Markup(style),  # noqa: S704 (ours)
             script=Markup(script),  # noqa: S704 (ours)
             data=_json(page_data(runs)),
-            verdicts=[kind.value for kind in Kind if any(kind in results.verdicts() for results in streams)],
+            verdicts=[kind.value for kind in Kind if kind in found],
             flags=sorted({flag for results in streams for flag in _flags(results, corpus)}),
         )
     )

@@ -127,7 +127,7 @@ def _first_known(results: Iterable[Result], corpus: Corpus) -> Case | None:
 
 def _stated(values: Mapping[str, Any]) -> Json:
     """Return the values that are not empty."""
-    return {key: value for key, value in values.items() if value not in (None, [], {}, (), "")}
+    return {key: value for key, value in values.items() if value or value == 0}
 
 
 def _selection(case_id: str) -> str | None:

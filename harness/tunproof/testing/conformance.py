@@ -24,8 +24,9 @@ Its methods must return: nothing interrupts them. A subject that may crash or ha
 import glob
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
+
+import msgspec
 
 from tunproof.corpus.load import Corpus, load
 from tunproof.errors import UsageError
@@ -100,7 +101,7 @@ def _told(unexpected: list[Result | Problem], run: Run, corpus: Corpus) -> Itera
             yield legible(f"{item.id}  {item.what}\n  {item.text}")
         else:
             again = f"run_conformance(..., select={glob.escape(item.id)!r})"
-            yield replace(explain(item, run, corpus), command=again).text
+            yield msgspec.structs.replace(explain(item, run, corpus), command=again).text
     more = [legible(item.id) for item in unexpected[_SHOWN:]]
     if more:
         left = f", and {len(more) - _NAMED} others" if len(more) > _NAMED else ""
