@@ -23,7 +23,7 @@ from tunproof.version import __version__
 
 if TYPE_CHECKING:
     from tunproof.cli.terminal import Terminal
-    from tunproof.corpus.load import Corpus
+    from tunproof.reports.failure import Explanations
     from tunproof.runs.results import Results
 
 __all__ = ["app", "main"]
@@ -72,6 +72,7 @@ def kernel(*, select: Select = "*", report: Report = None, as_json: AsJson = Fal
     from tunproof.cli.terminal import Terminal
     from tunproof.corpus.load import load_for_good
     from tunproof.kernel import describe
+    from tunproof.reports.failure import Explanations
     from tunproof.runs.kernel import verify
     from tunproof.runs.results import keep
     from tunproof.runs.runner import why_nothing_ran
@@ -83,15 +84,16 @@ def kernel(*, select: Select = "*", report: Report = None, as_json: AsJson = Fal
         results, probed = verify(corpus, select, progress=tick)
     if reasons := why_nothing_ran(results.results.values()):
         raise UsageError(f"{select!r} selects no case that can be run on this kernel: {reasons}")
+    explanations = Explanations(results, corpus)
     if report is not None:
         from tunproof.reports.write import write_reports
 
         keep(report, results)
-        write_reports(report, results, corpus)
+        write_reports(report, explanations)
     if as_json:
         print_json(_kernel_json(results) | describe.as_json(probed))
     else:
-        terminal.kernel_report(results, probed, corpus)
+        terminal.kernel_report(explanations, probed)
         _say_where(terminal, report)
     if results.unexpected():
         raise typer.Exit(1)
@@ -127,6 +129,7 @@ def check(  # noqa: PLR0913 (each option is one of the command's)
     """Is this implementation right? Run the corpus against it, and say which cases fail, and why."""
     from tunproof.cli.terminal import Terminal
     from tunproof.corpus.load import load_for_good
+    from tunproof.reports.failure import Explanations
     from tunproof.runs import check as checking
     from tunproof.subjects.adapters.process import Limits
     from tunproof.subjects.connect import connector_of, mode_of
@@ -146,17 +149,18 @@ def check(  # noqa: PLR0913 (each option is one of the command's)
     terminal = Terminal()
     with terminal.progress("cases") as tick:
         results = checking.check(request, corpus, progress=tick)
+    explanations = Explanations(results, corpus)
     if report is not None:
         from tunproof.reports.write import write_reports
 
-        write_reports(report, results, corpus)
+        write_reports(report, explanations)
     checking.require_a_case_that_ran(results, select)
     if write_baseline:
         from tunproof.runs.baseline import Baseline, dump
 
         print_text(dump(results, None if baseline is None else Baseline.load(baseline)))
         return
-    _tell(terminal, results, corpus, report=report, as_json=as_json)
+    _tell(terminal, explanations, report=report, as_json=as_json)
 
 
 @app.command("report")
@@ -281,10 +285,11 @@ def main() -> None:
         sys.exit(EnvironmentProblem.exit_code)
 
 
-def _tell(terminal: "Terminal", results: "Results", corpus: "Corpus", *, report: Path | None, as_json: bool) -> None:
+def _tell(terminal: "Terminal", run: "Explanations", *, report: Path | None, as_json: bool) -> None:
     """Print what a run found, and exit with its exit code."""
     from tunproof.runs.results import Problem
 
+    results = run.results
     unexpected = results.unexpected()
     if as_json:
         print_json(
@@ -301,7 +306,7 @@ def _tell(terminal: "Terminal", results: "Results", corpus: "Corpus", *, report:
             }
         )
     else:
-        terminal.check_report(results, corpus)
+        terminal.check_report(run)
         _say_where(terminal, report)
     if unexpected:
         raise typer.Exit(1)

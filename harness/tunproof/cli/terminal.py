@@ -21,9 +21,9 @@ if TYPE_CHECKING:  # a command that needs none of them starts at once
     from tunproof.authoring.lint import Finding
     from tunproof.cli.bench import Figure, Rates
     from tunproof.corpus.cases import Case
-    from tunproof.corpus.load import Corpus
     from tunproof.corpus.stats import Stats
     from tunproof.kernel.probes import Probed
+    from tunproof.reports.failure import Explanations
     from tunproof.runs.results import Results
 
 __all__ = ["Page", "Terminal"]
@@ -68,12 +68,13 @@ class Terminal:
             table.add_column(column, justify="right" if column in set(numbers) else "left", overflow="fold")
         return table
 
-    def kernel_report(self, results: "Results", probed: "Probed", corpus: "Corpus") -> None:
+    def kernel_report(self, run: "Explanations", probed: "Probed") -> None:
         """Print what a kernel did, as for any other subject, and its traits before the last line."""
+        results = run.results
         self.out.print(f"[bold]{escape(results.run.subject)}[/bold], segmented by the kernel between two TUN devices\n")
         self._verdicts(results)
         self._traits(probed, results.run.kernel)
-        self._unexpected(results, corpus)
+        self._unexpected(run)
         self.out.print()
         self._end(results)
 
@@ -90,14 +91,15 @@ class Terminal:
             heading = "known, for UDP tunnels only" if tunnels else "known regression"
             self.out.print(Text(f"{heading}: {kernel_traits.tell(trait)}", style="dim" if tunnels else "yellow"))
 
-    def check_report(self, results: "Results", corpus: "Corpus") -> None:
+    def check_report(self, run: "Explanations") -> None:
         """Print what a subject did: a line per topic, then the unexpected results, the first few in full."""
         from tunproof.reports.figures import mean_quality, policies, subject_line
 
-        run = results.run
-        self.out.print(f"[bold]{escape(subject_line(run))}[/bold], mode {run.mode}, Linux {escape(run.kernel)}\n")
+        results, conditions = run.results, run.results.run
+        where = f"mode {conditions.mode}, Linux {escape(conditions.kernel)}"
+        self.out.print(f"[bold]{escape(subject_line(conditions))}[/bold], {where}\n")
         self._verdicts(results)
-        self._unexpected(results, corpus)
+        self._unexpected(run)
         for problem in results.problems:
             self.out.print(Text(f"\n{problem.id}  {problem.what}: {problem.text}", style="red"))
         self.out.print()
@@ -108,19 +110,19 @@ class Terminal:
             self.out.print(f"merge quality: {quality[0]:.0%} of what could be joined, over {quality[1]} batches")
         self._end(results)
 
-    def _unexpected(self, results: "Results", corpus: "Corpus") -> None:
-        from tunproof.reports.failure import explain, headline
+    def _unexpected(self, run: "Explanations") -> None:
+        from tunproof.reports.failure import headline
 
-        unexpected = [result for result in results.results.values() if result.unexpected]
+        unexpected = [result for result in run.results.results.values() if result.unexpected]
         for result in unexpected[:_IN_FULL]:
             self.out.print()
-            head, _, rest = explain(result, results.run, corpus).text.partition("\n")
+            head, _, rest = run.of(result).text.partition("\n")
             self.out.print(Text(head, style="red"))
             self.out.print(Text(rest))
         if unexpected[_IN_FULL:]:
             self.out.print("\nand")
         for result in unexpected[_IN_FULL:]:
-            self.out.print(Text(f"{result.id}  {result.verdict}  {headline(explain(result, results.run, corpus))}"))
+            self.out.print(Text(f"{result.id}  {result.verdict}  {headline(run.of(result))}"))
 
     def _verdicts(self, results: "Results") -> None:
         counts: dict[str, Counter[str]] = defaultdict(Counter)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from tio.virtio import HEADER_SIZE
 from tunproof.judge.verdict import MOST_MISMATCHES, Mismatch
+from tunproof.packets.difference import alike
 from tunproof.packets.equality import same_packets
 from tunproof.packets.fields import field_at, vnet_field_at
 
@@ -49,8 +50,7 @@ def _place(expected: bytes | None, got: bytes | None, head: int) -> tuple[int, s
         return 0, "not expected"
     if got is None:
         return 0, "it never came out"
-    places = (place for place, (right, found) in enumerate(zip(expected, got, strict=False)) if right != found)
-    at = next(places, min(len(expected), len(got)))
+    at = alike(expected, got)
     if at < head:
         return at, f"vnet.{vnet_field_at(at)} at byte {at} of the vnet header"
     longer = max(expected, got, key=len) if at >= len(expected) else expected

@@ -11,8 +11,9 @@ An outcome does not say whether it is right.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 from tunproof.corpus.cases import Fault
 
@@ -21,8 +22,7 @@ __all__ = ["Answered", "Broken", "HowBroken", "Inapplicable", "Outcome", "Transm
 HowBroken = Literal["error", "crash", "hang", "oom", "protocol-error", "flaky", "blocked"]
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True):
     """A result, by operation.
 
     Attributes:
@@ -33,15 +33,13 @@ class Answered:
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Transmitted:
+class Transmitted(msgspec.Struct, frozen=True):
     """The packets that the kernel made from the frames written to a TUN, in order."""
 
     packets: Sequence[bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class TurnedDown:
+class TurnedDown(msgspec.Struct, frozen=True):
     """An ordinary rejection: the reason in words, what came out anyway, and the fault that the reference found."""
 
     reason: str
@@ -49,15 +47,13 @@ class TurnedDown:
     fault: Fault | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Unable:
+class Unable(msgspec.Struct, frozen=True):
     """The subject says that it lacks something that the case needs, and what."""
 
     what: str
 
 
-@dataclass(frozen=True, slots=True)
-class Broken:
+class Broken(msgspec.Struct, frozen=True):
     """Neither a result nor a rejection, or not a reliable one. `detail` is for people, `trace` the subject's own words.
 
     `flaky`: it broke once and not again; `blocked`: no restarts were left.
@@ -68,8 +64,7 @@ class Broken:
     trace: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Inapplicable:
+class Inapplicable(msgspec.Struct, frozen=True):
     """The case cannot be run against this subject in this mode, or on this machine."""
 
     reason: str

@@ -29,6 +29,7 @@ from tunproof.matrix.guests import Guests
 from tunproof.matrix.kernels import Kernel
 from tunproof.matrix.machine import GuestGone, Machine
 from tunproof.matrix.remote import RemoteKernel
+from tunproof.reports.failure import Explanations
 from tunproof.reports.write import EVIDENCE, JUNIT, PAGE, SUMMARY, write_file, write_reports, writing
 from tunproof.runs.kernel import heading
 from tunproof.runs.results import STREAM, keep
@@ -266,7 +267,7 @@ class _Examination:
         run = heading(self.release, probed, wanted.cases, wanted.corpus, wanted.select)
         results, ended = verify(kernel, run, wanted.cases, self._tick("cases"))
         keep(self._out, results)
-        write_reports(self._out, results, wanted.corpus)
+        write_reports(self._out, Explanations(results, wanted.corpus))
         self._learn(
             cases=len(wanted.cases),
             answers=answers_digest(wanted.cases),

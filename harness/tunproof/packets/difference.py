@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tunproof.packets.fields import field_at
 
-__all__ = ["Difference", "describe_packets", "first_difference", "hexdump"]
+__all__ = ["Difference", "alike", "describe_packets", "first_difference", "hexdump"]
 
 _AROUND = 16  # bytes of context before and after the difference, in whole lines
 
@@ -56,6 +56,13 @@ def first_difference(expected: Sequence[bytes], got: Sequence[bytes]) -> Differe
     )
 
 
+def alike(one: bytes, other: bytes) -> int:
+    """Return at how many bytes from the first on the two are alike: the offset of the first difference."""
+    shared = min(len(one), len(other))
+    differing = int.from_bytes(one[:shared], "big") ^ int.from_bytes(other[:shared], "big")
+    return shared - (differing.bit_length() + 7) // 8
+
+
 def describe_packets(packets: Sequence[bytes]) -> str:
     """Return how many packets there are and how long they are, in one line."""
     sizes = [len(packet) for packet in packets]
@@ -76,10 +83,7 @@ def hexdump(data: bytes, *, start: int = 0, mark: range = range(0)) -> str:
 
 
 def _packet_difference(index: int, expected: bytes, got: bytes) -> Difference:
-    at = next(
-        (place for place, (right, found) in enumerate(zip(expected, got, strict=False)) if right != found),
-        min(len(expected), len(got)),
-    )
+    at = alike(expected, got)
     field = field_at(expected if at < len(expected) else got, at)
     start = max(at - _AROUND, 0) // 16 * 16
     end = at + 2 * _AROUND

@@ -4,15 +4,15 @@ A piece says what there is to see. Widths, colours and limits are up to the rend
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from tunproof.corpus.cases import Joined
 
 __all__ = ["Block", "Changes", "Drawing", "Dump", "Example", "Listing", "More", "Prose", "Rows", "Verbatim"]
 
 
-@dataclass(frozen=True, slots=True)
-class Prose:
+class Prose(msgspec.Struct, frozen=True):
     """A paragraph, indented by so many columns; `dim` marks a remark."""
 
     text: str
@@ -20,15 +20,13 @@ class Prose:
     dim: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Verbatim:
+class Verbatim(msgspec.Struct, frozen=True):
     """Lines that must not be broken."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(msgspec.Struct, frozen=True):
     """Lines, of which the first ones are shown. `what` names the items in the plural, for the count of the rest."""
 
     lines: tuple[str, ...]
@@ -36,23 +34,20 @@ class Listing:
     indent: int = 2
 
 
-@dataclass(frozen=True, slots=True)
-class More:
+class More(msgspec.Struct, frozen=True):
     """How many more items there are than were shown; for 0 or less there is nothing to say."""
 
     number: int
     what: str
 
 
-@dataclass(frozen=True, slots=True)
-class Dump:
+class Dump(msgspec.Struct, frozen=True):
     """Bytes, for a hexdump."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(msgspec.Struct, frozen=True):
     """A table. The columns named in `numbers` hold numbers."""
 
     columns: tuple[str, ...]
@@ -60,24 +55,21 @@ class Rows:
     numbers: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Drawing:
+class Drawing(msgspec.Struct, frozen=True):
     """A packet and the segments that it is cut into, to scale."""
 
     packet: bytes
     segments: Sequence[bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(msgspec.Struct, frozen=True):
     """The header fields in which packets of one shape differ. `what` names one of them; packets go by their index."""
 
     what: str
     packets: Mapping[int, bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+class Example(msgspec.Struct, frozen=True):
     """The frames of one right answer to a batch (`expect.example`), each with the packets that it stands for.
 
     Only the judge knows which packets those are, so the renderer calls it.

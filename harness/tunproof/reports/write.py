@@ -23,20 +23,15 @@ SUMMARY = "summary.md"
 EVIDENCE = "evidence"
 
 
-def write_reports(folder: Path, results: Results, corpus: Corpus) -> list[Path]:
+def write_reports(folder: Path, run: Explanations) -> list[Path]:
     """Write the page, JUnit XML, the summary, and captures of failed cases; return the files.
 
     Each file is there whole or not at all, and captures of an earlier run are removed. The stream itself is left alone.
     Raises `UsageError` where `folder` is something else, `EnvironmentProblem` where it cannot be written.
     """
     with writing(folder):
-        captures = _replace(folder / EVIDENCE, evidence(results, corpus))
-        explanations = Explanations(results, corpus)
-        files = {
-            folder / SUMMARY: markdown(explanations).encode(),
-            folder / JUNIT: junit(explanations),
-            folder / PAGE: page([explanations]),
-        }
+        captures = _replace(folder / EVIDENCE, evidence(run.results, run.corpus))
+        files = {folder / SUMMARY: markdown(run).encode(), folder / JUNIT: junit(run), folder / PAGE: page([run])}
         for path, content in files.items():
             write_file(path, content)
     return [*reversed(files), *captures]

@@ -28,12 +28,12 @@ from pathlib import Path
 
 import msgspec
 
-from tunproof.corpus.load import Corpus, load
+from tunproof.corpus.load import load
 from tunproof.errors import UsageError
-from tunproof.reports.failure import explain
+from tunproof.reports.failure import Explanations
 from tunproof.reports.write import write_reports
 from tunproof.runs import check, runner
-from tunproof.runs.results import Problem, Result, Results, Run
+from tunproof.runs.results import Problem, Result, Results
 from tunproof.runs.runner import planned, why_nothing_ran
 from tunproof.subjects.connection import Direct
 from tunproof.subjects.subject import Subject
@@ -83,25 +83,26 @@ def run_conformance(
     heading = runner.heading(connection, corpus, plan, ("run_conformance",))
     folder = None if report is None else Path(report)
     results = check.run(plan, connection, corpus, heading, folder=folder)
+    explanations = Explanations(results, corpus)
     if folder is not None:
-        write_reports(folder, results, corpus)
+        write_reports(folder, explanations)
     if unexpected := results.unexpected():
-        raise ConformanceError("\n\n".join(_told(unexpected, results.run, corpus)), results)
+        raise ConformanceError("\n\n".join(_told(unexpected, explanations)), results)
     if reasons := why_nothing_ran(results.results.values()):
         raise UsageError(f"{select!r} selects no case that can be run against {subject.name}: {reasons}")
     return results
 
 
-def _told(unexpected: list[Result | Problem], run: Run, corpus: Corpus) -> Iterator[str]:
+def _told(unexpected: list[Result | Problem], run: Explanations) -> Iterator[str]:
     """Yield the message, in paragraphs."""
     count = len(unexpected)
-    yield f"{legible(run.subject)}: {count} {'result is' if count == 1 else 'results are'} not as expected"
+    yield f"{legible(run.results.run.subject)}: {count} {'result is' if count == 1 else 'results are'} not as expected"
     for item in unexpected[:_SHOWN]:
         if isinstance(item, Problem):
             yield legible(f"{item.id}  {item.what}\n  {item.text}")
         else:
             again = f"run_conformance(..., select={glob.escape(item.id)!r})"
-            yield msgspec.structs.replace(explain(item, run, corpus), command=again).text
+            yield msgspec.structs.replace(run.of(item), command=again).text
     more = [legible(item.id) for item in unexpected[_SHOWN:]]
     if more:
         left = f", and {len(more) - _NAMED} others" if len(more) > _NAMED else ""

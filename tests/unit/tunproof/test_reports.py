@@ -29,7 +29,7 @@ from tunproof.judge.verdict import Kind
 from tunproof.packets.pcapng import Captured, capture
 from tunproof.protocol.messages import Implementation
 from tunproof.reports.evidence import evidence
-from tunproof.reports.failure import command_around, explain
+from tunproof.reports.failure import Explanations, command_around, explain
 from tunproof.reports.figures import labels, mean_quality, policies
 from tunproof.reports.junit import junit
 from tunproof.reports.markdown import markdown
@@ -494,15 +494,15 @@ def test_the_picture_of_a_cut_adds_up() -> None:
 
 def test_all_reports_are_written_and_old_evidence_goes(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "report"
-    written = write_reports(folder, cwr(), corpus())
+    written = write_reports(folder, Explanations(cwr(), corpus()))
     assert {path.name for path in folder.iterdir()} == {"index.html", "junit.xml", "summary.md", "evidence"}
     assert sorted(written) == sorted(path for path in folder.rglob("*") if path.is_file())
     assert len(list((folder / "evidence").iterdir())) == cwr().verdicts()["fail"]
     (folder / "results.jsonl").write_text("kept")
     one = msgspec.structs.replace(cwr().results[CWR])
-    write_reports(folder, finished([one]), corpus())
+    write_reports(folder, Explanations(finished([one]), corpus()))
     assert [path.name for path in (folder / "evidence").iterdir()] == ["read__tcp6__cwr-on-first-segment-only.pcapng"]
-    write_reports(folder, finished([result(corpus().cases[CWR], Kind.PASS)]), corpus())
+    write_reports(folder, Explanations(finished([result(corpus().cases[CWR], Kind.PASS)]), corpus()))
     assert {path.name for path in folder.iterdir()} == {"index.html", "junit.xml", "summary.md", "results.jsonl"}
     assert (folder / "results.jsonl").read_text() == "kept"
 
@@ -516,7 +516,7 @@ def test_a_page_of_several_runs_is_written_alone(tmp_path: Path) -> None:
 
 
 def test_whatever_is_said_can_be_written(tmp_path: Path) -> None:
-    for path in write_reports(tmp_path, hostile(), corpus()):
+    for path in write_reports(tmp_path, Explanations(hostile(), corpus())):
         assert path.stat().st_size > 0
 
 
@@ -527,18 +527,18 @@ def test_a_report_that_cannot_be_written_is_refused_with_its_place(
     file.write_text("")
     for place in (file, file / "below"):
         with pytest.raises(UsageError, match=re.escape(str(file))):
-            write_reports(place, cwr(), corpus())
+            write_reports(place, Explanations(cwr(), corpus()))
 
     def full(path: Path, content: bytes) -> int:
         with path.open("wb") as file:
             file.write(content[:10])
         raise OSError(28, "No space left on device", str(path))
 
-    write_reports(tmp_path / "there", cwr(), corpus())
+    write_reports(tmp_path / "there", Explanations(cwr(), corpus()))
     before = {path: path.read_bytes() for path in (tmp_path / "there").rglob("*") if path.is_file()}
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(EnvironmentProblem, match="No space left"):
-        write_reports(tmp_path / "there", cwr(), corpus())
+        write_reports(tmp_path / "there", Explanations(cwr(), corpus()))
     assert {path: path.read_bytes() for path in (tmp_path / "there").rglob("*") if path.is_file()} == before
 
 
