@@ -10,6 +10,7 @@ import msgspec
 from scapy.layers.inet import TCP, UDP
 
 import tio
+from tunproof.authoring.reach import reach_of
 from tunproof.corpus.cases import (
     BatchInput,
     Case,
@@ -48,6 +49,7 @@ from tunproof.corpus.model import (
     KernelLoses,
     KernelRefuses,
     KernelSame,
+    Reached,
     digest_of,
 )
 from tunproof.corpus.script import Add, Answers, Closed, Done, Feed, Frames, OpenWire, Read, ReadPackets, Script, Take
@@ -65,6 +67,7 @@ _HEADER = VnetFields(flags=1, gso_type=0x81, hdr_len=40, gso_size=8, csum_start=
 _PACKETS = [packet_bytes(ip4(id=at) / TCP(seq=8 * at, flags="A") / payload(8, seed=at)) for at in range(3)]
 _FAULT = Fault(rule="R5", field="vnet.gso_size", offset=4, found="0")
 _SAME = (KernelSame(),)
+_HANDED = (Reached(wiring="readback", offloads=("CSUM", "TSO4"), hdr_len=64, releases=("5.10.1", "6.1.0")),)
 
 
 def case_of(kind: type, name: str, given: Any, expect: Any, kernel: tuple[Any, ...] = (), **more: Any) -> Case:
@@ -76,6 +79,7 @@ def case_of(kind: type, name: str, given: Any, expect: Any, kernel: tuple[Any, .
         "flags": ("Wrong",),
         "level": "must",
         "importance": "high",
+        "reach": reach_of(given, expect, more.get("reached", ())),
         "basis": (Basis(kind="rfc", ref="RFC 1071, section 1"),),
         "kernel": kernel,
         "confirmed": ("6.1.0",) if kernel else (),
@@ -123,7 +127,9 @@ def _cases() -> list[Case]:
         case_of(
             HeaderCase, "fields/short", ParseInput(bytes=b"\1"), MustReject(fault=_FAULT), sibling="header/fields/parse"
         ),
-        case_of(ReadCase, "cuts/two", ReadInput(frame=_FRAME), Packets(packets=_segments(_FRAME)), _SAME),
+        case_of(
+            ReadCase, "cuts/two", ReadInput(frame=_FRAME), Packets(packets=_segments(_FRAME)), _SAME, reached=_HANDED,
+        ),
         case_of(ReadCase, "cuts/udp", ReadInput(frame=_UDP), Packets(packets=_segments(_UDP)), by_trait, **udp),
         case_of(
             ReadCase, "cuts/zero", faulty, MustReject(fault=_FAULT), (KernelRefuses(errno="EINVAL"),),

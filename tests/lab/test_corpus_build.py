@@ -53,7 +53,11 @@ def test_kernels_of_guests_are_named_where_the_case_is_the_one_that_they_passed(
     shutil.copytree(CORPORA, tmp_path, dirs_exist_ok=True)
     one, other = load(tmp_path).select("checksum/*")[:2]
     passed = {(one.id, one.digest): frozenset({"9.9.9"}), (other.id, "sha256:" + 64 * "0"): frozenset({"9.9.9"})}
-    building.write(building.build(tmp_path, topics="checksum/*", confirm=False, passed=passed), tmp_path, "checksum/*")
+    building.write(
+        building.build(tmp_path, topics="checksum/*", confirm=False, elsewhere=building.Elsewhere(passed=passed)),
+        tmp_path,
+        "checksum/*",
+    )
     built = load(tmp_path).cases
     assert built[one.id].confirmed == tuple(sorted({*one.confirmed, "9.9.9"}))
     assert built[other.id].confirmed == other.confirmed

@@ -76,6 +76,7 @@ _STATED: dict[str, Any] = {
     "flags": ("Basic",),
     "level": "must",
     "importance": "high",
+    "reach": "hostile",
     "basis": (Basis(kind="contract", ref="the reference"),),
 }
 _NOT_YET = Nothing()

@@ -1,18 +1,20 @@
 """Making the corpus: record every draft, and put all files in place at once.
 
 Building twice on one kernel gives the same bytes. On another kernel it adds that kernel's release to `confirmed` of the
-cases it confirms, and changes nothing else, or stops; a check (`confirm=False`) leaves `confirmed` alone. Kernels that
-ran the cases elsewhere, in guests, are added if a case is still the one that they passed.
+cases it confirms and to `reached` of those whose frames it hands to a reader, and changes nothing else, or stops; a
+check (`confirm=False`) adds no kernel that the corpus does not know. Kernels that ran the cases elsewhere, in guests,
+are added if a case is still the one that they ran.
 """
 
 import fnmatch
+import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from types import MappingProxyType
 
 import msgspec
 
@@ -20,24 +22,40 @@ from tunproof import lab
 from tunproof.authoring.authors import drafts
 from tunproof.authoring.draft import Draft
 from tunproof.authoring.flags import FLAGS
+from tunproof.authoring.reach import merged, version_of, with_reach
 from tunproof.authoring.record import Recorder
 from tunproof.authoring.swap import ASIDE, exchange
 from tunproof.corpus import schema
 from tunproof.corpus.cases import Case, CorpusFile
 from tunproof.corpus.codec import formatted
 from tunproof.corpus.load import CORPORA, GOLDEN, files_below, load_file
-from tunproof.corpus.model import FORMAT
+from tunproof.corpus.model import FORMAT, Reached
 from tunproof.corpus.traits import TRAITS
 from tunproof.errors import CorpusError, UsageError
+from tunproof.kernel.handover import handed_over, sending_on
 from tunproof.kernel.probes import running_traits
 from tunproof.subjects.reference import Reference
 
-__all__ = ["KERNELS", "build", "checkout", "differing", "write"]
+__all__ = ["KERNELS", "Elsewhere", "build", "checkout", "differing", "write"]
 
 KERNELS = "KERNELS.md"
 """What the kernels of a matrix run do, in words, beside the cases."""
 
 _STAGING = ".building-"
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What kernels did that ran the cases in guests, each by the id and digest of the case.
+
+    `passed` are the releases that did what the case says of them, `handed` those that hand its frames to a reader.
+    """
+
+    passed: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    handed: Mapping[tuple[str, str], tuple[Reached, ...]] = field(default_factory=dict)
+
+
+_NOWHERE = Elsewhere()
 
 
 def checkout() -> Path:
@@ -52,13 +70,13 @@ def build(
     *,
     topics: str = "*",
     confirm: bool = True,
-    passed: Mapping[tuple[str, str], frozenset[str]] = MappingProxyType({}),
+    elsewhere: Elsewhere = _NOWHERE,
     progress: Callable[[int, int], None] = lambda *_: None,
 ) -> dict[Path, bytes]:
     """Return the content of every corpus file, recorded from the running kernel, and of every schema.
 
     `topics` is a glob on operation and topic, such as "write_batch/*". With `confirm` the running kernel is named among
-    those that confirmed a case; releases that `passed` a case are too, by its id and digest. `progress` is called with
+    those that confirmed a case, and those that handed it over; kernels `elsewhere` always are. `progress` is called with
     the number of drafts done and the total.
 
     Raises `DisagreementError`, `EnvironmentProblem`, `CorpusError`.
@@ -68,13 +86,20 @@ def build(
     written = [draft for draft in everything if fnmatch.fnmatchcase(f"{draft.op}/{draft.topic}", topics)]
     old = _old_cases(root)
     cases: dict[str, Case] = {}
+    traits = running_traits()
     with lab.redirect() as pair, Reference() as reference:
-        recorder = Recorder(lab.Exchange(pair), running_traits(), reference)
+        recorder = Recorder(lab.Exchange(pair), traits, reference)
         for index, draft in enumerate(written):
             case = recorder.record(draft, old.get(draft.id))
-            seen = passed.get((case.id, case.digest), frozenset())
+            seen = elsewhere.passed.get((case.id, case.digest), frozenset())
             cases[draft.id] = _confirmed(case, old.get(draft.id), seen, confirm=confirm)
             progress(index + 1, len(written))
+    here = _handed_here(cases.values(), traits)
+    known = confirm or _knows(old.values(), version_of(os.uname().release))
+    for case in list(cases.values()):
+        cases[case.id] = _reached(
+            case, old.get(case.id), here.get(case.id, ()), elsewhere.handed.get((case.id, case.digest), ()), known=known
+        )
     recorded = {
         root / GOLDEN / op / f"{topic}.json": _encode(topic, [cases[draft.id] for draft in group])
         for (op, topic), group in groupby(written, key=lambda draft: (draft.op, draft.topic))
@@ -143,6 +168,29 @@ def _confirmed(case: Case, old: Case | None, seen: frozenset[str], *, confirm: b
         return case
     kernels = {*old.confirmed, *seen, *(case.confirmed if confirm else ())}
     return msgspec.structs.replace(case, confirmed=tuple(sorted(kernels)))
+
+
+def _handed_here(cases: Iterable[Case], traits: frozenset[str]) -> dict[str, tuple[Reached, ...]]:
+    """Return what the running kernel hands over, by case id."""
+    with lab.RunningKernel() as kernel:
+        return handed_over(cases, traits, sending_on(kernel), version_of(os.uname().release))
+
+
+def _knows(cases: Iterable[Case], release: str) -> bool:
+    """Whether a kernel is among those that handed over some case."""
+    return any(release in one.releases for case in cases for one in case.reached)
+
+
+def _reached(
+    case: Case, old: Case | None, here: Iterable[Reached], elsewhere: Iterable[Reached], *, known: bool
+) -> Case:
+    """Return a case with the kernels that handed it over before, those of guests, and, if `known`, the running one.
+
+    Only the input counts: what must be done with it has no bearing on who hands it over.
+    """
+    if old is None or old.input != case.input:
+        return with_reach(case, merged((), (*here, *elsewhere)))
+    return with_reach(case, merged(old.reached, (*(here if known else ()), *elsewhere)))
 
 
 def _old_cases(root: Path) -> dict[str, Case]:

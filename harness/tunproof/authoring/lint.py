@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from tunproof.authoring.flags import FLAGS
+from tunproof.authoring.reach import merged, reach_of
 from tunproof.corpus.capabilities import CAPABILITIES
 from tunproof.corpus.cases import (
     OPERATIONS,
@@ -173,6 +174,18 @@ def _confirmed(case: Case, _: Looked) -> Iterator[Complaint]:
         yield "confirmed", "names kernels, but no kernel runs the case"
 
 
+def _reach(case: Case, _: Looked) -> Iterator[Complaint]:
+    """Where input comes from follows from operation, input and what kernels handed over; each is recorded once."""
+    right = reach_of(case.input, case.expect, case.reached)
+    if case.reach != right:
+        yield "reach", f"is {case.reach}; by the rule it is {right}"
+    seen = [(one.wiring, release) for one in case.reached for release in one.releases]
+    if len(seen) != len(set(seen)):
+        yield "reached", "names a kernel twice for one wiring"
+    if merged((), case.reached) != case.reached:
+        yield "reached", "is not in the order in which a build writes it"
+
+
 def _declared_difference(case: Case, _: Looked) -> Iterator[Complaint]:
     """If every kernel differs from what an implementation must do, `because` says why; otherwise it may."""
     for answer in case.kernel:
@@ -314,6 +327,7 @@ CASE_RULES: tuple[CaseRule, ...] = (
     _known_capabilities,
     _named_once,
     _confirmed,
+    _reach,
     _declared_difference,
     _indices,
     _opened,

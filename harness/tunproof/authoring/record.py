@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from tio.linux import Delivered, KernelOutcome, Lost, Refused
 from tio.virtio import HEADER_SIZE
 from tunproof.authoring import oracle
@@ -27,11 +29,13 @@ from tunproof.authoring.draft import (
     Refuses,
     gso,
 )
+from tunproof.authoring.reach import reach_of
 from tunproof.corpus.cases import (
     Case,
     ChecksumCase,
     ChecksumInput,
     EmitInput,
+    Expectation,
     Fault,
     Fields,
     GsoInput,
@@ -306,15 +310,18 @@ def _answer(
             return KernelLoses(when=when, because=because)
 
 
-def _stated(draft: Draft, given: object, expect: object, answers: tuple[KernelAnswer, ...]) -> dict[str, Any]:
+def _stated(
+    draft: Draft, given: msgspec.Struct, expect: Expectation, answers: tuple[KernelAnswer, ...]
+) -> dict[str, Any]:
     """Return what the author stated, by the names of the case, the digest, and the kernel that ran it."""
     return {
         "id": draft.id,
-        "digest": digest_of(given, expect),  # type: ignore[arg-type]
+        "digest": digest_of(given, expect),
         "about": draft.about,
         "flags": draft.flags,
         "level": draft.level,
         "importance": draft.importance,
+        "reach": reach_of(given, expect),
         "requires": draft.requires,
         "basis": draft.basis,
         "kernel": answers,

@@ -18,12 +18,19 @@ corpus_app = typer.Typer(help="The golden cases.", no_args_is_help=True)
 
 
 @corpus_app.command("list")
-def list_cases(
+def list_cases(  # noqa: PLR0913 (each is an option of the command)
     *,
     select: Select = "*",
     op: Annotated[str | None, typer.Option("--op", metavar="OP", help="Only this operation, such as read.")] = None,
     flag: Annotated[
         str | None, typer.Option("--flag", metavar="NAME", help="Only cases that guard against this class of bug.")
+    ] = None,
+    level: Annotated[
+        str | None, typer.Option("--level", metavar="LEVEL", help="Only cases that bind like this: must, should, may.")
+    ] = None,
+    reach: Annotated[
+        str | None,
+        typer.Option("--reach", metavar="REACH", help="Only cases with input from kernel, peer, caller or hostile."),
     ] = None,
     requires: Annotated[
         str | None, typer.Option("--requires", metavar="NAME", help="Only cases that require this capability.")
@@ -35,9 +42,9 @@ def list_cases(
     from tunproof.corpus.load import load
     from tunproof.corpus.stats import only
 
-    cases = only(load().select(select), op=op, flag=flag, requires=requires)
+    cases = only(load().select(select), op=op, flag=flag, level=level, reach=reach, requires=requires)
     if as_json:
-        keys = ("id", "about", "flags", "requires", "level", "importance")
+        keys = ("id", "about", "flags", "requires", "level", "importance", "reach")
         print_json({"cases": [{key: getattr(case, key) for key in keys} for case in cases]})
     else:
         Terminal().listing(cases)
@@ -125,13 +132,17 @@ def build_corpus(
     ] = "*",
     matrix: Annotated[
         Path | None,
-        typer.Option("--from-matrix", metavar="DIR", help="Add the kernels of a matrix run to the cases they confirm."),
+        typer.Option(
+            "--from-matrix",
+            metavar="DIR",
+            help="Add the kernels of a matrix run to the cases they confirm or hand over.",
+        ),
     ] = None,
     check_only: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if a file would change.")] = False,
 ) -> None:
     """Record the cases from the running kernel. In a checkout only."""
     from tunproof import lab
-    from tunproof.authoring.build import KERNELS, build, checkout
+    from tunproof.authoring.build import KERNELS, Elsewhere, build, checkout
     from tunproof.cli.terminal import Terminal
     from tunproof.corpus.load import GOLDEN, load_for_good
     from tunproof.matrix.confirm import seen_in
@@ -141,9 +152,9 @@ def build_corpus(
     seen = None if matrix is None else seen_in(matrix, load_for_good())
     lab.ensure()
     terminal = Terminal()
-    passed = {} if seen is None else seen.passed
+    elsewhere = Elsewhere() if seen is None else Elsewhere(passed=seen.passed, handed=seen.handed)
     with terminal.progress("cases") as tick:
-        files = build(root, topics=topics, confirm=not check_only, passed=passed, progress=tick)
+        files = build(root, topics=topics, confirm=not check_only, elsewhere=elsewhere, progress=tick)
     if seen is not None:
         for one in seen.incomplete:
             terminal.say(f"{one.release} is left out, because it was not tested completely: {one.problem}")

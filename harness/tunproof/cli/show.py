@@ -10,6 +10,7 @@ from typing import Any
 from rich.text import Text
 
 from tunproof.cli.terminal import Page, Terminal
+from tunproof.corpus import wording
 from tunproof.corpus.capabilities import CAPABILITIES
 from tunproof.corpus.cases import Case
 from tunproof.corpus.codec import builtins_of
@@ -41,7 +42,8 @@ def show(terminal: Terminal, case: Case, corpus: Corpus) -> None:
     """Print one case."""
     page = Page(terminal)
     presentation = presentation_of(case)
-    page.terminal.out.print(Text(case.id, style="bold"), f"  {case.level}, importance {case.importance}", sep="")
+    ranked = f"  {case.level}, importance {case.importance}, reach {case.reach}"
+    page.terminal.out.print(Text(case.id, style="bold"), ranked, sep="")
     page.say(case.about)
     page.heading("what goes in")
     _draw(page, presentation.input_blocks())
@@ -171,4 +173,7 @@ def _about(page: Page, case: Case) -> None:
         page.say(f"valid sibling: {case.sibling}", 2)
     if case.kernel:
         page.say(f"confirmed on: {', '.join(case.confirmed) or 'nothing yet'}", 2)
+    page.say(f"reach {case.reach}: {wording.what_reach_means(case.reach)}", 2)
+    for one in case.reached:
+        page.say(wording.handed_over(one), 4)
     page.say(f"digest of input and outcomes: {case.digest}", 2)

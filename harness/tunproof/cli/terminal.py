@@ -209,6 +209,8 @@ class Terminal:
             ("operation", stats.operations()),
             ("level", stats.levels),
             ("importance", stats.importance),
+            ("reach", stats.reach),
+            ("read, handed over on", stats.wirings),
             ("must come out", stats.outcomes),
             ("kernels", stats.kernel),
             ("kernel trait", stats.traits),

@@ -20,6 +20,7 @@ from tunproof.corpus.cases import (
     MustReject,
     Nothing,
     Packets,
+    ReadCase,
     Sum,
     Written,
 )
@@ -159,6 +160,10 @@ def _contradictions(case: Case) -> Iterator[tuple[str, str]]:
         yield "kernel", "has answers, but nothing is written"
     if not case.kernel and isinstance(case.expect, Packets | Sum | Written | Joined):
         yield "kernel", "has no answers, but could be sent a frame"
+    if case.reached and case.reach != "kernel":
+        yield "reached", f"names kernels that hand it over, but its reach is {case.reach}"
+    if isinstance(case, ReadCase) and case.reach == "kernel" and not case.reached:
+        yield "reached", "is empty: no kernel was seen to hand it over, but its reach is kernel"
     if case.kernel:
         yield from _ambiguities(case)
     if isinstance(case, LifecycleCase) and len(case.input.steps) != len(case.expect.answers):

@@ -26,9 +26,13 @@ __all__ = [
     "KernelLoses",
     "KernelRefuses",
     "KernelSame",
+    "OffloadName",
+    "Reach",
+    "Reached",
     "Slug",
     "Strict",
     "Trait",
+    "Wiring",
     "digest_of",
     "fits",
 ]
@@ -102,6 +106,33 @@ class KernelLoses(_Answer, frozen=True, kw_only=True, tag="lost"):
 
 KernelAnswer = KernelSame | KernelDelivers | KernelRefuses | KernelLoses
 
+Reach = Literal["kernel", "peer", "caller", "hostile"]
+"""Where input comes from: a kernel, the other end of a tunnel, the code that calls, or only somebody who means harm."""
+
+Wiring = Literal["readback", "forward", "socket"]
+"""How a kernel comes to have a packet for a reader: `tunproof.lab.wiring`."""
+
+OffloadName = Literal["CSUM", "TSO4", "TSO6", "TSO_ECN", "USO4", "USO6"]
+
+
+class Reached(Strict, frozen=True, kw_only=True):
+    """Kernels that handed the frames of a case to the reader of a TUN: observed, never derived.
+
+    One record for all kernels that agree, as `confirmed` is one list for them: a record for each would make the corpus
+    some megabytes longer and say nothing more.
+
+    Attributes:
+        wiring: how the frames came to the reader.
+        offloads: what the reader asked for with TUNSETOFFLOAD, without `TUN_F_`: no more than these frames take.
+        hdr_len: what these kernels gave, if that differs from the hdr_len of the case's frame.
+        releases: the kernels. One whose release names a private build has its version alone.
+    """
+
+    wiring: Wiring
+    offloads: tuple[OffloadName, ...] = ()
+    hdr_len: int | None = None
+    releases: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+
 
 class CaseBase(Strict, frozen=True, kw_only=True):
     """What cases of all operations have in common.
@@ -113,11 +144,13 @@ class CaseBase(Strict, frozen=True, kw_only=True):
         flags: the classes of bug that the case guards against.
         level: how binding the verdict is.
         importance: how much a failure hurts.
+        reach: where an implementation can meet such input.
         requires: the capabilities that a subject needs; without them the case is unsupported (`capabilities`).
         basis: why the verdict can be trusted; never the reference alone.
         sibling: for a case with a fault, the nearest valid case.
         kernel: what kernels do; empty if nothing reaches a kernel.
         confirmed: kernel releases that were observed to do what `kernel` says for their traits.
+        reached: for a `read` of reach `kernel`, the kernels that handed over every frame of it, `before` included.
     """
 
     id: Slug
@@ -126,11 +159,13 @@ class CaseBase(Strict, frozen=True, kw_only=True):
     flags: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
     level: Literal["must", "should", "may"]
     importance: Literal["critical", "high", "medium", "low"]
+    reach: Reach
     requires: tuple[str, ...] = ()
     basis: Annotated[tuple[Basis, ...], msgspec.Meta(min_length=1)]
     sibling: str | None = None
     kernel: tuple[KernelAnswer, ...] = ()
     confirmed: tuple[str, ...] = ()
+    reached: tuple[Reached, ...] = ()
 
     @property
     def traits(self) -> frozenset[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from tunproof.corpus.cases import Case
+from tunproof.corpus.cases import Case, ReadCase
 from tunproof.corpus.codec import encode
 from tunproof.corpus.load import CORPORA, files_below, load
 from tunproof.errors import UsageError
@@ -41,6 +41,7 @@ class Stats:
 
     Attributes:
         outcomes: what the cases expect.
+        wirings: on which a kernel hands the frames of a `read` to a reader; "none" if none does.
         kernel: what kernels do, one count per answer; "not run" if a case has none.
         confirmed: by kernel release.
         seconds: how long it took to load and check all files.
@@ -52,6 +53,8 @@ class Stats:
     topics: tuple[Topic, ...]
     levels: dict[str, int]
     importance: dict[str, int]
+    reach: dict[str, int]
+    wirings: dict[str, int]
     outcomes: dict[str, int]
     kernel: dict[str, int]
     flags: dict[str, int]
@@ -91,21 +94,22 @@ def count(root: Path = CORPORA) -> Stats:
     )
 
 
-def only(cases: Iterable[Case], *, op: str | None, flag: str | None, requires: str | None) -> list[Case]:
-    """Return the cases of an operation, with a flag, that require a capability. Raises `UsageError` for none."""
-    asked = {"--op": op, "--flag": flag, "--requires": requires}
+def only(cases: Iterable[Case], **asked: str | None) -> list[Case]:
+    """Return the cases that have all that is asked, by the names of the options. Raises `UsageError` for none."""
     given = {name: value for name, value in asked.items() if value is not None}
     found = [case for case in cases if all(_FILTERS[name](case, value) for name, value in given.items())]
     if not found:
-        named = " ".join(f"{name} {value}" for name, value in given.items())
+        named = " ".join(f"--{name} {value}" for name, value in given.items())
         raise UsageError(f"no selected case fits {named}; `tunproof corpus stats` shows what exists")
     return found
 
 
 _FILTERS: dict[str, Callable[[Case, str], bool]] = {
-    "--op": lambda case, op: case.id.startswith(f"{op}/"),
-    "--flag": lambda case, flag: flag in case.flags,
-    "--requires": lambda case, capability: capability in case.requires,
+    "op": lambda case, op: case.id.startswith(f"{op}/"),
+    "flag": lambda case, flag: flag in case.flags,
+    "level": lambda case, level: case.level == level,
+    "reach": lambda case, reach: case.reach == reach,
+    "requires": lambda case, capability: capability in case.requires,
 }
 """Options that narrow a list of cases, and whether a case has what an option names."""
 
@@ -116,6 +120,12 @@ def _tally(names: Iterable[Iterable[str]]) -> dict[str, int]:
     return dict(sorted(counter.items(), key=lambda item: (-item[1], item[0])))
 
 
+def _wirings(case: Case) -> list[str]:
+    if not isinstance(case, ReadCase):
+        return []
+    return [one.wiring for one in case.reached] or ["none"]
+
+
 def _outcome(struct: msgspec.Struct) -> str:
     return str(struct.__struct_config__.tag)
 
@@ -123,6 +133,8 @@ def _outcome(struct: msgspec.Struct) -> str:
 _TABLES: dict[str, Callable[[Case], Iterable[str]]] = {
     "levels": lambda case: [case.level],
     "importance": lambda case: [case.importance],
+    "reach": lambda case: [case.reach],
+    "wirings": _wirings,
     "outcomes": lambda case: [_outcome(case.expect)],
     "kernel": lambda case: [_outcome(answer) for answer in case.kernel] or ["not run"],
     "flags": lambda case: case.flags,

@@ -6,10 +6,10 @@ import functools
 import msgspec
 from msgspec.structs import FieldInfo
 
-from tunproof.corpus.model import KernelAnswer, KernelDelivers, KernelLoses, KernelRefuses
+from tunproof.corpus.model import KernelAnswer, KernelDelivers, KernelLoses, KernelRefuses, Reach, Reached
 from tunproof.packets.difference import describe_packets
 
-__all__ = ["errno_name", "what_it_does", "which_kernels", "words"]
+__all__ = ["errno_name", "handed_over", "what_it_does", "what_reach_means", "which_kernels", "words"]
 
 _BYTES = {"frame", "packet", "data", "hdr", "transport_hdr"}
 
@@ -57,6 +57,26 @@ def what_it_does(answer: KernelDelivers | KernelRefuses | KernelLoses) -> str:
             return f"refuses the write: {name}"
         case KernelLoses():
             return "accepts the write and loses it"
+
+
+def what_reach_means(reach: Reach) -> str:
+    """Return where input of this reach comes from."""
+    return _REACH[reach]
+
+
+def handed_over(one: Reached) -> str:
+    """Return which kernels handed over the frames of a case, how, and to whom."""
+    asked = f"a reader that asks for {', '.join(one.offloads)}" if one.offloads else "a reader that asks for no offload"
+    length = "" if one.hdr_len is None else f", with hdr_len {one.hdr_len}"
+    return f"{one.wiring}, to {asked}{length}: {', '.join(one.releases)}"
+
+
+_REACH: dict[Reach, str] = {
+    "kernel": "a kernel hands such input to whoever reads from its TUN",
+    "peer": "the bytes come from the other end of a tunnel",
+    "caller": "the arguments of the code that calls decide",
+    "hostile": "no known kernel hands it over; a guest or a corrupt sender can",
+}
 
 
 def errno_name(number: int) -> str:

@@ -24,7 +24,7 @@ from tunproof.errors import EnvironmentProblem, TunproofError
 from tunproof.judge.verdict import Kind
 from tunproof.kernel.probes import Probed, probe
 from tunproof.matrix.accelerator import accelerator_for
-from tunproof.matrix.examine import Frames, FramesReport, Tick, differential, verify
+from tunproof.matrix.examine import Frames, FramesReport, Tick, differential, handed_over, verify
 from tunproof.matrix.guests import Guests
 from tunproof.matrix.kernels import Kernel
 from tunproof.matrix.machine import GuestGone, Machine
@@ -38,6 +38,7 @@ __all__ = [
     "BOOTS",
     "CONSOLE",
     "FINDINGS",
+    "HANDED",
     "RESULT",
     "TRACEBACK",
     "Conducted",
@@ -52,9 +53,10 @@ BOOTS = 3
 
 CONSOLE = "console.log"
 FINDINGS = "findings"
+HANDED = "handed.json"
 RESULT = "kernel.json"
 TRACEBACK = "traceback.txt"
-_FILES = (RESULT, CONSOLE, TRACEBACK, STREAM, PAGE, JUNIT, SUMMARY)
+_FILES = (RESULT, HANDED, CONSOLE, TRACEBACK, STREAM, PAGE, JUNIT, SUMMARY)
 _INTERRUPTED = "the run was interrupted"
 _BOOT_PATIENCE = 120.0  # seconds from QEMU's start to the guest's first message
 
@@ -254,6 +256,7 @@ class _Examination:
         self._ask_cases(kernel, probed)
         if self._known.problem:
             return
+        self._ask_reader(kernel, probed)
         if probed.unknown:
             reasons = "; ".join(f"{trait}: {reason}" for trait, reason in probed.unknown.items())
             self._learn(problem=f"traits that could not be determined: {reasons}")
@@ -275,6 +278,12 @@ class _Examination:
             disagree=[one.id for one in results.results.values() if one.unexpected],
             problem=ended,
         )
+
+    def _ask_reader(self, kernel: RemoteKernel, probed: Probed) -> None:
+        """Write down which cases this kernel hands to a reader."""
+        self._say("reader")
+        handed = handed_over(kernel, probed.traits, self._wanted.cases)
+        write_file(self._out / HANDED, msgspec.json.format(msgspec.json.encode(handed), indent=1) + b"\n")
 
     def _ask_frames(self, kernel: RemoteKernel, probed: Probed) -> None:
         wanted = Frames(frames=self._wanted.frames, seed=self._wanted.seed, out=self._out / FINDINGS)

@@ -9,16 +9,20 @@ from typing import Protocol
 
 import msgspec
 
-from tio.linux import REDIRECT, KernelOutcome, Traits
+from tio.linux import REDIRECT, KernelOutcome, Traits, Way
 from tunproof.corpus.cases import Case
+from tunproof.corpus.model import Reached
 from tunproof.errors import EnvironmentProblem
+from tunproof.kernel import handover
 from tunproof.kernel.replay import Disagreement, Trial
 from tunproof.matrix.machine import GuestGone
 from tunproof.matrix.remote import LACKING, RemoteKernel
 from tunproof.runs.kernel import leave_out, run_kernel
 from tunproof.runs.results import Results, Run
 
-__all__ = ["Frames", "FramesReport", "Tick", "differential", "verify"]
+__all__ = ["Frames", "FramesReport", "Handed", "Tick", "differential", "handed_over", "verify"]
+
+_AT_A_TIME = 256  # frames in a request
 
 Tick = Callable[[int, int], None]
 """Called with the number done and the total."""
@@ -38,6 +42,14 @@ class FramesReport(msgspec.Struct, frozen=True, kw_only=True):
     outcomes: dict[str, int]
     masks: dict[str, int]
     ended: str = ""
+
+
+class Handed(msgspec.Struct, frozen=True, kw_only=True):
+    """How a kernel handed the frames of a case to a reader; the digest names the bytes."""
+
+    id: str
+    digest: str
+    reached: tuple[Reached, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +97,22 @@ def verify(kernel: RemoteKernel, run: Run, cases: Sequence[Case], progress: Tick
     wrong = {case for case, result in results.results.items() if result.unexpected}
     leave_out(results, cases, {case: why for case, why in left.items() if case not in wrong})
     return results, ended
+
+
+def handed_over(kernel: RemoteKernel, traits: frozenset[str], cases: Sequence[Case]) -> list[Handed]:
+    """Return the cases whose frames a guest's kernel hands to a reader. Raises `EnvironmentProblem`, `GuestGone`."""
+
+    def send(way: Way, frames: Sequence[bytes]) -> Iterator[KernelOutcome]:
+        for start in range(0, len(frames), _AT_A_TIME):
+            some = frames[start : start + _AT_A_TIME]
+            for outcome in kernel.ask(way, [(frame, 1) for frame in some]):
+                if isinstance(outcome, str):
+                    raise EnvironmentProblem(outcome, cure=LACKING)
+                yield outcome
+
+    found = handover.handed_over(cases, traits, send, kernel.kernel.release)
+    digests = {case.id: case.digest for case in cases}
+    return [Handed(id=case_id, digest=digests[case_id], reached=reached) for case_id, reached in found.items()]
 
 
 def differential() -> Examiner:

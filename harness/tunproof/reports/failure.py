@@ -51,6 +51,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):  # a run may have 
         unexpected: whether it makes the run fail.
         about: what must hold; where the corpus has no such case, that.
         level: how binding the verdict is; empty where the corpus has no such case.
+        reach: where such input comes from; empty where the corpus has no such case.
         sent: what was sent, decoded, in one to six lines.
         expected: what must come out, in a few words.
         difference: what was wrong: the first difference as field, offset and bytes, where packets can be compared.
@@ -71,6 +72,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):  # a run may have 
     unexpected: bool
     about: str
     level: str = ""
+    reach: str = ""
     sent: tuple[str, ...] = ()
     expected: str = ""
     difference: str = ""
@@ -95,6 +97,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):  # a run may have 
         return "\n".join(lines)
 
     def _parts(self) -> Iterator[tuple[str, str]]:
+        yield "level", f"{self.level}; reach {self.reach}" if self.level else ""
         yield "sent", "\n".join(self.sent)
         yield "expected", self.expected
         yield "wrong", self.difference
@@ -153,6 +156,7 @@ def _known_case(case: Case, run: Run, corpus: Corpus) -> dict[str, Any]:
     return {
         "about": case.about,
         "level": case.level,
+        "reach": case.reach,
         "sent": presentation.sent(),
         "expected": _must_come_out(presentation, run),
         "rule": str(fault) if fault else "",

@@ -291,6 +291,7 @@
       "ul", { class: "tags" },
       one.level ? element("li", { class: "chip" }, `level ${one.level}`) : null,
       one.importance ? element("li", { class: "chip" }, `importance ${one.importance}`) : null,
+      one.reach ? element("li", { class: "chip" }, `reach ${one.reach}`) : null,
     );
     const runs = names.map((name, run) => (one.v[run] === null ? null : subject(one, name, run, told[run])));
     byId("detail-body").replaceChildren(

@@ -147,6 +147,7 @@ def _known_case(presentation: Presentation[Any], tables: _Tables) -> Json:
         "about": case.about,
         "level": case.level,
         "importance": case.importance,
+        "reach": case.reach,
         "flags": [tables.names.setdefault(name, len(tables.names)) for name in case.flags],
         "basis": [tables.bases.setdefault(basis, len(tables.bases)) for basis in case.basis],
         "kernels": tables.kernels.setdefault(confirmed, len(tables.kernels)) if confirmed else None,

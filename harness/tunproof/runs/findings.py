@@ -317,6 +317,9 @@ def outcome_words(outcome: dict[str, Any]) -> str:
     return " ".join(words) + (f": {detail}" if detail else "")
 
 
+_REACH = {"checksum": "peer", "write": "peer", "write_batch": "peer", "write_gso": "caller"}
+
+
 def _case(finding: Finding) -> dict[str, Any]:
     """Return a finding as a case of the corpus, as far as known: `tunproof corpus promote` makes author code of it."""
     case = {
@@ -326,6 +329,7 @@ def _case(finding: Finding) -> dict[str, Any]:
         "flags": finding.flags or ("Basic",),
         "level": "must",
         "importance": "high",
+        "reach": _REACH.get(finding.operation, "hostile"),  # of a frame to read, until a kernel hands it over
         "basis": [{"kind": "observed", "ref": f"Linux {finding.kernel}" if finding.kernel else finding.subject}],
         "op": finding.operation,
         "input": finding.input,

@@ -118,8 +118,9 @@ def test_vnet_headers_say_whose_they_are() -> None:
 
 def test_a_frame_that_is_cut_off_has_no_fields_but_a_line() -> None:
     case = BY_ID["read/cuts/zero"]
+    stated = ("id", "digest", "about", "flags", "level", "importance", "reach", "basis")
     short = ReadCase(
-        **{name: getattr(case, name) for name in ("id", "digest", "about", "flags", "level", "importance", "basis")},
+        **{name: getattr(case, name) for name in stated},
         input=ReadInput(frame=b"\1\2"),
         expect=MustReject(fault=case.expect.fault),
     )
