@@ -146,8 +146,9 @@ CLAIMS = {
     "unknown_capability": {"capabilities": ["header.prase"]},
     "unknown_op": {"ops": ["checksums"]},
     "unknown_mode": {"modes": ["memories"]},
-    "unknown_key": {"colour": "red"},
-    "other_protocol": {"protocol": 2},
+    "unknown_offload": {"claims": {"offloads": ["TS04"]}},
+    "unknown_key": {"colour": "red", "claims": {"manner": "polite"}},
+    "other_protocol": {"protocol": 3},
     "no_batches": {"maxBatch": 1},
 }
 

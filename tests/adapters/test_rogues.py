@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from common.support import processes_marked
+from tunproof.corpus.claims import ORDINARY
 from tunproof.corpus.load import load
 from tunproof.errors import EnvironmentProblem, UsageError
 from tunproof.judge.verdict import Kind
@@ -172,8 +173,8 @@ def test_an_end_that_is_none_is_a_problem_of_the_run(way):
         ("unknown_capability", "header.prase"),
         ("unknown_op", "checksums"),
         ("unknown_mode", "memories"),
-        ("unknown_key", "colour"),
-        ("other_protocol", "protocol 2"),
+        ("unknown_offload", "TS04"),
+        ("other_protocol", "protocol 3"),
         ("garbage_at_hello", "Welcome to my VPN!"),
         ("exit_at_hello", "cannot open the configuration"),
         ("silent_start", "no answer within"),
@@ -186,6 +187,12 @@ def test_a_broken_adapter_is_no_verdict(way, words):
         run(way, start=1.5 if way == "silent_start" else 20.0)
     assert words in str(raised.value)
     assert raised.value.exit_code == 3
+
+
+def test_what_later_versions_may_say_in_hello_is_ignored():
+    results = run("unknown_key")
+    assert results.verdicts() == run("none").verdicts()
+    assert results.run.claims == ORDINARY
 
 
 def test_an_adapter_that_is_not_there_cannot_be_started(tmp_path):

@@ -3,6 +3,7 @@
 import re
 from typing import ClassVar
 
+from tunproof.corpus.claims import EVERYTHING
 from tunproof.subjects.subject import Subject
 
 
@@ -24,6 +25,7 @@ class Fake(Subject):
     level: ClassVar[str] = "must"
     floor: ClassVar[float] = 0.8
     pervading: ClassVar[str] = ""
+    claims = EVERYTHING
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

@@ -16,7 +16,7 @@ import typer
 
 from tunproof.cli.corpus import corpus_app
 from tunproof.cli.matrix import matrix_app
-from tunproof.cli.options import AsJson, Select, print_json, print_text
+from tunproof.cli.options import AsJson, Flag, Level, Op, Reach, Select, narrowing, print_json, print_text
 from tunproof.errors import INTERRUPTED, EnvironmentProblem, TunproofError, UsageError
 from tunproof.streams import prepare_streams
 from tunproof.version import __version__
@@ -107,6 +107,18 @@ def check(  # noqa: PLR0913 (each option is one of the command's)
     ],
     *,
     select: Select = "*",
+    op: Op = None,
+    flag: Flag = None,
+    level: Level = None,
+    reach: Reach = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Advice counts: cases of level should fail the run, too.")
+    ] = False,
+    max_failures: Annotated[
+        int | None, typer.Option("--max-failures", min=1, metavar="N", help="Stop after so many failures.")
+    ] = None,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop after the first failure.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print the last line only.")] = False,
     baseline: Annotated[Path | None, typer.Option("--baseline", metavar="FILE", help="Known failures (TOML).")] = None,
     write_baseline: Annotated[
         bool, typer.Option("--write-baseline", help="Print a baseline of the failures, and nothing else.")
@@ -141,10 +153,18 @@ def check(  # noqa: PLR0913 (each option is one of the command's)
         batch=batch,
     )
     request = checking.Request(
-        connector=connector, select=select, baseline=baseline, report=report, resume=resume, repeat=repeat
+        connector=connector,
+        select=select,
+        only=narrowing(op=op, flag=flag, level=level, reach=reach),
+        strict=strict,
+        most_failures=1 if fail_fast else max_failures,
+        baseline=baseline,
+        report=report,
+        resume=resume,
+        repeat=repeat,
     )
-    if write_baseline and select != "*":
-        raise UsageError("a baseline covers the whole corpus: omit --select")
+    if write_baseline and (select != "*" or request.only or request.most_failures):
+        raise UsageError("a baseline covers the whole corpus: omit what selects cases, or stops early")
     corpus = load_for_good()
     terminal = Terminal()
     with terminal.progress("cases") as tick:
@@ -160,7 +180,7 @@ def check(  # noqa: PLR0913 (each option is one of the command's)
 
         print_text(dump(results, None if baseline is None else Baseline.load(baseline)))
         return
-    _tell(terminal, explanations, report=report, as_json=as_json)
+    _tell(terminal, explanations, report=report, as_json=as_json, quiet=quiet)
 
 
 @app.command("report")
@@ -285,7 +305,9 @@ def main() -> None:
         sys.exit(EnvironmentProblem.exit_code)
 
 
-def _tell(terminal: "Terminal", run: "Explanations", *, report: Path | None, as_json: bool) -> None:
+def _tell(
+    terminal: "Terminal", run: "Explanations", *, report: Path | None, as_json: bool, quiet: bool = False
+) -> None:
     """Print what a run found, and exit with its exit code."""
     from tunproof.runs.results import Problem
 
@@ -305,6 +327,8 @@ def _tell(terminal: "Terminal", run: "Explanations", *, report: Path | None, as_
                 "seconds": results.end.seconds if results.end else None,
             }
         )
+    elif quiet:
+        terminal.end(results)
     else:
         terminal.check_report(run)
         _say_where(terminal, report)

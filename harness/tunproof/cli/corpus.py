@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunproof.cli.options import AsJson, Select, print_json
+from tunproof.cli.options import AsJson, Flag, Level, Op, Reach, Select, print_json
 from tunproof.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,17 +21,10 @@ corpus_app = typer.Typer(help="The golden cases.", no_args_is_help=True)
 def list_cases(  # noqa: PLR0913 (each is an option of the command)
     *,
     select: Select = "*",
-    op: Annotated[str | None, typer.Option("--op", metavar="OP", help="Only this operation, such as read.")] = None,
-    flag: Annotated[
-        str | None, typer.Option("--flag", metavar="NAME", help="Only cases that guard against this class of bug.")
-    ] = None,
-    level: Annotated[
-        str | None, typer.Option("--level", metavar="LEVEL", help="Only cases that bind like this: must, should, may.")
-    ] = None,
-    reach: Annotated[
-        str | None,
-        typer.Option("--reach", metavar="REACH", help="Only cases with input from kernel, peer, caller or hostile."),
-    ] = None,
+    op: Op = None,
+    flag: Flag = None,
+    level: Level = None,
+    reach: Reach = None,
     requires: Annotated[
         str | None, typer.Option("--requires", metavar="NAME", help="Only cases that require this capability.")
     ] = None,

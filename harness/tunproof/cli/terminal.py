@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tunproof.cli.doctor import Check, Status
+from tunproof.judge.verdict import NOT_RUN
 from tunproof.packets.difference import hexdump
 from tunproof.streams import discard_output
 
@@ -76,7 +77,7 @@ class Terminal:
         self._traits(probed, results.run.kernel)
         self._unexpected(run)
         self.out.print()
-        self._end(results)
+        self.end(results)
 
     def _traits(self, probed: "Probed", release: str) -> None:
         from tunproof.kernel import describe as kernel_traits
@@ -108,7 +109,7 @@ class Terminal:
         quality = mean_quality(results)
         if quality is not None:
             self.out.print(f"merge quality: {quality[0]:.0%} of what could be joined, over {quality[1]} batches")
-        self._end(results)
+        self.end(results)
 
     def _unexpected(self, run: "Explanations") -> None:
         from tunproof.reports.failure import headline
@@ -129,25 +130,27 @@ class Terminal:
         reasons: Counter[tuple[str, str]] = Counter()
         for result in results.results.values():
             counts[_topic(result.id)][result.verdict.value] += 1
-            if result.verdict.value in {"unsupported", "not-applicable"}:
+            if result.verdict in NOT_RUN:
                 reasons[result.verdict.value, result.difference] += 1
         columns = list(results.verdicts())
         table = self.table("topic", "cases", *columns, numbers=("cases", *columns))
         for topic, count in counts.items():
-            if set(count) <= {"unsupported", "not-applicable"}:  # the reasons below say it
+            if count.keys() <= NOT_RUN:  # the reasons below say it
                 continue
             table.add_row(topic, str(count.total()), *(_tally(count[name], name) for name in columns))
         self.out.print(table)
         for (verdict, reason), number in reasons.most_common():
             self.out.print(Text(f"{verdict}, {number}: {reason}", style="dim"))
 
-    def _end(self, results: "Results") -> None:
+    def end(self, results: "Results") -> None:
+        """Print a run in one line."""
         wrong = len(results.unexpected())
         says = ", ".join(f"{count} {verdict}" for verdict, count in results.verdicts().items())
         seconds = results.end.seconds if results.end else 0
         restarts = f", {results.end.restarts} restarts" if results.end and results.end.restarts else ""
+        stopped = f", stopped before the other {results.run.cases - len(results.results)}" if results.stopped else ""
         style = "red" if wrong else "green"
-        text = f"{len(results.results)} cases: {says}; {wrong} unexpected{restarts}, {seconds:.2f} s"
+        text = f"{len(results.results)} cases: {says}; {wrong} unexpected{restarts}{stopped}, {seconds:.2f} s"
         self.out.print(f"[{style}]{text}[/{style}]")
 
     def checks(self, checks: Iterable[Check]) -> None:

@@ -5,6 +5,7 @@ cases         the seven operations, and the file of a topic
 script        the steps and answers of a lifecycle
 codec         bytes inside, hex in JSON
 capabilities  what a case may require
+claims        what a subject may claim, and which cases lie outside that
 traits        the kernel traits that a case may name
 load          from files to checked cases
 schema        the JSON Schemas of the files

@@ -27,14 +27,16 @@ from tunproof.corpus.codec import shown
 from tunproof.corpus.script import Answer, Frames
 from tunproof.judge.batch import BatchReport, inspect_batch, inspect_cut_batch
 from tunproof.judge.mismatch import Found, beside, frames_beside, mismatch, packets_beside
-from tunproof.judge.outcome import Answered, Broken, Inapplicable, Outcome, Transmitted, TurnedDown, Unable
+from tunproof.judge.outcome import Answered, Broken, Inapplicable, Outcome, Outside, Transmitted, TurnedDown, Unable
 from tunproof.judge.verdict import Kind, Verdict
 from tunproof.packets.difference import describe_packets, first_difference
 from tunproof.packets.equality import RESTAMPS, has_other_identification, same_packets
 from tunproof.packets.frame import rules_broken, segments_of
 
-__all__ = ["decide"]
+__all__ = ["REJECTS_EMPTY", "decide"]
 
+REJECTS_EMPTY = "rejects empty packets"
+"""The policy of who makes an error of an empty packet, instead of writing nothing."""
 
 _PASS = Verdict(Kind.PASS)
 
@@ -54,6 +56,8 @@ def decide(case: Case, outcome: Outcome, *, exact: bool = False) -> Verdict:
             kind = Kind(how)
         case Inapplicable(reason=reason):
             kind = Kind.NOT_APPLICABLE
+        case Outside(reason=reason):
+            kind = Kind.OUTSIDE
     return Verdict(kind, reason)
 
 
@@ -209,8 +213,10 @@ def _packets(right: Sequence[bytes], got: Sequence[bytes], *, exact: bool) -> Ve
 
 
 def _turned_down(case: Case, outcome: TurnedDown, *, exact: bool) -> Verdict:
-    if isinstance(case, WriteBatchCase) and case.expect.optional:
+    if isinstance(case, WriteBatchCase) and (case.expect.optional or (case.expect.silent and not exact)):
         return _write_batch(case, outcome.frames, exact)
+    if isinstance(case.expect, Nothing) and not outcome.frames and not exact:
+        return Verdict(Kind.PASS, policies=frozenset({REJECTS_EMPTY}))
     wrong = _wrong_refusal(case, outcome, exact=exact)
     return _fail(wrong, _came_anyway(case, outcome.frames)) if wrong else _PASS
 

@@ -6,6 +6,7 @@
     Unable        it says that it cannot do this
     Broken        it returned nothing to judge: an exception, a crash, a hang, or a reply outside the protocol
     Inapplicable  the case cannot be run in this mode, or on this machine
+    Outside       it was not run: it lies outside what the subject claims
 
 An outcome does not say whether it is right.
 """
@@ -17,7 +18,17 @@ import msgspec
 
 from tunproof.corpus.cases import Fault
 
-__all__ = ["Answered", "Broken", "HowBroken", "Inapplicable", "Outcome", "Transmitted", "TurnedDown", "Unable"]
+__all__ = [
+    "Answered",
+    "Broken",
+    "HowBroken",
+    "Inapplicable",
+    "Outcome",
+    "Outside",
+    "Transmitted",
+    "TurnedDown",
+    "Unable",
+]
 
 HowBroken = Literal["error", "crash", "hang", "oom", "protocol-error", "flaky", "blocked"]
 
@@ -70,4 +81,10 @@ class Inapplicable(msgspec.Struct, frozen=True):
     reason: str
 
 
-Outcome = Answered | Transmitted | TurnedDown | Unable | Broken | Inapplicable
+class Outside(msgspec.Struct, frozen=True):
+    """The case lies outside the subject's claims, such as a limit, and was not run."""
+
+    reason: str
+
+
+Outcome = Answered | Transmitted | TurnedDown | Unable | Broken | Inapplicable | Outside

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tunproof.corpus.codec import Hex
 from tunproof.corpus.model import Strict
 
-__all__ = ["MOST_MISMATCHES", "Kind", "Mismatch", "Verdict"]
+__all__ = ["MOST_MISMATCHES", "NOT_RUN", "TOLERATED", "Kind", "Mismatch", "Verdict"]
 
 MOST_MISMATCHES = 16
 """How many mismatches a verdict holds: people look at a few, and the packets are in the results as well."""
@@ -21,6 +21,10 @@ class Kind(enum.StrEnum):
     | fail | the output is wrong, valid input was rejected, or faulty input was accepted |
     | xfail | did not pass, as the baseline expects |
     | xpass | passed, although the baseline expects otherwise |
+    | advised | wrong, in a case of level should: advice, which fails nothing unless `--strict` |
+    | policy | otherwise than a case of level may has it: a choice, which is named and fails nothing |
+    | hardening | wrong, for a frame that no kernel hands over, by a subject that reads from its own kernel only |
+    | outside | outside what the subject claims, such as a limit: not run |
     | unsupported | the subject does not claim what the case requires |
     | not-applicable | the case cannot be run against this subject in this mode, or on this machine |
     | blocked | a rejection that proves nothing, because the valid sibling did not pass; or no restarts were left |
@@ -36,6 +40,10 @@ class Kind(enum.StrEnum):
     FAIL = "fail"
     XFAIL = "xfail"
     XPASS = "xpass"
+    ADVISED = "advised"
+    POLICY = "policy"
+    HARDENING = "hardening"
+    OUTSIDE = "outside"
     UNSUPPORTED = "unsupported"
     NOT_APPLICABLE = "not-applicable"
     BLOCKED = "blocked"
@@ -45,6 +53,13 @@ class Kind(enum.StrEnum):
     OOM = "oom"
     PROTOCOL_ERROR = "protocol-error"
     FLAKY = "flaky"
+
+
+NOT_RUN = frozenset({Kind.UNSUPPORTED, Kind.NOT_APPLICABLE, Kind.OUTSIDE})
+"""Verdicts of cases that did not run: a subject with only these verdicts was not tested."""
+
+TOLERATED = frozenset({Kind.ADVISED, Kind.POLICY, Kind.HARDENING})
+"""Verdicts of cases that did not pass, and yet fail nothing: they are shown, and leave the exit code alone."""
 
 
 class Mismatch(Strict, frozen=True, kw_only=True):

@@ -2,16 +2,17 @@
 
     runner                                              adapter
     {"cmd":"hello", ...}                        ->
-                                                <-      {"protocol":1, "implementation":{...}, "ops":[...], ...}
+                                                <-      {"protocol":2, "implementation":{...}, "ops":[...], ...}
     {"cmd":"run","id":1,"op":"read","input":{}} ->
                                                 <-      {"id":1,"status":"ok","packets":["4500..."]}
     {"cmd":"batch","runs":[{...},{...}]}        ->
                                                 <-      {"results":[{...},{...}]}
     {"cmd":"bye"}                               ->      (exits)
 
-The message types are the protocol: messages are decoded into them, unknown keys are rejected, and the JSON Schemas and
-the protocol reference are generated from them. Neither the expected output nor the name of a case is ever sent. Bytes
-are lower-case hex.
+The message types are the protocol: messages are decoded into them, and the JSON Schemas and the protocol reference are
+generated from them. Unknown keys are ignored in the reply to `hello`, and rejected in all other replies, where they can
+only be mistakes. An adapter ignores the keys that it does not know. Neither the expected output nor the name of a case
+is ever sent. Bytes are lower-case hex.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,7 +20,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from tio.virtio import HEADER_SIZE
 from tunproof.corpus.cases import Index, VnetFields, Word
+from tunproof.corpus.claims import ORDINARY, Claims
 from tunproof.corpus.codec import Hex, HexByte, schema_components
 from tunproof.corpus.schema import plain
 from tunproof.corpus.script import Answer, Step
@@ -31,6 +34,7 @@ __all__ = [
     "OPS",
     "RESULTS",
     "SENTINEL",
+    "SPOKEN",
     "VERSION",
     "Attach",
     "Batch",
@@ -49,7 +53,12 @@ __all__ = [
     "schemas",
 ]
 
-VERSION = 1
+VERSION = 2
+"""The version of this protocol. Additions do not raise it, since both sides ignore what they do not know: an adapter
+any field of a message, the runner any claim and any other field of the reply to `hello`."""
+
+SPOKEN = (VERSION, 1)
+"""The versions that the runner speaks. An adapter of version 1 makes no claims: it gets those of an ordinary tunnel."""
 
 MODES = {
     "memory": "frames and packets travel in the messages",
@@ -81,6 +90,10 @@ follows every frame that is to be read: once it has come out, so has everything 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A message, or a part of one, in which unknown keys are rejected."""
+
+
+class Introduction(msgspec.Struct, frozen=True, kw_only=True):
+    """What an adapter says of itself: unknown keys are ignored, because later versions may have more."""
 
 
 # Messages from the runner.
@@ -148,13 +161,15 @@ class HeaderRequest(Message, frozen=True, kw_only=True):
 
 
 class ReadRequest(Message, frozen=True, kw_only=True):
-    """Turn a frame into packets. A frame is 10 bytes of little-endian vnet header, then an IP packet.
+    """Turn a frame into packets. A frame is a little-endian vnet header, then an IP packet.
 
     In mode `memory` the frame is in the message. Otherwise it is null: the frame is waiting at the fd, followed by the
-    sentinel. Read until the sentinel comes out, and reply with the packets before it.
+    sentinel. Read until the sentinel comes out, and reply with the packets before it. `header_size` is that of the vnet
+    header, in bytes.
     """
 
     frame: Hex | None
+    header_size: int = HEADER_SIZE
 
 
 class WriteRequest(Message, frozen=True, kw_only=True):
@@ -168,8 +183,13 @@ class WriteRequest(Message, frozen=True, kw_only=True):
 
 
 class WriteGsoRequest(Message, frozen=True, kw_only=True):
-    """Write one superpacket: IP header, transport header, and the payloads of its segments."""
+    """Write one superpacket: IP header, transport header, and the payloads of its segments.
 
+    `protocol` is what `hdr` says follows it (6 for TCP, 17 for UDP), for code that takes it as an argument; null if
+    `hdr` cannot be read.
+    """
+
+    protocol: int | None
     hdr: Hex
     transport_hdr: Hex
     pays: tuple[Hex, ...]
@@ -235,7 +255,7 @@ class Bye(Message, frozen=True, kw_only=True, tag_field="cmd", tag="bye"):
 # Messages from the adapter.
 
 
-class Implementation(Message, frozen=True, kw_only=True):
+class Implementation(Introduction, frozen=True, kw_only=True):
     """The implementation under test."""
 
     name: str
@@ -245,7 +265,7 @@ class Implementation(Message, frozen=True, kw_only=True):
     issues: str | None = None
 
 
-class HelloReply(Message, frozen=True, kw_only=True):
+class HelloReply(Introduction, frozen=True, kw_only=True):
     """What the adapter is, and what it claims.
 
     Attributes:
@@ -257,6 +277,7 @@ class HelloReply(Message, frozen=True, kw_only=True):
         reject_style: `rejectStyle`, how the implementation rejects a frame: with an `error`, or `silent`, in which case
             nothing comes out.
         max_batch: `maxBatch`, the most runs in a batch; 1 means no batches.
+        claims: the conditions that the implementation was written for; cases outside them are not sent.
     """
 
     protocol: int
@@ -266,6 +287,7 @@ class HelloReply(Message, frozen=True, kw_only=True):
     modes: tuple[str, ...]
     reject_style: Literal["error", "silent"] = msgspec.field(default="error", name="rejectStyle")
     max_batch: Annotated[int, msgspec.Meta(ge=1)] = msgspec.field(default=BATCHED, name="maxBatch")
+    claims: Claims = ORDINARY
 
 
 class OkReply(Message, frozen=True, kw_only=True, tag_field="status", tag="ok", omit_defaults=True):

@@ -13,6 +13,7 @@ from msgspec.inspect import Field, StructType
 from tunproof.corpus import script
 from tunproof.corpus.capabilities import CAPABILITIES
 from tunproof.corpus.cases import VnetFields
+from tunproof.corpus.claims import OFFLOADS, Claims, MostOf
 from tunproof.corpus.codec import Hex, HexByte
 from tunproof.protocol import messages as protocol
 
@@ -28,6 +29,8 @@ _RUNNER = (protocol.Hello, protocol.Runner, protocol.Attach, protocol.Run, proto
 _ADAPTER = (
     protocol.HelloReply,
     protocol.Implementation,
+    Claims,
+    MostOf,
     protocol.OkReply,
     protocol.RejectedReply,
     protocol.UnsupportedReply,
@@ -52,6 +55,8 @@ def markdown() -> str:
         _operations(),
         "## Capabilities",
         _table(("capability", "the implementation supports"), CAPABILITIES.items()),
+        "## Offloads",
+        _table(("offload", "what the kernel may hand over to a reader that asks for it"), OFFLOADS.items()),
         "## Messages from the runner",
         *(part for message in _RUNNER for part in _message(message)),
         *(part for op, given in protocol.INPUTS.items() for part in _message(given, f"Input of `{op}`")),
@@ -127,8 +132,10 @@ def _form(field: Field, *, may_omit: bool) -> str:
     form = _type(field.type)
     if field.required or not may_omit:
         return form
-    default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
-    if default in (None, "", ()):
+    default = msgspec.to_builtins(
+        field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+    )
+    if default in (None, "", [], (), {}):
         return f"{form.removesuffix(' or null')}; optional"
     return f"{form}; default `{json.dumps(default)}`"
 

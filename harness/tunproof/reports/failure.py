@@ -17,14 +17,14 @@ from tunproof.corpus import wording
 from tunproof.corpus.cases import Case
 from tunproof.corpus.load import Corpus
 from tunproof.corpus.model import Basis, Flag, KernelSame
-from tunproof.judge.verdict import Kind
+from tunproof.judge.verdict import NOT_RUN, Kind
 from tunproof.reports.operations import Presentation, presentation_of
 from tunproof.runs.results import Result, Results, Run
 from tunproof.text import legible, shortened
 
 __all__ = ["FAULTY", "BugClass", "Explanation", "Explanations", "case_of", "command_around", "explain", "headline"]
 
-FAULTY = frozenset(Kind) - {Kind.PASS, Kind.XPASS, Kind.UNSUPPORTED, Kind.NOT_APPLICABLE, Kind.BLOCKED}
+FAULTY = frozenset(Kind) - {Kind.PASS, Kind.XPASS, *NOT_RUN, Kind.BLOCKED}
 """Verdicts of cases that ran and did not pass, known or not."""
 
 _MOST = 8000  # characters of anything that a subject said

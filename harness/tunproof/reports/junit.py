@@ -2,7 +2,8 @@
 
     fail, xpass, flaky                             failure
     error, crash, hang, oom, protocol-error        error
-    xfail, unsupported, not-applicable, blocked    skipped, unless it is unexpected: then an error
+    advised, policy, hardening, xfail              skipped, with what is wrong as the message
+    unsupported, not-applicable, outside, blocked  skipped, unless it is unexpected: then an error
     a problem of the baseline                      failure
 
 So a reader that only looks for failures and errors sees all that makes the run fail.
@@ -13,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
-from tunproof.judge.verdict import Kind
+from tunproof.judge.verdict import NOT_RUN, TOLERATED, Kind
 from tunproof.reports.failure import Explanations, headline
 from tunproof.reports.figures import subject_line
 from tunproof.runs.results import Problem, Result, Run
@@ -22,7 +23,7 @@ from tunproof.text import legible
 __all__ = ["junit"]
 
 _FAILURES = {Kind.FAIL, Kind.XPASS, Kind.FLAKY}
-_SKIPPED = {Kind.XFAIL, Kind.UNSUPPORTED, Kind.NOT_APPLICABLE, Kind.BLOCKED}
+_SKIPPED = {Kind.XFAIL, *TOLERATED, *NOT_RUN, Kind.BLOCKED}
 _IN_ATTRIBUTE = {'"': "&quot;", "\t": "&#9;", "\n": "&#10;"}  # a reader takes white space for a space
 _COUNTED = {"failures": "failure", "errors": "error", "skipped": "skipped"}
 

@@ -1,9 +1,9 @@
 """Is this implementation correct? A run from its start to its last record."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -19,6 +19,11 @@ from tunproof.subjects.connection import Connection
 
 __all__ = ["Request", "check", "require_a_case_that_ran", "run"]
 
+_SAME = tuple(
+    "subject implementation claims command mode corpus select only strict kernel tunproof baseline".split()  # noqa: SIM905
+)
+"""What a run and the one that it continues have in common, by the attributes of `results.Run`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -27,6 +32,9 @@ class Request:
     Attributes:
         connector: the subject.
         select: a glob of case ids.
+        only: what narrows the selection, by the names of the options.
+        strict: advice counts as a failure.
+        most_failures: the run stops at so many.
         baseline: the file of known failures.
         report: the folder for the stream of results.
         resume: continue from the existing stream.
@@ -35,6 +43,9 @@ class Request:
 
     connector: Connector
     select: str = "*"
+    only: Mapping[str, str] = field(default_factory=dict)
+    strict: bool = False
+    most_failures: int | None = None
     baseline: Path | None = None
     report: Path | None = None
     resume: bool = False
@@ -44,7 +55,16 @@ class Request:
 def check(request: Request, corpus: Corpus, *, progress: Callable[[int, int], None] = lambda *_: None) -> Results:
     """Run, judge and record. Raises `UsageError` and `EnvironmentProblem`; what was recorded stays."""
     known = None if request.baseline is None else str(request.baseline)
-    plan = planned(corpus, request.select, known=known, exact=request.connector.exact, repeat=request.repeat)
+    plan = planned(
+        corpus,
+        request.select,
+        only=request.only,
+        known=known,
+        exact=request.connector.exact,
+        strict=request.strict,
+        most_failures=request.most_failures,
+        repeat=request.repeat,
+    )
     _prepare(plan.cases, request.connector.mode)
     if request.resume and request.report is None:
         raise UsageError("--resume continues from the stream in a folder: name it with --report")
@@ -113,9 +133,9 @@ def _writer(folder: Path, *, keep: bool) -> results.Writer:
 def _resumed(folder: Path, heading: Run) -> Results:
     """Return the existing results. Raises `UsageError` if they belong to another run."""
     found = results.read(folder, incomplete=True)
-    for field in ("subject", "implementation", "command", "mode", "corpus", "select", "kernel", "tunproof", "baseline"):
-        then, now = getattr(found.run, field), getattr(heading, field)
+    for name in _SAME:
+        then, now = getattr(found.run, name), getattr(heading, name)
         if then != now:
             shown = tuple(msgspec.to_builtins(value) for value in (then, now))
-            raise UsageError(f"{folder} holds another run: its {field} is {shown[0]!r}, this one's {shown[1]!r}")
+            raise UsageError(f"{folder} holds another run: its {name} is {shown[0]!r}, this one's {shown[1]!r}")
     return found

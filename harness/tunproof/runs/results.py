@@ -15,6 +15,7 @@ from typing import Any, Literal, Self
 
 import msgspec
 
+from tunproof.corpus.claims import ORDINARY, Claims
 from tunproof.corpus.codec import Hex, decoder, encode
 from tunproof.corpus.model import Digest, Strict
 from tunproof.errors import UsageError
@@ -54,10 +55,13 @@ class Run(Strict, frozen=True, kw_only=True, tag_field="record", tag="run"):
         corpus: digest of all its cases.
         cases: how many were selected.
         select: the glob that selected them.
+        only: what narrowed the selection, by the names of the options.
         kernel: the release that was running.
         tunproof: the version of this suite.
         started: date and time, UTC, ISO 8601.
         traits: kernel traits, where a kernel was probed.
+        claims: the conditions that the subject was written for, as far as they were understood.
+        strict: whether advice counts as a failure.
         baseline: the file of known failures, as it was named.
         exact: whether the subject was denied all freedoms, as the reference is.
     """
@@ -70,10 +74,13 @@ class Run(Strict, frozen=True, kw_only=True, tag_field="record", tag="run"):
     corpus: Digest
     cases: int
     select: str = "*"
+    only: dict[str, str] = msgspec.field(default_factory=dict)
     kernel: str
     tunproof: str
     started: str
     traits: tuple[str, ...] = ()
+    claims: Claims = ORDINARY
+    strict: bool = False
     baseline: str | None = None
     exact: bool = False
 
@@ -160,6 +167,7 @@ class End(Strict, frozen=True, kw_only=True, tag_field="record", tag="end"):
         verdicts: how many there are of each.
         unexpected: how many results and problems make the run fail.
         restarts: how often an adapter had to be started again.
+        stopped: whether the run stopped before the last case, at the most failures that were allowed.
         seconds: how long it took.
     """
 
@@ -167,6 +175,7 @@ class End(Strict, frozen=True, kw_only=True, tag_field="record", tag="end"):
     verdicts: dict[str, int]
     unexpected: int
     restarts: int = 0
+    stopped: bool = False
     seconds: float
 
 
@@ -189,6 +198,11 @@ class Results:
         counts = Counter(result.verdict for result in self.results.values())
         return {kind.value: counts[kind] for kind in Kind if counts[kind]}
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the run stopped before the last case, at the most failures that were allowed."""
+        return self.end is not None and self.end.stopped
+
     def unexpected(self) -> list[Result | Problem]:
         """Return what makes the run fail."""
         return [*(result for result in self.results.values() if result.unexpected), *self.problems]
@@ -200,13 +214,14 @@ class Results:
         else:
             self.problems.append(record)
 
-    def ended(self, seconds: float, restarts: int = 0) -> End:
+    def ended(self, seconds: float, restarts: int = 0, *, stopped: bool = False) -> End:
         """Return the last record of this stream."""
         return End(
             cases=len(self.results),
             verdicts=self.verdicts(),
             unexpected=len(self.unexpected()),
             restarts=restarts,
+            stopped=stopped,
             seconds=round(seconds, 3),
         )
 

@@ -10,27 +10,30 @@ What one verdict cannot know is added here:
 """
 
 import hashlib
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from tunproof.corpus.cases import Case, MustRefuse, MustReject
+from tunproof.corpus.cases import Case, MustRefuse, MustReject, Nothing
+from tunproof.corpus.claims import outside
 from tunproof.corpus.codec import shown
 from tunproof.corpus.load import Corpus
+from tunproof.corpus.stats import only as narrowed
 from tunproof.judge.decide import decide
-from tunproof.judge.outcome import Answered, Broken, Outcome, Transmitted, TurnedDown, Unable
-from tunproof.judge.verdict import Kind, Verdict
+from tunproof.judge.outcome import Answered, Broken, Outcome, Outside, Transmitted, TurnedDown, Unable
+from tunproof.judge.verdict import NOT_RUN, Kind, Verdict
 from tunproof.runs.baseline import Baseline
 from tunproof.runs.results import FORMAT, Got, Problem, Record, Result, Results, Run
 from tunproof.subjects.connection import Connection, Observation
 from tunproof.version import __version__
 
 __all__ = [
-    "NOT_RUN",
     "OneByOne",
     "Plan",
     "corpus_digest",
@@ -45,11 +48,9 @@ __all__ = [
 _AT_A_TIME = 128  # cases between two looks at the progress
 _MOST = 1 << 16  # characters of what a subject says
 _SAMPLE = 16  # one passed case in so many runs again
-_SETTLED = frozenset({Kind.PASS, Kind.UNSUPPORTED, Kind.NOT_APPLICABLE})
 _REPEATED = frozenset({Kind.FAIL, Kind.ERROR})
 
-NOT_RUN = frozenset({Kind.UNSUPPORTED, Kind.NOT_APPLICABLE})
-"""Verdicts of cases that did not run: a subject with only these verdicts was not tested."""
+_SETTLED = NOT_RUN | {Kind.PASS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,33 +61,49 @@ class Plan:
         cases: what is run, in any order.
         siblings: valid cases that are not selected, and run because faults among `cases` name them.
         select: the glob that selected them.
+        only: what narrowed the selection, by the names of the options (`corpus.stats.only`).
         baseline: what is known to fail.
         known: the file that says so.
         exact: no freedoms: for the reference.
+        strict: advice counts as a failure.
+        most_failures: after so many failures the run stops.
         repeat: how often every case runs; with 1, only failed cases and a sample run again.
     """
 
     cases: Sequence[Case]
     siblings: Sequence[Case] = ()
     select: str = "*"
+    only: Mapping[str, str] = field(default_factory=dict)
     baseline: Baseline = field(default_factory=Baseline)
     known: str | None = None
     exact: bool = False
+    strict: bool = False
+    most_failures: int | None = None
     repeat: int = 1
 
 
-def planned(corpus: Corpus, select: str, *, known: str | None = None, exact: bool = False, repeat: int = 1) -> Plan:
-    """Return the plan for the cases that a glob selects, and a file of known failures. Raises `UsageError`."""
-    cases = corpus.select(select)
+def planned(
+    corpus: Corpus,
+    select: str,
+    *,
+    only: Mapping[str, str] = MappingProxyType({}),
+    known: str | None = None,
+    **conditions: Any,
+) -> Plan:
+    """Return the plan for the cases that a glob selects and `only` narrows, and a file of known failures.
+
+    `conditions` are further attributes of the plan. Raises `UsageError`.
+    """
+    cases = narrowed(corpus.select(select), **only)
     named = {case.sibling for case in cases if case.sibling is not None}
     return Plan(
         cases=cases,
         siblings=[corpus.cases[name] for name in sorted(named - {case.id for case in cases})],
         select=select,
+        only=only,
         baseline=Baseline() if known is None else Baseline.load(Path(known)),
         known=known,
-        exact=exact,
-        repeat=repeat,
+        **conditions,
     )
 
 
@@ -107,7 +124,10 @@ def heading(connection: Connection, corpus: Corpus, plan: Plan, command: Sequenc
         mode=connection.mode,
         cases=len(plan.cases),
         select=plan.select,
+        only=dict(plan.only),
         kernel=os.uname().release,
+        claims=connection.claims,
+        strict=plan.strict,
         baseline=plan.known,
         exact=plan.exact,
         **today(corpus),
@@ -144,23 +164,61 @@ def perform(
     """
     started = time.perf_counter()
     judge = _Judge(plan, connection, results)
-    wanted = {case.id for case in plan.cases}
-
-    def take(records: Iterable[Result | Problem]) -> None:
-        kept = [one for one in records if isinstance(one, Problem) or one.id in wanted]
-        for one in kept:
-            results.add(one)
-        record(kept)
-
     cases = [case for case in _siblings_first((*plan.cases, *plan.siblings)) if case.id not in results.results]
-    for start in range(0, len(cases), _AT_A_TIME):
-        take(judge.judge(cases[start : start + _AT_A_TIME]))
-        take(troubles_of(connection))
+    taker = _Taker(plan, results, record)
+    for chunk in _chunks([case for case in cases if not judge.hardens(case)]):
+        taker.take(judge.judge(chunk))
+        taker.take(troubles_of(connection))
         progress(len(results.results), len(plan.cases))
+        if taker.is_full:
+            break
     connection.finish()
-    take(troubles_of(connection))
-    results.end = results.ended(time.perf_counter() - started, connection.restarts)
+    taker.take(troubles_of(connection))
+    hostile = [case for case in cases if judge.hardens(case)]
+    if hostile and not taker.is_full:
+        connection.begin_again()
+        for chunk in _chunks(hostile):
+            taker.take(judge.judge(chunk))
+            progress(len(results.results), len(plan.cases))
+        connection.troubles()  # what these frames leave behind is hardening, too, and blames no run
+    results.end = results.ended(time.perf_counter() - started, connection.restarts, stopped=taker.is_full)
     record([results.end])
+
+
+class _Taker:
+    """Keeps the results of the cases that were wanted, until there are as many failures as are allowed."""
+
+    def __init__(self, plan: Plan, results: Results, record: Callable[[Iterable[Record]], None]) -> None:
+        self._wanted = {case.id for case in plan.cases}
+        self._results = results
+        self._record = record
+        self._room = plan.most_failures
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are as many failures as are allowed."""
+        return self._room == 0
+
+    def take(self, records: Iterable[Result | Problem]) -> None:
+        """Keep some records, and write them down at once."""
+        kept = list(itertools.takewhile(self._has_room, (one for one in records if self._is_wanted(one))))
+        for one in kept:
+            self._results.add(one)
+        self._record(kept)
+
+    def _is_wanted(self, one: Result | Problem) -> bool:
+        return isinstance(one, Problem) or one.id in self._wanted
+
+    def _has_room(self, one: Result | Problem) -> bool:
+        if self.is_full:
+            return False
+        if self._room is not None and (isinstance(one, Problem) or one.unexpected):
+            self._room -= 1
+        return True
+
+
+def _chunks(cases: Sequence[Case]) -> Iterator[Sequence[Case]]:
+    return (cases[start : start + _AT_A_TIME] for start in range(0, len(cases), _AT_A_TIME))
 
 
 def troubles_of(connection: Connection) -> list[Problem]:
@@ -216,31 +274,36 @@ class _Judge:
         self._beside = {case.id for case in plan.siblings}
         self._kinds = {case_id: result.verdict for case_id, result in results.results.items()}
 
+    def hardens(self, case: Case) -> bool:
+        """Whether no kernel hands over the input of a case, to a subject that reads what its kernel hands over."""
+        return case.reach == "hostile" and self._connection.claims.trust == "kernel"
+
     def judge(self, cases: Sequence[Case]) -> list[Result]:
         """Return the results of some cases. Their siblings are among them, or were judged before."""
-        claimed = {case.id: self._unclaimed(case) for case in cases}
-        observed = {
-            one.case.id: one for one in self._connection.observe([case for case in cases if claimed[case.id] is None])
-        }
+        unsent = {case.id: outcome for case in cases if (outcome := self._unsent(case)) is not None}
+        sent = iter(self._connection.observe([case for case in cases if case.id not in unsent]))
         judged: dict[str, tuple[Verdict, Observation]] = {}
         for case in cases:
-            reason = claimed[case.id]
-            one = observed[case.id] if reason is None else Observation(case, Unable(reason))
-            judged[case.id] = (self._decide(one, claimed=reason is None), one)
+            outcome = unsent.get(case.id)
+            one = next(sent) if outcome is None else Observation(case, outcome)
+            judged[case.id] = (self._decide(one, claimed=outcome is None), one)
         self._repeat(judged)
         return [self._result(verdict, one) for verdict, one in judged.values()]
 
-    def _unclaimed(self, case: Case) -> str | None:
-        """Return what a case requires and the subject does not claim, or None."""
-        op = case.id.partition("/")[0]
-        if self._connection.ops is not None and op not in self._connection.ops:
-            return f"the subject does not claim the operation {op}"
-        if self._connection.capabilities is None or self._connection.capabilities.issuperset(case.requires):
-            return None
-        return f"the subject does not claim {', '.join(sorted(set(case.requires) - self._connection.capabilities))}"
+    def _unsent(self, case: Case) -> Outcome | None:
+        """Return why a case is not sent, if it is not: the subject cannot do it, or was not written for it."""
+        op, connection = case.id.partition("/")[0], self._connection
+        if connection.ops is not None and op not in connection.ops:
+            return Unable(f"the subject does not claim the operation {op}")
+        if connection.capabilities is not None and (missing := set(case.requires) - connection.capabilities):
+            return Unable(f"the subject does not claim {', '.join(sorted(missing))}")
+        reason = outside(case, connection.claims)
+        return Outside(reason) if reason else None
 
     def _decide(self, observed: Observation, *, claimed: bool) -> Verdict:
         verdict = decide(observed.case, observed.outcome, exact=self._plan.exact)
+        if verdict.kind is Kind.PASS and self._connection.claims.rejects_empty and _accepts_empty(observed):
+            return Verdict(Kind.FAIL, "claims to reject empty packets (rejectsEmpty), but accepted one")
         if verdict.kind is Kind.UNSUPPORTED and claimed and self._connection.capabilities is not None:
             what = ", ".join(observed.case.requires) or observed.case.id.partition("/")[0]
             return Verdict(Kind.FAIL, f"claims {what}, but calls this case unsupported: {verdict.difference}")
@@ -274,11 +337,13 @@ class _Judge:
         left_out = isinstance(observed.outcome, Broken) and observed.outcome.how == "blocked"
         unseen = case.sibling in self._beside  # the results do not show what blocks it
         wrong = verdict.kind is not Kind.PASS
+        if unexpected and known is None:
+            kind, unexpected = self._weighed(case, kind)
         return Result(
             id=case.id,
             digest=case.digest,
             verdict=kind,
-            unexpected=unexpected or (kind is Kind.BLOCKED and (left_out or unseen)),
+            unexpected=unexpected or (kind is Kind.BLOCKED and (left_out or unseen) and not self.hardens(case)),
             difference="\n".join(filter(None, (_shortened(verdict.difference), note))),
             got=_got(case, observed.outcome) if wrong else None,
             trace=_shortened(observed.outcome.trace) if isinstance(observed.outcome, Broken) else "",
@@ -292,6 +357,16 @@ class _Judge:
             known=known,
         )
 
+    def _weighed(self, case: Case, kind: Kind) -> tuple[Kind, bool]:
+        """Return what a failure amounts to, given how binding the case is, and whether it makes the run fail."""
+        if self.hardens(case):
+            return Kind.HARDENING, False
+        if kind is Kind.FAIL and case.level == "should" and not self._plan.strict:
+            return Kind.ADVISED, False
+        if kind is Kind.FAIL and case.level == "may":
+            return Kind.POLICY, False
+        return kind, True
+
     def _blocked(self, case: Case, verdict: Verdict) -> Verdict:
         if (
             verdict.kind is not Kind.PASS
@@ -304,6 +379,10 @@ class _Judge:
             return verdict
         difference = f"rejected, which proves nothing: its valid sibling {case.sibling} is {kind}"
         return Verdict(Kind.BLOCKED, difference)
+
+
+def _accepts_empty(observed: Observation) -> bool:
+    return isinstance(observed.case.expect, Nothing) and not isinstance(observed.outcome, TurnedDown)
 
 
 def _agreed(verdict: Verdict, first: Observation, second: Verdict, again: Observation) -> tuple[Verdict, Observation]:

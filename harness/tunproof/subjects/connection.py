@@ -18,6 +18,7 @@ from tunproof.corpus.cases import (
     WriteCase,
     WriteGsoCase,
 )
+from tunproof.corpus.claims import ORDINARY, Claims, in_pieces
 from tunproof.judge.decide import decide
 from tunproof.judge.outcome import Answered, Broken, Inapplicable, Outcome, TurnedDown, Unable
 from tunproof.judge.verdict import Verdict
@@ -43,6 +44,7 @@ class Connection(abc.ABC):
         mode: how frames reach it.
         ops: the operations that it has; None if it says so case by case.
         capabilities: what it claims; None if it says so case by case.
+        claims: the conditions that it was written for.
         implementation: its own description.
     """
 
@@ -50,6 +52,7 @@ class Connection(abc.ABC):
     mode: str
     ops: frozenset[str] | None = None
     capabilities: frozenset[str] | None = None
+    claims: Claims = ORDINARY
     implementation: Implementation | None = None
 
     @property
@@ -67,6 +70,9 @@ class Connection(abc.ABC):
 
     def finish(self) -> None:  # noqa: B027 (most just end)
         """End the subject properly; problems in doing so become troubles."""
+
+    def begin_again(self) -> None:  # noqa: B027 (in this process there is no other start)
+        """Start the subject afresh after `finish`. Raises `EnvironmentProblem` if it does not start."""
 
     def close(self) -> None:  # noqa: B027 (most hold nothing)
         """Release everything. Closing twice is harmless."""
@@ -87,6 +93,7 @@ class Direct(Connection):
         self._subject = subject
         self.name = subject.name
         self.capabilities = subject.capabilities
+        self.claims = subject.claims
 
     def observe(self, cases: Sequence[Case]) -> list[Observation]:
         """See `Connection.observe`."""
@@ -120,6 +127,17 @@ def observe(case: Case, subject: Subject) -> Outcome:
         return Broken("error", f"{type(error).__name__}: {error}", traceback.format_exc())
 
 
+def _batch(case: WriteBatchCase, subject: Subject) -> list[bytes]:
+    """Write a batch, in pieces no longer than the subject claims."""
+    limits = subject.claims.limits
+    before = [piece for batch in case.input.before for piece in in_pieces(batch, limits)]
+    first, *others = in_pieces(case.input.packets, limits)
+    frames = subject.write_batch(first, before, _poison(case))
+    for piece in others:
+        frames = [*frames, *subject.write_batch(piece, (), _poison(case))]
+    return frames
+
+
 def _header(case: HeaderCase, subject: Subject) -> object:
     given = case.input
     if isinstance(given, EmitInput):
@@ -133,7 +151,7 @@ _CALLS: dict[type, Callable[[Any, Subject], object]] = {
     ReadCase: lambda case, subject: subject.read(case.input.frame, case.input.before),
     WriteCase: lambda case, subject: subject.write(case.input.packet, case.input.before, _poison(case)),
     WriteGsoCase: lambda case, subject: subject.write_gso(case.input, case.input.before),
-    WriteBatchCase: lambda case, subject: subject.write_batch(case.input.packets, case.input.before, _poison(case)),
+    WriteBatchCase: _batch,
     LifecycleCase: lambda case, subject: subject.lifecycle(case.input),
 }
 

@@ -13,6 +13,7 @@ from tio.ip import MAX_PACKET
 from tio.virtio import HEADER_SIZE
 from tunproof.corpus.capabilities import CAPABILITIES
 from tunproof.corpus.cases import Fault, GsoArguments, VnetFields
+from tunproof.corpus.claims import EVERYTHING
 from tunproof.corpus.script import Answer, Script
 from tunproof.subjects.lifecycle.player import play
 from tunproof.subjects.subject import Subject, TurnedDownError, UnsupportedError
@@ -97,6 +98,7 @@ class Reference(Subject):
 
     name = "reference"
     capabilities = frozenset(CAPABILITIES)
+    claims = EVERYTHING
 
     def __init__(self, line: ReferenceQueue | None = None) -> None:
         self._line = Wire() if line is None else line

@@ -7,10 +7,13 @@ implementation in each mode, and to express its refusals in the kit's terms.
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+import msgspec
+
 import tio
 from tio.tuntap import Iff, open_tun
 from tunproof.corpus.capabilities import CAPABILITIES
 from tunproof.corpus.cases import GsoArguments, VnetFields
+from tunproof.corpus.claims import EVERYTHING
 from tunproof.corpus.codec import builtins_of, convert
 from tunproof.protocol.kits.adapter import Rejected, Unsupported, serve
 from tunproof.protocol.messages import MODES
@@ -25,6 +28,7 @@ _ABOUT = {
     "implementation": {"name": "tio", "version": __version__, "language": "Python"},
     "capabilities": list(CAPABILITIES),
     "modes": list(MODES),
+    "claims": msgspec.to_builtins(EVERYTHING),
 }
 
 T = TypeVar("T")

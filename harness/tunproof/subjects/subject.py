@@ -8,6 +8,7 @@ import abc
 from collections.abc import Sequence
 
 from tunproof.corpus.cases import Fault, GsoArguments, VnetFields
+from tunproof.corpus.claims import ORDINARY, Claims
 from tunproof.corpus.script import Answer, Script
 
 __all__ = ["InapplicableError", "Subject", "TurnedDownError", "UnsupportedError"]
@@ -44,10 +45,13 @@ class Subject(abc.ABC):
         name: its name in reports.
         capabilities: what it claims, from the closed list in `corpus.capabilities`: a subject that claims something but
             calls it unsupported fails. None: it says so case by case.
+        claims: the conditions that it was written for (`corpus.claims`): those of an ordinary tunnel unless it says
+            otherwise.
     """
 
     name: str
     capabilities: frozenset[str] | None = None
+    claims: Claims = ORDINARY
 
     def checksum(self, data: bytes, initial: int) -> int:
         """Return the folded sum of `data`, starting from `initial`, not inverted."""

@@ -2,7 +2,9 @@
 
     pass                            passed
     xfail                           xfailed, with the reason of the baseline; failed under --runxfail
-    unsupported, not-applicable     skipped, unless the baseline expects otherwise
+    advised, policy, hardening      skipped, with what is wrong as the reason
+    unsupported, not-applicable, outside
+                                    skipped, unless the baseline expects otherwise
     blocked                         skipped; failed if the subject was lost
     everything else, xpass too      failed, with the explanation of the reports in place of a traceback
     a problem of the baseline       its own failed item
@@ -25,11 +27,11 @@ import pytest
 from tunproof.corpus.cases import Case
 from tunproof.corpus.load import Corpus, load
 from tunproof.errors import TunproofError, UsageError
-from tunproof.judge.verdict import Kind
+from tunproof.judge.verdict import NOT_RUN, TOLERATED, Kind
 from tunproof.reports.failure import explain, headline
 from tunproof.runs import runner
 from tunproof.runs.results import Problem, Result, Results, Run
-from tunproof.runs.runner import NOT_RUN, OneByOne, Plan, planned, why_nothing_ran
+from tunproof.runs.runner import OneByOne, Plan, planned, why_nothing_ran
 from tunproof.subjects.connect import Connector, connector_of, mode_of
 from tunproof.subjects.connection import Connection
 from tunproof.text import legible
@@ -37,7 +39,7 @@ from tunproof.text import legible
 __all__ = ["CaseItem", "Plugin"]
 
 _ROOT = "tunproof"
-_SKIPPED = NOT_RUN | {Kind.BLOCKED}
+_SKIPPED = NOT_RUN | TOLERATED | {Kind.BLOCKED}
 
 
 class Plugin:
@@ -84,7 +86,15 @@ class Plugin:
         )
         corpus = load()
         known = option("tunproof_baseline")
-        plan = planned(corpus, option("tunproof_select"), known=known, exact=connector.exact)
+        narrowing = {name: option(f"tunproof_{name}") for name in ("op", "flag", "level", "reach")}
+        plan = planned(
+            corpus,
+            option("tunproof_select"),
+            only={name: value for name, value in narrowing.items() if value is not None},
+            known=known,
+            exact=connector.exact,
+            strict=option("tunproof_strict"),
+        )
         return _Conversation(connector, corpus, plan)
 
 

@@ -21,6 +21,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--tunproof-select", metavar="GLOB", default="*", help="Only cases whose id matches, such as 'read/tcp4/*'."
     )
+    for name, what in (
+        ("op", "of this operation, such as read"),
+        ("flag", "that guard against this class of bug"),
+        ("level", "that bind like this: must, should, may"),
+        ("reach", "with input from kernel, peer, caller or hostile"),
+    ):
+        group.addoption(f"--tunproof-{name}", metavar=name.upper(), help=f"Only cases {what}.")
+    group.addoption("--tunproof-strict", action="store_true", help="Advice counts: cases of level should fail, too.")
     group.addoption("--tunproof-baseline", metavar="FILE", help="Known failures (TOML), which are expected.")
     group.addoption(
         "--tunproof-mode",

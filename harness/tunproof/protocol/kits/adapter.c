@@ -192,8 +192,16 @@ static status header(value in) {
 int main(void) {
     static const operation operations[] = {{"checksum", checksum}, {"header", header}, {NULL, NULL}};
     return serve(
-        "{\"protocol\":1,\"implementation\":{\"name\":\"example\",\"version\":\"1\",\"language\":\"C\"},"
+        "{\"protocol\":2,\"implementation\":{\"name\":\"example\",\"version\":\"1\",\"language\":\"C\"},"
         "\"ops\":[\"checksum\",\"header\"],\"modes\":[\"memory\"],\"capabilities\":[\"header.parse\","
-        "\"header.emit\",\"header.12\",\"header.big-endian\"]}", operations);
+        "\"header.emit\",\"header.12\",\"header.big-endian\"],"
+        "\"claims\":{"  // what your code was written for: cases outside of it are not run
+        "\"offloads\":[\"CSUM\",\"TSO4\",\"TSO6\",\"USO4\",\"USO6\"],"  // what it asks TUNSETOFFLOAD for
+        "\"trust\":\"kernel\","  // whose frames it reads: its own kernel's, or "anyone"'s
+        "\"validates\":false,"  // write_gso checks what is its caller's duty
+        "\"limits\":{},"  // what it documents: segments, packets, fragments, bytes
+        "\"headerSizes\":[10,12],"  // bytes of vnet header that its functions take
+        "\"rejectsEmpty\":false}}",  // an empty packet is an error
+        operations);
 }
 // example end

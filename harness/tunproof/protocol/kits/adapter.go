@@ -160,9 +160,17 @@ func (do *Functions) run(asked request) (reply Object) {
 // example begin: it sums bytes, and parses and builds vnet headers
 func main() {
 	Serve(Object{
-		"protocol": 1, "implementation": Object{"name": "example", "version": "1", "language": "Go"},
+		"protocol": 2, "implementation": Object{"name": "example", "version": "1", "language": "Go"},
 		"ops": []string{"checksum", "header"}, "modes": []string{"memory"}, "capabilities": []string{
 			"header.parse", "header.emit", "header.12", "header.24", "header.big-endian"},
+		"claims": Object{ // what your code was written for: cases outside of it are not run
+			"offloads":     []string{"CSUM", "TSO4", "TSO6", "USO4", "USO6"}, // what it asks TUNSETOFFLOAD for
+			"trust":        "kernel",          // whose frames it reads: its own kernel's, or "anyone"'s
+			"validates":    false,             // write_gso checks what is its caller's duty
+			"limits":       Object{},          // what it documents: segments, packets, fragments, bytes
+			"headerSizes":  []int{10, 12, 24}, // bytes of vnet header that its functions take
+			"rejectsEmpty": false,             // an empty packet is an error
+		},
 	}, &Functions{Checksum: checksum, ParseHeader: parseHeader, EmitHeader: emitHeader})
 }
 

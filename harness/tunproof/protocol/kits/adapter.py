@@ -60,7 +60,7 @@ def serve(about: Object, functions: Object, *, attach: Any = None, read_some: An
     functions = dict(functions)
     if read_some:
         functions.setdefault("read", None)
-    reply = about = {"protocol": 1, "ops": list(functions), **about}
+    reply = about = {"protocol": 2, "ops": list(functions), **about}
     with open(0, "rb", buffering=1 << 16, closefd=False) as lines:
         for line in lines:
             said = json.loads(line)
@@ -195,5 +195,13 @@ if __name__ == "__main__":
         "implementation": {"name": "example", "version": "1", "language": "Python"},
         "capabilities": [f"header.{what}" for what in ("parse", "emit", "12", "24", "big-endian", "any-integer")],
         "modes": ["memory"],
+        "claims": {  # what your code was written for: cases outside of it are not run
+            "offloads": ["CSUM", "TSO4", "TSO6", "USO4", "USO6"],  # what it asks TUNSETOFFLOAD for; TSO_ECN as well?
+            "trust": "kernel",  # it reads what its own kernel hands over; "anyone": frames of a guest, or of any sender
+            "validates": False,  # write_gso checks lengths and checksums, which otherwise are its caller's duty
+            "limits": {},  # what it documents: {"segments": 128} a read, {"packets": 128} a batch, "fragments", "bytes"
+            "headerSizes": [10, 12, 24],  # bytes of vnet header that its functions take
+            "rejectsEmpty": False,  # an empty packet is an error
+        },
     }
     serve(about, {"checksum": checksum, "header": (parse_header, emit_header)})

@@ -18,7 +18,7 @@ from tunproof.judge.outcome import Broken, Outcome
 from tunproof.protocol.messages import Implementation
 from tunproof.subjects.adapters import honesty
 from tunproof.subjects.adapters.client import AdapterBrokenError
-from tunproof.subjects.adapters.dialogue import Dialogue, dialogue_of
+from tunproof.subjects.adapters.dialogue import Dialogue, dialogues_of, joined
 from tunproof.subjects.adapters.process import BrokenError, Limits
 from tunproof.subjects.adapters.transport import MemoryTransport, Transport
 from tunproof.subjects.adapters.wire import WireTransport
@@ -31,11 +31,15 @@ _BATCH_BYTES = 1 << 18  # of input: larger messages gain nothing
 
 
 class _Item(msgspec.Struct, frozen=True):
-    """A case as it is sent: its runs, unless it is a lifecycle, and whether they may share a message with others."""
+    """A case as it is sent: its runs, unless it is a lifecycle, and whether they may share a message with others.
+
+    A batch that is longer than is claimed has more dialogues than one: they are `pieces`.
+    """
 
     case: Case
     dialogue: Dialogue | None
     batches: bool
+    pieces: Sequence[Dialogue] = ()
 
     @property
     def extent(self) -> tuple[int, int]:
@@ -60,6 +64,7 @@ class Adapter(Connection):
         self.mode = self._transport.mode
         self.ops = frozenset(hello.ops)
         self.capabilities: frozenset[str] | None = frozenset(hello.capabilities)
+        self.claims = hello.claims
         self.implementation: Implementation | None = hello.implementation
         self.name = hello.implementation.name
         self._restarts = 0
@@ -107,6 +112,12 @@ class Adapter(Connection):
             said = _on_stderr(self._transport.stderr())
             self._troubles.append(f"{error.how} after the last case: {error.detail}{said}")
 
+    def begin_again(self) -> None:
+        """See `Connection.begin_again`."""
+        if self.restarts <= self._limits.restarts:
+            self._transport.stop()
+            self._transport.start()
+
     def close(self) -> None:
         """See `Connection.close`."""
         self._transport.close()
@@ -127,7 +138,11 @@ class Adapter(Connection):
         return transport
 
     def _item(self, case: Case) -> _Item:
-        dialogue = None if isinstance(case, LifecycleCase) else dialogue_of(case)
+        if isinstance(case, LifecycleCase):
+            return _Item(case, None, batches=False)
+        dialogue, *others = dialogues_of(case, self.claims.limits)
+        if others:
+            return _Item(case, dialogue, batches=False, pieces=others)
         return _Item(case, dialogue, self._transport.batches(case))
 
     def _chunks(self, items: Sequence[_Item]) -> Iterator[list[_Item]]:
@@ -209,6 +224,8 @@ class Adapter(Connection):
         return [Observation(item.case, outcome, stderr) for item, outcome in zip(chunk, outcomes, strict=True)]
 
     def _put(self, item: _Item) -> Outcome:
+        if item.pieces and item.dialogue is not None:
+            return joined([self._transport.run(dialogue) for dialogue in (item.dialogue, *item.pieces)])
         if item.dialogue is not None:
             return self._transport.run(item.dialogue)
         assert isinstance(item.case, LifecycleCase)  # noqa: S101 (what `_item` made)

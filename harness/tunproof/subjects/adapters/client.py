@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from tunproof.corpus.capabilities import CAPABILITIES
+from tunproof.corpus.claims import OFFLOADS
 from tunproof.corpus.codec import decoder, encode
 from tunproof.errors import EnvironmentProblem
 from tunproof.protocol import messages as protocol
@@ -105,7 +106,7 @@ class Client:
 
     def _say_hello(self, attach: Attach | None, descriptors: int | None) -> HelloReply:
         runner = Runner(name="tunproof", version=__version__)
-        message = Hello(protocol=(protocol.VERSION,), runner=runner, attach=attach, descriptors=descriptors)
+        message = Hello(protocol=protocol.SPOKEN, runner=runner, attach=attach, descriptors=descriptors)
         try:
             answer = self._ask(encode(message) + b"\n", self._limits.start, None)
             hello: HelloReply = _HELLO.decode(answer)
@@ -138,14 +139,16 @@ class Client:
 
 def _check_claims(hello: HelloReply) -> None:
     """Reject what is not in the closed lists: a misspelt claim would silently skip cases."""
-    if hello.protocol != protocol.VERSION:
+    if hello.protocol not in protocol.SPOKEN:
         raise AdapterBrokenError(
-            f"the adapter chose protocol {hello.protocol}", cure=f"only {protocol.VERSION} was offered"
+            f"the adapter chose protocol {hello.protocol}",
+            cure=f"choose one that was offered: {', '.join(map(str, protocol.SPOKEN))}",
         )
     for what, claimed, known in (
         ("op", hello.ops, protocol.OPS),
         ("capability", hello.capabilities, CAPABILITIES),
         ("mode", hello.modes, protocol.MODES),
+        ("offload", hello.claims.offloads, OFFLOADS),
     ):
         for name in claimed:
             if name not in known:

@@ -1,9 +1,12 @@
 """Cases in the protocol's terms, and replies as outcomes."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
+from tio.errors import PacketError
+from tio.ip import parse_ip
 from tio.virtio import HEADER_SIZE
 from tunproof.corpus.cases import (
     Case,
@@ -17,8 +20,9 @@ from tunproof.corpus.cases import (
     WriteCase,
     WriteGsoCase,
 )
+from tunproof.corpus.claims import MostOf, in_pieces
 from tunproof.corpus.codec import encode
-from tunproof.judge.outcome import Answered, Broken, Outcome, TurnedDown, Unable
+from tunproof.judge.outcome import Answered, Broken, Outcome, Transmitted, TurnedDown, Unable
 from tunproof.protocol import messages as protocol
 from tunproof.protocol.messages import (
     SENTINEL,
@@ -36,9 +40,18 @@ from tunproof.protocol.messages import (
 )
 from tunproof.subjects.adapters.client import EncodedRun
 
-__all__ = ["FRAME_IS_THERE", "SENTINEL_FRAME", "Dialogue", "dialogue_of", "outcome_of", "reads_on"]
+__all__ = [
+    "FRAME_IS_THERE",
+    "SENTINEL_FRAME",
+    "Dialogue",
+    "dialogue_of",
+    "dialogues_of",
+    "joined",
+    "outcome_of",
+    "reads_on",
+]
 
-
+_NO_LIMITS = MostOf()
 SENTINEL_FRAME = bytes(HEADER_SIZE) + SENTINEL
 FRAME_IS_THERE = EncodedRun("read", encode(ReadRequest(frame=None)))
 _READ_SENTINEL = EncodedRun("read", encode(ReadRequest(frame=SENTINEL_FRAME)))
@@ -63,6 +76,32 @@ class Dialogue(msgspec.Struct, frozen=True):  # as `EncodedRun`
     def is_followed(self) -> bool:
         """Whether a plain packet is read after the frame."""
         return self.runs[-1] is _READ_SENTINEL
+
+
+def dialogues_of(case: Case, limits: MostOf = _NO_LIMITS) -> list[Dialogue]:
+    """Return the runs of a case: one dialogue, or for a batch that is longer than is claimed one for each piece."""
+    if not isinstance(case, WriteBatchCase):
+        return [dialogue_of(case)]
+    before = tuple(piece for batch in case.input.before for piece in in_pieces(batch, limits))
+    inputs = [
+        msgspec.structs.replace(case.input, packets=piece, before=() if at else before)
+        for at, piece in enumerate(in_pieces(case.input.packets, limits))
+    ]
+    return [dialogue_of(msgspec.structs.replace(case, input=given)) for given in inputs]
+
+
+def joined(outcomes: Sequence[Outcome]) -> Outcome:
+    """Return the outcome of a batch whose pieces had these: all frames, or the first that was not an answer."""
+    frames: list[bytes] = []
+    for outcome in outcomes:
+        match outcome:
+            case Answered(value=list() as written) | Transmitted(packets=written):
+                frames += written
+            case TurnedDown():
+                return TurnedDown(outcome.reason, (*frames, *outcome.frames), outcome.fault)
+            case _:
+                return outcome
+    return Transmitted(frames) if isinstance(outcomes[0], Transmitted) else Answered(frames)
 
 
 def dialogue_of(case: Case) -> Dialogue:
@@ -99,7 +138,19 @@ def dialogue_of(case: Case) -> Dialogue:
 
 
 def _gso(arguments: GsoArguments) -> WriteGsoRequest:
-    return WriteGsoRequest(hdr=arguments.hdr, transport_hdr=arguments.transport_hdr, pays=arguments.pays)
+    return WriteGsoRequest(
+        protocol=_protocol(arguments.hdr),
+        hdr=arguments.hdr,
+        transport_hdr=arguments.transport_hdr,
+        pays=arguments.pays,
+    )
+
+
+def _protocol(hdr: bytes) -> int | None:
+    try:
+        return int(parse_ip(hdr).protocol)
+    except PacketError:
+        return None
 
 
 def outcome_of(op: str, reply: Reply, *, silent: bool) -> Outcome:
