@@ -76,8 +76,8 @@ def build(
     """Return the content of every corpus file, recorded from the running kernel, and of every schema.
 
     `topics` is a glob on operation and topic, such as "write_batch/*". With `confirm` the running kernel is named among
-    those that confirmed a case, and those that handed it over; kernels `elsewhere` always are. `progress` is called with
-    the number of drafts done and the total.
+    those that confirmed a case, and those that handed it over; kernels `elsewhere` always are. `progress` is called
+    with the number of drafts done and the total.
 
     Raises `DisagreementError`, `EnvironmentProblem`, `CorpusError`.
     """
