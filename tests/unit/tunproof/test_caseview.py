@@ -74,7 +74,7 @@ def shown(case_id: str, *, width: int | None = None) -> str:
         ),
         (
             "write/plain/one",
-            ("reach peer: the bytes come from the other end", "a packet of 48 bytes", "type NONE", "byte for byte what went in"),
+            ("reach peer: the bytes", "a packet of 48 bytes", "type NONE", "byte for byte what went in"),
         ),
         ("write/plain/empty", ("filled with 0xff before", "nothing is written")),
         ("write_gso/joins/three", ("3 fragments: 8, 8, 8", "transport_hdr", "V1 to V14", "segment 2", "loses it")),
