@@ -16,11 +16,11 @@ from tunproof.authoring.authors import drafts
 from tunproof.authoring.draft import RECORDED, Draft, KernelRule, by_trait, refused
 from tunproof.authoring.record import DisagreementError, Recorder
 from tunproof.corpus.load import CORPORA, load
-from tunproof.corpus.model import KernelDelivers, KernelSame
+from tunproof.corpus.model import KernelDelivers, KernelSame, Reached
 from tunproof.errors import CorpusError
 from tunproof.kernel.probes import running_traits
 from tunproof.lab import Exchange
-from tunproof.packets.builder import frame, ip4, packet_bytes, payload
+from tunproof.packets.builder import frame, ip4, ip6, packet_bytes, payload
 from tunproof.subjects.reference import Reference
 
 pytestmark = pytest.mark.lab
@@ -61,6 +61,39 @@ def test_kernels_of_guests_are_named_where_the_case_is_the_one_that_they_passed(
     built = load(tmp_path).cases
     assert built[one.id].confirmed == tuple(sorted({*one.confirmed, "9.9.9"}))
     assert built[other.id].confirmed == other.confirmed
+
+
+def test_kernels_of_guests_are_named_where_they_handed_over_the_case_as_it_is(tmp_path: Path) -> None:
+    shutil.copytree(CORPORA, tmp_path, dirs_exist_ok=True)
+    one, other = load(tmp_path).select("read/vnet-types/unknown-*")[:1] + load(tmp_path).select("read/udp4/*")[:1]
+    theirs = (Reached(wiring="forward", offloads=("CSUM",), releases=("9.9.9",)),)
+    handed = {(one.id, one.digest): theirs, (other.id, "sha256:" + 64 * "0"): theirs}
+    elsewhere = building.Elsewhere(handed=handed)
+    for topics in ("read/vnet-types", "read/udp4"):
+        files = building.build(tmp_path, topics=topics, confirm=False, elsewhere=elsewhere)
+        building.write(files, tmp_path, topics)
+    built = load(tmp_path).cases
+    assert (one.reach, built[one.id].reach, built[one.id].reached) == ("hostile", "kernel", theirs)
+    assert built[one.id].digest == one.digest
+    assert built[other.id] == other
+
+
+def test_what_kernels_handed_over_is_recorded_anew_only_for_another_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The running kernel, which is one that the corpus does not know, is named where nothing else is."""
+    shutil.copytree(CORPORA, tmp_path, dirs_exist_ok=True)
+    here = os.uname()
+    strange = os.uname_result((here.sysname, here.nodename, "6.99.0-other", here.version, here.machine))
+    monkeypatch.setattr(os, "uname", lambda: strange)
+    same, new = draft("read/plain/tcp4"), draft("read/plain/tcp6")
+    other = replace(new, built=frame(packet_bytes(ip6() / TCP(flags="A") / payload(5))))
+    monkeypatch.setattr(building, "drafts", lambda: [replace(same, about="Other words."), other])
+    before = load(tmp_path).cases
+    building.write(building.build(tmp_path, confirm=False), tmp_path)
+    built = load(tmp_path).cases
+    assert built[same.id].reached == before[same.id].reached
+    assert [one.releases for one in built[new.id].reached] == [("6.99.0",), ("6.99.0",)]
 
 
 def test_files_are_put_in_place_and_surplus_ones_go(built: dict[Path, bytes], tmp_path: Path) -> None:

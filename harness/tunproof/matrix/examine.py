@@ -105,7 +105,11 @@ def handed_over(kernel: RemoteKernel, traits: frozenset[str], cases: Sequence[Ca
     def send(way: Way, frames: Sequence[bytes]) -> Iterator[KernelOutcome]:
         for start in range(0, len(frames), _AT_A_TIME):
             some = frames[start : start + _AT_A_TIME]
-            for outcome in kernel.ask(way, [(frame, 1) for frame in some]):
+            try:
+                outcomes = kernel.ask(way, [(frame, 1) for frame in some])
+            except GuestGone as gone:
+                raise GuestGone(f"{gone} (running the cases that a reader may get, on {way})") from gone
+            for outcome in outcomes:
                 if isinstance(outcome, str):
                     raise EnvironmentProblem(outcome, cure=LACKING)
                 yield outcome

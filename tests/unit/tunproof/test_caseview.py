@@ -41,7 +41,11 @@ def shown(case_id: str, *, width: int | None = None) -> str:
         ("header/fields/short", ("must be rejected", "rule R5: vnet.gso_size at 4 is 0", "sibling: header/")),
         (
             "read/cuts/two",
-            ("a frame of 74 bytes", "gso_size 8", "4, 5", "DF, 0", "segment 2", "tcp.sequence", "makes the same"),
+            (
+                *("a frame of 74 bytes", "gso_size 8", "4, 5", "DF, 0", "segment 2", "tcp.sequence", "makes the same"),
+                "must, importance high, reach kernel\n",
+                "readback, to a reader that asks for CSUM, TSO4, with hdr_len 64: 5.10.1, 6.1.0\n",
+            ),
         ),
         (
             "read/cuts/udp",
@@ -52,7 +56,14 @@ def shown(case_id: str, *, width: int | None = None) -> str:
                 "requires gso.udp4: UDP superpackets over IPv4",
             ),
         ),
-        ("read/cuts/zero", ("before it, to the same instance, 1 frame (74 bytes)", "refuses the write: EINVAL")),
+        (
+            "read/cuts/zero",
+            (
+                "before it, to the same instance, 1 frame (74 bytes)",
+                "refuses the write: EINVAL",
+                "reach hostile: no known kernel",
+            ),
+        ),
         (
             "read/cuts/other",
             (
@@ -61,7 +72,10 @@ def shown(case_id: str, *, width: int | None = None) -> str:
                 "why the two may differ: kernels stop after the first",
             ),
         ),
-        ("write/plain/one", ("a packet of 48 bytes", "type NONE", "byte for byte what went in")),
+        (
+            "write/plain/one",
+            ("reach peer: the bytes", "a packet of 48 bytes", "type NONE", "byte for byte what went in"),
+        ),
         ("write/plain/empty", ("filled with 0xff before", "nothing is written")),
         ("write_gso/joins/three", ("3 fragments: 8, 8, 8", "transport_hdr", "V1 to V14", "segment 2", "loses it")),
         ("write_gso/joins/nothing", ("0 fragments: none", "must be refused: the call fails, and nothing is written")),

@@ -193,6 +193,22 @@ def bad_level(document: dict[str, Any]) -> None:
     document["cases"][2]["level"] = "maybe"
 
 
+def bad_reach(document: dict[str, Any]) -> None:
+    document["cases"][2]["reach"] = "anybody"
+
+
+def reached_by_nobody(document: dict[str, Any]) -> None:
+    document["cases"][2] |= {"reach": "kernel", "reached": []}
+
+
+def reached_and_hostile(document: dict[str, Any]) -> None:
+    document["cases"][2] |= {"reach": "hostile", "reached": [{"wiring": "readback", "releases": ["6.1.0"]}]}
+
+
+def reached_by_no_release(document: dict[str, Any]) -> None:
+    document["cases"][2] |= {"reach": "kernel", "reached": [{"wiring": "readback", "releases": []}]}
+
+
 def recomputed(case: dict[str, Any]) -> None:
     """Give a case the digest of what now stands in it, as somebody would who edits with a tool."""
     content = [case["input"], {key: value for key, value in case["expect"].items() if key != "fault"}]
@@ -250,6 +266,10 @@ def orphan(document: dict[str, Any]) -> None:
         (duplicate_id, "id", "is also in"),
         (foreign_id, "id", "does not begin with"),
         (bad_level, "$.cases[2].level", "maybe"),
+        (bad_reach, "$.cases[2].reach", "anybody"),
+        (reached_by_nobody, "reached", "no kernel was seen to hand it over"),
+        (reached_and_hostile, "reached", "its reach is hostile"),
+        (reached_by_no_release, "$.cases[2].reached[0].releases", "length >= 1"),
     ],
 )
 def test_a_damaged_file_is_refused_with_file_field_and_reason(

@@ -111,6 +111,7 @@ def wrong_operation(document: dict[str, Any]) -> None:
     document["traits"] = {}
 
 
+BY = {"wiring": "readback", "releases": ["6.1"]}
 REFERENCE_ALONE = [{"kind": "observed", "ref": "seen to be what the reference does"}]
 LOST = [{"outcome": "lost"}]
 
@@ -147,6 +148,10 @@ LOST = [{"outcome": "lost"}]
         ("read/cuts", explaining("flags", "Wrong", links=["bugs.md"]), "flags.Wrong.links", "not a URL"),
         ("read/cuts", explaining("flags", "Wrong", effect="It differs."), "flags.Wrong", "differently in another file"),
         ("read/cuts", explaining("traits", "uso", since="1.0"), "traits.uso", "not explained as in"),
+        ("read/cuts", setting(1, reach="caller"), "reach", "by the rule it is hostile"),
+        ("write/plain", setting(0, reach="hostile"), "reach", "by the rule it is peer"),
+        ("read/cuts", setting(0, reached=[BY, BY | {"hdr_len": 9}]), "reached", "a kernel twice for one wiring"),
+        ("read/cuts", setting(0, reached=[BY | {"wiring": "forward"}, BY]), "reached", "not in the order"),
         ("read/cuts", invented_trait, "traits.magic", "not a trait"),
         ("read/cuts", setting(1, kernel=[{"outcome": "same"}]), "traits", "'uso' is explained"),
         ("read/cuts", setting(1, id="read/cuts/two"), "id", "is also in"),
@@ -544,14 +549,20 @@ def test_the_numbers_add_up(root: Path) -> None:
     assert stats.confirmed == {"6.1.0": 8}
     assert stats.largest[0].bytes >= stats.largest[1].bytes
     assert json.loads(json.dumps(stats.as_json()))["levels"] == {"must": len(CASES)}
+    assert stats.wirings == {"none": 3, "readback": 1}
+    assert sum(stats.reach.values()) == len(CASES)
+    assert stats.reach["hostile"] == 4, "three frames and a vnet header"
 
 
 def test_a_list_is_narrowed_by_operation_flag_and_capability() -> None:
     def ids(**asked: str | None) -> list[str]:
-        return [case.id for case in only(CASES, **({"op": None, "flag": None, "requires": None} | asked))]
+        return [case.id for case in only(CASES, **asked)]
 
     assert ids(op="write") == ["write/plain/one", "write/plain/empty"]
-    assert ids(requires="gso.udp4") == ["read/cuts/udp"]
+    assert ids(requires="gso.udp4", op=None) == ["read/cuts/udp"]
+    assert ids(reach="kernel", op="read") == ["read/cuts/two"]
+    assert ids(reach="hostile", op="header") == ["header/fields/short"]
+    assert len(ids(level="must")) == len(CASES)
     assert len(ids(flag="Wrong")) == len(CASES)
     with pytest.raises(UsageError, match="--flag Right"):
         ids(flag="Right")
@@ -565,6 +576,9 @@ def test_the_list_and_stats_commands(tmp_path: Path) -> None:
     assert case.id in [one["id"] for one in listed]
     assert all(case.flags[0] in one["flags"] for one in listed)
     assert tunproof("corpus", "list", "--flag", "NobodyHasIt").returncode == 2
+    reached = json.loads(tunproof("corpus", "list", "--json", "--reach", "kernel", "--level", "must").stdout)["cases"]
+    assert {(one["reach"], one["level"]) for one in reached} == {("kernel", "must")}
+    assert "--reach nobody" in tunproof("corpus", "list", "--reach", "nobody").stderr
     stats = json.loads(tunproof("corpus", "stats", "--json").stdout)
     assert stats["cases"] == sum(stats["operations"].values())
     text = tunproof("corpus", "stats")

@@ -25,7 +25,8 @@ from tunproof.kernel.probes import Probed, probe
 from tunproof.lab import Device
 from tunproof.lab.modelled import ModelDevice
 from tunproof.matrix import accelerator, conduct, guests, machine, remote
-from tunproof.matrix.conduct import BOOTS, CONSOLE, FINDINGS, RESULT, TRACEBACK, Conducted, KernelResult, Wanted
+from tunproof.matrix.conduct import BOOTS, CONSOLE, FINDINGS, HANDED, RESULT, TRACEBACK, Conducted, KernelResult, Wanted
+from tunproof.matrix.examine import Handed, handed_over
 from tunproof.matrix.kernels import NOTE, Kernel, Note
 from tunproof.matrix.remote import RemoteKernel
 from tunproof.runs.results import STREAM, read
@@ -112,6 +113,30 @@ def test_a_kernel_is_asked_everything(tmp_path: Path) -> None:
     folder = tmp_path / "out" / "6.18.15"
     assert read(folder / STREAM).end is not None
     assert (folder / CONSOLE).read_text() == "Linux version 6.18.15\n"
+    handed = {one.id: one.reached for one in msgspec.json.decode((folder / HANDED).read_bytes(), type=list[Handed])}
+    assert {one.releases for reached in handed.values() for one in reached} == {("6.18.15",)}
+    (below, routed) = handed["read/tcp4/two-segments"]
+    assert (below.wiring, below.offloads, routed.wiring) == ("readback", ("CSUM", "TSO4"), "forward")
+    assert "read/tcp4/hdr-len-zero" not in handed
+
+
+def test_a_kernel_that_dies_while_a_reader_is_asked_is_incomplete(tmp_path: Path) -> None:
+    [one] = asked(tmp_path, fake(tmp_path, "6.18.15", f"die {requests_of_probes('6.18.15') + 1}"), frames=300)
+    assert "it ended" in one.problem
+    assert "running the cases that a reader may get" in one.problem
+    assert one.agree > 0, "what it answered before is kept"
+    assert one.frames is None
+    assert not (tmp_path / "out" / "6.18.15" / HANDED).exists()
+
+
+def test_a_wiring_that_a_guest_cannot_make_is_a_problem_of_that_kernel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RemoteKernel, "ask", lambda *_: ["no lab here"])
+    device = RemoteKernel.__new__(RemoteKernel)
+    monkeypatch.setattr(RemoteKernel, "kernel", fake(tmp_path, "6.18.15"))
+    with pytest.raises(EnvironmentProblem, match="no lab here"):
+        handed_over(device, traits_of("6.18.15"), CASES)
 
 
 def test_a_kernel_that_crashes_early_is_booted_again_and_all_consoles_are_kept(tmp_path: Path) -> None:

@@ -8,17 +8,25 @@ import pytest
 
 from tio.linux import Lost, observable, traits_of
 from tunproof.corpus.load import load
+from tunproof.corpus.model import Reached
 from tunproof.errors import UsageError
 from tunproof.kernel.probes import Probed
 from tunproof.kernel.replay import Disagreement, Trial
-from tunproof.matrix.conduct import KernelResult, answers_digest
+from tunproof.matrix.conduct import HANDED, KernelResult, answers_digest
 from tunproof.matrix.confirm import seen_in
+from tunproof.matrix.examine import Handed
 from tunproof.matrix.publish import MATRIX
 from tunproof.runs.kernel import heading, run_kernel
 from tunproof.runs.results import keep
 
 CORPUS = load()
 CASES = CORPUS.select("read/udp4/*")
+
+
+def handed_by(release: str) -> Handed:
+    """What a kernel hands to a reader: one case."""
+    reached = (Reached(wiring="readback", offloads=("CSUM",), releases=(release,)),)
+    return Handed(id=CASES[0].id, digest=CASES[0].digest, reached=reached)
 
 
 def asked(folder: Path, release: str, *, wrong: str = "", problem: str = "") -> KernelResult:
@@ -31,6 +39,7 @@ def asked(folder: Path, release: str, *, wrong: str = "", problem: str = "") -> 
     run = heading(release, Probed(traits, {}), CASES, CORPUS, "read/udp4/*")
     if not problem:
         keep(folder / release, run_kernel(run, CASES, ask, lambda *_: None))
+        (folder / release / HANDED).write_bytes(msgspec.json.encode([handed_by(release)]))
     version = release.partition("-")[0]
     known = answers_digest(CASES)
     return KernelResult(
@@ -54,6 +63,20 @@ def test_a_kernel_confirms_what_it_passed(tmp_path: Path) -> None:
     assert seen.passed[wrong.id, wrong.digest] == {"5.10.262"}
     other = next(case for case in CASES if case.kernel and case is not wrong)
     assert seen.passed[other.id, other.digest] == {"5.10.262", "7.3.4"}
+    assert seen.handed == {
+        (CASES[0].id, CASES[0].digest): (*handed_by("5.10.262").reached, *handed_by("7.3.4").reached)
+    }
+
+
+@pytest.mark.parametrize("content", [None, b"[{}]", b"nothing"])
+def test_a_kernel_that_was_not_asked_what_it_hands_over_confirms_nothing(tmp_path: Path, content: bytes | None) -> None:
+    (tmp_path / MATRIX).write_bytes(msgspec.json.encode([asked(tmp_path, "7.3.4")]))
+    path = tmp_path / "7.3.4" / HANDED
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"handed\.json does not say what 7\.3\.4 hands to a reader"):
+        seen_in(tmp_path, CORPUS.narrowed("read/udp4/*"))
 
 
 @pytest.mark.parametrize("content", [None, b"[]]", b"{}"])

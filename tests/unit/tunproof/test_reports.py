@@ -88,7 +88,7 @@ def test_an_explanation_names_input_difference_reason_effect_and_command() -> No
     explanation = explain(cwr().results[CWR], cwr().run, corpus())
     text = explanation.text
     case = corpus().cases[CWR]
-    assert text.startswith(f"{CWR}  fail (unexpected)\n  {case.about}")
+    assert text.startswith(f"{CWR}  fail (unexpected)\n  {case.about}\n  level    must; reach kernel\n")
     assert "vnet header: flags NEEDS_CSUM, type TCPV6|ECN, hdr_len 60, gso_size 8, csum_start 40" in text
     assert "packet, 84 bytes: ipv6 tcp 40000 > 443, sequence 16909060, CWR|ACK" in text
     assert "expected 3 packets (68, 68, 68 bytes)" in text
@@ -153,6 +153,7 @@ def test_another_version_of_a_case_is_not_taken_for_this_one() -> None:
     assert "another case of this id" in explain(other, run(), corpus()).about
     assert "no such case" in explain(strange, run(), corpus()).about
     assert explain(other, run(), corpus()).sent == ()
+    assert "reach" not in explain(other, run(), corpus()).text
 
 
 def test_a_kernel_is_held_against_what_kernels_like_it_do() -> None:
@@ -448,6 +449,7 @@ def test_bytes_are_there_around_the_difference_only() -> None:
     got = Got(what="packets", packets=tuple(right))
     made = finished([result(case, got=got, mismatches=mismatches, mismatched=mismatched)])
     (shown,) = page_data(told(made))["cases"]
+    assert (shown["level"], shown["reach"]) == (case.level, case.reach)
     (pair,) = shown["of"]["0"]["pairs"]
     assert pair["start"] == 960
     assert pair["sizes"] == [len(right[0])] * 2
