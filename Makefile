@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 FUZZ_SECONDS ?= 60
 MUTANT_JOBS ?= 2
 
-.PHONY: prove test test-programs test-code guests lint fuzz mutants corpus bench clean
+.PHONY: prove test test-programs test-code guests lint fuzz mutants corpus peers bench clean
 .DEFAULT_GOAL := prove
 
 prove: $(STAMP)  ## the corpus through the running kernel, then through the reference
@@ -51,11 +51,14 @@ mutants: $(STAMP)  ## would the corpus detect a fault in the reference? writes c
 corpus: $(STAMP)  ## record the golden cases from the running kernel
 	$(BIN)/tunproof corpus build
 
+peers: $(STAMP)  ## build the implementations in harness/peers (or those of PEERS), and run the corpus against them
+	$(BIN)/python tools/peers/run.py $(PEERS)
+
 bench: $(STAMP)  ## rates beside the floor
 	$(BIN)/tunproof bench
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis tunproof-findings
+	rm -rf $(VENV) build dist .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis tunproof-findings
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
