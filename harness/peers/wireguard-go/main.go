@@ -154,7 +154,8 @@ func writeBatch(given []Hex, poison []byte) (frames []Hex, err error) {
 	return frames, err
 }
 
-// staged puts packets where the device has them: behind headroom, in the first of MaxMessageSize bytes.
+// staged puts packets where the device has them: behind headroom, in MaxMessageSize bytes. What is larger than those gets
+// no room to grow: nothing is joined to it.
 func staged(given []Hex, poison []byte) (bufs [][]byte) {
 	for i, packet := range given {
 		if i == len(buffers) {
@@ -165,7 +166,11 @@ func staged(given []Hex, poison []byte) (bufs [][]byte) {
 				buffers[i][at] = poison[0]
 			}
 		}
-		bufs = append(bufs, append(buffers[i][:headroom], packet...))
+		one := append(buffers[i][:headroom], packet...)
+		if len(one) > device.MaxMessageSize {
+			one = slices.Clip(one)
+		}
+		bufs = append(bufs, one)
 	}
 	return bufs
 }

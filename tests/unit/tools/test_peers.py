@@ -1,15 +1,19 @@
 """`make peers`: what is pinned, what is skipped and why, and that neither a skip nor a broken adapter looks green."""
 
+import fnmatch
 import os
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from peers.build import BuildFailed, Built, Skipped, build
-from peers.recipe import Peer, load, load_all
+from peers.recipe import PEERS, Peer, load, load_all
 from peers.run import main
+from tunproof.corpus.load import load as load_corpus
 from tunproof.protocol.messages import MODES, OPS
 
+CORPUS = load_corpus()
 RECIPE = """
 package = "example.org/tun"
 version = "v1.2.3"
@@ -73,6 +77,24 @@ def test_a_manifest_pins_what_the_recipe_says(real: Peer) -> None:
         assert f"{before}{version}" in pinned.rstrip('"') + " "
     assert set(real.ops) <= set(OPS)
     assert set(real.modes) <= set(MODES)
+
+
+@pytest.mark.parametrize("real", load_all(), ids=lambda one: one.name)
+def test_a_ledger_judges_each_entry_and_gives_no_case_that_makes_a_peer_panic(real: Peer) -> None:
+    ledger = tomllib.loads((real.folder / "ledger.toml").read_text())
+    assert ledger["resolved"][real.package] == real.version
+    assert real.pins.items() <= ledger["resolved"].items()
+    for entry in ledger.get("entry", []):
+        assert entry["judged"] in {"true", "documented", "hardening"}
+        assert {"cause", "where", "why", "upstream"} <= entry.keys()
+        assert ("cases" in entry) != ("kind" in entry)
+        known = [fnmatch.filter(CORPUS.cases, glob) for glob in entry.get("cases", ())]
+        assert all(known), entry["cases"]
+
+
+def test_every_folder_has_a_recipe() -> None:
+    folders = {path for path in PEERS.iterdir() if path.is_dir()}
+    assert folders == {one.folder for one in load_all()}
 
 
 def test_a_recipe_with_an_unknown_key_or_without_one_is_refused(tmp_path: Path) -> None:
