@@ -26,7 +26,7 @@ class Skipped(Exception):
 
 
 class BuildFailed(Exception):
-    """The packages are there, but the adapter does not compile."""
+    """The packages are there, but the adapter does not compile, or they are others than those that are pinned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,11 @@ def build(peer: Peer, cache: Path) -> Built:
     """Build a peer in `cache`/NAME, where a second build is quick. Raises `Skipped` and `BuildFailed`."""
     folder = cache / peer.name
     shutil.copytree(peer.folder, folder, dirs_exist_ok=True)  # with their times: compilers look at these
-    return _BUILDERS[peer.ecosystem](peer, folder)
+    built = _BUILDERS[peer.ecosystem](peer, folder)
+    for package, version in {peer.package: peer.version, **peer.pins}.items():
+        if built.resolved.get(package) != version:
+            raise BuildFailed(f"{package} is pinned at {version}, and resolved to {built.resolved.get(package)}")
+    return built
 
 
 def _go(peer: Peer, folder: Path) -> Built:

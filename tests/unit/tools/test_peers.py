@@ -3,6 +3,7 @@
 import fnmatch
 import os
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,8 @@ from tunproof.protocol.messages import MODES, OPS
 
 CORPUS = load_corpus()
 RECIPE = """
-package = "example.org/tun"
-version = "v1.2.3"
+package = "{package}"
+version = "{version}"
 ecosystem = "{ecosystem}"
 toolchain = "{toolchain}"
 ops = ["checksum"]
@@ -33,6 +34,8 @@ case "$1" in
     version) printf "\\tdep\\t%s\\t%s\\n" example.org/tun v1.2.3 golang.org/x/sys v0.9.0 ;;
 esac
 """
+METADATA = "Metadata-Version: 2.1\nName: mine\nVersion: 1.2.3\n"
+WHEEL = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 ADAPTER = """
 from kit import Rejected, checksum, serve
 
@@ -60,7 +63,9 @@ def fake_go(programs, *, list_="true", build_="true"):
 def peer(tmp_path: Path, ecosystem: str = "go", toolchain: str = "1.23", name: str = "mine") -> Peer:
     folder = tmp_path / "peers" / name
     folder.mkdir(parents=True)
-    (folder / "peer.toml").write_text(RECIPE.format(ecosystem=ecosystem, toolchain=toolchain))
+    package, version = ("mine", "1.2.3") if ecosystem == "pip" else ("example.org/tun", "v1.2.3")
+    recipe = RECIPE.format(ecosystem=ecosystem, toolchain=toolchain, package=package, version=version)
+    (folder / "peer.toml").write_text(recipe)
     return load(folder)
 
 
@@ -169,9 +174,14 @@ def test_a_newer_go_is_asked_for_only_where_it_is_needed(
     assert [line.partition(" ")[0] for line in calls(tmp_path) if "list" in line or "build" in line] == [asked] * 2
 
 
-def python_peer(tmp_path: Path, adapter: str = ADAPTER, requirements: str = "") -> Peer:
+def python_peer(tmp_path: Path, adapter: str = ADAPTER, requirements: str | None = None) -> Peer:
+    """A peer whose package is a wheel with nothing in it, so that no registry is asked."""
     made = peer(tmp_path, "pip", "3.11")
-    (made.folder / "requirements.txt").write_text(requirements)
+    wheel = tmp_path / "mine-1.2.3-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as file:
+        for name, text in {"METADATA": METADATA, "WHEEL": WHEEL, "RECORD": ""}.items():
+            file.writestr(f"mine-1.2.3.dist-info/{name}", text)
+    (made.folder / "requirements.txt").write_text(f"{wheel}\n" if requirements is None else requirements)
     (made.folder / "adapter.py").write_text(adapter)
     return made
 
@@ -186,7 +196,7 @@ def test_a_peer_is_built_and_checked_and_its_failures_do_not_break_the_command(
     python_peer(tmp_path, ADAPTER.replace("checksum}", "lambda data, initial: checksum(data, 0)}"))
     assert run(tmp_path) == 0
     said = capsys.readouterr().out
-    assert "mine v1.2.3: built in" in said
+    assert "mine 1.2.3: built in" in said
     assert "memory: 48 pass, 9 fail" in said
     assert (tmp_path / "reports" / "mine-memory" / "results.jsonl").exists()
     assert (tmp_path / "cache" / "mine" / "resolved.json").read_text().startswith("{")
@@ -200,6 +210,13 @@ def test_a_package_that_pip_cannot_get_is_a_skip(
     python_peer(tmp_path, requirements="no-such-package-at-all==1\n")
     assert run(tmp_path) == 3, "all was skipped: that is not green"
     assert "mine: skipped: its packages are not to be had here" in capsys.readouterr().out
+
+
+def test_another_version_than_the_pinned_one_is_no_skip(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = python_peer(tmp_path).folder / "peer.toml"
+    path.write_text(path.read_text().replace("1.2.3", "1.2.4"))
+    assert run(tmp_path) == 1
+    assert "mine is pinned at 1.2.4, and resolved to 1.2.3" in capsys.readouterr().err
 
 
 def test_a_broken_adapter_is_no_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
