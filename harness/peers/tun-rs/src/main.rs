@@ -8,7 +8,7 @@ mod adapter;
 
 use adapter::{bytes, get, hex, int, maybe, member, serve, text, Bytes, No};
 use std::os::fd::{AsRawFd, RawFd};
-use std::{io, ptr};
+use std::{io, process, ptr};
 use tun_rs::{DeviceBuilder, GROTable, SyncDevice, VirtioNetHdr, IDEAL_BATCH_SIZE, VIRTIO_NET_HDR_LEN};
 
 const LARGEST: usize = 65535;
@@ -24,9 +24,14 @@ struct Peer {
     staged: Vec<Bytes>, // used again and again: what a call leaves in the headroom is there in the next
 }
 
-fn checked(result: i32) -> i32 {
-    if result < 0 { panic!("adapter: {}", io::Error::last_os_error()) }
-    result
+/// Ends the adapter, since what is missing is not tun-rs's fault: a panic would be charged to it.
+fn broken(error: io::Error) -> ! {
+    eprintln!("adapter: {error}");
+    process::exit(1)
+}
+
+fn checked(result: i32) {
+    if result < 0 { broken(io::Error::last_os_error()) }
 }
 
 fn rejected(error: io::Error) -> No { No::Rejected(error.to_string()) }
@@ -97,7 +102,7 @@ fn taken(far: RawFd) -> Option<Bytes> {
 
 fn open(name: &str) -> SyncDevice {
     let builder = DeviceBuilder::new().name(name).offload(true).inherit_enable_state();
-    builder.build_sync().unwrap_or_else(|error| panic!("adapter: {error}"))
+    builder.build_sync().unwrap_or_else(|error| broken(error))
 }
 
 /// Returns a device in a network namespace that only this process is in.
