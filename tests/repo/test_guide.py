@@ -323,7 +323,8 @@ def test_the_conversation_is_what_the_schemas_allow() -> None:
         message = json.loads(line)
         name = {"->": "runner", "<-": "adapter"}[way]
         assert valid(name, message), line
-        assert not valid(name, message | {"surplus": 1}), line
+        grows = "implementation" in message  # a later version may say more of itself
+        assert valid(name, message | {"surplus": 1}) is grows, line
 
 
 def test_a_stream_of_results_is_what_its_schema_allows(desk: Path) -> None:

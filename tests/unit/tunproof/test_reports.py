@@ -25,7 +25,7 @@ from tunproof.corpus.load import Corpus, load
 from tunproof.corpus.model import KernelDelivers
 from tunproof.errors import EnvironmentProblem, UsageError
 from tunproof.judge.mismatch import frames_beside, packets_beside
-from tunproof.judge.verdict import Kind
+from tunproof.judge.verdict import TOLERATED, Kind
 from tunproof.packets.pcapng import Captured, capture
 from tunproof.protocol.messages import Implementation
 from tunproof.reports.evidence import evidence
@@ -225,6 +225,10 @@ TAGS = {
     Kind.OOM: "error",
     Kind.PROTOCOL_ERROR: "error",
     Kind.XFAIL: "skipped",
+    Kind.ADVISED: "skipped",
+    Kind.POLICY: "skipped",
+    Kind.HARDENING: "skipped",
+    Kind.OUTSIDE: "skipped",
     Kind.UNSUPPORTED: "skipped",
     Kind.NOT_APPLICABLE: "skipped",
     Kind.BLOCKED: "skipped",
@@ -403,7 +407,7 @@ def test_no_id_names_a_file_outside_and_no_two_ids_the_same() -> None:
 
 def test_only_what_was_asked_and_not_passed_leaves_evidence() -> None:
     made = of_each_kind()
-    kept = {Kind.FAIL, Kind.XFAIL, Kind.FLAKY, *(kind for kind, tag in TAGS.items() if tag == "error")}
+    kept = {Kind.FAIL, Kind.XFAIL, Kind.FLAKY, *TOLERATED, *(kind for kind, tag in TAGS.items() if tag == "error")}
     assert len(dict(evidence(made, corpus()))) == len(kept)
 
 

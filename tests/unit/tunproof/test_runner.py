@@ -19,8 +19,11 @@ from tunproof.subjects.connection import Connection, Observation
 CORPUS = load()
 READS = [case for case in CORPUS.select("read/tcp4/*") if isinstance(case.expect, Packets)][:6]
 FAULT = next(
-    case for case in CORPUS.cases.values() if isinstance(case, ReadCase) and isinstance(case.expect, MustReject)
+    case
+    for case in CORPUS.cases.values()
+    if isinstance(case, ReadCase) and isinstance(case.expect, MustReject) and case.reach == "kernel"
 )
+HOSTILE = next(case for case in CORPUS.select("read/*") if case.reach == "hostile" and isinstance(case.expect, Packets))
 assert FAULT.sibling is not None
 SIBLING = CORPUS.cases[FAULT.sibling]
 
