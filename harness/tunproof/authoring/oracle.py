@@ -158,7 +158,10 @@ def _is_ip(packet: bytes) -> bool:
 
 
 def _is_optional(packet: bytes) -> bool:
-    return len(packet) > 0xFFFF or (bool(packet) and packet[0] >> 4 not in {4, 6})
+    """Whether a packet need not be written: a kernel refuses it, or every receiver drops it for its headers."""
+    if not packet:
+        return False
+    return len(packet) > 0xFFFF or not _is_ip(packet) or _is_damaged(packet, _dissect(packet))
 
 
 def _flow(dissected: Packet) -> tuple[tuple[object, ...], tuple[int, int] | None]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from tio import coalesce
 from tio.linux import Delivered, KernelOutcome, Lost, Refused
 from tio.virtio import HEADER_SIZE
 from tunproof.authoring import oracle
@@ -200,6 +201,7 @@ class Recorder:
 
     def _write_batch(self, draft: Draft, batch: Batch, old: Case | None) -> Case:
         packets = batch.input.packets
+        _check_apart(draft, packets, batch.apart)
         frames = self.reference.write_batch(packets, batch.input.before, None)
         seen = oracle.batched(packets)
         expect = Joined(
@@ -284,6 +286,13 @@ class Recorder:
         if said != outcome:
             what = f"  author: {describe(said)}\n  kernel: {describe(outcome)}"
             raise DisagreementError(f"{draft.id}: the running kernel does not do what the author says\n{what}")
+
+
+def _check_apart(draft: Draft, packets: Sequence[bytes], apart: Sequence[tuple[int, int]]) -> None:
+    """Raise `DisagreementError` if two packets are to stay apart that a writer who leaves out the rest may join."""
+    for pair in apart:
+        if len(list(coalesce([packets[index] for index in pair]))) == 1:
+            raise DisagreementError(f"{draft.id}: packets {pair[0]} and {pair[1]} may share a superpacket of their own")
 
 
 def _as_input(built: Built) -> Input:

@@ -232,8 +232,9 @@ class Joined(Strict, frozen=True, kw_only=True, tag_field="outcome", tag="joined
         order_should: the same, including pure ACKs and packets with damaged headers, which should keep their places.
         apart: pairs that must not share a superpacket.
         silent: packets for which nothing is written, because they are empty.
-        optional: packets that may be written or refused, because kernels refuse them or no length field can hold their
-            length: a version nibble other than 4 and 6, more than 65535 bytes.
+        optional: packets that may be written or refused: kernels refuse them (a version nibble other than 4 and 6),
+            no length field can hold their length (more than 65535 bytes), or every receiver drops them for their
+            headers (cut off, or with an impossible length).
         repairable: packets that are intact except for a wrong checksum, in the IPv4 header or the transport header.
             Joining them repairs it, which is a policy: reports mention it, but it is not a failure.
         unsummed: UDP over IPv4 without a checksum. Joining them adds one: also a policy.

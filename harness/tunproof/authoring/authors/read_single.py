@@ -107,9 +107,10 @@ for _name, _header, _layer, _kind in (
 _partial = plain(ip4() / UDP(), payload(20))
 csum.add(
     "wrong-partial",
-    "A wrong partial gives a wrong checksum: it is never recomputed.",
+    "A wrong partial gives a wrong checksum. A reader may as well compute it anew, or reject the frame.",
     _partial[:36] + bytes((_partial[36] ^ 0x40,)) + _partial[37:],
     flags=("WrongPartialCarried",),
+    level="may",
     sound=False,
 )
 csum.add(

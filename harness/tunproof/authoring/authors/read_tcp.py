@@ -258,9 +258,11 @@ for _topic, _ip, _headers in ((tcp4, ip4(), 40), (tcp6, ip6(), 60)):
     for _name, _value in (("one-too-large", (_partial + 1) % 0xFFFF), ("zero", 0), ("all-ones", 0xFFFF)):
         _topic.add(
             f"partial-{_name}",
-            "The partial is adjusted, not recomputed: a wrong one stays wrong by the same amount in every segment.",
+            "The partial is adjusted, not recomputed: a wrong one stays wrong by the same amount in every segment. A "
+            "reader may as well compute it anew, or reject the frame.",
             _good[:_field] + _value.to_bytes(2, "big") + _good[_field + 2 :],
             flags=("WrongPartialCarried",),
+            level="may",
             sound=False,
         )
     _topic.add(

@@ -67,9 +67,11 @@ for _topic, _ip in ((udp4, ip4()), (udp6, ip6())):
     for _name, _value in (("one-too-large", (_partial + 1) % 0xFFFF), ("zero", 0)):
         _topic.add(
             f"partial-{_name}",
-            "The partial is adjusted, not recomputed, and a partial of zero is not a missing checksum.",
+            "The partial is adjusted, not recomputed, and a partial of zero is not a missing checksum. A reader may as "
+            "well compute it anew, or reject the frame.",
             _good[:_field] + _value.to_bytes(2, "big") + _good[_field + 2 :],
             flags=("WrongPartialCarried",),
+            level="may",
             sound=False,
         )
     for _name, _hdr_len in (("zero", 0), ("whole-packet", len(_good) - 10)):

@@ -115,9 +115,10 @@ for _name, (_frame, _about) in _OTHERS.items():
     )
 csum.add(
     "icmp6-sum-that-folds-to-zero",
-    "The completed checksum is zero and is stored as 0xFFFF, for ICMPv6 as for UDP.",
+    "The completed checksum is zero and is stored as 0xFFFF, for ICMPv6 as for UDP. Outside UDP both zeros verify.",
     _icmp6_zero(),
     flags=("ZeroChecksum", "CsumFieldsTrusted"),
+    level="may",
 )
 
 _RAW = packet_bytes(ip4(proto=253) / Raw(payload(24)))  # RFC 3692: 253 is for experiments; 44 bytes
@@ -145,12 +146,14 @@ csum.add(
     "Everything that is summed is zero, and so is the partial: the checksum is 0xFFFF.",
     _partial_at(packet_bytes(ip4(proto=253) / Raw(bytes(24))), 20, 6),
     flags=("ZeroChecksum", "CsumFieldsTrusted", "MinusZero"),
+    level="may",
 )
 csum.add(
     "all-one-bits",
     "The sum of 0xFFFF words is 0xFFFF and its inverse zero, which is stored as 0xFFFF.",
     _partial_at(packet_bytes(ip4(proto=253) / Raw(b"\xff" * 24)), 20, 6),
     flags=("ZeroChecksum", "CsumFieldsTrusted"),
+    level="may",
 )
 
 _LENGTH = len(_UDP4.single()) - 10  # 48 bytes

@@ -28,7 +28,6 @@ for _kind in ("udp4", "udp6"):
             "A UDP superpacket has at most 128 segments; kernels before 6.9 accepted 64, and a writer may stop there.",
             Flow(KINDS[_kind]).packets(*[8] * _count),
             ideal=_ideal,
-            apart=borders(_ideal),
             flags=("TooManyUdpSegments",),
             basis=(_UDP_LIMIT, *CUT[_kind]),
             traits=("uso", "uso_128") if _count > 64 else ("uso",),
@@ -66,7 +65,6 @@ for _kind, _total in (("tcp4", 65535), ("tcp4", 65536), ("tcp6", 65536), ("udp4"
         else "Joined, these packets would have 65536 bytes, one too many: the last one goes out alone.",
         Flow(KINDS[_kind]).packets(*[_size] * 4, _tail + _total - 65535),
         ideal=((0, 1, 2, 3, 4),) if _total == 65535 else ((0, 1, 2, 3), (4,)),
-        apart=() if _total == 65535 else ((3, 4),),
         flags=("BatchTooLarge",),
         importance="critical",
     )

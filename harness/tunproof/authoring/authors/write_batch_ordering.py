@@ -54,6 +54,7 @@ for _kind, _network in _NETWORKS.items():
         ideal=((0, 1, 2), (3,), (4,)),
         apart=((2, 3), (3, 4)),
         flags=("SequenceNotContinued",),
+        level="should",
     )
     _flow = Flow(_headers)
     put(
@@ -64,6 +65,7 @@ for _kind, _network in _NETWORKS.items():
         ideal=alone(4),
         apart=((0, 1), (1, 2)),
         flags=("RetransmissionSorted",),
+        level="should",
     )
     _flow = Flow(_headers)
     put(
@@ -73,6 +75,7 @@ for _kind, _network in _NETWORKS.items():
         [_flow.packet(start=at) for at in (48, 32, 16, 0)],
         ideal=alone(4),
         flags=("RetransmissionSorted",),
+        level="should",
     )
     _flow = Flow(_headers)
     put(
