@@ -25,7 +25,7 @@ from tunproof.lab.privilege import device_obstacle, has_capabilities, userns_obs
 CHECKOUT = Path(__file__).parents[2]
 CACHE = CHECKOUT / ".cache" / "peers"
 REPORTS = CHECKOUT / "build" / "report" / "peers"
-_QUIET = ("unsupported", "not-applicable")
+_QUIET = ("unsupported", "not-applicable", "outside")
 
 
 def main(arguments: Sequence[str] | None = None, *, peers: Path = PEERS, cache: Path = CACHE) -> int:

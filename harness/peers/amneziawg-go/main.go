@@ -72,7 +72,7 @@ func main() {
 		into[i] = make([]byte, device.MaxMessageSize)
 	}
 	Serve(Object{
-		"protocol": 1,
+		"protocol": 2,
 		"implementation": Object{"name": "amneziawg-go", "version": version(), "language": "Go",
 			"source": "https://github.com/amnezia-vpn/amneziawg-go",
 			"issues": "https://github.com/amnezia-vpn/amneziawg-go/issues"},
@@ -80,6 +80,10 @@ func main() {
 		"modes": []string{"memory", "device-create"},
 		"capabilities": []string{"gso.tcp4", "gso.tcp6", "gso.udp4", "gso.udp6", "csum.partial", "header.parse",
 			"header.emit"},
+		"claims": Object{ // the offloads are those that it asks for; BatchSize is 128
+			"trust": "kernel", "limits": Object{"packets": conn.IdealBatchSize}, "headerSizes": []int{10},
+			"offloads": []string{"CSUM", "TSO4", "TSO6", "USO4", "USO6"},
+		},
 	}, &Functions{
 		Checksum:    func(data []byte, initial uint16) (uint16, error) { return checksum(data, uint64(initial)), nil },
 		ParseHeader: parseHeader, EmitHeader: emitHeader,

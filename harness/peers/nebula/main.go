@@ -30,7 +30,7 @@ var (
 
 func main() {
 	Serve(Object{
-		"protocol": 1,
+		"protocol": 2,
 		"implementation": Object{"name": "nebula", "version": version(), "language": "Go",
 			"source": "https://github.com/slackhq/nebula", "issues": "https://github.com/slackhq/nebula/issues"},
 		"ops":         []string{"checksum", "header", "read", "write", "write_gso", "write_batch"},
@@ -38,6 +38,10 @@ func main() {
 		"rejectStyle": "silent",
 		"capabilities": []string{"gso.tcp4", "gso.tcp6", "gso.udp4", "gso.udp6", "csum.partial", "header.parse",
 			"header.emit"},
+		"claims": Object{ // the offloads are those that it asks for; of an iovec of 256, three are headers
+			"trust": "kernel", "limits": Object{"fragments": 253}, "headerSizes": []int{10},
+			"offloads": []string{"CSUM", "TSO4", "TSO6", "USO4", "USO6"},
+		},
 	}, &Functions{
 		Checksum:    func(data []byte, initial uint16) (uint16, error) { return checksum.Checksum(data, initial), nil },
 		ParseHeader: parseHeader, EmitHeader: emitHeader,

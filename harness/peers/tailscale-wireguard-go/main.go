@@ -69,13 +69,17 @@ func main() {
 		into[i] = make([]byte, device.MaxMessageSize)
 	}
 	Serve(Object{
-		"protocol": 1,
+		"protocol": 2,
 		"implementation": Object{"name": "tailscale-wireguard-go", "version": version(), "language": "Go",
 			"source": "https://github.com/tailscale/wireguard-go", "issues": "https://github.com/tailscale/tailscale/issues"},
 		"ops":   []string{"checksum", "header", "read", "write", "write_batch"},
 		"modes": []string{"memory", "device-create"},
 		"capabilities": []string{"gso.tcp4", "gso.tcp6", "gso.udp4", "gso.udp6", "csum.partial", "header.parse",
 			"header.emit"},
+		"claims": Object{ // the offloads are those that it asks for; BatchSize is 128
+			"trust": "kernel", "limits": Object{"packets": conn.IdealBatchSize}, "headerSizes": []int{10},
+			"offloads": []string{"CSUM", "TSO4", "TSO6", "USO4", "USO6"},
+		},
 	}, &Functions{
 		Checksum:    func(data []byte, initial uint16) (uint16, error) { return tun.Checksum(data, initial), nil },
 		ParseHeader: parseHeader, EmitHeader: emitHeader,

@@ -37,7 +37,7 @@ from tunproof.corpus.cases import (
     ReadInput,
     WriteInput,
 )
-from tunproof.corpus.model import Basis
+from tunproof.corpus.model import Basis, Level
 from tunproof.corpus.script import Answer, Script
 from tunproof.packets.builder import GsoPieces
 
@@ -151,7 +151,7 @@ class Draft:
     basis: tuple[Basis, ...]
     requires: tuple[str, ...]
     kernels: tuple[KernelRule, ...]
-    level: Literal["must", "should", "may"]
+    level: Level
     importance: Literal["critical", "high", "medium", "low"]
     sibling: str | None
     differs: str | None
@@ -194,7 +194,7 @@ class Topic:
         basis: Iterable[Basis] = (),
         requires: Iterable[str] = (),
         kernels: tuple[KernelRule, ...] | None = None,
-        level: Literal["must", "should", "may"] = "must",
+        level: Level = "must",
         importance: Literal["critical", "high", "medium", "low"] = "high",
         sibling: str | None = None,
         differs: str | None = None,

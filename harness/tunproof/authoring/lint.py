@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from tunproof.authoring.flags import FLAGS
-from tunproof.authoring.reach import merged, reach_of
+from tunproof.authoring.reach import merged, reach_of, with_reach
 from tunproof.corpus.capabilities import CAPABILITIES
 from tunproof.corpus.cases import (
     OPERATIONS,
@@ -23,6 +23,7 @@ from tunproof.corpus.cases import (
     LifecycleCase,
     MustRefuse,
     MustReject,
+    ReadCase,
     WriteBatchCase,
     differs,
 )
@@ -179,6 +180,8 @@ def _reach(case: Case, _: Looked) -> Iterator[Complaint]:
     right = reach_of(case.input, case.expect, case.reached)
     if case.reach != right:
         yield "reach", f"is {case.reach}; by the rule it is {right}"
+    if isinstance(case, ReadCase) and with_reach(case, case.reached).level != case.level:
+        yield "level", "is must, and a kernel hands the frame over, so its rejection is should"
     seen = [(one.wiring, release) for one in case.reached for release in one.releases]
     if len(seen) != len(set(seen)):
         yield "reached", "names a kernel twice for one wiring"

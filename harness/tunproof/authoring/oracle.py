@@ -22,6 +22,9 @@ from tunproof.corpus.cases import EmitInput, ParseInput, VnetFields
 __all__ = ["Batched", "batched", "header_of", "rebuilt", "right_but_for_zero"]
 
 
+_EXTENSIONS = {0, 43, 60}  # hop-by-hop options, routing header, destination options
+
+
 class _Little(ctypes.LittleEndianStructure):
     _fields_ = (
         ("flags", ctypes.c_uint8),
@@ -188,11 +191,23 @@ def _is_damaged(packet: bytes, dissected: Packet) -> bool:
     network = dissected[0]
     if IP in dissected and not 20 <= network.ihl * 4 <= len(packet):
         return True
+    if IPv6 in dissected and _extension_is_cut_off(packet):
+        return True
     transport = _transport(dissected)
     if transport is None:
         bare = IP in dissected and not network.frag and not network.flags.MF and network.proto in {6, 17}
         return bool(bare or (IPv6 in dissected and network.nh in {6, 17}))
     return TCP in dissected and not 20 <= transport.dataofs * 4 <= len(raw(transport))
+
+
+def _extension_is_cut_off(packet: bytes) -> bool:
+    """Whether an IPv6 extension header ends beyond the packet (RFC 8200, section 4)."""
+    at, following = 40, packet[6]
+    while following in _EXTENSIONS:
+        if at + 8 > len(packet):
+            return True
+        following, at = packet[at], at + (packet[at + 1] + 1) * 8
+    return at > len(packet)
 
 
 def _is_pure_ack(dissected: Packet) -> bool:

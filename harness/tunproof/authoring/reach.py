@@ -34,12 +34,13 @@ from tunproof.corpus.cases import (
     Expectation,
     Fields,
     GsoInput,
+    MustReject,
     ParseInput,
     ReadCase,
     ReadInput,
     WriteInput,
 )
-from tunproof.corpus.model import Reach, Reached, Wiring
+from tunproof.corpus.model import Level, Reach, Reached, Wiring
 
 __all__ = ["merged", "reach_of", "version_of", "with_reach"]
 
@@ -69,7 +70,17 @@ def with_reach(case: Case, reached: Iterable[Reached]) -> Case:
     if not isinstance(case, ReadCase):
         return case
     reached = tuple(reached)
-    return msgspec.structs.replace(case, reach=reach_of(case.input, case.expect, reached), reached=reached)
+    reach = reach_of(case.input, case.expect, reached)
+    return msgspec.structs.replace(case, reach=reach, reached=reached, level=_level(case, reach))
+
+
+def _level(case: ReadCase, reach: Reach) -> Level:
+    """Return how binding a case is: that a frame which a kernel hands over is rejected is `should` at most.
+
+    A kernel passes on a frame with a fault only as somebody wrote it, and what a reader makes of it hurts nobody but
+    them. A reader that breaks on it fails whatever the level.
+    """
+    return "should" if reach == "kernel" and isinstance(case.expect, MustReject) else case.level
 
 
 def merged(old: Iterable[Reached], new: Iterable[Reached]) -> tuple[Reached, ...]:

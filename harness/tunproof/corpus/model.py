@@ -26,6 +26,7 @@ __all__ = [
     "KernelLoses",
     "KernelRefuses",
     "KernelSame",
+    "Level",
     "OffloadName",
     "Reach",
     "Reached",
@@ -106,6 +107,9 @@ class KernelLoses(_Answer, frozen=True, kw_only=True, tag="lost"):
 
 KernelAnswer = KernelSame | KernelDelivers | KernelRefuses | KernelLoses
 
+Level = Literal["must", "should", "may"]
+"""How binding a verdict is."""
+
 Reach = Literal["kernel", "peer", "caller", "hostile"]
 """Where input comes from: a kernel, the other end of a tunnel, the code that calls, or only somebody who means harm."""
 
@@ -157,7 +161,7 @@ class CaseBase(Strict, frozen=True, kw_only=True):
     digest: Digest
     about: str
     flags: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
-    level: Literal["must", "should", "may"]
+    level: Level
     importance: Literal["critical", "high", "medium", "low"]
     reach: Reach
     requires: tuple[str, ...] = ()

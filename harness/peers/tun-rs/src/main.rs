@@ -139,10 +139,12 @@ fn header(input: &str) -> Result<String, No> {
 
 fn main() -> io::Result<()> {
     let about = concat!(
-        r#"{"protocol":1,"implementation":{"name":"tun-rs","version":""#, env!("PEER_VERSION"), r#"","language":"Rust",
+        r#"{"protocol":2,"implementation":{"name":"tun-rs","version":""#, env!("PEER_VERSION"), r#"","language":"Rust",
         "source":"https://github.com/tun-rs/tun-rs","issues":"https://github.com/tun-rs/tun-rs/issues"},
         "ops":["checksum","header","read","write","write_batch"],"modes":["memory","wire","device-create"],
-        "capabilities":["gso.tcp4","gso.tcp6","gso.udp4","gso.udp6","csum.partial","header.parse","header.emit"]}"#
+        "capabilities":["gso.tcp4","gso.tcp6","gso.udp4","gso.udp6","csum.partial","header.parse","header.emit"],
+        "claims":{"trust":"kernel","limits":{"segments":128},"headerSizes":[10],
+        "offloads":["CSUM","TSO4","TSO6","USO4","USO6"]}}"#
     );
     let mut peer = None;
     serve(about, &mut |op, input, came| {

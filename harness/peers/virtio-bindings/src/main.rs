@@ -14,10 +14,11 @@ const FIELDS: [&str; 7] =
 
 fn main() -> std::io::Result<()> {
     let about = concat!(
-        r#"{"protocol":1,"implementation":{"name":"virtio-bindings","version":""#, env!("PEER_VERSION"), r#"",
+        r#"{"protocol":2,"implementation":{"name":"virtio-bindings","version":""#, env!("PEER_VERSION"), r#"",
         "language":"Rust","source":"https://github.com/rust-vmm/vm-virtio",
         "issues":"https://github.com/rust-vmm/vm-virtio/issues"},
-        "ops":["header"],"modes":["memory"],"capabilities":["header.parse","header.emit","header.12"]}"#
+        "ops":["header"],"modes":["memory"],"capabilities":["header.parse","header.emit","header.12"],
+        "claims":{"headerSizes":[10,12]}}"#
     );
     serve(about, &mut |op, input, _came| if op == "header" { sized(input) } else { Err(No::Unsupported) })
 }

@@ -10,7 +10,7 @@ from scapy.packet import Packet
 from tunproof.authoring.authors.shapes import tcp
 from tunproof.authoring.draft import Batch, Topic, kernel, needs
 from tunproof.corpus.cases import BatchInput
-from tunproof.corpus.model import Basis
+from tunproof.corpus.model import Basis, Level
 from tunproof.packets.builder import ip4, ip6
 
 __all__ = ["CUT", "GRO", "GRO_UDP", "KINDS", "PAIRS_APART", "alone", "borders", "put", "tcp", "udp"]
@@ -63,7 +63,7 @@ def put(  # noqa: PLR0913 (one keyword for each thing that a batch states)
     poison: bytes | None = None,
     basis: Iterable[Basis] = (),
     traits: Sequence[str] = ("uso",),
-    level: Literal["must", "should", "may"] = "must",
+    level: Level = "must",
     importance: Literal["critical", "high", "medium", "low"] = "high",
 ) -> None:
     """Add a batch. `traits` are what a kernel needs for the superpackets of UDP, if the ideal has any.
