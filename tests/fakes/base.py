@@ -15,7 +15,7 @@ class Fake(Subject):
     Attributes:
         flag: the flag that explains this class of bugs; one of its cases must catch the fake.
         modelled_on: where the bug was found or mended in the open.
-        level: of the cases that must catch it; "should" where the bug is one of manners.
+        level: of the cases that must catch it; "should" where the bug is one of manners, "may" where it is a choice.
         floor: the part of all cases that it must pass all the same, for a fake is to look healthy.
         pervading: why the floor is lower than usual, if it is.
     """

@@ -149,6 +149,7 @@ class MinusZeroOfNothing(OwnReader, Fake):
     """Leaves 0x0000 where everything is zero: the sum of an empty echo gets a checksum that does not verify."""
 
     flag = "ZeroChecksum"
+    level = "may"
     modelled_on = "https://github.com/firezone/firezone/commit/b5c7b674"
 
     def completed(self, packet: bytes, start: int, field: int) -> bytes:

@@ -221,6 +221,7 @@ class CsumStartTrusted(OwnReader, Fake):
     """Writes the checksum wherever csum_start says, and be it into the IP header."""
 
     flag = "BadCsumFields"
+    level = "should"
     modelled_on = _LINUX + "49d14b54a527"
 
     def check_single(self, vnet: Vnet, packet: bytes, version: int) -> None:
@@ -303,6 +304,7 @@ class RepairsPartials(OwnReader, Fake):
     """Computes every checksum anew instead of going on from the partial: damage becomes valid."""
 
     flag = "WrongPartialCarried"
+    level = "may"
     modelled_on = "https://github.com/firezone/firezone/commit/42319995"
 
     def wrong_by(self, vnet: Vnet, packet: bytes, shape: Shape) -> int:

@@ -61,7 +61,7 @@ def _check_hello(line: bytes) -> None:
     except AdapterBrokenError as error:
         assert error.cure, "an error must say what to do"
         return
-    assert hello.protocol == protocol.VERSION
+    assert hello.protocol in protocol.SPOKEN
     assert set(hello.ops) <= set(protocol.OPS), f"claims {hello.ops}"
     assert set(hello.modes) <= set(protocol.MODES), f"claims {hello.modes}"
     assert hello.ops

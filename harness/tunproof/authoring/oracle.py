@@ -22,6 +22,7 @@ from tunproof.corpus.cases import EmitInput, ParseInput, VnetFields
 __all__ = ["Batched", "batched", "header_of", "rebuilt", "right_but_for_zero"]
 
 
+_TCP = 6
 _EXTENSIONS = {0, 43, 60}  # hop-by-hop options, routing header, destination options
 
 
@@ -96,7 +97,9 @@ def batched(packets: Sequence[bytes]) -> Batched:
 
     A packet whose ports cannot be read (a fragment, another protocol, a damaged header) belongs to every flow of its
     address pair and protocol: none of their packets may pass it. One whose addresses cannot be read belongs to none.
-    Pure acknowledgments, and packets with damaged headers, which every receiver drops, only should keep their place.
+    Some packets only should keep their place: pure acknowledgments, packets with damaged headers, which every receiver
+    drops, and TCP that arrives in fragments or behind extension headers, for which few coalescers look, and which its
+    receiver puts in its place by the sequence number.
     """
     seen = {index: _Seen.of(packet) for index, packet in enumerate(packets) if _is_ip(packet)}
     flows = _flows(seen)
@@ -124,7 +127,7 @@ class _Seen:
         dissected = _dissect(packet)
         damaged = _is_damaged(packet, dissected)
         pair, ports = _flow(dissected)
-        return cls(pair, None if damaged else ports, damaged or _is_pure_ack(dissected))
+        return cls(pair, None if damaged else ports, damaged or _is_pure_ack(dissected) or _is_unusual_tcp(dissected))
 
 
 def _flows(seen: Mapping[int, _Seen]) -> list[list[int]]:
@@ -198,6 +201,12 @@ def _is_damaged(packet: bytes, dissected: Packet) -> bool:
         bare = IP in dissected and not network.frag and not network.flags.MF and network.proto in {6, 17}
         return bool(bare or (IPv6 in dissected and network.nh in {6, 17}))
     return TCP in dissected and not 20 <= transport.dataofs * 4 <= len(raw(transport))
+
+
+def _is_unusual_tcp(dissected: Packet) -> bool:
+    """Whether this is a fragment of TCP, or TCP behind an extension header."""
+    (_, _, protocol), ports = _flow(dissected)
+    return protocol == _TCP and (ports is None or (IPv6 in dissected and dissected.nh != _TCP))
 
 
 def _extension_is_cut_off(packet: bytes) -> bool:

@@ -229,7 +229,8 @@ class Joined(Strict, frozen=True, kw_only=True, tag_field="outcome", tag="joined
 
     Attributes:
         order: packets that must leave in this order, one list per flow.
-        order_should: the same, including pure ACKs and packets with damaged headers, which should keep their places.
+        order_should: the same, including packets that only should keep their places: pure ACKs, packets with damaged
+            headers, and TCP in fragments or behind extension headers.
         apart: pairs that must not share a superpacket.
         silent: packets for which nothing is written, because they are empty.
         optional: packets that may be written or refused: kernels refuse them (a version nibble other than 4 and 6),

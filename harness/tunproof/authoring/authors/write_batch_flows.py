@@ -1,7 +1,6 @@
 """Batches of several flows, and of packets of other shapes between those of a flow: nothing is mixed or overtaken."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 from scapy.layers.inet import ICMP
 from scapy.layers.inet6 import (
@@ -219,15 +218,7 @@ _UNSEEN: Ideal = ((0, 1, 3, 4),)
 def _between(kind: str, name: str, about: str, packet: bytes, *, ideal: Ideal, flags: Sequence[str]) -> None:  # noqa: PLR0913
     flow = Flow(KINDS[kind])
     packets = [*flow.packets(16, 16), packet, *flow.packets(16, 16)]
-    put(between, f"{kind}-{name}", about, packets, ideal=ideal, flags=flags, basis=CUT[kind], level=_order_level(kind))
-
-
-def _order_level(kind: str) -> Literal["must", "should"]:
-    """Return how binding it is that a packet that cannot be joined keeps its place in its flow.
-
-    TCP puts a segment that was overtaken in its place by the sequence number; nothing does that for datagrams.
-    """
-    return "should" if "tcp" in kind else "must"
+    put(between, f"{kind}-{name}", about, packets, ideal=ideal, flags=flags, basis=CUT[kind])
 
 
 _PADDING = PadN(optdata=b"\0\0\0\0")
@@ -278,7 +269,6 @@ for _kind, _l4 in (("tcp6", tcp(seq=0x01020304 + 32)), ("udp6", udp())):
             apart=((1, 2), (2, 3)),
             flags=("FlowOvertaken", "ExtensionHeaders"),
             basis=(rfc(8200, "4"),),
-            level=_order_level(_kind),
         )
 
 _STRANGER4, _STRANGER6 = ip4(src="203.0.113.7"), ip6(src="2001:db8:7::7")
