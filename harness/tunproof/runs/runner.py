@@ -29,6 +29,7 @@ from tunproof.judge.decide import decide
 from tunproof.judge.outcome import Answered, Broken, Outcome, Outside, Transmitted, TurnedDown, Unable
 from tunproof.judge.verdict import NOT_RUN, Kind, Verdict
 from tunproof.runs.baseline import Baseline
+from tunproof.runs.limits import at_the_limits
 from tunproof.runs.results import FORMAT, Got, Problem, Record, Result, Results, Run
 from tunproof.subjects.connection import Connection, Observation
 from tunproof.version import __version__
@@ -172,6 +173,8 @@ def perform(
         progress(len(results.results), len(plan.cases))
         if taker.is_full:
             break
+    if not taker.is_full:
+        taker.take(judge.unkept())
     connection.finish()
     taker.take(troubles_of(connection))
     hostile = [case for case in cases if judge.hardens(case)]
@@ -289,6 +292,18 @@ class _Judge:
             judged[case.id] = (self._decide(one, claimed=outcome is None), one)
         self._repeat(judged)
         return [self._result(verdict, one) for verdict, one in judged.values()]
+
+    def unkept(self) -> list[Problem]:
+        """Return the limits that are claimed and not kept: what lies just within one does not work."""
+        operations = {case.id.partition("/")[0] for case in self._plan.cases}
+        probes = at_the_limits(self._connection.claims.limits)
+        inside = [one for one in probes if one.id.partition("/")[0] in operations and self._unsent(one) is None]
+        verdicts = [(one.case, self._decide(one, claimed=True)) for one in self._connection.observe(inside)]
+        return [
+            Problem(id=case.id, what="claim", text=f"this limit is claimed, and not kept: {verdict.difference}")
+            for case, verdict in verdicts
+            if verdict.kind not in _SETTLED
+        ]
 
     def _unsent(self, case: Case) -> Outcome | None:
         """Return why a case is not sent, if it is not: the subject cannot do it, or was not written for it."""

@@ -8,8 +8,9 @@ from tunproof.corpus.claims import EVERYTHING, OFFLOADS, ORDINARY, Claims, MostO
 from tunproof.corpus.load import load
 from tunproof.judge.verdict import Kind
 from tunproof.runs import runner
+from tunproof.runs.limits import at_the_limits
 from tunproof.runs.results import Results
-from tunproof.subjects.connection import Direct
+from tunproof.subjects.connection import Direct, judge
 from tunproof.subjects.reference import Reference
 from tunproof.subjects.subject import TurnedDownError
 
@@ -223,3 +224,44 @@ def test_a_selection_is_narrowed_by_what_cases_state() -> None:
     plan = runner.planned(CORPUS, "read/*", only={"level": "should", "reach": "kernel"})
     assert {(case.level, case.reach) for case in plan.cases} == {("should", "kernel")}
     assert plan.only == {"level": "should", "reach": "kernel"}
+
+
+# Limits that are claimed are put to the test.
+
+LIMITS = MostOf(segments=100, packets=60, fragments=253, bytes=9000)
+
+
+def test_the_probes_are_cases_that_the_reference_passes() -> None:
+    probes = list(at_the_limits(LIMITS))
+    assert {one.id.partition("/")[0] for one in probes} == {"read", "write", "write_gso", "write_batch"}
+    assert [outside(one, msgspec.structs.replace(EVERYTHING, limits=LIMITS)) for one in probes] == [""] * len(probes)
+    with Reference() as reference:
+        assert {judge(one, reference, exact=one.id.startswith("read")).kind for one in probes} == {Kind.PASS}
+
+
+@pytest.mark.parametrize("limit", ["segments", "packets", "fragments", "bytes"])
+def test_a_probe_lies_just_within_its_limit(limit: str) -> None:
+    (probe, *_) = at_the_limits(MostOf(**{limit: 77}))
+    less = msgspec.structs.replace(EVERYTHING, limits=MostOf(**{limit: 76}))
+    assert outside(probe, less) or len(in_pieces(probe.input.packets, less.limits)) == 2
+
+
+def test_a_limit_that_no_packet_can_reach_is_not_put_to_the_test() -> None:
+    assert list(at_the_limits(MostOf(segments=60_000, packets=60_000, fragments=60_000, bytes=1 << 20))) == []
+
+
+def test_a_limit_that_is_not_kept_is_a_problem_of_the_run() -> None:
+    class Short(Reference):
+        """Claims 128 segments, and cuts no more than 100."""
+
+        name = "short"
+        claims = Claims(limits=MostOf(segments=128))
+
+        def read(self, frame, before):
+            return super().read(frame, before)[:100]
+
+    results = run(Short(), CORPUS.cases["read/tcp4/two-segments"])
+    (problem,) = results.problems
+    assert (problem.id, problem.what) == ("read/claimed/segments-128", "claim")
+    assert results.end.unexpected == 1
+    assert run(Short(), CORPUS.cases["write/protocols/udp4"]).problems == []
