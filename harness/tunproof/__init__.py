@@ -5,6 +5,7 @@ What is in `__all__` is the public API:
     Subject              an implementation in this process: override the operations that it has
     GsoArguments, VnetFields, Script, Answer
                          what its methods take and return, beside bytes
+    Claims, MostOf       the conditions that it was written for, and its limits
     TurnedDownError, UnsupportedError, InapplicableError
                          what its methods raise: an ordinary refusal, a missing operation, what this machine forbids
     run_conformance      the corpus against a subject, in one call
@@ -25,6 +26,7 @@ from tunproof.version import __version__
 
 if TYPE_CHECKING:
     from tunproof.corpus.cases import GsoArguments, VnetFields
+    from tunproof.corpus.claims import Claims, MostOf
     from tunproof.corpus.script import Answer, Script
     from tunproof.errors import CorpusError, EnvironmentProblem, TunproofError, UsageError
     from tunproof.judge.verdict import Kind, Mismatch
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "Claims",
     "ConformanceError",
     "CorpusError",
     "EnvironmentProblem",
@@ -41,6 +44,7 @@ __all__ = [
     "InapplicableError",
     "Kind",
     "Mismatch",
+    "MostOf",
     "Result",
     "Results",
     "Script",
@@ -56,6 +60,7 @@ __all__ = [
 
 _HOMES = {
     "corpus.cases": ("GsoArguments", "VnetFields"),
+    "corpus.claims": ("Claims", "MostOf"),
     "corpus.script": ("Answer", "Script"),
     "errors": ("CorpusError", "EnvironmentProblem", "TunproofError", "UsageError"),
     "judge.verdict": ("Kind", "Mismatch"),

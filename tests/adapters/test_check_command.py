@@ -55,8 +55,8 @@ def test_as_expected_is_0_and_one_object():
     said = json.loads(done.stdout)
     assert said["subject"] == "example"
     assert said["cases"] == len(load().cases)
-    assert set(said["verdicts"]) == {"pass", "unsupported"}
-    assert said["verdicts"]["pass"] == 119
+    assert set(said["verdicts"]) == {"pass", "outside", "unsupported"}
+    assert said["verdicts"]["pass"] == 114
     assert said["unexpected"] == []
     assert said["seconds"] > 0
     assert done.stderr == ""
@@ -273,8 +273,8 @@ def test_two_runs_do_not_write_into_one_stream(tmp_path):
 
 def test_a_refusal_is_worth_nothing_where_the_valid_sibling_is_refused_too(tmp_path):
     (tmp_path / "refuses.py").write_text(
-        "from tunproof.subject import Subject, TurnedDownError\n"
-        "class Refuses(Subject):\n    name = 'refuses'\n"
+        "from tunproof import Claims, Subject, TurnedDownError\n"
+        "class Refuses(Subject):\n    name = 'refuses'\n    claims = Claims(trust='anyone')\n"
         "    def read(self, frame, before):\n        raise TurnedDownError('no')\n"
     )
     done = check("--json", "--select", "read/vnet-faults/gso-size-zero*", "python:refuses:Refuses", cwd=tmp_path)

@@ -290,5 +290,5 @@ def test_a_write_to_the_fd_is_answered_without_frames(attached: tuple[Talk, Any]
 @pytest.mark.parametrize("language", ["py", "go", "rs", "c"])
 def test_a_kit_is_one_short_file(language: str) -> None:
     lines = (KITS / f"adapter.{language}").read_text().expandtabs(4).splitlines()
-    assert len(lines) < 200
+    assert len(lines) < 220
     assert max(map(len, lines)) <= (120 if language == "py" else 110)

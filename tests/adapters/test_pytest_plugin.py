@@ -30,7 +30,11 @@ VICTIM = CORPUS.cases["checksum/carries/high-bytes"]
 CHECKSUMS = CORPUS.select("checksum/*")
 CARRIES = CORPUS.select("checksum/carries/*")
 KIT = f"{sys.executable} {kit.__file__}"
-REFUSED = next(case for case in CORPUS.select("read/*") if case.sibling is not None)
+REFUSED = next(
+    case
+    for case in CORPUS.select("read/*")
+    if case.sibling is not None and CORPUS.cases[case.sibling].reach == case.reach == "kernel"
+)
 
 SUBJECT = """
     import time

@@ -47,9 +47,16 @@ class _Seen:
 
     @property
     def may_be_passed(self) -> bool:
-        """Whether it only should keep its place: a pure ACK, or one with a damaged header."""
+        """Whether it only should keep its place: a pure ACK, one with a damaged header, or TCP in an unusual shape."""
         is_tcp = self.layers is not None and isinstance(self.layers.transport, Tcp)
-        return self.damaged or (is_tcp and not self.payload and not self.flags & _ENDS)
+        return self.damaged or self._is_unusual_tcp or (is_tcp and not self.payload and not self.flags & _ENDS)
+
+    @property
+    def _is_unusual_tcp(self) -> bool:
+        """Whether it is a fragment of TCP, or TCP behind an extension header."""
+        if self.pair is None or self.pair[1] != TCP:
+            return False
+        return self.ports is None or (self.packet[0] >> 4 == 6 and self.packet[_NUMBER[6]] != TCP)
 
     @property
     def is_silent(self) -> bool:
@@ -58,7 +65,8 @@ class _Seen:
 
     @property
     def is_optional(self) -> bool:
-        return len(self.packet) > MAX_PACKET or (bool(self.packet) and self.packet[0] >> 4 not in {4, 6})
+        """Whether it need not be written: a kernel refuses it, or every receiver drops it for its headers."""
+        return bool(self.packet) and (self.pair is None or self.damaged or len(self.packet) > MAX_PACKET)
 
     @property
     def is_unsummed(self) -> bool:
@@ -116,7 +124,7 @@ def _see(packet: bytes) -> _Seen:
     try:
         ip = parse_ip(packet)
     except PacketError:
-        return _Seen(packet, (addresses, _last_number(packet)), damaged=version == 4)
+        return _Seen(packet, (addresses, _last_number(packet)), damaged=True)
     pair = (addresses, _protocol(ip, packet))
     layers = layers_of(packet)
     if layers is None:

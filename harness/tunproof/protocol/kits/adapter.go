@@ -164,7 +164,7 @@ func main() {
 		"ops": []string{"checksum", "header"}, "modes": []string{"memory"}, "capabilities": []string{
 			"header.parse", "header.emit", "header.12", "header.24", "header.big-endian"},
 		"claims": Object{ // what your code was written for: cases outside of it are not run
-			"offloads":     []string{"CSUM", "TSO4", "TSO6", "USO4", "USO6"}, // what it asks TUNSETOFFLOAD for
+			"offloads":     []string{"CSUM", "TSO4", "TSO6", "USO4", "USO6"}, // for TUNSETOFFLOAD
 			"trust":        "kernel",          // whose frames it reads: its own kernel's, or "anyone"'s
 			"validates":    false,             // write_gso checks what is its caller's duty
 			"limits":       Object{},          // what it documents: segments, packets, fragments, bytes

@@ -189,11 +189,11 @@ fn main() -> io::Result<()> {
     // What your code was written for; cases outside of it are not run.
     let claims = [
         r#""offloads":["CSUM","TSO4","TSO6","USO4","USO6"]"#, // what it asks TUNSETOFFLOAD for
-        r#""trust":"kernel""#,                                // whose frames it reads: its own kernel's, or "anyone"'s
-        r#""validates":false"#,                               // write_gso checks what is its caller's duty
-        r#""limits":{}"#, // what it documents: segments, packets, fragments, bytes
-        r#""headerSizes":[10,12]"#,                           // bytes of vnet header that its functions take
-        r#""rejectsEmpty":false"#,                            // an empty packet is an error
+        r#""trust":"kernel""#,       // whose frames it reads: its own kernel's, or "anyone"'s
+        r#""validates":false"#,      // write_gso checks what is its caller's duty
+        r#""limits":{}"#,            // what it documents: segments, packets, fragments, bytes
+        r#""headerSizes":[10,12]"#,  // bytes of vnet header that its functions take
+        r#""rejectsEmpty":false"#,   // an empty packet is an error
     ];
     let about = r#"{"protocol":2,"implementation":{"name":"example","version":"1","language":"Rust"},
         "ops":["checksum","header"],"modes":["memory"],
