@@ -309,6 +309,8 @@ def _tell(
     terminal: "Terminal", run: "Explanations", *, report: Path | None, as_json: bool, quiet: bool = False
 ) -> None:
     """Print what a run found, and exit with its exit code."""
+    import msgspec
+
     from tunproof.runs.results import Problem
 
     results = run.results
@@ -324,6 +326,7 @@ def _tell(
                     {"id": one.id, "verdict": one.what if isinstance(one, Problem) else one.verdict.value}
                     for one in unexpected
                 ],
+                "causes": [msgspec.to_builtins(cause) for cause in results.causes],
                 "seconds": results.end.seconds if results.end else None,
             }
         )

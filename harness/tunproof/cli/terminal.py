@@ -34,6 +34,7 @@ _PIPE_WIDTH = 160  # of tables
 _PICTURE = 100  # columns that a picture may have
 _MOST_BYTES = 160  # of a hexdump
 _IN_FULL = 8  # explanations of what was unexpected
+_MOST_CAUSES = 26  # lines: with headings and what follows, a screen of 40
 _WRONG = {"fail", "xpass", "error", "crash", "hang", "oom", "protocol-error", "flaky"}
 
 
@@ -99,6 +100,7 @@ class Terminal:
         results, conditions = run.results, run.results.run
         where = f"mode {conditions.mode}, Linux {escape(conditions.kernel)}"
         self.out.print(f"[bold]{escape(subject_line(conditions))}[/bold], {where}\n")
+        self._causes(results)
         self._verdicts(results)
         self._unexpected(run)
         for problem in results.problems:
@@ -112,18 +114,37 @@ class Terminal:
         self.end(results)
 
     def _unexpected(self, run: "Explanations") -> None:
+        """Print the smallest case of the first causes in full, and what no cause explains in a line each."""
+        from tunproof.reports.causes import unexplained
         from tunproof.reports.failure import headline
 
-        unexpected = [result for result in run.results.results.values() if result.unexpected]
-        for result in unexpected[:_IN_FULL]:
+        found = run.results.results
+        in_full = [found[cause.smallest] for cause in run.results.causes if cause.unexpected][:_IN_FULL]
+        others = unexplained(run.results)
+        for result in in_full + others[: _IN_FULL - len(in_full)]:
             self.out.print()
             head, _, rest = run.of(result).text.partition("\n")
             self.out.print(Text(head, style="red"))
             self.out.print(Text(rest))
-        if unexpected[_IN_FULL:]:
-            self.out.print("\nand")
-        for result in unexpected[_IN_FULL:]:
+        for result in others[_IN_FULL - len(in_full) :]:
             self.out.print(Text(f"{result.id}  {result.verdict}  {headline(run.of(result))}"))
+
+    def _causes(self, results: "Results") -> None:
+        """Print the first screen: a line for each cause."""
+        from tunproof.reports.causes import grouped, line
+
+        room = _MOST_CAUSES
+        for heading, causes in grouped(results):
+            self.out.print(f"[bold]{heading}[/bold]: {len(causes)}")
+            for cause in causes[:room]:
+                level, reach, count, words, flag = line(cause)
+                text = f"  {level:6} {reach:7} {count:>4}  {words}"
+                style = "red" if cause.unexpected else ""
+                self.out.print(Text(f"{text} [{flag}]" if cause.flag else text, style=style), no_wrap=True)
+            if causes[room:]:
+                self.out.print(f"  … {len(causes) - room} more, in the reports (--report DIR)")
+            room = max(room - len(causes), 0)
+            self.out.print()
 
     def _verdicts(self, results: "Results") -> None:
         counts: dict[str, Counter[str]] = defaultdict(Counter)

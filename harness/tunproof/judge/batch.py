@@ -34,6 +34,7 @@ class BatchReport:
         groups: for each frame the packets that it stands for, by index.
         strange: the packets that came out but are not in the batch.
         missing: the packets that were put in and never came out, by index.
+        rules: the header rules that are binding and were broken, each with its field.
         quality: how much of the ideal joining was reached: 1 is all of it, 0 none, None where there is nothing to join.
     """
 
@@ -43,6 +44,7 @@ class BatchReport:
     groups: list[tuple[int, ...]] = field(default_factory=list)
     strange: list[bytes] = field(default_factory=list)
     missing: list[int] = field(default_factory=list)
+    rules: list[str] = field(default_factory=list)
     quality: float | None = None
 
 
@@ -89,6 +91,8 @@ def _cut(frame: bytes, number: int, report: BatchReport) -> list[bytes]:
     """Return the packets that a frame stands for, and note what is wrong with its header."""
     for violation in rules_broken(frame):
         (report.failures if violation.is_must else report.advice).append(f"frame {number}: {violation}")
+        if violation.is_must:
+            report.rules.append(f"{violation.rule} {violation.field}")
     try:
         return segments_of(frame)
     except tio.FrameError as error:

@@ -28,7 +28,8 @@ from tunproof.corpus.script import Answer, Frames
 from tunproof.judge.batch import BatchReport, inspect_batch, inspect_cut_batch
 from tunproof.judge.mismatch import Found, beside, frames_beside, mismatch, packets_beside
 from tunproof.judge.outcome import Answered, Broken, Inapplicable, Outcome, Outside, Transmitted, TurnedDown, Unable
-from tunproof.judge.verdict import Kind, Verdict
+from tunproof.judge.signature import of_batch, of_outcome
+from tunproof.judge.verdict import NOT_RUN, Kind, Signature, Verdict
 from tunproof.packets.difference import describe_packets, first_difference
 from tunproof.packets.equality import RESTAMPS, has_other_identification, same_packets
 from tunproof.packets.frame import rules_broken, segments_of
@@ -43,6 +44,13 @@ _PASS = Verdict(Kind.PASS)
 
 def decide(case: Case, outcome: Outcome, *, exact: bool = False) -> Verdict:
     """Return the verdict on what a subject did. A result of the wrong type is an error of the subject."""
+    verdict = _decided(case, outcome, exact=exact)
+    if verdict.kind is Kind.PASS or verdict.kind in NOT_RUN or verdict.signature is not None:
+        return verdict
+    return replace(verdict, signature=of_outcome(case, outcome, verdict.mismatches))
+
+
+def _decided(case: Case, outcome: Outcome, *, exact: bool) -> Verdict:
     match outcome:
         case Answered(value=value):
             return _answered(case, value, exact=exact)
@@ -109,7 +117,9 @@ def _lifecycle(case: LifecycleCase, got: Sequence[Answer], exact: bool) -> Verdi
     for index, (step, right, said) in enumerate(zip(case.input.steps, case.expect.answers, got, strict=False)):
         if not any(_answers(one, said, header=case.input.backend == "offload", exact=exact) for one in right):
             wanted = " or ".join(shown(one) for one in right)
-            return _fail(f"step {index}, {shown(step)}: expected {wanted}, got {shown(said)}")
+            verdict = _fail(f"step {index}, {shown(step)}: expected {wanted}, got {shown(said)}")
+            what = str(step.__struct_config__.tag)
+            return replace(verdict, signature=Signature(relation="answered-otherwise", field=what))
     return _equal(len(case.input.steps), len(got))
 
 
@@ -136,6 +146,7 @@ def _batch(case: WriteBatchCase, report: BatchReport) -> Verdict:
         else ("a packet that was not in the batch", None, got)
         for index, got in strange
     )
+    groups = tuple(report.groups)
     return Verdict(
         Kind.FAIL if report.failures else Kind.PASS,
         "\n".join(report.failures),
@@ -144,7 +155,8 @@ def _batch(case: WriteBatchCase, report: BatchReport) -> Verdict:
         quality=report.quality,
         mismatches=mismatches,
         mismatched=mismatched,
-        groups=tuple(report.groups),
+        groups=groups,
+        signature=of_batch(case, groups, mismatches, report.rules) if report.failures else None,
     )
 
 

@@ -2,11 +2,12 @@
 
 import enum
 from dataclasses import dataclass
+from typing import Literal
 
 from tunproof.corpus.codec import Hex
 from tunproof.corpus.model import Strict
 
-__all__ = ["MOST_MISMATCHES", "NOT_RUN", "TOLERATED", "Kind", "Mismatch", "Verdict"]
+__all__ = ["MOST_MISMATCHES", "NOT_RUN", "TOLERATED", "Kind", "Mismatch", "Relation", "Signature", "Verdict"]
 
 MOST_MISMATCHES = 16
 """How many mismatches a verdict holds: people look at a few, and the packets are in the results as well."""
@@ -82,6 +83,33 @@ class Mismatch(Strict, frozen=True, kw_only=True):
     got: Hex | None = None
 
 
+Relation = Literal[
+    "field-wrong",
+    "cut-otherwise",
+    "lost",
+    "extra",
+    "reordered",
+    "joined-although-different",
+    "header-rule-broken",
+    "refused-although-valid",
+    "accepted-although-faulty",
+    "answered-otherwise",
+    "raised",
+    "crashed",
+    "hung",
+    "ran-out-of-memory",
+    "answered-outside-the-protocol",
+]
+"""What became of an input, compared with what should have."""
+
+
+class Signature(Strict, frozen=True, kw_only=True):
+    """What happened: a relation, and the field, rule, step or kind of packet that it concerns; empty where none is."""
+
+    relation: Relation
+    field: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The verdict on one case.
@@ -95,6 +123,7 @@ class Verdict:
         mismatches: what differs, packet by packet or frame by frame: the first `MOST_MISMATCHES` of them.
         mismatched: how many mismatches there are in all.
         groups: for batches, the packets that each frame stands for, by index.
+        signature: what happened, if it was not right.
     """
 
     kind: Kind
@@ -105,3 +134,4 @@ class Verdict:
     mismatches: tuple[Mismatch, ...] = ()
     mismatched: int = 0
     groups: tuple[tuple[int, ...], ...] = ()
+    signature: Signature | None = None

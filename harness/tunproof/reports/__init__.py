@@ -4,6 +4,7 @@
     blocks     the pieces from which a case is shown in full
     vnet       vnet headers as rows
     failure    the explanation of one result, as data and as text; all others use it
+    causes     what one defect explains, in groups and in a line each
     mismatches the judge's mismatches, as people look at them
     figures    numbers and names of whole runs
     junit      for tools that count tests

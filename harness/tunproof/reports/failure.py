@@ -18,8 +18,9 @@ from tunproof.corpus.cases import Case
 from tunproof.corpus.load import Corpus
 from tunproof.corpus.model import Basis, Flag, KernelSame
 from tunproof.judge.verdict import NOT_RUN, Kind
+from tunproof.reports.causes import words
 from tunproof.reports.operations import Presentation, presentation_of
-from tunproof.runs.results import Result, Results, Run
+from tunproof.runs.results import Cause, Result, Results, Run
 from tunproof.text import legible, shortened
 
 __all__ = ["FAULTY", "BugClass", "Explanation", "Explanations", "case_of", "command_around", "explain", "headline"]
@@ -62,6 +63,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):  # a run may have 
         advice: what should have been otherwise and is not failed.
         policies: what the subject does that it may do or not.
         known: what the baseline says.
+        cause: what the case has in common with others, in words.
         trace: what the subject's language says about an error.
         stderr: what the adapter wrote to it.
         command: the line that repeats just this case.
@@ -83,6 +85,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):  # a run may have 
     advice: tuple[str, ...] = ()
     policies: tuple[str, ...] = ()
     known: str = ""
+    cause: str = ""
     trace: str = ""
     stderr: str = ""
     command: str
@@ -108,6 +111,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):  # a run may have 
         yield "basis", "\n".join(f"{basis.kind}: {basis.ref}" for basis in self.basis)
         for flag in self.flags:
             yield "bug", "\n".join([f"{flag.name}: {flag.description}", f"effect: {flag.effect}", *flag.links])
+        yield "cause", self.cause
         yield "known", self.known
         yield "trace", self.trace
         yield "stderr", self.stderr
@@ -121,16 +125,18 @@ class Explanations:
         self.results = results
         self.corpus = corpus
         self._known: dict[str, Explanation] = {}
+        self._causes = {case_id: cause for cause in results.causes for case_id in cause.cases}
 
     def of(self, result: Result) -> Explanation:
         """Return the explanation of a result of this run."""
         if result.id not in self._known:
-            self._known[result.id] = explain(result, self.results.run, self.corpus)
+            cause = self._causes.get(result.id)
+            self._known[result.id] = explain(result, self.results.run, self.corpus, cause)
         return self._known[result.id]
 
 
-def explain(result: Result, run: Run, corpus: Corpus) -> Explanation:
-    """Return the explanation of one result of a run."""
+def explain(result: Result, run: Run, corpus: Corpus, cause: Cause | None = None) -> Explanation:
+    """Return the explanation of one result of a run; `cause` is what it belongs to."""
     case = case_of(result, corpus)
     before, chosen, after = command_around(run, result.id)
     return Explanation(
@@ -142,6 +148,7 @@ def explain(result: Result, run: Run, corpus: Corpus) -> Explanation:
         advice=tuple(map(_said, result.advice)),
         policies=tuple(map(_said, result.policies)),
         known=_known(result),
+        cause="" if cause is None or len(cause.cases) == 1 else f"{words(cause)}, in {len(cause.cases)} cases",
         trace=legible(shortened(result.trace, _MOST, end=True)).strip("\n"),
         stderr=legible(shortened(result.stderr, _MOST, end=True)).strip("\n"),
         command=legible(" ".join(filter(None, (before, chosen, after)))),

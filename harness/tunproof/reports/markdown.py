@@ -1,14 +1,14 @@
 """A short summary in GitHub's Markdown, for the page of a CI job. Nothing from a subject acts as markup."""
 
 import html
-import itertools
 import re
 from collections.abc import Iterator
 
 from tunproof.judge.verdict import Kind
+from tunproof.reports.causes import grouped, line, unexplained
 from tunproof.reports.failure import Explanation, Explanations, headline
 from tunproof.reports.figures import mean_quality, policies, subject_line
-from tunproof.runs.results import Problem, Results
+from tunproof.runs.results import Problem, Result, Results
 from tunproof.text import legible, shortened
 
 __all__ = ["markdown"]
@@ -23,7 +23,7 @@ _MARKUP = re.compile(r"([\\`*_\[\]|~#!:@])")
 def markdown(explanations: Explanations) -> str:
     """Return the summary."""
     results = explanations.results
-    return "\n".join([*_head(results), *_figures(results), *_unexpected(explanations)]) + "\n"
+    return "\n".join([*_head(results), *_figures(results), *_causes(explanations), *_unexpected(explanations)]) + "\n"
 
 
 def _head(results: Results) -> Iterator[str]:
@@ -57,12 +57,27 @@ def _figures(results: Results) -> Iterator[str]:
     yield ""
 
 
+def _causes(explanations: Explanations) -> Iterator[str]:
+    for heading, causes in grouped(explanations.results):
+        yield f"### {heading.capitalize()}"
+        yield ""
+        yield "| level | reach | cases | what is wrong | class of bugs | smallest case |"
+        yield "|---|---|---:|---|---|---|"
+        for cause in causes[:_MOST_LINES]:
+            yield f"| {' | '.join(map(_inline, (*line(cause), cause.smallest)))} |"
+        if len(causes) > _MOST_LINES:
+            yield f"| … | | | and {len(causes) - _MOST_LINES} more | | |"
+        yield ""
+
+
 def _unexpected(explanations: Explanations) -> Iterator[str]:
-    wrong = explanations.results.unexpected()
-    if not wrong:
-        return
-    yield "### Unexpected"
-    yield ""
+    """Yield what no cause explains, and the smallest case of the first causes in full."""
+    results = explanations.results
+    others = unexplained(results)
+    wrong: list[Result | Problem] = [*others, *results.problems]
+    if wrong:
+        yield "### Unexpected"
+        yield ""
     for one in wrong[:_MOST_LINES]:
         if isinstance(one, Problem):
             yield f"- {_inline(one.id)}: **{_inline(one.what)}**: {_inline(one.text)}"
@@ -71,9 +86,10 @@ def _unexpected(explanations: Explanations) -> Iterator[str]:
             yield f"- {_inline(one.id)}: **{one.verdict.value}**: {_inline(said)}"
     if len(wrong) > _MOST_LINES:
         yield f"- … and {len(wrong) - _MOST_LINES} more"
-    yield ""
-    cases = (one for one in wrong if not isinstance(one, Problem))
-    for one in itertools.islice(cases, _MOST_DETAILS):
+    if wrong:
+        yield ""
+    smallest = [results.results[cause.smallest] for cause in results.causes if cause.unexpected]
+    for one in [*smallest, *others][:_MOST_DETAILS]:
         yield from _details(explanations.of(one))
 
 

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from tunproof.corpus.load import Corpus
 from tunproof.judge.verdict import Kind
+from tunproof.reports.causes import grouped, line
 from tunproof.reports.failure import Explanations
 from tunproof.reports.figures import labels, mean_quality, policies, subject_line
 from tunproof.reports.html import STYLE, environment, source_hash
@@ -83,6 +84,7 @@ def _run(results: Results, name: str) -> dict[str, Any]:
         ),
         "policies": policies(results),
         "quality": mean_quality(results),
+        "causes": [(heading, [line(cause) for cause in causes]) for heading, causes in grouped(results)],
         "problems": [(legible(one.id), legible(one.what), legible(one.text)) for one in results.problems],
     }
 

@@ -17,14 +17,15 @@ import msgspec
 
 from tunproof.corpus.claims import ORDINARY, Claims
 from tunproof.corpus.codec import Hex, decoder, encode
-from tunproof.corpus.model import Digest, Strict
+from tunproof.corpus.model import Digest, Level, Reach, Strict
 from tunproof.errors import UsageError
-from tunproof.judge.verdict import Kind, Mismatch
+from tunproof.judge.verdict import Kind, Mismatch, Signature
 from tunproof.protocol.messages import Implementation, schema_of_lines
 
 __all__ = [
     "FORMAT",
     "STREAM",
+    "Cause",
     "End",
     "Got",
     "Known",
@@ -125,6 +126,7 @@ class Result(Strict, frozen=True, kw_only=True, tag_field="record", tag="result"
         mismatches: the first packets or frames that differ, each with the one that should have come out.
         mismatched: how many differ.
         groups: for batches, the packets that each frame stands for, by index.
+        signature: what happened, if it was not right.
         known: what the baseline says.
     """
 
@@ -142,7 +144,37 @@ class Result(Strict, frozen=True, kw_only=True, tag_field="record", tag="result"
     mismatches: tuple[Mismatch, ...] = ()
     mismatched: int = 0
     groups: tuple[tuple[int, ...], ...] = ()
+    signature: Signature | None = None
     known: Known | None = None
+
+
+class Cause(Strict, frozen=True, kw_only=True, tag_field="record", tag="cause"):
+    """Results that one defect explains: those with the same operation and signature that weigh the same.
+
+    Attributes:
+        operation: of its cases.
+        signature: what happened.
+        verdict: what they amount to.
+        unexpected: whether they make the run fail.
+        level: how binding the strictest of its cases is.
+        reach: where the input of the nearest of its cases comes from.
+        cases: their ids, in the order of the run.
+        smallest: the one with the least input.
+        flag: the class of bugs that fits best: most of the cause's cases have it, and few that passed; null if none
+            does.
+        confirmed: whether the smallest case does the same over a TUN of this kernel; null if that was not tried.
+    """
+
+    operation: str
+    signature: Signature
+    verdict: Kind
+    unexpected: bool
+    level: Level
+    reach: Reach
+    cases: tuple[str, ...]
+    smallest: str
+    flag: str | None = None
+    confirmed: bool | None = None
 
 
 class Problem(Strict, frozen=True, kw_only=True, tag_field="record", tag="problem"):
@@ -179,7 +211,7 @@ class End(Strict, frozen=True, kw_only=True, tag_field="record", tag="end"):
     seconds: float
 
 
-Record = Run | Result | Problem | End
+Record = Run | Result | Problem | Cause | End
 
 _DECODER = decoder(Record)
 
@@ -191,6 +223,7 @@ class Results:
     run: Run
     results: dict[str, Result] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    causes: list[Cause] = field(default_factory=list)
     end: End | None = None
 
     def verdicts(self) -> dict[str, int]:
@@ -207,10 +240,12 @@ class Results:
         """Return what makes the run fail."""
         return [*(result for result in self.results.values() if result.unexpected), *self.problems]
 
-    def add(self, record: Result | Problem) -> None:
+    def add(self, record: Result | Problem | Cause) -> None:
         """Add a record."""
         if isinstance(record, Result):
             self.results[record.id] = record
+        elif isinstance(record, Cause):
+            self.causes.append(record)
         else:
             self.problems.append(record)
 
@@ -266,7 +301,7 @@ def keep(folder: Path, results: Results) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with Writer(folder / STREAM) as writer:
         ends = [] if results.end is None else [results.end]
-        writer.write([results.run, *results.problems, *results.results.values(), *ends])
+        writer.write([results.run, *results.problems, *results.results.values(), *results.causes, *ends])
 
 
 def read(path: Path, *, incomplete: bool = False) -> Results:

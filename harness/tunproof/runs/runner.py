@@ -29,6 +29,7 @@ from tunproof.judge.decide import decide
 from tunproof.judge.outcome import Answered, Broken, Outcome, Outside, Transmitted, TurnedDown, Unable
 from tunproof.judge.verdict import NOT_RUN, Kind, Verdict
 from tunproof.runs.baseline import Baseline
+from tunproof.runs.causes import causes_of
 from tunproof.runs.limits import at_the_limits
 from tunproof.runs.results import FORMAT, Got, Problem, Record, Result, Results, Run
 from tunproof.subjects.connection import Connection, Observation
@@ -184,8 +185,9 @@ def perform(
             taker.take(judge.judge(chunk))
             progress(len(results.results), len(plan.cases))
         connection.troubles()  # what these frames leave behind is hardening, too, and blames no run
+    results.causes = causes_of(results.results.values(), {case.id: case for case in plan.cases})
     results.end = results.ended(time.perf_counter() - started, connection.restarts, stopped=taker.is_full)
-    record([results.end])
+    record([*results.causes, results.end])
 
 
 class _Taker:
@@ -369,6 +371,7 @@ class _Judge:
             mismatches=verdict.mismatches,
             mismatched=verdict.mismatched,
             groups=verdict.groups if wrong else (),
+            signature=verdict.signature,
             known=known,
         )
 
