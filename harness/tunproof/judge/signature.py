@@ -77,7 +77,7 @@ def of_batch(
 
 
 def _field_of(mismatch: Mismatch) -> str:
-    """Return the field that a mismatch names, and of a checksum whether it is the other zero; empty where it has none."""
+    """Return the field that a mismatch names, and of a checksum whether it is the other zero; empty if it has none."""
     field, named, _ = mismatch.place.partition(" at byte ")
     if not named:
         return ""
