@@ -22,6 +22,8 @@ from tunproof.streams import prepare_streams
 from tunproof.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tunproof.cli.terminal import Terminal
     from tunproof.reports.failure import Explanations
     from tunproof.runs.results import Results
@@ -189,16 +191,27 @@ def report_of(
         list[Path], typer.Argument(metavar="RESULTS...", help="Result streams, or folders written by --report.")
     ],
     *,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the page.")],
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for the page.")] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option("--against", metavar="OLD", help="An older run to compare with: exit 1 if this one is worse."),
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Show several runs side by side on one page: implementations, kernels, or today and yesterday."""
+    """Show several runs side by side on one page, or compare a run with an older one."""
     from tunproof.cli.terminal import Terminal
     from tunproof.corpus.load import load
     from tunproof.reports.write import write_page
     from tunproof.runs.results import read
 
+    if (out is None) == (against is None):
+        raise UsageError("say where the page goes (--out DIR), or which older run to compare with (--against OLD)")
     runs = [read(stream) for stream in streams]
     terminal = Terminal()
+    if out is None:
+        assert against is not None  # noqa: S101 (one of the two is given)
+        _compare(terminal, read(against), runs, as_json=as_json)
+        return
     terminal.say(f"{write_page(out, runs, load())}: {len(runs)} runs side by side")
 
 
@@ -303,6 +316,23 @@ def main() -> None:
         traceback.print_exc()
         _complain("this is a bug in tunproof, not a verdict: please report the trace above")
         sys.exit(EnvironmentProblem.exit_code)
+
+
+def _compare(terminal: "Terminal", then: "Results", runs: "Sequence[Results]", *, as_json: bool) -> None:
+    """Print how a run differs from an older one, and exit with 1 if it is worse."""
+    from tunproof.reports.comparison import as_values, lines
+    from tunproof.runs.compare import compared
+
+    if len(runs) != 1:
+        raise UsageError("--against compares one run with an older one: name one")
+    found = compared(then, runs[0])
+    if as_json:
+        print_json(as_values(found))
+    else:
+        for line in lines(found):
+            terminal.say(line)
+    if found.is_worse:
+        raise typer.Exit(1)
 
 
 def _tell(

@@ -5,6 +5,7 @@
     vnet       vnet headers as rows
     failure    the explanation of one result, as data and as text; all others use it
     causes     what one defect explains, in groups and in a line each
+    comparison two runs compared, in lines and as values
     mismatches the judge's mismatches, as people look at them
     figures    numbers and names of whole runs
     junit      for tools that count tests

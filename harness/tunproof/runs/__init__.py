@@ -3,6 +3,7 @@
 results   the stream of results, from which all reports are made
 baseline  known failures
 causes    results that one defect explains, as one
+compare   two runs, by their causes
 limits    limits that are claimed, put to the test
 runner    runs, judges and records every case
 check     a whole run of an implementation, from start to last record
