@@ -105,8 +105,12 @@ def test_a_broken_adapter_is_no_finding(tmp_path):
 
 def test_a_finding_that_cannot_be_kept_is_told(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(EnvironmentProblem, match="cannot be kept"):
-        fuzzed(rogue("wrong_answer"), tmp_path / "file", cases=128, select="checksum")
+    summary = fuzzed(rogue("wrong_answer"), tmp_path / "file", cases=128, select="checksum")
+    assert "cannot be kept" in summary.stopped
+    assert isinstance(summary.broken_off, EnvironmentProblem)
+    (kept,) = summary.findings
+    assert (kept.folder, kept.operation) == ("", "checksum")
+    assert summary.exit_code == 1
 
 
 def test_ctrl_c_names_the_findings_so_far(tmp_path):

@@ -19,6 +19,7 @@ from tunfuzz.peer.inputs import Inputs
 from tunfuzz.peer.judging import judged
 from tunfuzz.peer.latitude import waived
 from tunfuzz.peer.met import look
+from tunfuzz.peer.mishaps import Mishaps
 from tunfuzz.peer.report import input_from
 from tunfuzz.peer.request import Request, Summary
 from tunfuzz.peer.run import run
@@ -128,7 +129,9 @@ def test_what_an_earlier_input_leaves_behind_is_found_with_the_input_that_leaves
 
 def test_the_same_seed_gives_the_same_inputs_and_another_one_others() -> None:
     for operation in OPERATIONS:
-        blocks = [next(Inputs(operation, seed, corpus()).blocks()) for seed in (_SEED, _SEED, _SEED + 1)]
+        blocks = [
+            next(Inputs(operation, seed, corpus(), Mishaps().attempt).blocks()) for seed in (_SEED, _SEED, _SEED + 1)
+        ]
         assert blocks[0] == blocks[1]
         assert blocks[0] != blocks[2]
 

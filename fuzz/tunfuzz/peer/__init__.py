@@ -1,5 +1,6 @@
 """The peer differential: the same inputs to the reference and to any adapter of `tunproof check`.
 
+    mishaps      what goes wrong in tunproof itself
     repair       correcting the lengths and sums of a packet
     batching     what must hold for the frames of any batch
     cases        an input becomes a case: the reference's answer is the expectation, with what it requires of a subject

@@ -7,6 +7,7 @@ import typer
 
 from tunfuzz.options import FOLDER, Duration, Out, Replay, Seed, ended
 from tunproof.cli.options import AsJson, print_json
+from tunproof.errors import TunproofError
 
 if TYPE_CHECKING:
     from tunproof.subjects.connect import Connector
@@ -57,6 +58,7 @@ def adapter(  # noqa: PLR0913 (each is an option of the command)
 
 def _fuzz(connector: "Connector", seed: int | None, *, as_json: bool, **wanted: object) -> int:
     import secrets
+    import traceback
 
     from tunfuzz.peer.request import Request
     from tunfuzz.peer.run import run
@@ -68,6 +70,8 @@ def _fuzz(connector: "Connector", seed: int | None, *, as_json: bool, **wanted: 
     terminal = Terminal()
     with terminal.progress("cases" if request.cases is not None else "seconds") as tick:
         summary = run(request, load_for_good(), progress=tick)
+    if summary.broken_off is not None and not isinstance(summary.broken_off, TunproofError):
+        traceback.print_exception(summary.broken_off)  # for whoever reports it
     return ended(terminal, summary, show, as_json=as_json)
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from tunfuzz.options import FOLDER
 from tunfuzz.peer.report import Kept
+from tunproof.errors import INTERRUPTED, EnvironmentProblem
 from tunproof.subjects.connect import Connector
 
 __all__ = ["CASES", "FOLDER", "Request", "Summary"]
@@ -56,6 +57,8 @@ class Summary:
         restarts: how often the subject was restarted.
         stopped: why it ended before its time, or "".
         interrupted: whether Ctrl-C ended it.
+        mishaps: bugs of tunproof that it met, in words. They say nothing about the subject.
+        broken_off: the error that ended it, if one did.
     """
 
     subject: str
@@ -74,6 +77,8 @@ class Summary:
     restarts: int = 0
     stopped: str = ""
     interrupted: bool = False
+    mishaps: list[str] = field(default_factory=list)
+    broken_off: Exception | None = None
 
     @property
     def cases(self) -> int:
@@ -87,8 +92,12 @@ class Summary:
 
     @property
     def exit_code(self) -> int:
-        """The command's exit code."""
-        return 130 if self.interrupted else int(bool(self.findings or self.troubles or self.stopped))
+        """The command's exit code: 3 if all that is wrong is tunproof itself, or the machine."""
+        if self.interrupted:
+            return INTERRUPTED
+        if self.findings or self.troubles or (self.stopped and self.broken_off is None):
+            return 1
+        return EnvironmentProblem.exit_code if self.mishaps or self.broken_off else 0
 
     def as_json(self) -> dict[str, Any]:
         """Return the summary for machines."""
@@ -107,4 +116,5 @@ class Summary:
             "restarts": self.restarts,
             "stopped": self.stopped,
             "interrupted": self.interrupted,
+            "mishaps": self.mishaps,
         }

@@ -27,7 +27,7 @@ def show(terminal: Terminal, summary: Summary) -> None:
     ):
         for name, count in sorted(counts.items(), key=lambda item: -item[1]):
             page.say(f"{what}: {name}" + (f", {count} times" if count else ""))
-    for text in (*summary.troubles, summary.stopped):
+    for text in (*summary.troubles, summary.stopped, *summary.mishaps):
         if text:
             terminal.out.print(Text(text, style="yellow"))
     terminal.say(f"\n{len(summary.findings)} findings")
@@ -35,6 +35,6 @@ def show(terminal: Terminal, summary: Summary) -> None:
         page.say(f"{kept.title}{f' ({kept.times} times)' if kept.times > 1 else ''}", 2, style="red")
         if kept.flag:
             page.say(f"resembles {kept.flag} ({kept.like}): {kept.effect}", 4)
-        page.say(kept.folder, 4)
+        page.say(kept.folder or "not on disk", 4)
     if summary.interrupted:
         terminal.say("interrupted")
