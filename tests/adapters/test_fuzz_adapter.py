@@ -13,14 +13,20 @@ from pathlib import Path
 import pytest
 
 from common.support import processes_marked
+from tunfuzz.peer.met import look
 from tunfuzz.peer.request import Request
 from tunfuzz.peer.run import run
+from tunproof import lab
+from tunproof.corpus.cases import BatchInput
 from tunproof.corpus.load import load
 from tunproof.errors import EnvironmentProblem, UsageError
+from tunproof.judge.verdict import Kind
+from tunproof.protocol.messages import MODES
 from tunproof.runs import findings
 from tunproof.subjects.adapters.client import AdapterBrokenError
 from tunproof.subjects.adapters.process import Limits
 from tunproof.subjects.connect import Connector
+from tunproof.subjects.reference import Reference
 
 ROGUE = Path(__file__).with_name("rogue.py")
 CORPUS = load()
@@ -50,7 +56,7 @@ def fuzzed(words, out, **wanted):
     mode = wanted.pop("mode", None)
     limits = Limits(answer=0.4, start=20.0, memory=256 << 20, restarts=wanted.pop("restarts", 100))
     connector = Connector(words=tuple(words), limits=limits, mode=mode)
-    return run(Request(connector=connector, seed=SEED, out=out, **wanted), CORPUS)
+    return run(Request(connector=connector, seed=wanted.pop("seed", SEED), out=out, **wanted), CORPUS)
 
 
 def rogue(way):
@@ -64,6 +70,42 @@ def test_the_reference_adapter_is_right_in_any_mode(mode, tmp_path):
     assert summary.troubles == []
     assert summary.mode == mode
     assert summary.exit_code == 0
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode.startswith("device")])
+@pytest.mark.parametrize(
+    ("operation", "cases"), [("write", 640), ("write_batch", 512), ("write_gso", 320), ("read", 640)]
+)
+def test_the_lab_accuses_nobody_of_its_own_limits(mode, operation, cases, tmp_path):
+    """Among these writes are packets of 1 to 3 bytes, which a redirect loses."""
+    lab.ensure()
+    summary = fuzzed(REFERENCE, tmp_path, cases=cases, mode=mode, select=operation, seed=3)
+    assert summary.findings == []
+    assert summary.troubles == summary.mishaps == []
+    lost = sum(times for reason, times in summary.skipped.items() if "this lab loses" in reason)
+    assert bool(lost) is (operation == "write")
+    assert lost < cases / 10
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode.startswith("device")])
+def test_a_batch_that_the_lab_does_not_carry_whole_is_not_judged(mode):
+    lab.ensure()
+    whole = bytes.fromhex("4500001400000000403d0000c0000201c6336401")
+    connector = Connector(words=REFERENCE, mode=mode)
+    with connector.open(CORPUS) as connection, Reference() as reference:
+        for packets, kind in (((whole, b"\x45\0"), Kind.NOT_APPLICABLE), ((whole, whole), Kind.PASS)):
+            assert look(BatchInput(packets=packets), connection, reference).verdict.kind is kind
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("operation", ["write_gso", "write_batch"])
+def test_what_a_device_shows_to_be_wrong_is_found(operation, tmp_path):
+    lab.ensure()
+    words = (sys.executable, str(ROGUE.with_name("wrong_reference.py")), "write")
+    summary = fuzzed(words, tmp_path, cases=320, mode="device-create", select=operation)
+    assert {kept.operation for kept in summary.findings} == {operation}
 
 
 @pytest.mark.parametrize(

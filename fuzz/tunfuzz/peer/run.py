@@ -189,8 +189,8 @@ class _Loop:
     def _count(self, one: Judged) -> None:
         if one.waiver:
             self.summary.waived[one.waiver] += 1
-        if one.verdict.kind is Kind.UNSUPPORTED:
-            self.summary.skipped[f"unsupported: {one.verdict.difference}"] += 1
+        if one.verdict.kind in {Kind.UNSUPPORTED, Kind.NOT_APPLICABLE}:
+            self.summary.skipped[f"{one.verdict.kind}: {one.verdict.difference}"] += 1
         self.summary.advice.update(one.advice)
         self.summary.policies.update(one.verdict.policies)
 
