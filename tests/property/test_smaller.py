@@ -91,3 +91,10 @@ def test_no_packet_is_a_word(total: int, stem: bytes) -> None:
         assemble(ipv6_stem(_ADDRESSES, UDP), bytes(8), bytes(max(total, 0)))
     except NoPacketError:
         assert total > 65535 - 8
+
+
+@settings(max_examples=300)
+@given(gso_arguments())
+def test_no_arguments_are_so_large_that_reading_them_is_the_work(arguments: GsoArguments) -> None:
+    """A hang is to be one of the implementation."""
+    assert sum(map(len, arguments.pays)) <= 4 * 65535

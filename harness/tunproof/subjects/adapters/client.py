@@ -16,6 +16,8 @@ from tunproof.version import __version__
 __all__ = ["AdapterBrokenError", "Client", "EncodedRun"]
 
 _PER_RUN = 0.01  # seconds more that a batch may take for each run in it
+_USUAL = 1 << 16  # bytes of a message that are read in no time
+_PER_BYTE = 2e-6  # seconds more that a message may take for each byte above that: 2 s for each MB
 _SHOWN = 120  # bytes of a line that is not a reply
 
 _HELLO = decoder(HelloReply)
@@ -130,7 +132,8 @@ class Client:
     def _ask(self, line: bytes, patience: float, watch: Watch | None) -> bytes:
         if self._process.unrequested:
             raise BrokenError("protocol-error", f"sent something unrequested: {_shown(self._process.unrequested)}")
-        return self._process.ask(line, patience, watch)
+        more = _PER_BYTE * max(len(line) - _USUAL, 0)
+        return self._process.ask(line, patience + round(more, 1), watch)
 
     def _check_id(self, got: int, right: int) -> None:
         if got != right:

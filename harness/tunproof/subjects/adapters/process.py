@@ -34,7 +34,7 @@ class Limits:
 
     Attributes:
         start: seconds until it has answered `hello`.
-        answer: seconds for one answer; a batch has slightly more for each run in it.
+        answer: seconds for one answer; a batch has slightly more for each run in it, and a long message for its length.
         memory: bytes that it and its descendants may touch.
         line: bytes of one answer. The segments of the largest superpacket take about 6 MB of hex.
         restarts: how often it is restarted in one run.
