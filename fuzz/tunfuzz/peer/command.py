@@ -44,7 +44,7 @@ def adapter(  # noqa: PLR0913 (each is an option of the command)
     connector = replace(
         connector_of(subject, behind_dashes="--" in ctx.find_root().obj),
         mode=mode_of(mode),
-        limits=Limits(answer=deadline, memory=memory << 20, restarts=restarts),
+        limits=Limits(answer=deadline, memory=memory << 20, restarts=restarts, renewals=restarts),
     )
     if replay is not None:
         code = _replay(connector, replay, as_json=as_json)

@@ -150,7 +150,7 @@ def check(  # noqa: PLR0913 (each option is one of the command's)
     connector = replace(
         connector_of(subject, behind_dashes="--" in ctx.obj),
         mode=mode_of(mode),
-        limits=Limits(start=start_deadline, answer=deadline, memory=memory << 20, restarts=restarts),
+        limits=Limits(start=start_deadline, answer=deadline, memory=memory << 20, restarts=restarts, renewals=restarts),
         batch=batch,
     )
     request = checking.Request(
