@@ -1,7 +1,7 @@
 """Does the peer differential find wrong implementations, and accept correct ones?
 
 The correct ones are the reference and the second implementation, which shares no code with it. Each wrong one has one
-documented bug: it must be found, minimised, and named with the flag that explains it.
+documented bug: it must be found, minimised, and named with the flag that explains it, or with none.
 """
 
 import functools
@@ -91,6 +91,12 @@ _WRONG = {
     "RetransmissionSorted/sorted-by-sequence": "write_batch",
     "TcpOptionsNotCompared/options-ignored": "write_batch",
 }
+_NAMELESS = {
+    "GsoSizeZero/size-zero-divides",
+    "LegalRemainder/small-remainder-refused",
+    "RetransmissionSorted/sorted-by-sequence",
+}
+"""What they fail fits two flags about as well: then none is named."""
 _BY_NAME = {fake.name: fake for fake in FAKES}
 
 
@@ -99,7 +105,7 @@ def test_a_wrong_one_is_found_made_small_and_named(name: str, tmp_path: Path) ->
     fake: type[Fake] = _BY_NAME[name]
     summary = fuzzed(fake, tmp_path, cases=1500 if _WRONG[name] == "write_batch" else 5000, select=_WRONG[name])
     assert summary.exit_code == 1
-    assert fake.flag in {kept.flag for kept in summary.findings}
+    assert {kept.flag for kept in summary.findings} - {""} == ({fake.flag} if name not in _NAMELESS else set())
     assert len(summary.findings) <= 4, "one bug is told a few times at most"
     for kept in summary.findings:
         finding = findings.load(Path(kept.folder))

@@ -5,6 +5,7 @@ What goes wrong on the way costs a smaller input or a name, never the finding: i
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,6 +39,7 @@ _TESTS: Final = {
 _FEW_TESTS: Final = 6  # for failures that take seconds each: a hang, memory
 _FRESH: Final = 12  # tests that restart the subject
 _SECONDS: Final = 4.0
+_UNLIKE: Final = "Resembles none of the known classes of bugs."
 _FAILED: Final = "It is as it was met: tunproof failed to make it smaller, which is a bug in tunproof."
 
 
@@ -67,7 +69,7 @@ class Finder:
         self._request = request
         self._findings = findings
         self._mishaps = mishaps
-        self._resemblance = Resemblance(connection, corpus)
+        self._resemblance = Resemblance(lambda: request.connector.open(corpus), corpus)
 
     def keep(self, one: Judged, number: int, earlier: Sequence[Input]) -> None:
         """Keep a difference. `earlier` are the inputs before it, of its operation.
@@ -80,6 +82,8 @@ class Finder:
         attempt = self._mishaps.attempt
         smaller, details = attempt("making a finding smaller", lambda: self._smallest(one, earlier)) or (one, _FAILED)
         flag, like = attempt("naming a finding", lambda: self._resemblance.of(first.operation, one.rule)) or ("", "")
+        effect = f"Resembles {flag} ({like}): {self._corpus.flags[flag].effect}" if flag else _UNLIKE
+        details = "\n\n".join(filter(None, (details, effect)))
         with uninterrupted():
             self._findings[-1] = self._keep(
                 smaller, number, flag=flag, like=like, details=details, instead_of=Path(first.folder)
@@ -95,8 +99,6 @@ class Finder:
         details: str = "",
         instead_of: Path | None = None,
     ) -> Kept:
-        effect = self._corpus.flags[flag].effect if flag else ""
-        resembles = f"Resembles {flag} ({like}): {effect}" if flag else ""
         kept = report.keep(
             self._request.out,
             one,
@@ -105,7 +107,7 @@ class Finder:
             seed=self._request.seed,
             number=number,
             flag=flag,
-            details="\n\n".join(filter(None, (details, resembles))),
+            details=details,
             instead_of=instead_of,
         )
         return Kept(
@@ -114,15 +116,14 @@ class Finder:
             rule=kept.rule,
             operation=kept.operation,
             flag=flag,
-            effect=effect,
+            effect=self._corpus.flags[flag].effect if flag else "",
             like=like,
         )
 
     def _smallest(self, one: Judged, earlier: Sequence[Input]) -> tuple[Judged, str]:
         """Return the difference with the smallest input that shows it on a fresh subject, and a remark."""
         if self._afresh(one).again(one.given):
-            tries = _Tries(self.look, one, self._note)
-            minimise(one.given, tries.again, note=self._note)
+            tries = self._minimised(one)
             confirmed = self._afresh(one)
             return (confirmed.best, "") if confirmed.again(tries.best.given) else (one, "")
         behind = self._afresh(one)
@@ -134,9 +135,13 @@ class Finder:
         minimise_before(given, fresh.again, note=self._note)
         return fresh.best, ""
 
-    def look(self, given: Input) -> Judged:
-        """Run one input against both."""
-        return look(given, self._connection, self._reference)
+    def _minimised(self, one: Judged) -> "_Tries":
+        """Try smaller inputs on a subject of their own, which is left running after errors: there may be thousands."""
+        connector = self._request.connector
+        with replace(connector, limits=replace(connector.limits, renewals=0)).open(self._corpus) as connection:
+            tries = _Tries(lambda given: look(given, connection, self._reference), one, self._note)
+            minimise(one.given, tries.again, note=self._note)
+        return tries
 
     def _look_afresh(self, given: Input) -> Judged:
         """Run one input against the reference and a freshly started subject."""

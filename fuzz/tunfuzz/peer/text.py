@@ -33,8 +33,8 @@ def show(terminal: Terminal, summary: Summary) -> None:
     terminal.say(f"\n{len(summary.findings)} findings")
     for kept in summary.findings:
         page.say(f"{kept.title}{f' ({kept.times} times)' if kept.times > 1 else ''}", 2, style="red")
-        if kept.flag:
-            page.say(f"resembles {kept.flag} ({kept.like}): {kept.effect}", 4)
+        is_known = f"{kept.flag} ({kept.like}): {kept.effect}" if kept.flag else "none of the known classes of bugs"
+        page.say(f"resembles {is_known}", 4)
         page.say(kept.folder or "not on disk", 4)
     if summary.interrupted:
         terminal.say("interrupted")
