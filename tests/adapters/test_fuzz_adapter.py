@@ -198,3 +198,21 @@ def test_a_finding_is_seen_again_by_its_own_command(tmp_path):
     assert (again.returncode, json.loads(again.stdout)["differs"]) == (1, True)
     right = subprocess.run([*words, *rogue("none")], capture_output=True, text=True, timeout=30, check=False)
     assert (right.returncode, json.loads(right.stdout)["differs"]) == (0, False)
+
+
+def test_a_baseline_that_the_command_wrote_makes_the_next_run_pass(tmp_path):
+    words = [sys.executable, "-c", COMMAND, "adapter", "--cases", "128", "--select", "checksum", "--seed", str(SEED)]
+    words += ["--out", str(tmp_path / "out")]
+
+    def run_with(*more):
+        command = [*words, *more, "--", *rogue("wrong_answer")]
+        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+
+    written = run_with("--write-baseline")
+    assert written.returncode == 0
+    known = tmp_path / "known.toml"
+    known.write_text(written.stdout)
+    done = run_with("--baseline", str(known), "--json")
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["findings"]) == (0, [])
+    assert said["known"]["checksum, sum"] >= 1

@@ -10,6 +10,7 @@
     judging      the suite's own judge, and the name under which differences count as the same
     smaller      smaller versions of an input, and the greedy descent
     report       from a difference to a finding, and back
+    known        what is known to differ, in a file
     request      what a run is to do, and its results
     resemblance  the class of bugs whose golden cases fail alike
     met          handling a difference

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from tunfuzz.options import FOLDER
+from tunfuzz.peer.known import Known
 from tunfuzz.peer.report import Kept
 from tunproof.errors import INTERRUPTED, EnvironmentProblem
 from tunproof.subjects.connect import Connector
@@ -28,6 +29,7 @@ class Request:
         seconds: for how long; None for as long as `cases` take.
         out: the folder for findings.
         select: one operation instead of all.
+        known: what is known to differ.
     """
 
     connector: Connector
@@ -36,6 +38,7 @@ class Request:
     seconds: float | None = None
     out: Path = FOLDER
     select: str | None = None
+    known: Known = field(default_factory=Known)
 
 
 @dataclass(slots=True)
@@ -52,6 +55,8 @@ class Summary:
         advice: recommendations that are not followed: how often.
         policies: optional behaviours of the subject: how often.
         findings: what is wrong.
+        known: what is wrong and known to be: how often, by operation and rule.
+        stale: what should be wrong, and was not met.
         troubles: what is wrong and concerns no single input.
         seconds: spent making, running and judging inputs; `minimising` is spent on findings in addition.
         restarts: how often the subject was restarted.
@@ -71,6 +76,8 @@ class Summary:
     advice: Counter[str] = field(default_factory=Counter)
     policies: Counter[str] = field(default_factory=Counter)
     findings: list[Kept] = field(default_factory=list)
+    known: Counter[str] = field(default_factory=Counter)
+    stale: list[str] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
     seconds: float = 0.0
     minimising: float = 0.0
@@ -110,7 +117,8 @@ class Summary:
             "per_s": round(self.per_s),
             "minimising_s": round(self.minimising, 3),
             "operations": {op: {"cases": n, "refused": self.refused[op]} for op, n in self.operations.items()},
-            **{name: dict(getattr(self, name)) for name in ("skipped", "waived", "advice", "policies")},
+            **{name: dict(getattr(self, name)) for name in ("skipped", "waived", "advice", "policies", "known")},
+            "stale": self.stale,
             "findings": msgspec.to_builtins(self.findings),
             "troubles": self.troubles,
             "restarts": self.restarts,

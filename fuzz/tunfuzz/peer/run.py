@@ -66,6 +66,8 @@ def run(request: Request, corpus: Corpus, *, progress: Callable[[int, int], None
             loop.mishaps.note("running", error)
             loop.broke_off(error, "tunproof itself failed; the findings so far are kept")
         loop.summary.mishaps = loop.mishaps.texts()
+        stale = request.known.stale(loop.summary.operations)
+        loop.summary.stale = [f"{entry.operation}, {entry.rule}" for entry in stale]
         return loop.summary
 
 
@@ -195,7 +197,10 @@ class _Loop:
         self.summary.policies.update(one.verdict.policies)
 
     def _met(self, operation: str, one: Judged, number: int, earlier: list[Input]) -> None:
-        """Turn a difference into a finding, unless its rule has one."""
+        """Turn a difference into a finding, unless its rule has one or is known."""
+        if self._request.known.met(operation, one.rule) is not None:
+            self.summary.known[f"{operation}, {one.rule}"] += 1
+            return
         known = self._known.get((operation, one.rule))
         findings = self.summary.findings
         if known is not None:
