@@ -18,6 +18,7 @@ __all__ = [
     "MAX_PACKET",
     "TCP",
     "UDP",
+    "NoPacketError",
     "add_to_word",
     "addresses",
     "assemble",
@@ -38,6 +39,10 @@ GRE: Final = 47
 AH: Final = 51
 
 _WORD = struct.Struct(">H")
+
+
+class NoPacketError(ValueError):
+    """No packet can have these parts: a length that its field cannot express, or no room for the field."""
 
 
 def filler(length: int, seed: int) -> bytes:
@@ -93,28 +98,42 @@ def checksum_offset(transport: bytes) -> int:
 
 
 def with_length(stem: bytes, total: int) -> bytes:
-    """Return the stem as the header of a packet of `total` bytes, IPv4 header checksum included."""
+    """Return the stem as the header of a packet of `total` bytes, IPv4 header checksum included.
+
+    Raises `NoPacketError`.
+    """
     header = bytearray(stem)
-    if header[0] >> 4 == 6:
-        _WORD.pack_into(header, 4, total - 40)
+    if header and header[0] >> 4 == 6:
+        _put(header, 4, total - 40)
         return bytes(header)
-    _WORD.pack_into(header, 2, total)
-    _WORD.pack_into(header, 10, 0)
-    _WORD.pack_into(header, 10, finish(checksum(header)))
+    _put(header, 2, total)
+    _put(header, 10, 0)
+    _put(header, 10, finish(checksum(header)))
     return bytes(header)
 
 
+def _put(header: bytearray, at: int, value: int) -> None:
+    """Write a word. Raises `NoPacketError`."""
+    try:
+        _WORD.pack_into(header, at, value)
+    except struct.error as error:
+        raise NoPacketError(f"{value} at byte {at} of {len(header)}: {error}") from error
+
+
 def assemble(stem: bytes, transport: bytes, payload: bytes, *, partial: bool = False) -> bytes:
-    """Return the packet with all lengths and sums correct; `partial` leaves the pseudo-header sum in the checksum."""
+    """Return the packet with all lengths and sums correct; `partial` leaves the pseudo-header sum in the checksum.
+
+    Raises `NoPacketError`: an IPv6 packet may have up to 65575 bytes, and its parts not more than 65535.
+    """
     length = len(transport) + len(payload)
     at = checksum_offset(transport)
     head = bytearray(transport)
     if at == 6:
-        _WORD.pack_into(head, 4, length)
+        _put(head, 4, length)
     value = pseudo_header_sum(addresses(stem), protocol_of(transport), length)
     if not partial:
         value = finish(checksum(bytes(head) + payload, value), zero=0xFFFF if at == 6 else 0)
-    _WORD.pack_into(head, at, value)
+    _put(head, at, value)
     return b"".join((with_length(stem, len(stem) + length), head, payload))
 
 

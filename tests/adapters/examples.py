@@ -4,7 +4,7 @@ checksum  prints, panics (C: aborts) without data, and returns half of initial d
 read      refuses; "came" and the frame came nonetheless
 write     gives packet and poison if there is poison; on a wire, writes the packet there
 write_gso refuses, and everything in one frame came nonetheless; lacks it without pays
-write_batch gives the packets back
+write_batch gives the packets back; of those that are larger than they are long, the whole
 """
 
 GO = """
@@ -47,6 +47,9 @@ func main() {
 			return []Hex{frame}, errors.New("not those")
 		},
 		WriteBatch: func(packets []Hex, poison []byte) ([]Hex, error) {
+			for index, packet := range packets {
+				packets[index] = packet[:cap(packet)]
+			}
 			return packets, nil
 		},
 		Attach: func(mode string, number int, name string) error {
@@ -91,7 +94,10 @@ fn work(file: &mut Option<File>, op: &str, input: &str, came: &mut Vec<Bytes>) -
             came.push([data("hdr"), data("transport_hdr"), pays.concat()].concat());
             return Err(No::Rejected("not those".into()));
         }
-        "write_batch" => came.extend(each(get(input, "packets"), bytes)),
+        "write_batch" => came.extend(each(get(input, "packets"), bytes).into_iter().map(|mut packet| {
+            packet.resize(packet.capacity(), 0);
+            packet
+        })),
         "attach" => {
             let fd = maybe(input, "fd").map(int);
             println!("{} {fd:?} {:?}", text(get(input, "mode")), maybe(input, "name").map(text));

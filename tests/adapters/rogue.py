@@ -158,9 +158,13 @@ def checksum_of(way):
     seen = []
 
     def checksum(data, initial):
+        if way == "leak" and VICTIM in seen:  # what it was in the middle of is still there
+            return 0x1234
         seen.append(data)
         if way == "constant":
             return 7
+        if way == "rejects_everything":
+            raise kit.Rejected("not today")
         if data == VICTIM:
             if way == "flip" and seen.count(VICTIM) % 2 == 0:
                 return 0x1234
@@ -169,7 +173,7 @@ def checksum_of(way):
             if way == "crash_once" and not LOCK.exists():
                 LOCK.touch()
                 crash()
-            answer = WAYS[way]() if way in WAYS else None
+            answer = raise_error() if way == "leak" else WAYS[way]() if way in WAYS else None
             if answer is not None:
                 return answer
         return kit.checksum(data, initial)
@@ -276,6 +280,25 @@ def ok_to_everything(about, functions):
         say({"id": said["id"], "status": "ok"} if reply.get("status") == "unsupported" else reply)
 
 
+def poisoned(about, functions):
+    """Answer everything with an error after the first one, as behind a lock that a panic has poisoned."""
+    error = None
+    for said, reply in messages(about, functions):
+        if is_victim(said):
+            error = {"status": "error", "detail": "PoisonError"}
+        say({"id": said["id"], **error} if error else reply)
+
+
+def panics_at_once(about, functions):
+    """Answer hello, and every run with a panic."""
+    for said, reply in messages(about, functions):
+        if said["cmd"] == "hello":
+            say(reply)
+        else:
+            print("called `Option::unwrap()` on a `None` value", file=sys.stderr, flush=True)
+            say({"id": said["id"], "status": "error", "detail": "unwrap on None", "trace": "at main.rs:7"})
+
+
 def unknown_key_in_reply(about, functions):
     for said, reply in messages(about, functions):
         say({**reply, "sume": 1} if is_victim(said) else reply)
@@ -289,6 +312,8 @@ OWN_LOOPS = {
         late_crash,
         ok_to_everything,
         unknown_key_in_reply,
+        poisoned,
+        panics_at_once,
         early_answer,
         real_time_signal,
     )

@@ -85,6 +85,17 @@ def test_an_unexpected_result_is_1_and_explained():
     assert check("--select", VICTIM.id, "--json", "--", *rogue("crash")).returncode == 1
 
 
+def test_who_passes_everything_is_told_of_the_fuzzer():
+    """By a command that runs as it stands."""
+    done = check("--", *KIT)
+    assert done.returncode == 0
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("next, for input that no case covers: ")]
+    words = shlex.split(line.rpartition(": ")[2])
+    assert words == ["tunproof", "fuzz", "adapter", "--seconds", "60", "--", *KIT]
+    for arguments in (["reference"], ["--select", "checksum/*", "--", *KIT], ["--", *rogue("wrong_answer")]):
+        assert "next, " not in check(*arguments).stdout
+
+
 def test_the_command_of_an_explanation_repeats_the_case():
     done = check("--select", "checksum/*", "--", *rogue("wrong_answer"))
     (line,) = [line for line in done.stdout.splitlines() if line.strip().startswith("repeat")]

@@ -177,8 +177,9 @@ def test_poison_is_a_byte_or_nothing_and_no_frames_are_a_list(talk: Talk) -> Non
     assert talk.run("write", {"packet": "ab", "poison": None}) == OkReply(id=2, frames=())
 
 
-def test_a_batch_of_packets_comes_back_in_order(talk: Talk) -> None:
-    packets = (b"\xaa", b"", b"\xbb\xbb", b"\xcc")
+def test_a_batch_of_packets_comes_back_in_order_and_no_larger_than_it_was(talk: Talk) -> None:
+    """The examples give all of the memory behind a packet: a read past its end meets the end, not what is left over."""
+    packets = (b"\xaa", b"", b"\xbb\xbb", b"\xcc", bytes(range(77)))
     assert talk.run("write_batch", {"packets": packets, "poison": None}) == OkReply(id=1, frames=packets)
 
 

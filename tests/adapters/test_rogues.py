@@ -87,6 +87,31 @@ def test_what_comes_late_is_blamed_on_the_case_before_it(way, kind, words):
     assert words in result.difference
 
 
+@pytest.mark.parametrize("batch", [None, 1], ids=["batches", "lock-step"])
+@pytest.mark.parametrize("way", ["leak", "poisoned"])
+def test_what_an_exception_leaves_behind_is_charged_to_nobody_else(way, batch):
+    results = run(way, batch=batch)
+    assert verdict_on_the_victim(results).verdict is Kind.ERROR
+    assert results.end.restarts == 2, "after the error, and after that of the second run"
+    assert results.problems == []
+
+
+def test_without_fresh_starts_the_run_goes_on_to_its_end():
+    """More errors than renewals: the verdicts are those of the adapter as it is left."""
+    results = run("leak", renewals=0)
+    assert results.results[VICTIM.id].verdict is Kind.FLAKY
+    assert Counter(result.verdict for result in results.results.values())[Kind.FAIL] > 10
+    poisoned = run("poisoned", renewals=0)
+    assert poisoned.results[VICTIM.id].unexpected
+    assert poisoned.end is not None
+
+
+def test_fresh_starts_are_no_restarts_that_count(tmp_path):
+    """Who raises often is not left out of the run."""
+    results = run("raise_error", restarts=0)
+    assert verdict_on_the_victim(results).verdict is Kind.ERROR
+
+
 @pytest.mark.parametrize("way", ["eat_memory", "child_eats_memory"])
 def test_memory_is_measured_with_all_descendants(way):
     result = verdict_on_the_victim(run(way, answer=20.0, memory=200 << 20))
@@ -179,7 +204,10 @@ def test_an_end_that_is_none_is_a_problem_of_the_run(way):
         ("exit_at_hello", "cannot open the configuration"),
         ("silent_start", "no answer within"),
         ("constant", "same answer to two inputs"),
-        ("ok_to_everything", "an op that does not exist"),
+        ("ok_to_everything", "an op that does not exist with 'ok'"),
+        ("panics_at_once", "with 'error': unwrap on None\nat main.rs:7"),
+        ("panics_at_once", "on stderr: called `Option::unwrap()` on a `None` value"),
+        ("rejects_everything", "does not answer its simplest input (checksum/carries/rfc-1071-example): it rejects it"),
     ],
 )
 def test_a_broken_adapter_is_no_verdict(way, words):

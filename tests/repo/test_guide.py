@@ -16,6 +16,8 @@ import msgspec
 import pytest
 import typer
 
+from tunfuzz.cli import add_commands
+from tunfuzz.peer.known import Known
 from tunproof.authoring import guide
 from tunproof.cli.commands import app
 from tunproof.corpus import script
@@ -182,7 +184,11 @@ def lines_of(text: str, program: str) -> list[str]:
 @pytest.mark.parametrize("line", lines_of(GUIDE, "tunproof"))
 def test_a_command_of_the_guide_exists_with_its_options(line: str) -> None:
     words = shlex.split(re.split(r" [>|] ", line)[0])[1:]
-    command: Any = typer.main.get_command(app)
+    whole = typer.Typer()
+    whole.registered_commands, whole.registered_groups = [*app.registered_commands], [*app.registered_groups]
+    whole.registered_callback = app.registered_callback
+    add_commands(whole)  # as the entry point does
+    command: Any = typer.main.get_command(whole)
     context = command.make_context("tunproof", words)
     while hasattr(command, "resolve_command"):
         name, command, words = command.resolve_command(context, words)
@@ -274,7 +280,9 @@ def test_the_protocol_is_printed_for_people_and_for_programs() -> None:
 
 
 def test_the_baseline_of_the_guide_is_one(tmp_path: Path) -> None:
-    (example,) = blocks(GUIDE, "toml")
+    differences, example = blocks(GUIDE, "toml")
+    (tmp_path / "tunproof.toml").write_text(differences)
+    assert [entry.rule for entry in Known.load(tmp_path / "tunproof.toml").entries] == ["udp.checksum"]
     (tmp_path / "tunproof.toml").write_text(example)
     baseline = Baseline.load(tmp_path / "tunproof.toml")
     digests = {case.id: case.digest for case in load().cases.values()}

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tunfuzz.options import FOLDER, Duration, Out, Replay, Seed, ended
-from tunproof.cli.options import AsJson, print_json
+from tunproof.cli.options import AsJson, print_json, print_text
+from tunproof.errors import TunproofError
 
 if TYPE_CHECKING:
     from tunproof.subjects.connect import Connector
@@ -31,6 +32,12 @@ def adapter(  # noqa: PLR0913 (each is an option of the command)
     deadline: Annotated[float, typer.Option("--deadline", help="Seconds the adapter has to reply.")] = 2.0,
     memory: Annotated[int, typer.Option("--memory", help="MiB the adapter may use.")] = 1024,
     restarts: Annotated[int, typer.Option("--restarts", min=0, help="How often the adapter may be restarted.")] = 100,
+    baseline: Annotated[
+        Path | None, typer.Option("--baseline", metavar="FILE", help="Known differences (TOML): not reported again.")
+    ] = None,
+    write_baseline: Annotated[
+        bool, typer.Option("--write-baseline", help="Print a baseline of what was found, and nothing else.")
+    ] = False,
     replay: Replay = None,
     as_json: AsJson = False,
 ) -> None:
@@ -43,31 +50,49 @@ def adapter(  # noqa: PLR0913 (each is an option of the command)
     connector = replace(
         connector_of(subject, behind_dashes="--" in ctx.find_root().obj),
         mode=mode_of(mode),
-        limits=Limits(answer=deadline, memory=memory << 20, restarts=restarts),
+        limits=Limits(answer=deadline, memory=memory << 20, restarts=restarts, renewals=restarts),
     )
     if replay is not None:
         code = _replay(connector, replay, as_json=as_json)
     else:
         if cases is None and seconds is None:
             cases = 10_000
-        code = _fuzz(connector, seed, as_json=as_json, cases=cases, seconds=seconds, out=out, select=select)
+        wanted = {"cases": cases, "seconds": seconds, "out": out, "select": select}
+        code = _fuzz(connector, seed, baseline, as_json=as_json, as_baseline=write_baseline, **wanted)
     if code:
         raise typer.Exit(code)
 
 
-def _fuzz(connector: "Connector", seed: int | None, *, as_json: bool, **wanted: object) -> int:
+def _fuzz(
+    connector: "Connector",
+    seed: int | None,
+    baseline: Path | None,
+    *,
+    as_json: bool,
+    as_baseline: bool,
+    **wanted: object,
+) -> int:
     import secrets
+    import traceback
 
+    from tunfuzz.peer.known import Known, dump
     from tunfuzz.peer.request import Request
     from tunfuzz.peer.run import run
     from tunfuzz.peer.text import show
     from tunproof.cli.terminal import Terminal
     from tunproof.corpus.load import load_for_good
 
-    request = Request(connector=connector, seed=secrets.randbits(32) if seed is None else seed, **wanted)  # type: ignore[arg-type]
+    seed = secrets.randbits(32) if seed is None else seed
+    known = Known() if baseline is None else Known.load(baseline)
+    request = Request(connector=connector, seed=seed, known=known, **wanted)  # type: ignore[arg-type]
     terminal = Terminal()
     with terminal.progress("cases" if request.cases is not None else "seconds") as tick:
         summary = run(request, load_for_good(), progress=tick)
+    if summary.broken_off is not None and not isinstance(summary.broken_off, TunproofError):
+        traceback.print_exception(summary.broken_off)  # for whoever reports it
+    if as_baseline and summary.broken_off is None:
+        print_text(dump(summary.subject, summary.findings, known))
+        return 0
     return ended(terminal, summary, show, as_json=as_json)
 
 

@@ -5,6 +5,7 @@ unchanged, or with a change or two: a raw byte, or a change after which lengths 
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain, count
 from random import Random
 
@@ -43,11 +44,16 @@ _SIZES = (HEADER_SIZE, *HEADER_SIZES)
 _WORDS = (0, 1, 0xFF, 0x100, 0x1234, 0x7FFF, 0x8000, 0xFFFF)
 
 
-class Inputs:
-    """The inputs of one operation and seed, block by block."""
+Attempt = Callable[[str, Callable[[], Input]], Input | None]
+"""Calls something, and returns None if that fails: `Mishaps.attempt`."""
 
-    def __init__(self, operation: str, seed: int, corpus: Corpus) -> None:
+
+class Inputs:
+    """The inputs of one operation and seed, block by block. An input that cannot be made is left out."""
+
+    def __init__(self, operation: str, seed: int, corpus: Corpus, attempt: Attempt) -> None:
         self._operation = operation
+        self._attempt = attempt
         self._seed = seed
         self._golden = golden(corpus, operation)
         self._frames = self._read() if operation == "read" else iter(())
@@ -55,8 +61,9 @@ class Inputs:
     def blocks(self) -> Iterator[list[Input]]:
         """Yield blocks endlessly."""
         for number in count():
-            random = Random(f"{self._operation}/{self._seed}/{number}")
-            yield [self._one(random, number) for _ in range(BLOCK)]
+            one = partial(self._one, Random(f"{self._operation}/{self._seed}/{number}"), number)
+            made = (self._attempt("making an input", one) for _ in range(BLOCK))
+            yield [given for given in made if given is not None]
 
     def _read(self) -> Iterator[bytes]:
         corpus = [given.frame for given in self._golden.small if isinstance(given, ReadInput)]

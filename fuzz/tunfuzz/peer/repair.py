@@ -3,7 +3,7 @@
 from tio.errors import PacketError
 from tio.ip import MAX_PACKET, parse_ip
 from tio.transport import Layers, parse_layers
-from tunfuzz.build import assemble
+from tunfuzz.build import NoPacketError, assemble
 
 __all__ = ["layers_of", "repaired"]
 
@@ -26,4 +26,7 @@ def repaired(packet: bytes, *, partial: bool) -> bytes:
     if layers is None or len(packet) > MAX_PACKET:
         return packet
     at, end = layers.transport_offset, layers.payload_offset
-    return assemble(packet[:at], packet[at:end], packet[end:], partial=partial)
+    try:
+        return assemble(packet[:at], packet[at:end], packet[end:], partial=partial)
+    except NoPacketError:
+        return packet

@@ -15,14 +15,14 @@ from tunproof.judge.outcome import Answered, Broken, Transmitted, TurnedDown
 from tunproof.runs import findings
 from tunproof.runs.findings import Finding
 
-__all__ = ["Kept", "input_from", "keep"]
+__all__ = ["Kept", "input_from", "keep", "unwritten"]
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """What a summary says about a finding.
 
     Attributes:
-        folder: where it is.
+        folder: where it is; "" if it could not be written.
         title: what differs, in one line.
         rule: what is broken.
         operation: of the corpus.
@@ -40,6 +40,12 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     effect: str = ""
     like: str = ""
     times: int = 1
+
+
+def unwritten(one: Judged) -> Kept:
+    """Return what a summary says about a difference that is not on disk."""
+    operation = one.case.id.partition("/")[0]
+    return Kept(folder="", title=_title(operation, one), rule=one.rule, operation=operation)
 
 
 def keep(  # noqa: PLR0913 (what is known of a finding)

@@ -8,7 +8,9 @@ from typing import Any, Final
 import msgspec
 
 from tunfuzz.options import FOLDER
+from tunfuzz.peer.known import Known
 from tunfuzz.peer.report import Kept
+from tunproof.errors import INTERRUPTED, EnvironmentProblem
 from tunproof.subjects.connect import Connector
 
 __all__ = ["CASES", "FOLDER", "Request", "Summary"]
@@ -27,6 +29,7 @@ class Request:
         seconds: for how long; None for as long as `cases` take.
         out: the folder for findings.
         select: one operation instead of all.
+        known: what is known to differ.
     """
 
     connector: Connector
@@ -35,6 +38,7 @@ class Request:
     seconds: float | None = None
     out: Path = FOLDER
     select: str | None = None
+    known: Known = field(default_factory=Known)
 
 
 @dataclass(slots=True)
@@ -51,11 +55,15 @@ class Summary:
         advice: recommendations that are not followed: how often.
         policies: optional behaviours of the subject: how often.
         findings: what is wrong.
+        known: what is wrong and known to be: how often, by operation and rule.
+        stale: what should be wrong, and was not met.
         troubles: what is wrong and concerns no single input.
         seconds: spent making, running and judging inputs; `minimising` is spent on findings in addition.
         restarts: how often the subject was restarted.
         stopped: why it ended before its time, or "".
         interrupted: whether Ctrl-C ended it.
+        mishaps: bugs of tunproof that it met, in words. They say nothing about the subject.
+        broken_off: the error that ended it, if one did.
     """
 
     subject: str
@@ -68,12 +76,16 @@ class Summary:
     advice: Counter[str] = field(default_factory=Counter)
     policies: Counter[str] = field(default_factory=Counter)
     findings: list[Kept] = field(default_factory=list)
+    known: Counter[str] = field(default_factory=Counter)
+    stale: list[str] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
     seconds: float = 0.0
     minimising: float = 0.0
     restarts: int = 0
     stopped: str = ""
     interrupted: bool = False
+    mishaps: list[str] = field(default_factory=list)
+    broken_off: Exception | None = None
 
     @property
     def cases(self) -> int:
@@ -87,8 +99,12 @@ class Summary:
 
     @property
     def exit_code(self) -> int:
-        """The command's exit code."""
-        return 130 if self.interrupted else int(bool(self.findings or self.troubles or self.stopped))
+        """The command's exit code: 3 if all that is wrong is tunproof itself, or the machine."""
+        if self.interrupted:
+            return INTERRUPTED
+        if self.findings or self.troubles or (self.stopped and self.broken_off is None):
+            return 1
+        return EnvironmentProblem.exit_code if self.mishaps or self.broken_off else 0
 
     def as_json(self) -> dict[str, Any]:
         """Return the summary for machines."""
@@ -101,10 +117,12 @@ class Summary:
             "per_s": round(self.per_s),
             "minimising_s": round(self.minimising, 3),
             "operations": {op: {"cases": n, "refused": self.refused[op]} for op, n in self.operations.items()},
-            **{name: dict(getattr(self, name)) for name in ("skipped", "waived", "advice", "policies")},
+            **{name: dict(getattr(self, name)) for name in ("skipped", "waived", "advice", "policies", "known")},
+            "stale": self.stale,
             "findings": msgspec.to_builtins(self.findings),
             "troubles": self.troubles,
             "restarts": self.restarts,
             "stopped": self.stopped,
             "interrupted": self.interrupted,
+            "mishaps": self.mishaps,
         }

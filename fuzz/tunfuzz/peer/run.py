@@ -11,13 +11,14 @@ from tunfuzz.peer.cases import OPERATIONS, Input, case_of
 from tunfuzz.peer.inputs import Inputs
 from tunfuzz.peer.judging import Judged, judged
 from tunfuzz.peer.met import Finder
+from tunfuzz.peer.mishaps import Mishaps
 from tunfuzz.peer.request import Request, Summary
 from tunproof.corpus.cases import Case, MustRefuse, MustReject
 from tunproof.corpus.load import Corpus
-from tunproof.errors import UsageError
+from tunproof.errors import TunproofError, UsageError
 from tunproof.judge.outcome import Broken
 from tunproof.judge.verdict import Kind
-from tunproof.subjects.connection import Connection
+from tunproof.subjects.connection import Connection, Observation
 from tunproof.subjects.reference import Reference
 
 __all__ = ["run"]
@@ -42,9 +43,10 @@ _MOST_FINDINGS: Final = 50  # enough to show that a subject is wrong about every
 
 
 def run(request: Request, corpus: Corpus, *, progress: Callable[[int, int], None] = lambda *_: None) -> Summary:
-    """Run as much as requested; every finding is on disk before the next input. Ctrl-C ends it, with a summary.
+    """Run as much as requested; every finding is on disk before the next input.
 
-    Raises `UsageError`, `EnvironmentProblem`: for a broken adapter, among others.
+    Whatever ends it, once it has begun, there is a summary: Ctrl-C, an adapter that is lost, a bug of tunproof.
+    Raises `UsageError`, `EnvironmentProblem` before that: for a broken adapter, among others.
     """
     if request.connector.mode is not None and request.connector.mode.startswith("device"):
         from tunproof import lab  # noqa: PLC0415 (takes time, and few runs need it)
@@ -56,6 +58,16 @@ def run(request: Request, corpus: Corpus, *, progress: Callable[[int, int], None
             loop.run()
         except KeyboardInterrupt:
             loop.summary.interrupted = True
+        except TunproofError as error:
+            if not loop.summary.cases:
+                raise
+            loop.broke_off(error, str(error))
+        except Exception as error:  # noqa: BLE001 (hours of work are not lost to a bug of ours)
+            loop.mishaps.note("running", error)
+            loop.broke_off(error, "tunproof itself failed; the findings so far are kept")
+        loop.summary.mishaps = loop.mishaps.texts()
+        stale = request.known.stale(loop.summary.operations)
+        loop.summary.stale = [f"{entry.operation}, {entry.rule}" for entry in stale]
         return loop.summary
 
 
@@ -76,8 +88,12 @@ class _Loop:
         self._progress = progress
         self._known: dict[tuple[str, str], int] = {}
         self.summary = Summary(connection.name, connection.mode, request.seed)
-        self._finder = Finder(connection, reference, corpus, request, self.summary.findings)
-        self._inputs = {op: Inputs(op, request.seed, corpus).blocks() for op in self._operations()}
+        self.mishaps = Mishaps()
+        self._finder = Finder(
+            connection, reference, corpus, request, findings=self.summary.findings, mishaps=self.mishaps
+        )
+        attempt = self.mishaps.attempt
+        self._inputs = {op: Inputs(op, request.seed, corpus, attempt).blocks() for op in self._operations()}
 
     def run(self) -> None:
         """Run block after block."""
@@ -88,10 +104,15 @@ class _Loop:
             self._progress(*self._progressed(started))
             if self.summary.stopped:
                 break
-        if not self.summary.cases:
+        if not self.summary.cases and not self.mishaps.texts():
             raise UsageError(f"there is nothing that can be run against it: {'; '.join(self.summary.skipped)}")
         self._connection.finish()
         self._look_for_troubles()
+
+    def broke_off(self, error: Exception, why: str) -> None:
+        """Note what ended the run before its time."""
+        self.summary.stopped = why
+        self.summary.broken_off = error
 
     def _operations(self) -> list[str]:
         """Return the operations to run, and note the others."""
@@ -124,11 +145,9 @@ class _Loop:
             yield operation, block
 
     def _ask(self, operation: str, block: Sequence[Input]) -> None:
-        cases = [case for case in (case_of(given, self._reference) for given in block) if self._is_claimed(case)]
+        cases = [case for case in map(self._case, block) if case is not None and self._is_claimed(case)]
         first = self.summary.cases
-        found = [
-            judged(one, claims=self._connection.capabilities is not None) for one in self._connection.observe(cases)
-        ]
+        found = [one for one in map(self._judged, self._connection.observe(cases)) if one is not None]
         if self._lacks(operation, found):
             self.summary.skipped[f"{operation}: the subject does not have it"] = 0
             del self._inputs[operation]
@@ -137,6 +156,13 @@ class _Loop:
         self.summary.refused[operation] += sum(isinstance(case.expect, MustRefuse | MustReject) for case in cases)
         self._take(operation, found, first)
         self._look_for_troubles()
+
+    def _case(self, given: Input) -> Case | None:
+        return self.mishaps.attempt("asking the reference", lambda: case_of(given, self._reference))
+
+    def _judged(self, observed: Observation) -> Judged | None:
+        claims = self._connection.capabilities is not None
+        return self.mishaps.attempt("judging", lambda: judged(observed, claims=claims))
 
     def _lacks(self, operation: str, found: Sequence[Judged]) -> bool:
         """Whether the subject does not have an operation: the first block of it is unsupported throughout."""
@@ -165,13 +191,16 @@ class _Loop:
     def _count(self, one: Judged) -> None:
         if one.waiver:
             self.summary.waived[one.waiver] += 1
-        if one.verdict.kind is Kind.UNSUPPORTED:
-            self.summary.skipped[f"unsupported: {one.verdict.difference}"] += 1
+        if one.verdict.kind in {Kind.UNSUPPORTED, Kind.NOT_APPLICABLE}:
+            self.summary.skipped[f"{one.verdict.kind}: {one.verdict.difference}"] += 1
         self.summary.advice.update(one.advice)
         self.summary.policies.update(one.verdict.policies)
 
     def _met(self, operation: str, one: Judged, number: int, earlier: list[Input]) -> None:
-        """Turn a difference into a finding, unless its rule has one."""
+        """Turn a difference into a finding, unless its rule has one or is known."""
+        if self._request.known.met(operation, one.rule) is not None:
+            self.summary.known[f"{operation}, {one.rule}"] += 1
+            return
         known = self._known.get((operation, one.rule))
         findings = self.summary.findings
         if known is not None:

@@ -1,9 +1,10 @@
 """Making an input smaller for as long as it still shows the same: its structure first, its bytes last.
 
 Greedy and deterministic. Lengths and sums that were correct are corrected again after each step, so that what is left
-shows one thing.
+shows one thing. Parts that make no packet make no candidate.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -11,14 +12,14 @@ import msgspec
 
 from tio.virtio import HEADER_SIZE, VnetHeader
 from tio.wire import IPv4Layout, IPv6Layout, TcpLayout, VnetLayout
-from tunfuzz.build import assemble, protocol_of
+from tunfuzz.build import NoPacketError, assemble, protocol_of
 from tunfuzz.differential.minimise import minimise as minimise_bytes
 from tunfuzz.peer.cases import Input
 from tunfuzz.peer.repair import layers_of, repaired
 from tunproof.corpus.cases import BatchInput, ChecksumInput, EmitInput, GsoInput, ParseInput, ReadInput, WriteInput
 from tunproof.packets.fields import packet_fields
 
-__all__ = ["minimise", "minimise_before"]
+__all__ = ["candidates", "minimise", "minimise_before"]
 
 _ROUNDS = 2  # a later step's removal may enable an earlier one
 _LENGTHS = (0, 1, 8, 9, 16, 17, 24)
@@ -27,34 +28,56 @@ _LITTLE = "little"
 _IN_A_FRAME = [field.name for field in VnetLayout.within(HEADER_SIZE)]
 
 _Step = Callable[[Any], Iterator[Any]]
+_Note = Callable[[Exception], None]
 
 
-def minimise(given: Input, still: Callable[[Input], bool]) -> Input:
-    """Return the smallest input found for which `still` holds; it holds for `given`."""
+def minimise(given: Input, still: Callable[[Input], bool], *, note: _Note) -> Input:
+    """Return the smallest input found for which `still` holds; it holds for `given`.
+
+    A step that raises has no more candidates: `note` gets the error, which is a bug of this module.
+    """
     for _ in range(_ROUNDS):
         before = given
         for step in _STEPS[type(given)]:
-            given = _down(given, step, still)
+            given = _down(given, step, still, note)
         given = _by_bytes(given, still)
         if given == before:
             break
     return given
 
 
-def minimise_before(given: Input, still: Callable[[Input], bool]) -> Input:
-    """Return the input with as few others before it as `still` needs."""
-    return _down(given, _less_before, still)
+def minimise_before(given: Input, still: Callable[[Input], bool], *, note: _Note) -> Input:
+    """Return the input with as few others before it as `still` needs. `note` is as in `minimise`."""
+    return _down(given, _less_before, still, note)
 
 
-def _down(given: Input, step: _Step, still: Callable[[Input], bool]) -> Input:
+def candidates(given: Input) -> Iterator[Input]:
+    """Yield all that one step makes of an input."""
+    for step in _STEPS[type(given)]:
+        yield from step(given)
+
+
+def _down(given: Input, step: _Step, still: Callable[[Input], bool], note: _Note) -> Input:
     again = True
     while again:
         again = False
-        for candidate in step(given):
+        for candidate in _until_it_raises(step(given), note):
             if candidate != given and still(candidate):
                 given, again = candidate, True
                 break
     return given
+
+
+def _until_it_raises(step: Iterator[Input], note: _Note) -> Iterator[Input]:
+    while True:
+        try:
+            candidate = next(step, None)
+        except Exception as error:  # noqa: BLE001 (whatever a step raises, what was found stays)
+            note(error)
+            return
+        if candidate is None:
+            return
+        yield candidate
 
 
 def _by_bytes(given: Input, still: Callable[[Input], bool]) -> Input:
@@ -84,15 +107,20 @@ def _plainer(packet: bytes, *, partial: bool) -> Iterator[bytes]:
     at, end = layers.transport_offset, layers.payload_offset
     stem, transport, payload = packet[:at], packet[at:end], packet[end:]
     if repaired(packet, partial=partial) == packet:
-        yield from (
-            assemble(stem, transport, payload[:length], partial=partial)
-            for length in (*_LENGTHS, len(payload) // 2, len(payload) - 1)
-            if 0 <= length < len(payload)
-        )
-        yield from (assemble(*headers, payload, partial=partial) for headers in _without_options(stem, transport))
-        yield assemble(stem, transport, bytes(len(payload)), partial=partial)
+        for length in (*_LENGTHS, len(payload) // 2, len(payload) - 1):
+            if 0 <= length < len(payload):
+                yield from _assembled(stem, transport, payload[:length], partial=partial)
+        for headers in _without_options(stem, transport):
+            yield from _assembled(*headers, payload, partial=partial)
+        yield from _assembled(stem, transport, bytes(len(payload)), partial=partial)
         yield from (repaired(one, partial=partial) for one in _without_a_field(packet))
     yield from _without_a_field(packet)
+
+
+def _assembled(stem: bytes, transport: bytes, payload: bytes, *, partial: bool) -> Iterator[bytes]:
+    """Yield the packet of these parts, if there is one."""
+    with contextlib.suppress(NoPacketError):
+        yield assemble(stem, transport, payload, partial=partial)
 
 
 def _without_options(stem: bytes, transport: bytes) -> Iterator[tuple[bytes, bytes]]:

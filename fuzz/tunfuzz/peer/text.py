@@ -24,17 +24,21 @@ def show(terminal: Terminal, summary: Summary) -> None:
         ("legitimate difference", summary.waived),
         ("advice", summary.advice),
         ("policy", summary.policies),
+        ("known", summary.known),
     ):
         for name, count in sorted(counts.items(), key=lambda item: -item[1]):
             page.say(f"{what}: {name}" + (f", {count} times" if count else ""))
-    for text in (*summary.troubles, summary.stopped):
+    for text in summary.stale:
+        page.say(f"known, but not met this time; if it is mended, remove the entry: {text}")
+    for text in (*summary.troubles, summary.stopped, *summary.mishaps):
         if text:
             terminal.out.print(Text(text, style="yellow"))
     terminal.say(f"\n{len(summary.findings)} findings")
     for kept in summary.findings:
         page.say(f"{kept.title}{f' ({kept.times} times)' if kept.times > 1 else ''}", 2, style="red")
-        if kept.flag:
-            page.say(f"resembles {kept.flag} ({kept.like}): {kept.effect}", 4)
-        page.say(kept.folder, 4)
+        is_known = f"{kept.flag} ({kept.like}): {kept.effect}" if kept.flag else "none of the known classes of bugs"
+        page.say(f"resembles {is_known}", 4)
+        page.say(f"rule: {kept.rule}", 4)
+        page.say(kept.folder or "not on disk", 4)
     if summary.interrupted:
         terminal.say("interrupted")

@@ -17,6 +17,11 @@ from tunfuzz.values import Framed, GsoArguments
 
 __all__ = ["gso_arguments"]
 
+_MOST_BYTES = 2 * MAX_PACKET
+"""More payload than this is repeated by no fault: it is too much in the same way, and takes the adapter longer to read
+than to refuse.
+"""
+
 
 def _cut(data: bytes, size: int) -> tuple[bytes, ...]:
     return tuple(data[start : start + size] for start in range(0, len(data), size))
@@ -76,8 +81,10 @@ def _fewer(arguments: GsoArguments, _what: str, where: int, _number: int) -> Gso
 
 
 def _more(arguments: GsoArguments, _what: str, _where: int, number: int) -> GsoArguments:
-    """Repeat the first fragment up to 2040 times: over IOV_MAX, and often over 65535 bytes."""
-    return GsoArguments(arguments.hdr, arguments.transport_hdr, arguments.pays[:1] * (number * 8))
+    """Repeat the first fragment up to 2040 times: over IOV_MAX, or over 65535 bytes, and seldom both."""
+    first = arguments.pays[:1]
+    times = min(number * 8, 1 + _MOST_BYTES // max(sum(map(len, first)), 1))
+    return GsoArguments(arguments.hdr, arguments.transport_hdr, first * times)
 
 
 def _empty(arguments: GsoArguments, _what: str, where: int, _number: int) -> GsoArguments:

@@ -5,6 +5,7 @@
 """
 
 import errno
+import shlex
 import sys
 import traceback
 from dataclasses import replace
@@ -151,7 +152,7 @@ def check(  # noqa: PLR0913 (each option is one of the command's)
     connector = replace(
         connector_of(subject, behind_dashes="--" in ctx.obj),
         mode=mode_of(mode),
-        limits=Limits(start=start_deadline, answer=deadline, memory=memory << 20, restarts=restarts),
+        limits=Limits(start=start_deadline, answer=deadline, memory=memory << 20, restarts=restarts, renewals=restarts),
         batch=batch,
     )
     request = checking.Request(
@@ -365,6 +366,7 @@ def _tell(
     else:
         terminal.check_report(run)
         _say_where(terminal, report)
+        _say_what_next(terminal, results)
     if unexpected:
         raise typer.Exit(1)
 
@@ -385,6 +387,15 @@ def _kernel_json(results: "Results") -> dict[str, object]:
 def _say_where(terminal: "Terminal", report: Path | None) -> None:
     if report is not None:
         terminal.say(f"reports: {report / 'index.html'}, junit.xml, summary.md, results.jsonl")
+
+
+def _say_what_next(terminal: "Terminal", results: "Results") -> None:
+    """Recommend the fuzzer, if there is one, to whoever has nothing left to mend and is not the reference itself."""
+    run = results.run
+    if results.unexpected() or run.exact or run.select != "*" or not entry_points(group="tunproof.commands"):
+        return
+    command = shlex.join(("tunproof", "fuzz", "adapter", "--seconds", "60", *run.command[2:]))
+    terminal.say(f"next, for input that no case covers: {command}")
 
 
 def _complain(text: str) -> None:

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 
 import tio
 from tio.ip import parse_ip
+from tio.tcp import Tcp
 from tio.transport import parse_layers
+from tio.wire import IPv4Layout, TcpLayout
 from tunproof.corpus.cases import Joined
 from tunproof.packets.difference import first_difference
 from tunproof.packets.equality import RESTAMPS, has_other_identification, normalized
@@ -61,7 +63,7 @@ def inspect_batch(packets: Sequence[bytes], frames: Sequence[bytes], expect: Joi
     _check_order(report, expect)
     _check_apart(report, expect)
     report.quality = _quality(report.groups, expect)
-    _check_verdict(report, expect)
+    _check_verdict(report, packets, expect)
     return report
 
 
@@ -171,13 +173,49 @@ def _check_apart(report: BatchReport, expect: Joined) -> None:
             report.failures.append(f"packets {one} and {other} must not share a superpacket")
 
 
-def _check_verdict(report: BatchReport, expect: Joined) -> None:
-    """Fail a subject that joins only packets with wrong checksums: its test is the wrong way round."""
-    joinable = [set(group) for group in expect.ideal if len(group) > 1]
-    if REPAIRS not in report.policies or not joinable:
+def _check_verdict(report: BatchReport, packets: Sequence[bytes], expect: Joined) -> None:
+    """Fail a subject that joins only packets with a wrong transport checksum: its test is the wrong way round.
+
+    There are many reasons not to join packets, so the right ones that it left alone must look like the wrong ones that
+    it joined.
+    """
+    joined = [group for group in report.groups if len(group) > 1]
+    members = {index for group in joined for index in group}
+    if REPAIRS not in report.policies or not members.issubset(expect.repairable):
         return
-    if not any(len(right.intersection(group)) > 1 for right in joinable for group in report.groups):
+    if not all(_is_sum_wrong(packets[index]) for index in members):
+        return
+    wrong = {_shape(packets[group[0]]) for group in joined}
+    left = [group for group in expect.ideal if len(group) > 1 and not any(set(group) & set(one) for one in joined)]
+    if any(_shape(packets[group[0]]) in wrong for group in left):
         report.failures.append("packets with a wrong checksum are joined, and those with a right one are not")
+
+
+def _is_sum_wrong(packet: bytes) -> bool:
+    """Whether the transport checksum of a whole packet is wrong; what is wrong in its IPv4 header is another matter."""
+    field = _checksum_field(packet)
+    return packet[field] != _with_right_checksums(packet)[field]
+
+
+def _checksum_field(packet: bytes) -> slice:
+    layers = parse_layers(parse_ip(packet), packet)
+    at = layers.transport_offset + layers.transport.checksum_offset
+    return slice(at, at + 2)
+
+
+def _shape(packet: bytes) -> tuple[int, bytes]:
+    """Return the length of a whole packet, and its headers without checksums and what counts from packet to packet."""
+    layers = parse_layers(parse_ip(packet), packet)
+    header = bytearray(packet[: layers.payload_offset])
+    blank = [_checksum_field(packet)]
+    if packet[0] >> 4 == 4:
+        blank += [IPv4Layout.IDENTIFICATION.span, IPv4Layout.CHECKSUM.span]
+    if isinstance(layers.transport, Tcp):
+        at = layers.transport_offset
+        blank.append(slice(at + TcpLayout.SEQUENCE.offset, at + TcpLayout.SEQUENCE.end))
+    for span in blank:
+        header[span] = bytes(span.stop - span.start)
+    return len(packet), bytes(header)
 
 
 def _quality(groups: Sequence[Sequence[int]], expect: Joined) -> float | None:

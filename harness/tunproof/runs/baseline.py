@@ -29,7 +29,7 @@ from tunproof.errors import EnvironmentProblem, UsageError
 from tunproof.judge.verdict import Kind
 from tunproof.runs.results import Known, Problem, Result, Results
 
-__all__ = ["FAILURES", "PLACEHOLDER", "Baseline", "Entry", "dump"]
+__all__ = ["FAILURES", "PLACEHOLDER", "Baseline", "Entry", "dump", "escaped", "tables_in"]
 
 FAILURES = frozenset({Kind.FAIL, Kind.ERROR, Kind.CRASH, Kind.HANG, Kind.OOM, Kind.PROTOCOL_ERROR, Kind.FLAKY})
 """Verdicts that make a run fail unless the baseline lists them."""
@@ -147,7 +147,7 @@ class Baseline:
     @classmethod
     def load(cls, path: Path) -> Self:
         """Return the baseline of a file. Raises `UsageError`: file, number of the entry, key, and cure."""
-        tables = _tables(path)
+        tables = tables_in(path)
         return cls(tuple(_entry(path, number, table) for number, table in enumerate(tables, 1)))
 
     def check(self, all_ids: Mapping[str, str], selected: Collection[str], kernel: str) -> list[Problem]:
@@ -244,8 +244,8 @@ def _has_changed(number: int, entry: Entry) -> Problem:
     return Problem(id=entry.case, what="stale", text=text)
 
 
-def _tables(path: Path) -> list[Any]:
-    """Return the entries of a file as parsed from TOML."""
+def tables_in(path: Path) -> list[Any]:
+    """Return the entries of a file of known things as parsed from TOML. Raises `UsageError`."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -327,16 +327,16 @@ def dump(results: Results, old: Baseline | None) -> str:
     """
     run = results.run
     lines = [
-        f"# Known failures of {_escaped(run.subject)}: {_escaped(run.mode)}, kernel {_escaped(run.kernel)}.",
-        f"# Written by tunproof {_escaped(run.tunproof)} from its results of {_escaped(run.started)}.",
+        f"# Known failures of {escaped(run.subject)}: {escaped(run.mode)}, kernel {escaped(run.kernel)}.",
+        f"# Written by tunproof {escaped(run.tunproof)} from its results of {escaped(run.started)}.",
     ]
     if run.select != "*":
-        lines.append(f"# Only cases that match {_escaped(run.select)} were run: entries about others are omitted.")
+        lines.append(f"# Only cases that match {escaped(run.select)} were run: entries about others are omitted.")
     find = _finder(old.entries if old else (), run.kernel)
     for _, result in sorted(results.results.items()):
         if (entry := _todays(result, find)) is not None:
             pairs = ((key, getattr(entry, key)) for key in _FORMS)
-            lines += ["", "[[known]]", *(f'{key} = "{_escaped(value)}"' for key, value in pairs if value is not None)]
+            lines += ["", "[[known]]", *(f'{key} = "{escaped(value)}"' for key, value in pairs if value is not None)]
     return "\n".join(lines) + "\n"
 
 
@@ -379,6 +379,6 @@ def _todays(result: Result, find: _Find) -> Entry | None:
     )
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Return the inside of a TOML string. JSON's escapes are TOML's, which forbids a bare DEL as well."""
     return json.dumps(text, ensure_ascii=False)[1:-1].replace("\x7f", "\\u007F")

@@ -322,6 +322,44 @@ def test_joining_a_wrong_ip_header_checksum_is_the_same_policy() -> None:
     assert (report.failures, report.policies) == ([], {REPAIRS})
 
 
+_INVERTED = "packets with a wrong checksum are joined, and those with a right one are not"
+_SUM_AT = 36  # of a TCP checksum behind an IPv4 header
+
+
+def _two_and_two(stack: Packet, damage: int, last: Packet | None = None) -> BatchReport:
+    """Inspect four packets, of which the first two are damaged at a byte, and joined, and the last two are not."""
+    first, second, third, fourth = train(stack, 4)
+    packets = [patched(packet, damage, b"\xde\xad") for packet in (first, second)]
+    packets += [third, fourth] if last is None else train(last, 4)[2:]
+    frames = [joined(stack, 2), *(PLAIN + packet for packet in packets[2:])]
+    return inspected(packets, frames, repairable=(0, 1), ideal=((0,), (1,), (2, 3)))
+
+
+def test_only_wrong_checksums_are_joined_by_a_test_that_is_the_wrong_way_round() -> None:
+    assert only(_two_and_two(TCP4, _SUM_AT).failures) == _INVERTED
+
+
+@pytest.mark.parametrize(
+    "last",
+    [ip4(flags="DF") / tcp(flags="AE"), ip4(flags="DF") / tcp(window=7), ip4(flags="DF", tos=1) / tcp(), ID_MATTERS],
+    ids=["ece", "window", "ecn", "no-df"],
+)
+def test_right_packets_that_are_left_alone_for_another_reason_prove_nothing(last: Packet) -> None:
+    assert _two_and_two(TCP4, _SUM_AT, last).failures == []
+
+
+def test_a_wrong_ip_header_checksum_says_nothing_about_the_test_of_the_other() -> None:
+    assert _two_and_two(TCP4, 10).failures == []
+
+
+def test_who_joins_right_packets_elsewhere_has_no_test_the_wrong_way_round() -> None:
+    other = ip4(flags="DF") / tcp(sport=7)
+    packets = [patched(one, _SUM_AT, b"\xde\xad") for one in train(TCP4, 2)] + train(TCP4, 4)[2:] + train(other, 2)
+    frames = [joined(TCP4, 2), PLAIN + packets[2], PLAIN + packets[3], joined(other, 2)]
+    report = inspected(packets, frames, repairable=(0, 1), ideal=((0,), (1,), (2, 3), (4, 5)))
+    assert report.failures == []
+
+
 def test_a_packet_that_comes_out_wrong_and_repaired_was_repeated() -> None:
     packets = train(TCP6, 2)
     packets[0] = patched(packets[0], 56, b"\xab\xcd")

@@ -58,15 +58,17 @@ type request struct {
 var ErrUnsupported = errors.New("unsupported")
 var orders = map[string]binary.ByteOrder{`"little"`: binary.LittleEndian, `"big"`: binary.BigEndian}
 
-func (h Hex) MarshalText() ([]byte, error)           { return hex.AppendEncode(nil, h), nil }
-func (h *Hex) UnmarshalText(text []byte) (err error) { *h, err = hex.AppendDecode(Hex{}, text); return }
-func list(many []Hex, err error) ([]Hex, error)      { return append([]Hex{}, many...), err } // never null
+func (h Hex) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, h), nil }
+func (h *Hex) UnmarshalText(text []byte) (err error) { // without spare capacity: a read past the end panics
+	*h, err = hex.AppendDecode(make(Hex, 0, len(text)/2), text)
+	return err
+}
+func list(many []Hex, err error) ([]Hex, error) { return append([]Hex{}, many...), err } // never null
 
 func get[T any](said input, key string) (value T) { // zero for null
 	demand(json.Unmarshal(said[key], &value), key)
 	return value
 }
-
 func demand(err error, what string) { // no reply is better than a wrong one
 	if err != nil {
 		log.Fatalf("adapter: %s: %v", what, err)
@@ -126,24 +128,23 @@ func (do *Functions) run(asked request) (reply Object) {
 			reply["status"], reply["detail"], reply["trace"] = "error", fmt.Sprint(e), string(debug.Stack())
 		}
 	}()
-	op, in, err := asked.Op, asked.Input, fmt.Errorf("%w: %s", ErrUnsupported, asked.Op)
+	op, in, b, err := asked.Op, asked.Input, get[Hex], fmt.Errorf("%w: %s", ErrUnsupported, asked.Op)
 	parse, order := string(in["direction"]) == `"parse"`, orders[string(in["byte_order"])]
 	switch {
 	case op == "checksum" && do.Checksum != nil:
-		reply["sum"], err = do.Checksum(get[Hex](in, "data"), get[uint16](in, "initial"))
+		reply["sum"], err = do.Checksum(b(in, "data"), get[uint16](in, "initial"))
 	case op == "header" && parse && do.ParseHeader != nil:
-		reply["fields"], err = do.ParseHeader(get[Hex](in, "bytes"), get[int](in, "size"), order)
+		reply["fields"], err = do.ParseHeader(b(in, "bytes"), get[int](in, "size"), order)
 	case op == "header" && !parse && do.EmitHeader != nil:
 		reply["bytes"], err = do.EmitHeader(get[Fields](in, "fields"), get[int](in, "size"), order)
 	case op == "read" && do.Read != nil:
-		reply["packets"], err = list(do.Read(get[Hex](in, "frame")))
+		reply["packets"], err = list(do.Read(b(in, "frame")))
 	case op == "write" && do.Write != nil:
-		reply["frames"], err = list(do.Write(get[Hex](in, "packet"), get[Hex](in, "poison")))
+		reply["frames"], err = list(do.Write(b(in, "packet"), b(in, "poison")))
 	case op == "write_gso" && do.WriteGSO != nil:
-		hdr, transport, pays := get[Hex](in, "hdr"), get[Hex](in, "transport_hdr"), get[[]Hex](in, "pays")
-		reply["frames"], err = list(do.WriteGSO(hdr, transport, pays))
+		reply["frames"], err = list(do.WriteGSO(b(in, "hdr"), b(in, "transport_hdr"), get[[]Hex](in, "pays")))
 	case op == "write_batch" && do.WriteBatch != nil:
-		reply["frames"], err = list(do.WriteBatch(get[[]Hex](in, "packets"), get[Hex](in, "poison")))
+		reply["frames"], err = list(do.WriteBatch(get[[]Hex](in, "packets"), b(in, "poison")))
 	}
 	if errors.Is(err, ErrUnsupported) {
 		return Object{"id": asked.ID, "status": "unsupported", "what": err.Error()}
@@ -194,7 +195,6 @@ func parseHeader(data []byte, size int, order binary.ByteOrder) (f Fields, err e
 	}
 	return f, nil
 }
-
 func emitHeader(f Fields, size int, order binary.ByteOrder) (Hex, error) {
 	if size != 10 && size != 12 && size != 24 {
 		return nil, fmt.Errorf("no header has %d bytes", size)

@@ -3,6 +3,9 @@
 The fast path comes first: many cases in one message, or one after another without checks in between. If that breaks,
 the adapter is restarted and the same cases run one by one, each followed by a request with a known answer, so that the
 culprit is certain: a late crash, or a second answer, is charged to the case before it.
+
+After an error reply, a panic or an exception, the adapter is started afresh before the next case, in the same message
+or not: what an error leaves behind is not charged to other cases, nor to its own case when that is run again.
 """
 
 import contextlib
@@ -15,7 +18,7 @@ from tunproof.corpus.cases import Case, LifecycleCase
 from tunproof.corpus.load import Corpus
 from tunproof.errors import UsageError
 from tunproof.judge.outcome import Broken, Outcome
-from tunproof.protocol.messages import Implementation
+from tunproof.protocol.messages import ErrorReply, Implementation
 from tunproof.subjects.adapters import honesty
 from tunproof.subjects.adapters.client import AdapterBrokenError
 from tunproof.subjects.adapters.dialogue import Dialogue, dialogues_of, joined
@@ -67,7 +70,7 @@ class Adapter(Connection):
         self.claims = hello.claims
         self.implementation: Implementation | None = hello.implementation
         self.name = hello.implementation.name
-        self._restarts = 0
+        self._restarts = self._renewals = 0
         self._troubles: list[str] = []
         self._batch = min(hello.max_batch, batch or hello.max_batch)
         self._probes = honesty.probes_of(corpus, hello.ops, self.capabilities)
@@ -80,6 +83,10 @@ class Adapter(Connection):
                 f"the adapter {error.detail} on the simplest requests{said}",
                 cure="run `tunproof check --select ID` with an id from `tunproof corpus list`, and read its stderr",
             ) from error
+        except AdapterBrokenError as error:
+            said = _on_stderr(self._transport.stderr())
+            self.close()
+            raise AdapterBrokenError(f"{error.what}{said}", cure=error.cure) from error
         except BaseException:
             self.close()
             raise
@@ -87,13 +94,30 @@ class Adapter(Connection):
     @property
     def restarts(self) -> int:
         """How often it had to be restarted."""
+        return self._breaks + self._renewals
+
+    @property
+    def _breaks(self) -> int:
+        """How many restarts count against the limit."""
         return self._restarts + self._transport.refreshed
+
+    @property
+    def _is_exhausted(self) -> bool:
+        return self._breaks > self._limits.restarts
+
+    @property
+    def _is_stained(self) -> bool:
+        """Whether a fresh start is due before the next case."""
+        return self._transport.client.erred and self._renewals < self._limits.renewals
 
     def observe(self, cases: Sequence[Case]) -> list[Observation]:
         """See `Connection.observe`."""
         observed: list[Observation] = []
         for chunk in self._chunks([self._item(case) for case in cases]):
-            observed += self._exhausted(chunk) if self.restarts > self._limits.restarts else self._observe(chunk)
+            while chunk:
+                some = self._exhausted(chunk) if self._is_exhausted else self._observe(chunk)
+                observed += some
+                del chunk[: len(some)]
         return observed
 
     def troubles(self) -> list[str]:
@@ -103,9 +127,11 @@ class Adapter(Connection):
 
     def finish(self) -> None:
         """See `Connection.finish`."""
-        if self.restarts > self._limits.restarts:
+        if self._is_exhausted:
             return
         try:
+            if self._transport.client.erred:  # whatever the limit: this is about the adapter, not about its errors
+                self._start_afresh()
             honesty.examine(self._transport, self._probes)
             self._transport.client.bye()
         except BrokenError as error:
@@ -163,6 +189,7 @@ class Adapter(Connection):
             yield chunk
 
     def _observe(self, chunk: list[_Item]) -> list[Observation]:
+        """Run the cases of a chunk, at least one: up to the first error, if a fresh start is to follow it."""
         try:
             return self._quickly(chunk)
         except BrokenError as error:
@@ -170,7 +197,7 @@ class Adapter(Connection):
         self._restart()
         started = time.monotonic()
         alone = self._one_by_one(chunk)
-        if any(isinstance(one.outcome, Broken) and one.outcome.how != "error" for one in alone):
+        if any(isinstance(one.outcome, Broken) for one in alone):  # an error may have broken it later, in company
             return alone
         if first.how == "hang" and self._batches(chunk) and time.monotonic() - started > self._limits.answer:
             self._batch = 1  # each alone is answered in time, but this many together are not
@@ -203,7 +230,7 @@ class Adapter(Connection):
                 good = length
             except BrokenError as error:
                 bad, found = length, (length, error, self._restart())
-            if self.restarts > self._limits.restarts:
+            if self._is_exhausted:
                 break
             length = (good + bad) // 2
         return found
@@ -212,16 +239,33 @@ class Adapter(Connection):
         return self._batch > 1 and len(chunk) > 1 and chunk[0].batches
 
     def _quickly(self, chunk: list[_Item]) -> list[Observation]:
-        """Run without checks in between. Raises `BrokenError`."""
-        dialogues = [item.dialogue for item in chunk if item.dialogue is not None]
-        if self._batches(chunk):
-            replies = iter(self._transport.client.batch([run for dialogue in dialogues for run in dialogue.runs]))
-            outcomes = [self._transport.replied(one, [next(replies) for _ in one.runs]) for one in dialogues]
-        else:
-            outcomes = [self._put(item) for item in chunk]
+        """Run without checks in between, up to the first error. Raises `BrokenError`."""
+        self._renew()
+        outcomes = self._together(chunk) if self._batches(chunk) else self._in_turn(chunk)
         self._settle()
         stderr = self._transport.stderr()
-        return [Observation(item.case, outcome, stderr) for item, outcome in zip(chunk, outcomes, strict=True)]
+        return [Observation(item.case, outcome, stderr) for item, outcome in zip(chunk, outcomes, strict=False)]
+
+    def _together(self, chunk: list[_Item]) -> list[Outcome]:
+        """Run in one message; what comes after an error does not count."""
+        dialogues = [item.dialogue for item in chunk if item.dialogue is not None]
+        replies = iter(self._transport.client.batch([run for dialogue in dialogues for run in dialogue.runs]))
+        outcomes: list[Outcome] = []
+        for dialogue in dialogues:
+            its = [next(replies) for _ in dialogue.runs]
+            outcomes.append(self._transport.replied(dialogue, its))
+            if self._is_stained and any(isinstance(reply, ErrorReply) for reply in its):
+                break
+        return outcomes
+
+    def _in_turn(self, chunk: list[_Item]) -> list[Outcome]:
+        """Run in a message each; nothing comes after an error."""
+        outcomes: list[Outcome] = []
+        for item in chunk:
+            outcomes.append(self._put(item))
+            if self._is_stained:
+                break
+        return outcomes
 
     def _put(self, item: _Item) -> Outcome:
         if item.pieces and item.dialogue is not None:
@@ -235,9 +279,10 @@ class Adapter(Connection):
         """Run each alone, and check that it left the adapter in order."""
         observed: list[Observation] = []
         for number, item in enumerate(chunk):
-            if self.restarts > self._limits.restarts:
+            if self._is_exhausted:
                 return observed + self._exhausted(chunk[number:])
             try:
+                self._renew()
                 outcome = self._put(item)
                 self._settle()
                 observed.append(Observation(item.case, outcome, self._transport.stderr()))
@@ -246,9 +291,32 @@ class Adapter(Connection):
         return observed
 
     def _settle(self) -> None:
-        """Check that nothing is left over from the runs so far. Raises `BrokenError`."""
-        self._transport.client.settle()
+        """Check that nothing is left over from the runs so far. Raises `BrokenError`.
+
+        After an error the adapter may answer anything, and a fresh start is near: its output is all that is checked.
+        """
+        if not self._is_stained:
+            self._settle_client()
         self._transport.check_nothing_left()
+
+    def _settle_client(self) -> None:
+        client = self._transport.client
+        erred = client.erred
+        try:
+            client.settle()
+        except AdapterBrokenError as error:
+            if erred:  # no fresh start was left, and this is what the error left behind
+                raise BrokenError("error", error.what) from error
+            raise
+
+    def _renew(self) -> None:
+        """Start afresh if there was an error, within the limit: what it leaves behind is not charged to others."""
+        if self._is_stained:
+            self._start_afresh()
+
+    def _start_afresh(self) -> None:
+        self._renewals += 1
+        self._transport.renew()
 
     def _restart(self) -> str:
         """Restart, within the limit, and return what was written to stderr before that."""
@@ -256,7 +324,7 @@ class Adapter(Connection):
         while True:
             self._restarts += 1
             self._transport.stop()
-            if self.restarts > self._limits.restarts:
+            if self._is_exhausted:
                 return stderr
             self._transport.start()
             with contextlib.suppress(BrokenError):

@@ -9,13 +9,15 @@ from tunproof.corpus.claims import OFFLOADS
 from tunproof.corpus.codec import decoder, encode
 from tunproof.errors import EnvironmentProblem
 from tunproof.protocol import messages as protocol
-from tunproof.protocol.messages import Attach, BatchReply, Bye, Hello, HelloReply, Reply, Runner
+from tunproof.protocol.messages import Attach, BatchReply, Bye, ErrorReply, Hello, HelloReply, Reply, Runner
 from tunproof.subjects.adapters.process import BrokenError, Limits, Process, Watch
 from tunproof.version import __version__
 
-__all__ = ["AdapterBrokenError", "Client", "EncodedRun"]
+__all__ = ["AdapterBrokenError", "Client", "EncodedRun", "said_by"]
 
 _PER_RUN = 0.01  # seconds more that a batch may take for each run in it
+_USUAL = 1 << 16  # bytes of a message that are read in no time
+_PER_BYTE = 2e-6  # seconds more that a message may take for each byte above that: 2 s for each MB
 _SHOWN = 120  # bytes of a line that is not a reply
 
 _HELLO = decoder(HelloReply)
@@ -46,6 +48,7 @@ class Client:
 
     Attributes:
         hello: what the adapter claims.
+        erred: whether a reply was an error: a panic or an exception may have left anything behind.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Client:
         self._process = process
         self._limits = limits
         self._id = 0
+        self.erred = False
         self.hello = self._say_hello(attach, descriptors)
 
     def run(self, run: EncodedRun, watch: Watch | None = None, *, patience: float | None = None) -> Reply:
@@ -65,6 +69,7 @@ class Client:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise _no_reply(answer, error) from error
         self._check_id(reply.id, self._id)
+        self.erred |= isinstance(reply, ErrorReply)
         return reply
 
     def batch(self, runs: Sequence[EncodedRun]) -> tuple[Reply, ...]:
@@ -82,6 +87,7 @@ class Client:
             raise BrokenError("protocol-error", f"answered {len(replies)} of {len(runs)} runs")
         for index, reply in enumerate(replies):
             self._check_id(reply.id, first + index)
+            self.erred |= isinstance(reply, ErrorReply)
         return replies
 
     def settle(self) -> None:
@@ -92,7 +98,7 @@ class Client:
         reply = self.run(EncodedRun(_NO_OP, b"{}"))
         if not isinstance(reply, protocol.UnsupportedReply):
             raise AdapterBrokenError(
-                f"the adapter answers an op that does not exist with {type(reply).__struct_config__.tag!r}",
+                f"the adapter answers an op that does not exist with {said_by(reply)}",
                 cure='answer every op that it does not know with "unsupported"',
             )
 
@@ -130,11 +136,24 @@ class Client:
     def _ask(self, line: bytes, patience: float, watch: Watch | None) -> bytes:
         if self._process.unrequested:
             raise BrokenError("protocol-error", f"sent something unrequested: {_shown(self._process.unrequested)}")
-        return self._process.ask(line, patience, watch)
+        more = _PER_BYTE * max(len(line) - _USUAL, 0)
+        return self._process.ask(line, patience + round(more, 1), watch)
 
     def _check_id(self, got: int, right: int) -> None:
         if got != right:
             raise BrokenError("protocol-error", f"the reply has id {got}, the run had {right}")
+
+
+def said_by(reply: Reply) -> str:
+    """Return a reply in words: its status, and what it says about it."""
+    match reply:
+        case protocol.RejectedReply(detail=detail) | protocol.UnsupportedReply(what=detail):
+            said = detail
+        case ErrorReply(detail=detail, trace=trace):
+            said = "\n".join(filter(None, (detail, trace.strip())))
+        case _:
+            said = ""
+    return f"{type(reply).__struct_config__.tag!r}" + (f": {said}" if said else "")
 
 
 def _check_claims(hello: HelloReply) -> None:

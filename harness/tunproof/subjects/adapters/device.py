@@ -1,7 +1,8 @@
 """A real TUN: the kernel delivers what is read, and segments what is written. Its namespace is new at every start.
 
-What the kernel does itself is not the subject's responsibility. A frame that no kernel delivers in this way, and one
-that it turns into something else from any writer, is not applicable.
+What the kernel and the lab do themselves is not the subject's responsibility. A frame that no kernel delivers in this
+way, and one that it turns into something else from any writer, is not applicable. The corpus says what kernels do with
+what is written; for other cases, such as those of the fuzzer, the answer comes from a TUN of ours in the same lab.
 """
 
 import contextlib
@@ -12,8 +13,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 import tio
+from tio.virtio import HEADER_SIZE
 from tunproof import lab
-from tunproof.corpus.cases import Packets, ReadCase, WriteBatchCase
+from tunproof.corpus.cases import Case, Packets, ReadCase, WriteBatchCase, WriteCase, WriteGsoCase, Written
 from tunproof.corpus.model import KernelSame
 from tunproof.errors import EnvironmentProblem
 from tunproof.judge.outcome import Inapplicable, Outcome, Transmitted, TurnedDown
@@ -82,6 +84,8 @@ class DeviceTransport(Transport):
         answer = case.answer_of(self._traits)
         if answer is not None and not isinstance(answer, KernelSame):
             return Inapplicable("this kernel does something else with such a frame, whoever writes it")
+        if answer is None and (obstacle := self._delivery.obstacle_to_write(case)):
+            return Inapplicable(obstacle)
         for run in dialogue.before:
             self.client.run(run)
         self._device.segments()
@@ -114,7 +118,7 @@ class DeviceTransport(Transport):
 
 
 class _Delivery:
-    """Which frames a kernel delivers to the readers of a TUN at all, determined with our own TUN."""
+    """Which frames a kernel delivers at all, to a TUN's readers or from its writers; found out with our own TUN."""
 
     def __init__(self) -> None:
         self._lab = lab.ProgramLab()
@@ -140,6 +144,32 @@ class _Delivery:
                 packets += segments_of(os.read(self._fd, 1 << 17))
         if tuple(packets) != case.expect.packets:
             return "this kernel turns such a frame into something else before it is read"
+        return None
+
+    def obstacle_to_write(self, case: Case) -> str | None:
+        """Return why what a right subject writes for a case does not come out of a device as it is, or None.
+
+        The lab loses packets of 1 to 3 bytes, for instance. A batch may be written joined as in its example, or packet
+        by packet; a packet that this kernel refuses from every writer is one that a batch need not deliver.
+        """
+        match case:
+            case WriteCase(expect=Written(header=header)) | WriteGsoCase(expect=Written(header=header)):
+                frames = [header + case.input.whole]
+            case WriteBatchCase(input=given, expect=expect):
+                frames = list(expect.example)
+                frames += [bytes(HEADER_SIZE) + packet for packet in given.packets if packet]
+            case _:
+                return None
+        return next(filter(None, map(self._change, dict.fromkeys(frames))), None)
+
+    def _change(self, frame: bytes) -> str | None:
+        """Return what happens to a frame between its writer and the other end of the lab, or None."""
+        try:
+            os.write(self._fd, frame)
+        except OSError:
+            return None
+        if self._lab.segments() != segments_of(frame):
+            return "this lab loses or changes such a frame, whoever writes it"
         return None
 
     def close(self) -> None:

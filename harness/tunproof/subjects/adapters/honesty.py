@@ -1,4 +1,4 @@
-"""Is the adapter honest? Probed before the first case, after every restart, and after the last case.
+"""Is the adapter honest? Probed before the first case, after every restart because it broke, and after the last case.
 
 For each op that it claims there are two inputs whose correct answers differ. The first is so simple that every adapter
 with the op answers it with `ok`; the second must not get the same answer. An op that does not exist must be
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tunproof.corpus.cases import Case, LifecycleCase
 from tunproof.corpus.load import Corpus
-from tunproof.judge.outcome import Answered, Inapplicable, Outcome, Transmitted
+from tunproof.judge.outcome import Answered, Broken, Inapplicable, Outcome, Transmitted, TurnedDown, Unable
 from tunproof.subjects.adapters.client import AdapterBrokenError
 from tunproof.subjects.adapters.dialogue import dialogue_of
 from tunproof.subjects.adapters.process import BrokenError
@@ -61,7 +61,7 @@ def examine(transport: Transport, probes: list[HonestyCheck]) -> None:
             continue
         if not isinstance(plain, Answered | Transmitted):
             raise AdapterBrokenError(
-                f"the adapter claims {op!r}, but does not answer its simplest input ({probe.plain.id}): {plain}",
+                f"the adapter claims {op!r}, but does not answer its simplest input ({probe.plain.id}): {_said(plain)}",
                 cure=f"`tunproof show {probe.plain.id}` has the input; leave {op!r} out of `ops` until it exists",
             )
         if plain == _other(transport, probe.other):
@@ -73,13 +73,31 @@ def examine(transport: Transport, probes: list[HonestyCheck]) -> None:
 
 
 def _other(transport: Transport, case: Case) -> Outcome | None:
-    """Return the outcome of the other input. An implementation that breaks on it has told the two apart."""
+    """Return the outcome of the other input. An implementation that breaks on it has told the two apart.
+
+    It is then started afresh, and so is one that replies with an error: what follows is to be about other inputs.
+    """
     try:
-        return _ask(transport, case)
+        outcome = _ask(transport, case)
     except BrokenError:
         transport.stop()
         transport.start()
         return None
+    if transport.client.erred:
+        transport.renew()
+    return outcome
+
+
+def _said(outcome: Outcome) -> str:
+    """Return in words what came instead of an answer."""
+    match outcome:
+        case TurnedDown(reason=reason):
+            return f"it rejects it: {reason}"
+        case Unable(what=what):
+            return f"it says that it does not support {what}"
+        case Broken(how=how, detail=detail, trace=trace):
+            return "\n".join(filter(None, (f"{how}: {detail}", trace.strip())))
+    return "there is no answer"
 
 
 def _ask(transport: Transport, case: Case) -> Outcome:

@@ -34,10 +34,12 @@ class Limits:
 
     Attributes:
         start: seconds until it has answered `hello`.
-        answer: seconds for one answer; a batch has slightly more for each run in it.
+        answer: seconds for one answer; a batch has slightly more for each run in it, and a long message for its length.
         memory: bytes that it and its descendants may touch.
         line: bytes of one answer. The segments of the largest superpacket take about 6 MB of hex.
-        restarts: how often it is restarted in one run.
+        restarts: how often it is restarted in one run because it broke.
+        renewals: how often it is restarted besides, after an error reply: nothing that a panic leaves behind is to
+            reach the next case. When they are used up, it is left running.
     """
 
     start: float = 30.0
@@ -45,6 +47,7 @@ class Limits:
     memory: int = 1 << 30
     line: int = 64 << 20
     restarts: int = 100
+    renewals: int = 100
 
     def __post_init__(self) -> None:
         for name in ("start", "answer"):

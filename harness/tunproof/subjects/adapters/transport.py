@@ -68,8 +68,12 @@ class Transport(abc.ABC):
 
     def refresh(self) -> None:
         """Restart: something may be on its way to the old adapter that must not reach the next case."""
-        self._said += self.client.stderr()
         self.refreshed += 1
+        self.renew()
+
+    def renew(self) -> None:
+        """Restart, and keep what was written to stderr."""
+        self._said += self.client.stderr()
         self.stop()
         self.start()
 
