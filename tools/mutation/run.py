@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-sys.path[0] = str(Path(__file__).resolve().parents[1])  # so that this folder is the package `mutation`
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parents[1])  # so that this folder is the package `mutation`
 
 from mutation.config import MODULES, TOOL  # noqa: E402
 from mutation.equivalent import Key, load_arguments  # noqa: E402

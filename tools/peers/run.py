@@ -16,7 +16,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-sys.path[0] = str(Path(__file__).resolve().parents[1])  # so that this folder is the package `peers`
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parents[1])  # so that this folder is the package `peers`
 
 from peers.build import BuildFailed, Built, Skipped, build  # noqa: E402
 from peers.recipe import PEERS, Peer, load_all  # noqa: E402
