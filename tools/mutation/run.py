@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[1])  # so that this folder is the package `mutation`
 
-from mutation.config import MODULES, TOOL  # noqa: E402
-from mutation.equivalent import Key, load_arguments  # noqa: E402
-from mutation.pool import CHECKOUT, JudgeFailed, judge_all  # noqa: E402
-from mutation.report import Result, Run  # noqa: E402
+from mutation.config import MODULES, TOOL
+from mutation.equivalent import Key, load_arguments
+from mutation.pool import CHECKOUT, JudgeFailed, judge_all
+from mutation.report import Result, Run
 
 if TYPE_CHECKING:
     from mutation.mutants import Mutant

@@ -19,9 +19,9 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[1])  # so that this folder is the package `peers`
 
-from peers.build import BuildFailed, Built, Skipped, build  # noqa: E402
-from peers.recipe import PEERS, Peer, load_all  # noqa: E402
-from tunproof.lab.privilege import device_obstacle, has_capabilities, userns_obstacle  # noqa: E402
+from peers.build import BuildFailed, Built, Skipped, build
+from peers.recipe import PEERS, Peer, load_all
+from tunproof.lab.privilege import device_obstacle, has_capabilities, userns_obstacle
 
 CHECKOUT = Path(__file__).parents[2]
 CACHE = CHECKOUT / ".cache" / "peers"
