@@ -4,7 +4,8 @@
     python tools/peers/run.py wireguard-go dpkt   some of them
     python tools/peers/run.py --build nebula      only build it, and print its command line
 
-Exit code 0: every peer that can be had here got its verdicts. 1: one does not build, or its adapter is broken.
+Exit code 0: every peer that can be had here got its verdicts, and its ledger agrees with them. 1: one does not build,
+its adapter is broken, or ledger and causes differ.
 2: there is no such peer. 3: none can be had here.
 """
 
@@ -20,8 +21,10 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[1])  # so that this folder is the package `peers`
 
 from peers.build import BuildFailed, Built, Skipped, build
+from peers.ledger import complaints, load_ledger
 from peers.recipe import PEERS, Peer, load_all
 from tunproof.lab.privilege import device_obstacle, has_capabilities, userns_obstacle
+from tunproof.runs.results import Results, read
 
 CHECKOUT = Path(__file__).parents[2]
 CACHE = CHECKOUT / ".cache" / "peers"
@@ -67,8 +70,27 @@ def _one(peer: Peer, cache: Path, options: argparse.Namespace) -> str:
     )
     if options.build:
         return "checked"
-    outcomes = {_check(peer, built, mode, options.reports) for mode in peer.modes}
-    return next(one for one in ("broken", "checked", "skipped") if one in outcomes)
+    outcomes = {mode: _check(peer, built, mode, options.reports) for mode in peer.modes}
+    checked = [mode for mode, outcome in outcomes.items() if outcome == "checked"]
+    if checked and not _agrees(peer, [read(_report(options.reports, peer, mode)) for mode in checked]):
+        return "broken"
+    return next(one for one in ("broken", "checked", "skipped") if one in outcomes.values())
+
+
+def _agrees(peer: Peer, runs: Sequence[Results]) -> bool:
+    """Say where the ledger and the causes of a peer differ, and return whether they do not."""
+    entries = load_ledger(peer.folder / "ledger.toml")
+    found = list(complaints(entries, [cause for run in runs for cause in run.causes]))
+    for text in found:
+        print(f"  ledger: {text}", file=sys.stderr)
+    if not found:
+        true = sum(entry.judged == "true" for entry in entries)
+        print(f"  ledger: every cause that fails is judged true; {true} are, and all were found", flush=True)
+    return not found
+
+
+def _report(reports: Path, peer: Peer, mode: str) -> Path:
+    return reports / f"{peer.name}-{mode}"
 
 
 def _check(peer: Peer, built: Built, mode: str, reports: Path) -> str:
@@ -76,7 +98,7 @@ def _check(peer: Peer, built: Built, mode: str, reports: Path) -> str:
     if (mode.startswith("device") or peer.makes_tun) and (reason := _no_lab()):
         print(f"  {mode}: skipped: {reason}")
         return "skipped"
-    report = reports / f"{peer.name}-{mode}"
+    report = _report(reports, peer, mode)
     done = subprocess.run(
         [sys.executable, "-m", "tunproof", "check", "--json", "--report", report, "--mode", mode, "--", *built.command],
         capture_output=True,

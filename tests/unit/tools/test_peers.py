@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from peers.build import BuildFailed, Built, Skipped, build
+from peers.ledger import Entry, complaints
 from peers.recipe import PEERS, Peer, load, load_all
 from peers.run import main
 from tunproof.corpus.load import load as load_corpus
+from tunproof.judge.verdict import Kind, Signature
 from tunproof.protocol.messages import MODES, OPS
+from tunproof.runs.results import Cause
 
 CORPUS = load_corpus()
 RECIPE = """
@@ -66,6 +69,7 @@ def peer(tmp_path: Path, ecosystem: str = "go", toolchain: str = "1.23", name: s
     package, version = ("mine", "1.2.3") if ecosystem == "pip" else ("example.org/tun", "v1.2.3")
     recipe = RECIPE.format(ecosystem=ecosystem, toolchain=toolchain, package=package, version=version)
     (folder / "peer.toml").write_text(recipe)
+    (folder / "ledger.toml").write_text("")
     return load(folder)
 
 
@@ -91,10 +95,51 @@ def test_a_ledger_judges_each_entry_and_gives_no_case_that_makes_a_peer_panic(re
     assert real.pins.items() <= ledger["resolved"].items()
     for entry in ledger.get("entry", []):
         assert entry["judged"] in {"true", "documented", "hardening"}
-        assert {"cause", "where", "why", "upstream"} <= entry.keys()
+        assert {"where", "why", "upstream"} <= entry.keys()
+        assert (entry["judged"] != "true") or entry["causes"]
         assert ("cases" in entry) != ("kind" in entry)
         known = [fnmatch.filter(CORPUS.cases, glob) for glob in entry.get("cases", ())]
         assert all(known), entry["cases"]
+
+
+def cause(field: str, *, unexpected: bool = True) -> Cause:
+    return Cause(
+        operation="read",
+        signature=Signature(relation="field-wrong", field=field),
+        verdict=Kind.FAIL if unexpected else Kind.ADVISED,
+        unexpected=unexpected,
+        level="must",
+        reach="kernel",
+        cases=("read/tcp4/two-segments",),
+        smallest="read/tcp4/two-segments",
+    )
+
+
+LEDGER = [
+    Entry(("read: field-wrong tcp.flags", "read: field-wrong tcp.window"), "true", "It copies them."),
+    Entry(("read: field-wrong ipv4.ttl",), "documented", "It says so."),
+]
+
+
+def test_a_ledger_and_a_run_agree_where_all_that_fails_is_true_and_found() -> None:
+    assert list(complaints(LEDGER, [cause("tcp.flags"), cause("ipv4.ttl", unexpected=False)])) == []
+    assert list(complaints(LEDGER, [cause("tcp.window"), cause("tcp.flags")])) == []
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ([], "judged true and not found: It copies them."),
+        (
+            [cause("tcp.flags"), cause("ipv4.ttl")],
+            "read: field-wrong ipv4.ttl: fails the run, but is judged documented",
+        ),
+        ([cause("tcp.flags"), cause("udp.length")], "read: field-wrong udp.length: not in the ledger (1 cases"),
+    ],
+)
+def test_a_ledger_and_a_run_that_differ_are_told(found: list[Cause], said: str) -> None:
+    (text,) = complaints(LEDGER, found)
+    assert text.startswith(said)
 
 
 def test_every_folder_has_a_recipe() -> None:
@@ -190,12 +235,19 @@ def run(tmp_path: Path, *words: str) -> int:
     return main([*words, "--reports", str(tmp_path / "reports")], peers=tmp_path / "peers", cache=tmp_path / "cache")
 
 
-def test_a_peer_is_built_and_checked_and_its_failures_do_not_break_the_command(
+def test_a_peer_is_built_and_checked_and_failures_in_its_ledger_do_not_break_the_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    python_peer(tmp_path, ADAPTER.replace("checksum}", "lambda data, initial: checksum(data, 0)}"))
+    mine = python_peer(tmp_path, ADAPTER.replace("checksum}", "lambda data, initial: checksum(data, 0)}"))
+    assert run(tmp_path) == 1
+    assert "ledger: checksum: field-wrong: not in the ledger (9 cases" in capsys.readouterr().err
+    (mine.folder / "ledger.toml").write_text(
+        '[[entry]]\ncauses = ["checksum: field-wrong"]\ncases = ["checksum/initial/*"]\njudged = "true"\n'
+        'where = "mine.py:1"\nwhy = "It forgets the initial sum."\nupstream = ""\n'
+    )
     assert run(tmp_path) == 0
     said = capsys.readouterr().out
+    assert "ledger: every cause that fails is judged true; 1 are, and all were found" in said
     assert "mine 1.2.3: built in" in said
     assert "memory: 48 pass, 9 fail" in said
     assert (tmp_path / "reports" / "mine-memory" / "results.jsonl").exists()

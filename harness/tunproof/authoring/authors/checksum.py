@@ -6,6 +6,7 @@ alignment.
 
 from tunproof.authoring.draft import Topic, bug, rfc
 from tunproof.corpus.cases import ChecksumInput
+from tunproof.corpus.model import Level
 from tunproof.packets.builder import payload
 
 lengths = Topic("checksum", "lengths", basis=(rfc(1071, "1"),))
@@ -18,7 +19,9 @@ _UNROLLED = bug("https://github.com/WireGuard/wireguard-go/commit/8ccfeec", "wir
 
 
 def _add(topic: Topic, name: str, about: str, data: bytes, *flags: str, initial: int = 0) -> None:
-    topic.add(name, about, ChecksumInput(data=data, initial=initial), flags=flags)
+    """Add a case. Without any bytes it is advice: no packet is empty, so both zeros are right in practice."""
+    level: Level = "must" if data or initial else "should"
+    topic.add(name, about, ChecksumInput(data=data, initial=initial), flags=flags, level=level)
 
 
 # Around the words and blocks of 2, 8, 16, 32, 64 and 128 bytes; 720 is where `tio.checksum` begins to cut numbers.
