@@ -84,7 +84,9 @@ def test_the_command_explains_both(tmp_path: Path) -> None:
     for name in FINAL_FLAGS | CWR:
         assert corpus.flags[name].effect in page
         assert corpus.flags[name].effect in (tmp_path / "out" / "junit.xml").read_text()
-    assert "effect: GRO flushes on PSH" in done.stdout
+    assert [line for line in done.stdout.splitlines() if "read: tcp.flags (FIN, PSH) is wrong" in line]
+    assert [line for line in done.stdout.splitlines() if "read: tcp.flags (CWR) is wrong" in line]
+    assert "effect: The receiver takes the first segment to be the end" in done.stdout
     assert "tcp.flags at byte" in done.stdout
     assert "repeat   tunproof check --select read/" in done.stdout
 

@@ -9,7 +9,9 @@ from itertools import pairwise
 
 from tio.errors import PacketError
 from tio.ip import IPv6, Protocol, parse_ip
+from tio.tcp import TcpFlag
 from tio.virtio import HEADER_SIZE
+from tio.wire import TcpLayout
 from tunproof.corpus.cases import (
     Case,
     HeaderCase,
@@ -36,6 +38,8 @@ _BROKEN: dict[str, Relation] = {
     "protocol-error": "answered-outside-the-protocol",
     "flaky": "raised",
 }
+_FINAL = int(TcpFlag.FIN | TcpFlag.PSH)
+_FEW = 2  # flags that differ and are named; of more, what they are depends on the case
 _RESTORED = ("sequence", "identification", "checksum", "length", "payload", "payload_length", "total_length")
 """The last parts of the names of fields that cutting computes anew: packets of one superpacket differ in them."""
 
@@ -77,12 +81,23 @@ def of_batch(
 
 
 def _field_of(mismatch: Mismatch) -> str:
-    """Return the field that a mismatch names, and of a checksum whether it is the other zero; empty if it has none."""
+    """Return the field that a mismatch names, and of flags and checksums how it differs; empty if it names none."""
     field, named, _ = mismatch.place.partition(" at byte ")
     if not named:
         return ""
-    pair = [one[mismatch.at : mismatch.at + 2] for one in (mismatch.expected, mismatch.got) if one is not None]
-    return f"{field} (0x0000 for 0xFFFF)" if field.endswith("checksum") and pair == [b"\xff\xff", b"\0\0"] else field
+    right, wrong = ((one or b"")[mismatch.at : mismatch.at + 2] for one in (mismatch.expected, mismatch.got))
+    if field.endswith("checksum") and (right, wrong) == (b"\xff\xff", b"\0\0"):
+        return f"{field} (0x0000 for 0xFFFF)"
+    if field == "tcp.flags" and right and wrong and (right[0] ^ wrong[0]).bit_count() <= _FEW:
+        return f"{field} ({_flags(right[0] ^ wrong[0])})"
+    return field
+
+
+def _flags(different: int) -> str:
+    """Return the TCP flags that differ. FIN and PSH go together: both belong on the last segment, for one reason."""
+    if different & _FINAL and not different & ~_FINAL:
+        return "FIN, PSH"
+    return ", ".join(bits.name for bits in TcpLayout.FLAGS.bits if bits.of(different))
 
 
 def _together(pair: Sequence[int], groups: Sequence[Sequence[int]]) -> bool:

@@ -377,6 +377,8 @@ class _Judge:
 
     def _weighed(self, case: Case, kind: Kind) -> tuple[Kind, bool]:
         """Return what a failure amounts to, given how binding the case is, and whether it makes the run fail."""
+        if self._plan.exact:
+            return kind, True
         if self.hardens(case):
             return Kind.HARDENING, False
         if kind is Kind.FAIL and case.level == "should" and not self._plan.strict:

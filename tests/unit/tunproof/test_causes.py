@@ -47,7 +47,7 @@ OTHER_ZERO = patched(ZERO.expect.packets[0], 26, b"\0\0")
     [
         (CUT, Answered([FIRST, SECOND]), None),
         (CUT, Unable("read"), None),
-        (CUT, Answered([FIRST, patched(SECOND, 33, b"\x01")]), ("field-wrong", "tcp.flags")),
+        (CUT, Answered([FIRST, patched(SECOND, 33, b"\x11")]), ("field-wrong", "tcp.flags (FIN, PSH)")),
         (CUT, Answered([SECOND, FIRST]), ("reordered", "TCP superpacket")),
         (CUT, Answered([FIRST]), ("cut-otherwise", "TCP superpacket")),
         (CUT, Answered([]), ("lost", "TCP superpacket")),
