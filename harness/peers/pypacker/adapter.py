@@ -19,7 +19,7 @@ serve(
             "version": version("pypacker"),
             "language": "Python",
             "source": "https://gitlab.com/mike01/pypacker",
-            "issues": "https://gitlab.com/mike01/pypacker/-/issues",
+            "issues": "https://gitlab.com/mike01/pypacker",
         },
         "capabilities": [],
         "modes": ["memory"],
