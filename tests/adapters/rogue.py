@@ -153,6 +153,13 @@ CLAIMS = {
 }
 
 
+def raise_often(data, initial):
+    """Raise for many inputs, and leave nothing behind."""
+    if len(data) % 2:
+        raise ValueError(f"{len(data)} bytes")
+    return kit.checksum(data, initial)
+
+
 def checksum_of(way):
     """Return the kit's checksum, but for the victim."""
     seen = []
@@ -206,7 +213,8 @@ def main():
         "modes": ["memory"],
     }
     begin_badly(way)
-    functions = {"checksum": checksum_of(way), "header": (kit.parse_header, kit.emit_header)}
+    checksum = raise_often if way == "raise_often" else checksum_of(way)
+    functions = {"checksum": checksum, "header": (kit.parse_header, kit.emit_header)}
     OWN_LOOPS.get(way, kit.serve)(about | CLAIMS.get(way, {}), functions)
     end_badly(way)
 

@@ -96,6 +96,24 @@ def test_what_an_exception_leaves_behind_is_charged_to_nobody_else(way, batch):
     assert results.problems == []
 
 
+def test_there_are_few_fresh_starts_after_errors_that_leave_nothing_behind():
+    results = run("raise_often")
+    kinds = Counter(result.verdict for result in results.results.values())
+    assert kinds[Kind.ERROR] > 10
+    assert set(kinds) == {Kind.ERROR, Kind.PASS}
+    assert results.end.restarts < kinds[Kind.ERROR] / 2
+
+
+@pytest.mark.parametrize("batch", [2, 3, 5, 128])
+def test_errors_that_leave_nothing_behind_are_suspected_of_nothing(batch):
+    """Each case is compared with itself, also where a single one is left of a message."""
+    words = (sys.executable, str(ROGUE), "raise_often", VICTIM.input.data.hex())
+    with Connector(words=words, batch=batch).open(CORPUS) as connection:
+        connection.observe(CORPUS.select("checksum/*"))
+        assert connection._leftovers._alike.total() > 10
+        assert connection._leftovers._harmful == set()
+
+
 def test_without_fresh_starts_the_run_goes_on_to_its_end():
     """More errors than renewals: the verdicts are those of the adapter as it is left."""
     results = run("leak", renewals=0)

@@ -8,6 +8,7 @@
     wire       a socket pair in the TUN's place
     device     a real TUN
     honesty    the checks that tell a broken adapter from a broken implementation
+    leftovers  which kinds of errors leave something behind
     adapter    cases in, observations out: batches, restarts, the search for the culprit
 
 Each imports only those above it.

@@ -5,7 +5,9 @@ the adapter is restarted and the same cases run one by one, each followed by a r
 culprit is certain: a late crash, or a second answer, is charged to the case before it.
 
 After an error reply, a panic or an exception, the adapter is started afresh before the next case, in the same message
-or not: what an error leaves behind is not charged to other cases, nor to its own case when that is run again.
+or not: what an error leaves behind is not charged to other cases, nor to its own case when that is run again. If the
+cases after errors of one kind turn out the same with a fresh start and without, such errors leave nothing behind, and
+there are no more fresh starts after them (`Leftovers`).
 """
 
 import contextlib
@@ -22,6 +24,7 @@ from tunproof.protocol.messages import ErrorReply, Implementation
 from tunproof.subjects.adapters import honesty
 from tunproof.subjects.adapters.client import AdapterBrokenError
 from tunproof.subjects.adapters.dialogue import Dialogue, dialogues_of, joined
+from tunproof.subjects.adapters.leftovers import Leftovers
 from tunproof.subjects.adapters.process import BrokenError, Limits
 from tunproof.subjects.adapters.transport import MemoryTransport, Transport
 from tunproof.subjects.adapters.wire import WireTransport
@@ -71,6 +74,7 @@ class Adapter(Connection):
         self.implementation: Implementation | None = hello.implementation
         self.name = hello.implementation.name
         self._restarts = self._renewals = 0
+        self._leftovers = Leftovers()
         self._troubles: list[str] = []
         self._batch = min(hello.max_batch, batch or hello.max_batch)
         self._probes = honesty.probes_of(corpus, hello.ops, self.capabilities)
@@ -108,7 +112,9 @@ class Adapter(Connection):
     @property
     def _is_stained(self) -> bool:
         """Whether a fresh start is due before the next case."""
-        return self._transport.client.erred and self._renewals < self._limits.renewals
+        if self._renewals >= self._limits.renewals:
+            return False
+        return not self._leftovers.none_from(self._transport.client.errors)
 
     def observe(self, cases: Sequence[Case]) -> list[Observation]:
         """See `Connection.observe`."""
@@ -130,7 +136,7 @@ class Adapter(Connection):
         if self._is_exhausted:
             return
         try:
-            if self._transport.client.erred:  # whatever the limit: this is about the adapter, not about its errors
+            if self._transport.client.errors:  # whatever the limit: this is about the adapter, not about its errors
                 self._start_afresh()
             honesty.examine(self._transport, self._probes)
             self._transport.client.bye()
@@ -194,6 +200,7 @@ class Adapter(Connection):
             return self._quickly(chunk)
         except BrokenError as error:
             first = error
+        self._leftovers.expect((), ())
         self._restart()
         started = time.monotonic()
         alone = self._one_by_one(chunk)
@@ -250,13 +257,20 @@ class Adapter(Connection):
         """Run in one message; what comes after an error does not count."""
         dialogues = [item.dialogue for item in chunk if item.dialogue is not None]
         replies = iter(self._transport.client.batch([run for dialogue in dialogues for run in dialogue.runs]))
+        errors: list[str] = []
         outcomes: list[Outcome] = []
-        for dialogue in dialogues:
+        until = len(dialogues)
+        for number, dialogue in enumerate(dialogues, 1):
             its = [next(replies) for _ in dialogue.runs]
             outcomes.append(self._transport.replied(dialogue, its))
-            if self._is_stained and any(isinstance(reply, ErrorReply) for reply in its):
-                break
-        return outcomes
+            if number > until:
+                continue
+            errors += [reply.detail for reply in its if isinstance(reply, ErrorReply)]
+            if self._is_stained and not self._leftovers.none_from(errors):
+                until = number
+        self._leftovers.compare(outcomes[:until])
+        self._leftovers.expect(errors, outcomes[until:])
+        return outcomes[:until]
 
     def _in_turn(self, chunk: list[_Item]) -> list[Outcome]:
         """Run in a message each; nothing comes after an error."""
@@ -265,6 +279,7 @@ class Adapter(Connection):
             outcomes.append(self._put(item))
             if self._is_stained:
                 break
+        self._leftovers.compare(outcomes)
         return outcomes
 
     def _put(self, item: _Item) -> Outcome:
@@ -301,7 +316,7 @@ class Adapter(Connection):
 
     def _settle_client(self) -> None:
         client = self._transport.client
-        erred = client.erred
+        erred = bool(client.errors)
         try:
             client.settle()
         except AdapterBrokenError as error:

@@ -48,7 +48,7 @@ class Client:
 
     Attributes:
         hello: what the adapter claims.
-        erred: whether a reply was an error: a panic or an exception may have left anything behind.
+        errors: the details of the replies that were errors: a panic or an exception may have left anything behind.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Client:
         self._process = process
         self._limits = limits
         self._id = 0
-        self.erred = False
+        self.errors: list[str] = []
         self.hello = self._say_hello(attach, descriptors)
 
     def run(self, run: EncodedRun, watch: Watch | None = None, *, patience: float | None = None) -> Reply:
@@ -69,7 +69,7 @@ class Client:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise _no_reply(answer, error) from error
         self._check_id(reply.id, self._id)
-        self.erred |= isinstance(reply, ErrorReply)
+        self._note(reply)
         return reply
 
     def batch(self, runs: Sequence[EncodedRun]) -> tuple[Reply, ...]:
@@ -87,7 +87,7 @@ class Client:
             raise BrokenError("protocol-error", f"answered {len(replies)} of {len(runs)} runs")
         for index, reply in enumerate(replies):
             self._check_id(reply.id, first + index)
-            self.erred |= isinstance(reply, ErrorReply)
+            self._note(reply)
         return replies
 
     def settle(self) -> None:
@@ -109,6 +109,10 @@ class Client:
     def bye(self) -> None:
         """End the conversation. Raises `BrokenError` if the adapter does not end cleanly."""
         self._process.bye(_BYE)
+
+    def _note(self, reply: Reply) -> None:
+        if isinstance(reply, ErrorReply):
+            self.errors.append(reply.detail)
 
     def _say_hello(self, attach: Attach | None, descriptors: int | None) -> HelloReply:
         runner = Runner(name="tunproof", version=__version__)

@@ -83,7 +83,7 @@ def _other(transport: Transport, case: Case) -> Outcome | None:
         transport.stop()
         transport.start()
         return None
-    if transport.client.erred:
+    if transport.client.errors:
         transport.renew()
     return outcome
 
