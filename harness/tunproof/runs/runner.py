@@ -165,29 +165,39 @@ def perform(
     Raises `EnvironmentProblem` if the subject is lost; what was recorded stays.
     """
     started = time.perf_counter()
-    judge = _Judge(plan, connection, results)
+    judge, taker = _Judge(plan, connection, results), _Taker(plan, results, record)
     cases = [case for case in _siblings_first((*plan.cases, *plan.siblings)) if case.id not in results.results]
-    taker = _Taker(plan, results, record)
-    for chunk in _chunks([case for case in cases if not judge.hardens(case)]):
-        taker.take(judge.judge(chunk))
-        taker.take(troubles_of(connection))
+    hostile = [case for case in cases if judge.hardens(case)]
+    ordinary = [case for case in cases if not judge.hardens(case)]
+    for _ in _worked(ordinary, judge, connection, taker):
         progress(len(results.results), len(plan.cases))
-        if taker.is_full:
-            break
-    if not taker.is_full:
-        taker.take(judge.unkept())
     connection.finish()
     taker.take(troubles_of(connection))
-    hostile = [case for case in cases if judge.hardens(case)]
     if hostile and not taker.is_full:
-        connection.begin_again()
-        for chunk in _chunks(hostile):
-            taker.take(judge.judge(chunk))
-            progress(len(results.results), len(plan.cases))
-        connection.troubles()  # what these frames leave behind is hardening, too, and blames no run
+        _withstand(hostile, judge, connection, taker)
+        progress(len(results.results), len(plan.cases))
     results.causes = causes_of(results.results.values(), {case.id: case for case in plan.cases})
     results.end = results.ended(time.perf_counter() - started, connection.restarts, stopped=taker.is_full)
     record([*results.causes, results.end])
+
+
+def _worked(cases: Sequence[Case], judge: "_Judge", connection: Connection, taker: "_Taker") -> Iterator[None]:
+    """Run cases, and then the limits that are claimed, until there is no room for failures; yield after each chunk."""
+    for chunk in _chunks(cases):
+        taker.take(judge.judge(chunk))
+        taker.take(troubles_of(connection))
+        yield
+        if taker.is_full:
+            return
+    taker.take(judge.unkept())
+
+
+def _withstand(hostile: Sequence[Case], judge: "_Judge", connection: Connection, taker: "_Taker") -> None:
+    """Run frames that no kernel hands over, in a process of their own: what they leave behind blames no other case."""
+    connection.begin_again()
+    for chunk in _chunks(hostile):
+        taker.take(judge.judge(chunk))
+    connection.troubles()  # they are a matter of hardening, too, and fail no run
 
 
 class _Taker:
@@ -304,7 +314,7 @@ class _Judge:
         return [
             Problem(id=case.id, what="claim", text=f"this limit is claimed, and not kept: {verdict.difference}")
             for case, verdict in verdicts
-            if verdict.kind not in _SETTLED
+            if verdict.kind not in {*_SETTLED, Kind.BLOCKED}
         ]
 
     def _unsent(self, case: Case) -> Outcome | None:
@@ -351,16 +361,16 @@ class _Judge:
         verdict = self._blocked(case, verdict)
         self._kinds[case.id] = verdict.kind
         kind, unexpected, known, note = self._plan.baseline.judge(case.id, verdict.kind)
-        left_out = isinstance(observed.outcome, Broken) and observed.outcome.how == "blocked"
-        unseen = case.sibling in self._beside  # the results do not show what blocks it
         wrong = verdict.kind is not Kind.PASS
-        if unexpected and known is None:
+        if kind is Kind.BLOCKED:
+            unexpected = unexpected or self._blocked_out_of_sight(observed)
+        elif unexpected and known is None:
             kind, unexpected = self._weighed(case, kind)
         return Result(
             id=case.id,
             digest=case.digest,
             verdict=kind,
-            unexpected=unexpected or (kind is Kind.BLOCKED and (left_out or unseen) and not self.hardens(case)),
+            unexpected=unexpected,
             difference="\n".join(filter(None, (_shortened(verdict.difference), note))),
             got=_got(case, observed.outcome) if wrong else None,
             trace=_shortened(observed.outcome.trace) if isinstance(observed.outcome, Broken) else "",
@@ -374,6 +384,11 @@ class _Judge:
             signature=verdict.signature,
             known=known,
         )
+
+    def _blocked_out_of_sight(self, observed: Observation) -> bool:
+        """Whether a blocked case must be told: it was left out, or the results do not show what blocks it."""
+        left_out = isinstance(observed.outcome, Broken) and observed.outcome.how == "blocked"
+        return (left_out or observed.case.sibling in self._beside) and not self.hardens(observed.case)
 
     def _weighed(self, case: Case, kind: Kind) -> tuple[Kind, bool]:
         """Return what a failure amounts to, given how binding the case is, and whether it makes the run fail."""
