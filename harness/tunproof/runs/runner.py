@@ -167,8 +167,7 @@ def perform(
     started = time.perf_counter()
     judge, taker = _Judge(plan, connection, results), _Taker(plan, results, record)
     cases = [case for case in _siblings_first((*plan.cases, *plan.siblings)) if case.id not in results.results]
-    hostile = [case for case in cases if judge.hardens(case)]
-    ordinary = [case for case in cases if not judge.hardens(case)]
+    ordinary, hostile = judge.parted(cases)
     for _ in _worked(ordinary, judge, connection, taker):
         progress(len(results.results), len(plan.cases))
     connection.finish()
@@ -292,6 +291,11 @@ class _Judge:
     def hardens(self, case: Case) -> bool:
         """Whether no kernel hands over the input of a case, to a subject that reads what its kernel hands over."""
         return case.reach == "hostile" and self._connection.claims.trust == "kernel"
+
+    def parted(self, cases: Sequence[Case]) -> tuple[list[Case], list[Case]]:
+        """Return the cases that come first, and those that only harden and come last."""
+        ordinary = [case for case in cases if not self.hardens(case)]
+        return ordinary, [case for case in cases if self.hardens(case)]
 
     def judge(self, cases: Sequence[Case]) -> list[Result]:
         """Return the results of some cases. Their siblings are among them, or were judged before."""
