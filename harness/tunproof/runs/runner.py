@@ -10,7 +10,6 @@ What one verdict cannot know is added here:
 """
 
 import hashlib
-import itertools
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,6 +31,7 @@ from tunproof.runs.baseline import Baseline
 from tunproof.runs.causes import causes_of
 from tunproof.runs.limits import at_the_limits
 from tunproof.runs.results import FORMAT, Got, Problem, Record, Result, Results, Run
+from tunproof.runs.taker import Taker
 from tunproof.subjects.connection import Connection, Observation
 from tunproof.version import __version__
 
@@ -165,7 +165,10 @@ def perform(
     Raises `EnvironmentProblem` if the subject is lost; what was recorded stays.
     """
     started = time.perf_counter()
-    judge, taker = _Judge(plan, connection, results), _Taker(plan, results, record)
+    judge, taker = (
+        _Judge(plan, connection, results),
+        Taker({case.id for case in plan.cases}, plan.most_failures, results, record),
+    )
     cases = [case for case in _siblings_first((*plan.cases, *plan.siblings)) if case.id not in results.results]
     ordinary, hostile = judge.parted(cases)
     for _ in _worked(ordinary, judge, connection, taker):
@@ -180,7 +183,7 @@ def perform(
     record([*results.causes, results.end])
 
 
-def _worked(cases: Sequence[Case], judge: "_Judge", connection: Connection, taker: "_Taker") -> Iterator[None]:
+def _worked(cases: Sequence[Case], judge: "_Judge", connection: Connection, taker: Taker) -> Iterator[None]:
     """Run cases, and then the limits that are claimed, until there is no room for failures; yield after each chunk."""
     for chunk in _chunks(cases):
         taker.take(judge.judge(chunk))
@@ -191,44 +194,12 @@ def _worked(cases: Sequence[Case], judge: "_Judge", connection: Connection, take
     taker.take(judge.unkept())
 
 
-def _withstand(hostile: Sequence[Case], judge: "_Judge", connection: Connection, taker: "_Taker") -> None:
+def _withstand(hostile: Sequence[Case], judge: "_Judge", connection: Connection, taker: Taker) -> None:
     """Run frames that no kernel hands over, in a process of their own: what they leave behind blames no other case."""
     connection.begin_again()
     for chunk in _chunks(hostile):
         taker.take(judge.judge(chunk))
     connection.troubles()  # they are a matter of hardening, too, and fail no run
-
-
-class _Taker:
-    """Keeps the results of the cases that were wanted, until there are as many failures as are allowed."""
-
-    def __init__(self, plan: Plan, results: Results, record: Callable[[Iterable[Record]], None]) -> None:
-        self._wanted = {case.id for case in plan.cases}
-        self._results = results
-        self._record = record
-        self._room = plan.most_failures
-
-    @property
-    def is_full(self) -> bool:
-        """Whether there are as many failures as are allowed."""
-        return self._room == 0
-
-    def take(self, records: Iterable[Result | Problem]) -> None:
-        """Keep some records, and write them down at once."""
-        kept = list(itertools.takewhile(self._has_room, (one for one in records if self._is_wanted(one))))
-        for one in kept:
-            self._results.add(one)
-        self._record(kept)
-
-    def _is_wanted(self, one: Result | Problem) -> bool:
-        return isinstance(one, Problem) or one.id in self._wanted
-
-    def _has_room(self, one: Result | Problem) -> bool:
-        if self.is_full:
-            return False
-        if self._room is not None and (isinstance(one, Problem) or one.unexpected):
-            self._room -= 1
-        return True
 
 
 def _chunks(cases: Sequence[Case]) -> Iterator[Sequence[Case]]:
